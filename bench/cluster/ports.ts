@@ -12,7 +12,8 @@ export function freePorts(count: number): number {
   }
 }
 
-function isFree(port: number): boolean {
+/** Reports whether nobody listens on a port, by UDP or TCP. */
+export function isFree(port: number): boolean {
   try {
     Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
     Deno.listen({ hostname: "127.0.0.1", port }).close();

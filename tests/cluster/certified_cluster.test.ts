@@ -9,7 +9,7 @@ import { crsInProcess } from "../support/crs_in_process.ts";
 import { crs, type CrsProcess, startCrs, type StartedNode } from "../support/crs_process.ts";
 import { clockOff, FAKETIME } from "../support/faketime.ts";
 import { testWith } from "../support/requirement.ts";
-import { freePorts } from "../support/three_nodes.ts";
+import { freeClusterPorts } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
 
 /** Time in which a node dials another one several times. */
@@ -22,7 +22,7 @@ const asAgent = ["--identity", `${folder}/agent`];
 const processes: CrsProcess[] = [];
 const nodes: StartedNode[] = [];
 const place = ["--region", "eu-1", "--partitions", "16"];
-const firstPort = freePorts();
+const firstPort = freeClusterPorts();
 
 /** The ports of a node, the same at every start, so that the others find it again. */
 function ports(nodeId: number): string[] {

@@ -9,6 +9,7 @@ import { TTL_MS_MIN } from "../../src/base/limits.ts";
 import { type KeepPlan, keepThrough, stalled, stopped } from "../support/outages.ts";
 import { GCC, testWith } from "../support/requirement.ts";
 import { WriteStaller } from "../support/stalled_write.ts";
+import { inTemporaryFolder } from "../support/temporary_folder.ts";
 
 const LEASES = 20;
 const OUTAGE_MS = TTL_MS_MIN + 2_000;
@@ -21,22 +22,15 @@ async function survives(plan: Pick<KeepPlan, "dataFolder" | "env" | "outage">): 
   assert.is(figures.provenNotFound, 0, words);
 }
 
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 test("kept leases survive a node that is stopped for longer than they last", () =>
-  inFolder((folder) => survives({ dataFolder: `${folder}/data`, outage: stopped(OUTAGE_MS) })));
+  inTemporaryFolder((folder) =>
+    survives({ dataFolder: `${folder}/data`, outage: stopped(OUTAGE_MS) })
+  ));
 
 testWith(GCC)(
   "kept leases survive a write of the log that stalls for longer than they last",
   () =>
-    inFolder(async (folder) => {
+    inTemporaryFolder(async (folder) => {
       const staller = await WriteStaller.compile(folder);
       const { env } = staller;
       const outage = stalled(staller, OUTAGE_MS);

@@ -16,7 +16,7 @@ import {
   fillPlaceholders,
 } from "../support/markdown_blocks.ts";
 import { CrsProcess } from "../support/crs_process.ts";
-import { freePorts } from "../support/three_nodes.ts";
+import { freeClusterPorts } from "../support/three_nodes.ts";
 import { until, within } from "../support/until.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -129,7 +129,7 @@ async function serveThree(): Promise<void> {
   environment.CRS_DATA = `${folder}/cluster`;
   cluster = new CrsProcess([
     ...flags!.split(" "),
-    ...["--data", environment.CRS_DATA, "--port", String(freePorts()), "--partitions", "16"],
+    ...["--data", environment.CRS_DATA, "--port", String(freeClusterPorts()), "--partitions", "16"],
   ]);
   takeValues(
     await cluster.printed("what to try", (text) => text.includes("^C") ? text : undefined),

@@ -5,7 +5,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Client, connect } from "../../src/client/mod.ts";
-import { RegistryError } from "../../src/base/errors.ts";
 import { formatUuid } from "../../src/base/uuid.ts";
 import { processWorld } from "../../src/node/process_world.ts";
 import { parsePin } from "../../identity/pki/certificate.ts";
@@ -14,6 +13,7 @@ import { crsInProcess } from "../support/crs_in_process.ts";
 import { idOf } from "../support/store.ts";
 import { type RunningCluster, ThreeNodes } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
+import { codeOf } from "../support/refusal.ts";
 
 /** Deadline of a call: it outlasts the elections after the loss of a node. */
 const CALL_MS = 15_000;
@@ -69,17 +69,6 @@ const agent = (number: number, domain: string, gatewayId?: string) => ({
   domain,
   ...(gatewayId === undefined ? {} : { gatewayId }),
 });
-
-/** Returns "ok", or the code of the error. */
-async function codeOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call;
-    return "ok";
-  } catch (error) {
-    if (error instanceof RegistryError) return error.code;
-    throw error;
-  }
-}
 
 async function agentIds(client: Client): Promise<string[]> {
   const { items } = await client.listAgents("global", { limit: 1_000 });

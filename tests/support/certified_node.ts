@@ -11,7 +11,6 @@ import { decodePem } from "../../identity/pki/pem.ts";
 import { authorityOf } from "../../identity/registry_auth/mod.ts";
 import { TrustStore } from "../../identity/trust/trust_store.ts";
 import { SILENT_LOGGER } from "../../src/base/logger.ts";
-import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/limits.ts";
 import { connect } from "../../src/client/client.ts";
 import type { Credentials } from "../../src/client/credentials.ts";
 import type { Client } from "../../src/client/types.ts";
@@ -25,6 +24,7 @@ import type { Dialer, Listener, TlsCertificate, Trust } from "../../transport/tr
 import { listedCodes } from "./listed_codes.ts";
 import { testWorld } from "./production_world.ts";
 import { issueTlsIdentities, type TestClient, type TlsIdentities } from "./tls_identities.ts";
+import { factsOfFreshProcess, sessionPartsOf } from "./registry_facts.ts";
 
 /** A member with everything that it needs to connect. */
 export interface CertifiedMember {
@@ -140,14 +140,7 @@ export class CertifiedNode {
       ceilings: { recordsMax: 1_000_000, memoryBytesMax: 2 ** 30 },
       memoryBytes: () => 0,
       requestTimeoutMs: 5_000,
-      facts: () => ({
-        sessions: 0,
-        uptimeMs: 0,
-        memoryBytes: 0,
-        version: "test",
-        ready: true,
-        reason: "",
-      }),
+      facts: factsOfFreshProcess,
       logEvents: { cut() {}, poisoned() {}, writable() {}, synced() {} },
     });
     registry.start();
@@ -188,18 +181,7 @@ export class CertifiedNode {
         logger: SILENT_LOGGER,
         onError,
         identity,
-        facts: {
-          features: 0,
-          clusterId: registry.cluster.clusterId,
-          nodeId: 1,
-          region: "eu-1",
-          frameBytesMax: REQUEST_FRAME_BYTES_MAX,
-          requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
-        },
-        ringMap: () => registry.ringMap(),
-        handler: registry.router,
-        replies: registry.replies,
-        clock: registry.clock,
+        ...sessionPartsOf(registry, "eu-1"),
         observer: listedCodes(),
         rate: { requestsPerSecond: 1e6, burst: 1e6 },
       });

@@ -12,7 +12,6 @@ import { IdentityFolder } from "../../identity/files/identity_folder.ts";
 import { KeptIdentity } from "../../identity/files/kept_identity.ts";
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
-import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/limits.ts";
 import { type LogFacts, type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
 import { type Grants, NO_GRANTS, type Role } from "../../src/base/peer.ts";
 import { connect } from "../../src/client/client.ts";
@@ -28,6 +27,8 @@ import type { Dialer, Endpoint, Listener, Trust } from "../../transport/transpor
 import { cryptoSettled, watchCrypto } from "./crypto_watch.ts";
 import { listedCodes } from "./listed_codes.ts";
 import { SteppedWorld } from "./stepped_world.ts";
+import { factsOfFreshProcess, sessionPartsOf } from "./registry_facts.ts";
+import { rotateAuthority, type RotatedPart } from "../../identity/enrolment/authority_rotation.ts";
 
 export const TRUST_DOMAIN = "registry.example";
 export const REGION = "eu-1";
@@ -201,6 +202,17 @@ export class CertifiedRegistry {
     await this.world.wait(this.#start());
   }
 
+  /** Replaces a key in the authority folder, as an operator does. */
+  async rotate(part: RotatedPart): Promise<void> {
+    await rotateAuthority({
+      part,
+      authorityFolder: this.authority,
+      rootFolder: `${this.folder}/pki/root`,
+      nowMs: this.world.unixMs(),
+      entropy: this.world.entropy,
+    });
+  }
+
   async close(): Promise<void> {
     for (const kept of this.#kept) kept.close();
     await this.stop();
@@ -227,14 +239,7 @@ export class CertifiedRegistry {
       memoryBytes: () => 0,
       requestTimeoutMs: 5_000,
       ...(renewalGrace === undefined ? {} : { renewalGrace }),
-      facts: () => ({
-        sessions: 0,
-        uptimeMs: 0,
-        memoryBytes: 0,
-        version: "test",
-        ready: true,
-        reason: "",
-      }),
+      facts: factsOfFreshProcess,
       logEvents: { cut() {}, poisoned() {}, writable() {}, synced() {} },
     });
     try {
@@ -267,18 +272,7 @@ export class CertifiedRegistry {
       logger,
       onError: (stage, error) => this.#trouble(stage)(error),
       identity,
-      facts: {
-        features: 0,
-        clusterId: registry.cluster.clusterId,
-        nodeId: 1,
-        region: REGION,
-        frameBytesMax: REQUEST_FRAME_BYTES_MAX,
-        requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
-      },
-      ringMap: () => registry.ringMap(),
-      handler: registry.router,
-      replies: registry.replies,
-      clock: registry.clock,
+      ...sessionPartsOf(registry, REGION),
       observer: listedCodes(),
       rate: { requestsPerSecond: 1e6, burst: 1e6 },
     });

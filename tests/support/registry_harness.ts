@@ -2,10 +2,9 @@
  * The real registry in one process, with sessions over a memory network, on a memory disk, in a
  * world that the test moves. It can die at any turn and start again from the same disk.
  */
-import { type Agent, agentCodec, type Gateway, gatewayCodec } from "../../schemas/gen/record.ts";
+import type { Agent, Gateway } from "../../schemas/gen/record.ts";
 import { defined } from "../../src/base/assert.ts";
 import { type LogFacts, type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
-import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/limits.ts";
 import type { AuthenticatedPeer } from "../../src/base/peer.ts";
 import { NO_POSITION, type Position } from "../../src/base/position.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
@@ -31,7 +30,8 @@ import type { ControlMessage } from "../../src/wire/control.ts";
 import { listedCodes } from "./listed_codes.ts";
 import { controlFrame, GOOD_HELLO, RawPeer } from "./raw_peer.ts";
 import { Process, SteppedWorld } from "./stepped_world.ts";
-import { idOf } from "./store.ts";
+import { agentBytes, gatewayBytes } from "./store.ts";
+import { sessionPartsOf } from "./registry_facts.ts";
 
 const HOST = "node";
 const PORT = 4100;
@@ -263,18 +263,7 @@ export class RegistryHarness {
           return Promise.resolve({ peer, close() {} });
         },
       },
-      facts: {
-        features: 0,
-        clusterId: registry.cluster.clusterId,
-        nodeId: 1,
-        region: "global",
-        frameBytesMax: REQUEST_FRAME_BYTES_MAX,
-        requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,
-      },
-      ringMap: () => registry.ringMap(),
-      handler: registry.router,
-      replies: registry.replies,
-      clock: registry.clock,
+      ...sessionPartsOf(registry, "global"),
       observer: listedCodes({
         requestDone: (id, code) => {
           const key = `${id} ${code}`;
@@ -301,17 +290,7 @@ export function agentRequest(
   fields: Partial<Agent> & { number: number },
   expected: Position = NO_POSITION,
 ) {
-  const { number, ...rest } = fields;
-  const record = agentCodec.encode({
-    ...agentCodec.empty(),
-    id: idOf(number),
-    process: 11,
-    sequence: 1,
-    ttlMs: 30_000,
-    region: "global",
-    ...rest,
-  });
-  return { record, expected };
+  return { record: agentBytes(fields), expected };
 }
 
 /** Returns a RegisterGateway request for the gateway with that number. */
@@ -319,18 +298,7 @@ export function gatewayRequest(
   fields: Partial<Gateway> & { number: number },
   expected: Position = NO_POSITION,
 ) {
-  const { number, ...rest } = fields;
-  const record = gatewayCodec.encode({
-    ...gatewayCodec.empty(),
-    id: idOf(number),
-    process: 11,
-    sequence: 1,
-    ttlMs: 30_000,
-    region: "global",
-    port: 4000,
-    address: v4(192, 0, 2, 1),
-    ...rest,
-  });
+  const record = gatewayBytes({ port: 4000, address: v4(192, 0, 2, 1), ...fields });
   return { record, expected };
 }
 

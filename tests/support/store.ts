@@ -43,15 +43,14 @@ export type AgentFields = Partial<Agent> & { number?: number };
 /** Fields of a gateway. */
 export type GatewayFields = Partial<Gateway> & { number?: number };
 
+const OWN_FIELDS = { process: 11, sequence: 1, ttlMs: 30_000, region: "global" };
+
 /** Returns the stored form of an agent as requests contain it. */
 export function agentBytes({ number = 1, ...fields }: AgentFields = {}): Uint8Array {
   return agentCodec.encode({
     ...agentCodec.empty(),
     id: idOf(number),
-    process: 11,
-    sequence: 1,
-    ttlMs: 30_000,
-    region: "global",
+    ...OWN_FIELDS,
     ...fields,
   });
 }
@@ -61,10 +60,7 @@ export function gatewayBytes({ number = 1, ...fields }: GatewayFields = {}): Uin
   return gatewayCodec.encode({
     ...gatewayCodec.empty(),
     id: idOf(number),
-    process: 11,
-    sequence: 1,
-    ttlMs: 30_000,
-    region: "global",
+    ...OWN_FIELDS,
     ...fields,
   });
 }

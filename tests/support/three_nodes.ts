@@ -13,6 +13,7 @@ import { crsInProcess } from "./crs_in_process.ts";
 import { type CrsOptions, CrsProcess, documentIn, type StartedNode } from "./crs_process.ts";
 import { UdpRelay } from "./udp_relay.ts";
 import { until } from "./until.ts";
+import { freePorts, isFree } from "../../bench/cluster/ports.ts";
 
 /** The document that `crs cluster start --json` prints for a node. */
 export interface ClusterNode {
@@ -41,26 +42,10 @@ export interface RunningCluster {
 const PORTS = 27;
 const WHOLE_MS_MAX = 30_000;
 const STATUS_PAUSE_MS = 200;
-/** Below the range from which Linux chooses ports. */
-const FIRST_PORT = 12_000;
-const PORT_RANGES = 700;
 
 /** Returns the first of as many free ports in a row as a cluster needs. */
-export function freePorts(): number {
-  for (;;) {
-    const first = FIRST_PORT + PORTS * Math.floor(Math.random() * PORT_RANGES);
-    if (Array.from({ length: PORTS }, (_, at) => first + at).every(isFree)) return first;
-  }
-}
-
-function isFree(port: number): boolean {
-  try {
-    Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-    return true;
-  } catch {
-    return false;
-  }
+export function freeClusterPorts(): number {
+  return freePorts(PORTS);
 }
 
 /** Part of the document that `crs cluster status --json` prints. */
@@ -89,7 +74,7 @@ function isWholeBy({ partitionCount, partitions, group0, nodes }: ClusterShown):
 /** A folder for a cluster, and its ports, which stay the same over restarts. */
 export class ThreeNodes {
   readonly folder: string;
-  readonly port = freePorts();
+  readonly port = freeClusterPorts();
   readonly #processes: CrsProcess[] = [];
   readonly #relays = new Map<number, UdpRelay>();
   readonly #partitions: string;

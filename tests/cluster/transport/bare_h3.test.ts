@@ -4,20 +4,12 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { within } from "../../support/until.ts";
-
-const PROCESS = new URL("./bare_h3_process.ts", import.meta.url).href;
+import { measuredBy } from "./measured_process.ts";
 
 test("listener keeps no memory of clients that come by h3 and go without a session", async () => {
-  const output = await within(
-    "the process",
-    new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", "--v8-flags=--expose-gc", PROCESS],
-    }).output(),
-    60_000,
+  const { grownKib, clients } = await measuredBy<{ grownKib: number; clients: number }>(
+    "bare_h3_process.ts",
   );
-  assert.is(output.code, 0, new TextDecoder().decode(output.stderr));
-  const { grownKib, clients } = JSON.parse(new TextDecoder().decode(output.stdout));
   assert.is(clients, 400);
   // Warming up takes 6 MiB. An upgrade that begins before its client has asked for one keeps 20 to
   // 45 KiB of each client as well: 18 MiB in all.

@@ -12,6 +12,7 @@ import { writerOf } from "../../../src/cli/writer.ts";
 import { AuditLog } from "../../../src/system/audit_log.ts";
 import { FakeClient } from "../../support/fake_client.ts";
 import { FakeTerminal } from "../../support/fake_terminal.ts";
+import { inTemporaryFolder } from "../../support/temporary_folder.ts";
 
 const ID = "93fec554-3756-5eb2-b890-56a0bac8eab3";
 const SUBJECT = `spiffe://registry.example/region/eu-1/gateway/${ID}`;
@@ -39,17 +40,8 @@ async function crs(line: string, { answers = {}, files = {}, environment = {} }:
   return { code, calls, stdout: terminal.stdout, stderr: terminal.stderr };
 }
 
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 test("crs identity init tells what goes where and what comes next, and never writes twice", () =>
-  inFolder(async (folder) => {
+  inTemporaryFolder(async (folder) => {
     const line = `identity init --trust-domain registry.example --region eu-1 --out ${folder}/pki`;
     const { code, stdout, stderr } = await crs(line);
     assert.is(code, 0, stderr);
@@ -65,7 +57,7 @@ test("crs identity init tells what goes where and what comes next, and never wri
   }));
 
 test("crs identity rotate makes one part, and needs the root for what a root signs", () =>
-  inFolder(async (folder) => {
+  inTemporaryFolder(async (folder) => {
     const pki = `${folder}/pki`;
     await crs(`identity init --trust-domain registry.example --region eu-1 --out ${pki}`);
     const key = await crs(`identity rotate token-key --authority ${pki}/authority --json`);
@@ -80,7 +72,7 @@ test("crs identity rotate makes one part, and needs the root for what a root sig
   }));
 
 test("crs identity join-token asks for the subject in the own trust domain, with its grants", () =>
-  inFolder(async (folder) => {
+  inTemporaryFolder(async (folder) => {
     const { administratorFolder } = await initAuthority({
       folder: `${folder}/pki`,
       trustDomain: "registry.example",
@@ -136,7 +128,7 @@ test("commands about one's own identity require one to be named", async () => {
 });
 
 test("crs identity issue makes no folder where something is wrong from the start", () =>
-  inFolder(async (folder) => {
+  inTemporaryFolder(async (folder) => {
     const token = `crs-join-${"A".repeat(43)}`;
     const issue =
       `identity issue --identity ${folder}/gateway --server 192.0.2.1:1 --pin sha256:00`;

@@ -110,25 +110,7 @@ test("all leases of a client are renewed in one request", async () => {
 });
 
 test("more leases than one request takes are renewed in several", async () => {
-  const registry = new FakeRegistry();
-  const client = await registry.connect();
-  registry.answer = (request) => {
-    if (request.name !== "registerMany") return false;
-    request.reply("registerMany", {
-      items: request.body.items.map(() => ({
-        id: parseUuid(AGENT_ID),
-        incarnation: { generation: 1, index: 1 },
-        revision: { generation: 1, index: 1 },
-        remainingMs: 30_000,
-        renewAfterMs: 10_000,
-        code: 0,
-        created: true,
-        message: "",
-      })),
-    });
-    return true;
-  };
-  await registry.wait(client.keepMany(new Array(5_000).fill({ kind: "agent", agent: AGENT })));
+  const { registry, client } = await keepSome(5_000);
   const [first] = await nextWithin(registry, 20_000);
   const second = await registry.next("renew");
   assert.is(first.body.items.length, 4_096);

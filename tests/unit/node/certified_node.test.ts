@@ -5,7 +5,6 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import type { Client } from "../../../src/client/types.ts";
 import { QuicDialer } from "../../../transport/quic_dialer.ts";
 import { TlsDialer } from "../../../transport/tls.ts";
@@ -13,6 +12,7 @@ import type { Dialer, Trust } from "../../../transport/transport.ts";
 import { WebTransportDialer } from "../../../transport/webtransport_dialer.ts";
 import { type CertifiedMember, CertifiedNode } from "../../support/certified_node.ts";
 import { until, within } from "../../support/until.ts";
+import { codeOf } from "../../support/refusal.ts";
 
 const GATEWAY_ID = "11111111-1111-4111-8111-111111111111";
 const OTHER_ID = "22222222-2222-4222-8222-222222222222";
@@ -23,13 +23,6 @@ const gateway = (id: string) => ({
   address: "192.0.2.1",
   port: 4_000,
 });
-
-function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
-  return promise.then(() => "ok", (error) => {
-    if (error instanceof RegistryError) return error.code;
-    throw error;
-  });
-}
 
 const node = await CertifiedNode.start();
 const member = await node.enrol({ role: "gateway", uuid: GATEWAY_ID });
@@ -65,9 +58,9 @@ for (const [index, [name, dialer, trust]] of dialers.entries()) {
     const id = `${index + 3}`.repeat(8) + GATEWAY_ID.slice(8);
     const who = await node.enrol({ role: "gateway", uuid: id });
     await withClient(dialer(who), trust, who, async (client) => {
-      assert.is(await code(client.registerGateway(gateway(id))), "ok");
-      assert.is(await code(client.registerGateway(gateway(OTHER_ID))), "permission_denied");
-      assert.is(await code(client.getGateway(id)), "ok");
+      assert.is(await codeOf(client.registerGateway(gateway(id))), "ok");
+      assert.is(await codeOf(client.registerGateway(gateway(OTHER_ID))), "permission_denied");
+      assert.is(await codeOf(client.getGateway(id)), "ok");
     });
   });
 }
@@ -75,14 +68,14 @@ for (const [index, [name, dialer, trust]] of dialers.entries()) {
 test("a gateway over QUIC that knows a CA alone reads, and writes nothing", async () => {
   const dialer = new QuicDialer({ scheduler, onError });
   await withClient(dialer, node.ca, member, async (client) => {
-    assert.is(await code(client.getGateway(GATEWAY_ID)), "not_found");
-    assert.is(await code(client.registerGateway(gateway(GATEWAY_ID))), "permission_denied");
+    assert.is(await codeOf(client.getGateway(GATEWAY_ID)), "not_found");
+    assert.is(await codeOf(client.registerGateway(gateway(GATEWAY_ID))), "permission_denied");
   });
 });
 
 test("a client without an identity is refused over QUIC", async () => {
   const dialer = new QuicDialer({ scheduler, onError });
-  const outcome = await code(node.connect(dialer, node.pins));
+  const outcome = await codeOf(node.connect(dialer, node.pins));
   assert.ok(outcome === "unauthenticated" || outcome === "connection_lost", outcome);
   await dialer.close();
 });

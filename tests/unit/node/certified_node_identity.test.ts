@@ -5,10 +5,6 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import {
-  rotateAuthority,
-  type RotatedPart,
-} from "../../../identity/enrolment/authority_rotation.ts";
 import { readCertificate } from "../../../identity/pki/certificate_reader.ts";
 import { isRefusal } from "../../../identity/pki/certificate_refusal.ts";
 import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
@@ -43,16 +39,6 @@ async function inNode(
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-}
-
-async function rotate(node: CertifiedRegistry, part: RotatedPart): Promise<void> {
-  await rotateAuthority({
-    part,
-    authorityFolder: node.authority,
-    rootFolder: `${node.folder}/pki/root`,
-    nowMs: node.world.unixMs(),
-    entropy: node.world.entropy,
-  });
 }
 
 /** Skips days on which nothing happens; the node checks its clock within a minute. */
@@ -139,7 +125,7 @@ test("a new intermediate is published at once, signs after an hour, and relieves
   inNode(async (node) => {
     const before = await signerOf(node, 1);
     assert.is(bundle(node).intermediates.length, 2);
-    await rotate(node, "intermediate");
+    await node.rotate("intermediate");
     await node.world.pass(2 * MINUTE_MS);
     assert.is(bundle(node).intermediates.length, 3);
     await node.world.pass(50 * MINUTE_MS);
@@ -165,7 +151,7 @@ test("a new token key is published at once, signs after five minutes, and ends t
       const token = await node.world.wait(client.identities.mintToken("api.example", 900_000));
       return (JSON.parse(atob(token.split(".")[0]!)) as { kid: string }).kid;
     };
-    await rotate(node, "token-key");
+    await node.rotate("token-key");
     await node.world.pass(MINUTE_MS);
     const [, second] = tokenKeys(node);
     assert.ok(second);
@@ -186,7 +172,7 @@ test("the bundle is made anew at half of its life, by a signer that was replaced
     const { sequence } = bundle(node);
     await node.world.pass(HOUR_MS);
     assert.is(bundle(node).sequence, sequence);
-    await rotate(node, "bundle-signer");
+    await node.rotate("bundle-signer");
     await skip(node, 16 * DAY_MS);
     assert.ok(bundle(node).sequence > sequence);
     assert.ok(bundle(node).expiresAtMs > node.world.unixMs() + 29 * DAY_MS);
@@ -203,7 +189,7 @@ test("a certificate that only the root can issue is requested once a day, from h
     assert.equal(asked(), ["The root must sign a renewal: bundle-signer"]);
     await skip(node, DAY_MS);
     assert.is(asked().length, 1);
-    await rotate(node, "bundle-signer");
+    await node.rotate("bundle-signer");
     await skip(node, DAY_MS);
     assert.equal(asked(), []);
   }));

@@ -5,10 +5,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { initAuthority } from "../../../identity/enrolment/authority_init.ts";
-import {
-  rotateAuthority,
-  type RotatedPart,
-} from "../../../identity/enrolment/authority_rotation.ts";
 import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
 import { bundleFromJson, type TrustBundle } from "../../../identity/trust/trust_bundle_content.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
@@ -50,16 +46,6 @@ function bundle(node: CertifiedRegistry): TrustBundle {
   return bundleFromJson((JSON.parse(text) as { bundle: unknown }).bundle);
 }
 
-async function rotate(node: CertifiedRegistry, part: RotatedPart): Promise<void> {
-  await rotateAuthority({
-    part,
-    authorityFolder: node.authority,
-    rootFolder: `${node.folder}/pki/root`,
-    nowMs: node.world.unixMs(),
-    entropy: node.world.entropy,
-  });
-}
-
 /** Checks that a new member can join, prove itself in a handshake, and get an answer. */
 async function serves(node: CertifiedRegistry, digit: number): Promise<void> {
   const kept = await node.world.wait(node.join("gateway", `${ID}${digit}`));
@@ -96,12 +82,12 @@ test("after a year a node says all that only the root can make, and starts once 
     assert.is(refused?.code, "invalid_configuration");
     assert.match(refused!.message, "crs identity rotate intermediate");
     assert.match(refused!.message, "crs identity rotate bundle-signer");
-    await rotate(node, "bundle-signer");
+    await node.rotate("bundle-signer");
     const still = await startAgain(node);
     assert.match(still!.message, "crs identity rotate intermediate");
     assert.not.match(still!.message, "rotate bundle-signer");
     // No other node knows the new key, but none could serve either: it signs at once.
-    await rotate(node, "intermediate");
+    await node.rotate("intermediate");
     assert.is(await startAgain(node), undefined);
     assert.ok(bundle(node).sequence > sequence);
     await serves(node, 1);
@@ -116,7 +102,7 @@ test("a node whose bundle signer alone has ended asks for that alone", () =>
     assert.is(refused?.code, "invalid_configuration");
     assert.match(refused!.message, "crs identity rotate bundle-signer");
     assert.not.match(refused!.message, "rotate intermediate");
-    await rotate(node, "bundle-signer");
+    await node.rotate("bundle-signer");
     assert.is(await startAgain(node), undefined);
     await serves(node, 1);
     await node.close();
@@ -176,8 +162,8 @@ test("a bundle that others signed is refused also where it has ended", () =>
 test("an administrator comes in by its key after a year", () =>
   inNode(async (node) => {
     await downFor(node, 365 * DAY_MS);
-    await rotate(node, "bundle-signer");
-    await rotate(node, "intermediate");
+    await node.rotate("bundle-signer");
+    await node.rotate("intermediate");
     assert.is(await startAgain(node), undefined);
     const folder = new IdentityFolder(`${node.folder}/pki/administrator`);
     const key = await folder.key();

@@ -1,7 +1,6 @@
 /** Configuration: precedence, reporting of all mistakes at once, the table and the file. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { RegistryError } from "../../../src/base/errors.ts";
 import { type ConfigSources, resolveConfig } from "../../../src/node/config.ts";
 import { loadConfig } from "../../../src/node/config_file.ts";
 import { serviceVariables } from "../../../src/node/service_variables.ts";
@@ -13,21 +12,12 @@ import {
   variableOf,
   wantedOf,
 } from "../../../src/node/settings.ts";
+import { refusalOf } from "../../support/refusal.ts";
 
 const file = (value: unknown) => ({ path: "crs.json", value });
 
-function refusal(run: () => unknown): RegistryError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof RegistryError) return error;
-    throw error;
-  }
-  throw new Error("It was not refused");
-}
-
 function mistakesOf(sources: Partial<ConfigSources>): string[] {
-  const error = refusal(() => resolveConfig({ flags: {}, environment: {}, ...sources }));
+  const error = refusalOf(() => resolveConfig({ flags: {}, environment: {}, ...sources }));
   assert.is(error.code, "invalid_configuration");
   return error.message.split("\n").slice(1).map((line) => line.trim());
 }
@@ -124,12 +114,12 @@ test("resolveConfig takes the address of a machine for a node with an authority 
   assert.is(at("192.0.2.1", "pki/authority")(), "192.0.2.1");
   assert.is(at("::1")(), "::1");
   for (const host of ["192.0.2.1", "0.0.0.0"]) {
-    assert.match(refusal(at(host)).message, /no identities are configured/);
+    assert.match(refusalOf(at(host)).message, /no identities are configured/);
   }
   for (const host of ["0.0.0.0", "::"]) {
-    assert.match(refusal(at(host, "pki/authority")).message, /that clients dial/);
+    assert.match(refusalOf(at(host, "pki/authority")).message, /that clients dial/);
   }
-  assert.match(refusal(at("example.com", "pki/authority")).message, /literal address/);
+  assert.match(refusalOf(at("example.com", "pki/authority")).message, /literal address/);
 });
 
 test("resolveConfig takes any address to listen on where it is said what clients dial", () => {
@@ -142,13 +132,13 @@ test("resolveConfig takes any address to listen on where it is said what clients
   }
   const mistakes = ["", "A.example", "a_b", "-a", "a.", "1.2.3", "a,b,c", "a,", "a:1", " a"];
   for (const advertise of mistakes) {
-    assert.match(refusal(at(advertise)).message, /lower-case names/);
+    assert.match(refusalOf(at(advertise)).message, /lower-case names/);
   }
-  assert.match(refusal(at("a.example", { authority: undefined })).message, /an authority/);
+  assert.match(refusalOf(at("a.example", { authority: undefined })).message, /an authority/);
 });
 
 test("resolveConfig counts its mistakes and names their settings in the error's field", () => {
-  const error = refusal(() =>
+  const error = refusalOf(() =>
     resolveConfig({ flags: { port: "x" }, environment: { CRS_NODE_ID: "-1" } })
   );
   assert.match(error.message, /has 2 mistakes:\n/);
@@ -250,7 +240,7 @@ test("loadConfig lists what is wrong with the file beside the other mistakes", a
     Deno.writeTextFileSync(`${folder}/large.json`, " ".repeat(70_000) + "{}");
     for (const name of ["broken.json", "large.json", "missing.json", ""]) {
       const path = `${folder}/${name}`;
-      const error = refusal(() =>
+      const error = refusalOf(() =>
         loadConfig({ flags: { config: path }, environment: { CRS_PORT: "x" } })
       );
       assert.match(error.message, /has 2 mistakes/);
@@ -278,7 +268,7 @@ test("resolveConfig opsHost takes any literal address, and no name but localhost
   for (const host of ["127.0.0.1", "localhost", "0.0.0.0", "::", "192.0.2.1"]) {
     assert.is(at(host)().opsHost, host);
   }
-  assert.match(refusal(at("node-1.example")).message, /--ops-host: .*literal address/);
+  assert.match(refusalOf(at("node-1.example")).message, /--ops-host: .*literal address/);
 });
 
 test.run();

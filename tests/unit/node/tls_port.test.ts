@@ -10,7 +10,7 @@ import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
 import { KeptIdentity } from "../../../identity/files/kept_identity.ts";
 import { proveRenewal } from "../../../identity/enrolment/renewal_proof.ts";
 import { readNodeFile } from "../../../identity/files/node_file.ts";
-import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
+import { RegistryError } from "../../../src/base/errors.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { NO_GRANTS } from "../../../src/base/peer.ts";
 import { connect } from "../../../src/client/client.ts";
@@ -23,6 +23,7 @@ import { TlsDialer } from "../../../transport/tls.ts";
 import type { Dialer, Endpoint, Trust } from "../../../transport/transport.ts";
 import { testWorld } from "../../support/production_world.ts";
 import { until, within } from "../../support/until.ts";
+import { codeOf } from "../../support/refusal.ts";
 
 const OTHER_ID = "22222222-2222-4222-8222-222222222222";
 const folder = await Deno.makeTempDir();
@@ -88,16 +89,6 @@ async function connected(
   return client;
 }
 
-async function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
-  try {
-    await promise;
-    return "ok";
-  } catch (error) {
-    if (error instanceof RegistryError) return error.code;
-    throw error;
-  }
-}
-
 const byQuic = { dialer: quic, at: endpoint, trust: pins };
 const administrator = await issue(made.administratorFolder, made.administrator, "");
 const controller = await connected(administrator, byQuic);
@@ -135,8 +126,11 @@ test("a gateway is the same peer over QUIC and over TLS", async () => {
   const writers: number[] = [];
   for (const way of [byQuic, byTls]) {
     const client = await connected(gateway, way);
-    assert.is(await code(client.registerGateway(record, { takeOver: true })), "ok");
-    assert.is(await code(client.registerGateway({ ...record, id: OTHER_ID })), "permission_denied");
+    assert.is(await codeOf(client.registerGateway(record, { takeOver: true })), "ok");
+    assert.is(
+      await codeOf(client.registerGateway({ ...record, id: OTHER_ID })),
+      "permission_denied",
+    );
     const { gateway: { writer } } = await client.getGateway(record.id);
     writers.push(writer);
   }
@@ -157,8 +151,8 @@ test("a certificate is renewed over the proven session, by TLS and by QUIC", asy
 
 test("a client without a certificate comes in by neither", async () => {
   const refused = connect({ endpoints: [byTls.at], dialer: quic, trust: byTls.trust, world });
-  assert.is.not(await code(refused), "ok");
-  const isPlain = code(connect({ endpoints: [endpoint], dialer: quic, trust: pins, world }));
+  assert.is.not(await codeOf(refused), "ok");
+  const isPlain = codeOf(connect({ endpoints: [endpoint], dialer: quic, trust: pins, world }));
   assert.ok(["unauthenticated", "connection_lost"].includes(await isPlain));
 });
 

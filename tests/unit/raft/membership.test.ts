@@ -115,7 +115,8 @@ test("thesis §4.2.2: a removed leader that stays takes no proposals", () => {
   assert.is(cluster.node(1).propose(new Uint8Array(1)), "not_member");
 });
 
-test("thesis §4.3: while joint, both majorities must agree to commit", () => {
+/** Returns a cluster in the joint configuration of {1, 2, 3} and {1, 4, 5}, led by 1. */
+function jointCluster(): RaftCluster {
   const cluster = new RaftCluster();
   cluster.elect(1);
   for (const id of [4, 5]) cluster.add(id);
@@ -126,6 +127,11 @@ test("thesis §4.3: while joint, both majorities must agree to commit", () => {
     change("add_voter", 5),
   ];
   cluster.change(1, { transition: "joint_explicit", changes });
+  return cluster;
+}
+
+test("thesis §4.3: while joint, both majorities must agree to commit", () => {
+  const cluster = jointCluster();
   assert.equal(cluster.node(1).status().configuration, {
     voters: [1, 4, 5],
     votersOutgoing: [1, 2, 3],
@@ -147,16 +153,7 @@ test("thesis §4.3: while joint, both majorities must agree to commit", () => {
 });
 
 test("thesis §4.3: while joint, both majorities must agree to elect", () => {
-  const cluster = new RaftCluster();
-  cluster.elect(1);
-  for (const id of [4, 5]) cluster.add(id);
-  const changes = [
-    change("remove", 2),
-    change("remove", 3),
-    change("add_voter", 4),
-    change("add_voter", 5),
-  ];
-  cluster.change(1, { transition: "joint_explicit", changes });
+  const cluster = jointCluster();
   cluster.isLost = ({ from, to }) => [4, 5].includes(from) !== [4, 5].includes(to);
   cluster.elect(2);
   assert.is(cluster.role(2), "candidate");

@@ -1,28 +1,18 @@
 /** The vocabulary of other callers, and its conversion to and from the stored form. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { RegistryError } from "../../../src/base/errors.ts";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { agentFromJson, gatewayFromJson } from "../../../src/record/vocabulary.ts";
 import { AGENT } from "../../../src/record/agent.ts";
 import { GATEWAY } from "../../../src/record/gateway.ts";
 import { infoOf, toStored, validated } from "../../../src/record/stored_form.ts";
+import { refusalOf } from "../../support/refusal.ts";
 
 /** As gateways currently send it. */
 const TODAY =
   '{"region":"global","gateway_ip":"12.34.56.78","gateway_domain":"global.gateway.agnistack.online","gateway_port":4000,"capacity":{"cpu":1,"bandwidth":20,"memory":4096,"storage":40960}}';
 const ID = "6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11";
 const OWNERSHIP = { process: 77, sequence: 3 };
-
-function refusal(run: () => unknown): RegistryError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof RegistryError) return error;
-    throw error;
-  }
-  throw new Error("must be refused");
-}
 
 test("gatewayFromJson takes what gateways send today, unchanged", () => {
   assert.equal(gatewayFromJson(JSON.parse(TODAY)), {
@@ -70,22 +60,22 @@ test("agentFromJson maps an agent's words; gateway_id is the gateway that it nam
 });
 
 test("gatewayFromJson refuses by name what it does not know, of a wrong type, or said twice", () => {
-  assert.is(refusal(() => gatewayFromJson({ region: "eu", prot: 1 })).fields.field, "prot");
-  assert.is(refusal(() => gatewayFromJson({ region: "eu", port: "1" })).fields.field, "port");
+  assert.is(refusalOf(() => gatewayFromJson({ region: "eu", prot: 1 })).fields.field, "prot");
+  assert.is(refusalOf(() => gatewayFromJson({ region: "eu", port: "1" })).fields.field, "port");
   assert.is(
-    refusal(() => gatewayFromJson({ region: "eu", capacity: { ram: 1 } })).fields.field,
+    refusalOf(() => gatewayFromJson({ region: "eu", capacity: { ram: 1 } })).fields.field,
     "capacity.ram",
   );
   assert.is(
-    refusal(() => gatewayFromJson({ region: "eu", port: 1, gateway_port: 2 })).fields.field,
+    refusalOf(() => gatewayFromJson({ region: "eu", port: 1, gateway_port: 2 })).fields.field,
     "gateway_port",
   );
-  assert.is(refusal(() => gatewayFromJson({})).fields.field, "region");
+  assert.is(refusalOf(() => gatewayFromJson({})).fields.field, "region");
   for (const json of [null, [], 3, "x"]) {
-    assert.is(refusal(() => gatewayFromJson(json)).fields.field, "gateway");
+    assert.is(refusalOf(() => gatewayFromJson(json)).fields.field, "gateway");
   }
   assert.is(
-    refusal(() => agentFromJson({ region: "eu", labels: { a: 1 } })).fields.field,
+    refusalOf(() => agentFromJson({ region: "eu", labels: { a: 1 } })).fields.field,
     "labels.a",
   );
 });
@@ -153,11 +143,11 @@ test("an agent survives the way through the stored form", () => {
 test("toStored refuses text that does not parse, by field", () => {
   const to = (fields: Record<string, unknown>) => () =>
     toStored(AGENT, { region: "eu", ...fields }, OWNERSHIP);
-  assert.is(refusal(to({ id: "x" })).fields.field, "id");
-  assert.is(refusal(to({ gatewayId: "x" })).fields.field, "gatewayId");
-  assert.is(refusal(to({ address: "x" })).fields.field, "address");
-  assert.is(refusal(to({ credentialHash: "abc" })).fields.field, "credentialHash");
-  assert.is(refusal(to({ state: "gone" })).fields.field, "state");
+  assert.is(refusalOf(to({ id: "x" })).fields.field, "id");
+  assert.is(refusalOf(to({ gatewayId: "x" })).fields.field, "gatewayId");
+  assert.is(refusalOf(to({ address: "x" })).fields.field, "address");
+  assert.is(refusalOf(to({ credentialHash: "abc" })).fields.field, "credentialHash");
+  assert.is(refusalOf(to({ state: "gone" })).fields.field, "state");
 });
 
 test.run();

@@ -21,6 +21,7 @@ import {
   type Sent,
   word,
 } from "../../support/group_cluster.ts";
+import { newBeat } from "../../support/beat.ts";
 
 /** Returns three nodes with several groups, all led by the first node. */
 async function ledByFirst(groups: number): Promise<GroupCluster> {
@@ -240,20 +241,7 @@ test("a term of 2^53 - 1 is refused whoever sends it, and the group goes on and 
 test("an impossible beat, or one of a node without a shared group, is refused by a code", async () => {
   const cluster = await ledByFirst(1);
   const second = cluster.node(2);
-  const beat = {
-    run: 1,
-    sequence: 1,
-    echoRun: 0,
-    echo: 0,
-    epoch: 1,
-    supports: 0,
-    granted: 0,
-    refused: 0,
-    promiseCount: 0,
-    promiseHash: 0,
-    released: [],
-    asked: [],
-  };
+  const beat = newBeat(1);
   const frame = encodePeerFrame({ run: 1, supports: 0, beat, messages: [] });
   second.set.receive(nodeId(77), frame);
   assert.equal(refusals(second), { unknown_peer: 1 });

@@ -7,10 +7,10 @@ import {
   PEER_MESSAGES_MAX,
   PEER_TURN_BYTES_MAX,
 } from "../../../src/base/limits.ts";
-import type { Beat } from "../../../src/liveness/mod.ts";
 import { PeerOutbox } from "../../../src/replication/peer_outbox.ts";
 import { newMessage } from "../../../src/raft/mod.ts";
 import { encodePeerFrame, type GroupMessage } from "../../../src/wire/peer_frame.ts";
+import { newBeat } from "../../support/beat.ts";
 
 const [A, B] = [nodeId(2), nodeId(3)] as const;
 
@@ -19,23 +19,6 @@ function message(group: number, bytes = 0): GroupMessage {
   const entries = bytes === 0 ? [] : [{ index: 1, term: 1, kind: "normal" as const, data }];
   const append = { ...newMessage("append", 2), from: 1, term: 1, entries };
   return { groupId: group as GroupId, fortifies: false, message: append };
-}
-
-function beat(sequence: number): Beat {
-  return {
-    run: 1,
-    sequence,
-    echoRun: 0,
-    echo: 0,
-    epoch: 1,
-    supports: 0,
-    granted: 0,
-    refused: 0,
-    promiseCount: 0,
-    promiseHash: 0,
-    released: [],
-    asked: [],
-  };
 }
 
 /** Returns the outgoing frames, as `node: beat, groups`. */
@@ -53,7 +36,7 @@ test("one frame a node, with its beat and its messages in their order", () => {
   outbox.add(A, message(1));
   outbox.add(B, message(1));
   outbox.add(A, message(2));
-  outbox.addBeat(A, beat(7));
+  outbox.addBeat(A, newBeat(7));
   outbox.add(A, message(1));
   assert.equal(drained(outbox), [
     { to: A, beat: 7, groups: [1, 2, 1] },
@@ -64,8 +47,8 @@ test("one frame a node, with its beat and its messages in their order", () => {
 
 test("several beats leave in their order, a frame each", () => {
   const outbox = new PeerOutbox();
-  outbox.addBeat(A, beat(7));
-  outbox.addBeat(A, beat(8));
+  outbox.addBeat(A, newBeat(7));
+  outbox.addBeat(A, newBeat(8));
   outbox.add(A, message(1));
   assert.equal(drained(outbox), [
     { to: A, beat: 7, groups: [1] },

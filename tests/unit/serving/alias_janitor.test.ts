@@ -127,22 +127,36 @@ test("AliasJanitor works at a leader without a lease", async () => {
   janitor.stop();
 });
 
-test("AliasJanitor leaves partitions to their leaders, and begins when it leads one", async () => {
-  const harness = await abandoned();
-  let isLeading = false;
+/** A janitor of partitions that this node leads while `isLeading` says so. */
+async function janitorOfLed(harness: RegistryHarness, isLeading: () => boolean) {
   const { janitor, scheduler } = await janitorOf(harness, (partition) => {
     const view = seen(partition, {});
-    Object.defineProperty(view.group, "isLeading", { get: () => isLeading });
+    Object.defineProperty(view.group, "isLeading", { get: isLeading });
     return view;
   });
+  return { harness, janitor, scheduler };
+}
+
+/** Checks that the alias is left to another node, and repaired once this one leads. */
+async function repairsWhenItLeads(
+  { harness, janitor, scheduler }: Awaited<ReturnType<typeof janitorOfLed>>,
+  lead: () => void,
+): Promise<void> {
   await scheduler.advance(2 * ROUND_MS);
   await harness.world.settle();
   assert.ok(harness.alias("a1.example") !== undefined, "another node repairs it");
-  isLeading = true;
+  lead();
   await scheduler.advance(ALIAS_LED_CHECK_MS + 2 * ROUND_MS);
   await harness.world.settle();
   assert.is(harness.alias("a1.example"), undefined, "repaired");
   janitor.stop();
+}
+
+test("AliasJanitor leaves partitions to their leaders, and begins when it leads one", async () => {
+  const harness = await abandoned();
+  let isLeading = false;
+  const led = await janitorOfLed(harness, () => isLeading);
+  await repairsWhenItLeads(led, () => isLeading = true);
 });
 
 test("AliasJanitor begins where it leads again what another node led meanwhile", async () => {
@@ -150,23 +164,12 @@ test("AliasJanitor begins where it leads again what another node led meanwhile",
   const peer = await harness.peer();
   await peer.must("registerAgent", agentRequest({ number: 1, domain: "a1.example" }));
   let isLeading = true;
-  const { janitor, scheduler } = await janitorOf(harness, (partition) => {
-    const view = seen(partition, {});
-    Object.defineProperty(view.group, "isLeading", { get: () => isLeading });
-    return view;
-  });
-  await scheduler.advance(2 * ROUND_MS);
+  const led = await janitorOfLed(harness, () => isLeading);
+  await led.scheduler.advance(2 * ROUND_MS);
   isLeading = false;
   await peer.must("registerAgent", agentRequest({ number: 1, domain: "b1.example", sequence: 2 }));
-  janitor.heed("claim_dropped");
-  await scheduler.advance(2 * ROUND_MS);
-  await harness.world.settle();
-  assert.ok(harness.alias("a1.example") !== undefined, "another node repairs it");
-  isLeading = true;
-  await scheduler.advance(ALIAS_LED_CHECK_MS + 2 * ROUND_MS);
-  await harness.world.settle();
-  assert.is(harness.alias("a1.example"), undefined, "repaired");
-  janitor.stop();
+  led.janitor.heed("claim_dropped");
+  await repairsWhenItLeads(led, () => isLeading = true);
 });
 
 test("AliasJanitor begins where a replica that came later leads", async () => {

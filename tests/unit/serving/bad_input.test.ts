@@ -255,11 +255,12 @@ test("10,000 writes at once on one connection: those above the limit are overloa
   await served(peer);
 });
 
-test("a peer that does not read is not given more than a bounded backlog, and then everything", async () => {
+/** Registers agents, and asks in one chunk for pages of 1,000 of them, without reading. */
+async function listsWanted(agents: number, lists: number, timeoutMs: number) {
   const harness = await RegistryHarness.open({ partitions: 2 });
   const writer = await harness.peer();
   const extra = extraOf({ k: "v".repeat(200) });
-  for (let at = 0; at < 2_000; at += 500) {
+  for (let at = 0; at < agents; at += 500) {
     const items = Array.from(
       { length: 500 },
       (_, index) => ({ ...agentRequest({ number: at + index + 1, extra }), kind: 1 }),
@@ -269,13 +270,18 @@ test("a peer that does not read is not given more than a bounded backlog, and th
   const peer = await harness.unauthenticated();
   await harness.world.wait(peer.control.write(helloFrame()));
   const stream = await harness.world.wait(peer.session.open("request"));
-  // One chunk with hundreds of requests for pages of 1,000 records: 100 MB if all were answered.
   const list = { region: "global", cursor: new Uint8Array(0), limit: LIST_ITEMS_MAX };
   const frames = Array.from(
-    { length: 250 },
-    (_, index) => requestFrame(index + 1, "listAgentsByRegion", list, { timeoutMs: 60_000 }),
+    { length: lists },
+    (_, index) => requestFrame(index + 1, "listAgentsByRegion", list, { timeoutMs }),
   );
   await harness.world.wait(stream.write(concatBytes([...busy(), ...frames])));
+  return { harness, writer, stream, frames };
+}
+
+test("a peer that does not read is not given more than a bounded backlog, and then everything", async () => {
+  // 100 MB if all were answered.
+  const { harness, writer, stream, frames } = await listsWanted(2_000, 250, 60_000);
   await harness.world.settle();
   const listId = OPERATIONS.listAgentsByRegion.id;
   const answered = () => harness.counts.get(`${listId} ok`) ?? 0;
@@ -302,25 +308,7 @@ test("a peer that does not read is not given more than a bounded backlog, and th
 });
 
 test("a request that waited too long for its peer to read is answered deadline_exceeded", async () => {
-  const harness = await RegistryHarness.open({ partitions: 2 });
-  const writer = await harness.peer();
-  const extra = extraOf({ k: "v".repeat(200) });
-  for (let at = 0; at < 1_000; at += 500) {
-    const items = Array.from(
-      { length: 500 },
-      (_, index) => ({ ...agentRequest({ number: at + index + 1, extra }), kind: 1 }),
-    );
-    await writer.must("registerMany", { items });
-  }
-  const peer = await harness.unauthenticated();
-  await harness.world.wait(peer.control.write(helloFrame()));
-  const stream = await harness.world.wait(peer.session.open("request"));
-  const list = { region: "global", cursor: new Uint8Array(0), limit: LIST_ITEMS_MAX };
-  const frames = Array.from(
-    { length: 40 },
-    (_, index) => requestFrame(index + 1, "listAgentsByRegion", list, { timeoutMs: 500 }),
-  );
-  await harness.world.wait(stream.write(concatBytes([...busy(), ...frames])));
+  const { harness, stream } = await listsWanted(1_000, 40, 500);
   await harness.world.pass(600);
   const late = `${OPERATIONS.listAgentsByRegion.id} deadline_exceeded`;
   assert.is(harness.counts.get(late), undefined);

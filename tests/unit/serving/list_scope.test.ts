@@ -28,6 +28,7 @@ import {
 import { OPERATIONS } from "../../../src/wire/operations/mod.ts";
 import { requestFrame } from "../../support/raw_peer.ts";
 import { agentRequest, gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
+import { codeOf } from "../../support/refusal.ts";
 
 const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
 const AGENTS = 40;
@@ -124,15 +125,6 @@ async function asked(
 
 const idsOf = (items: readonly { record: Uint8Array }[]) =>
   items.map(({ record }) => toHex(agentCodec.decode(record).id));
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-  } catch (error) {
-    return (error as RegistryError).code;
-  }
-  return "ok";
-}
 
 test("a list without a cursor of several nodes is refused where a partition is elsewhere", async () => {
   const { holding, leading } = await scene();

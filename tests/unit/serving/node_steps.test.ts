@@ -2,7 +2,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { BanList } from "../../../identity/trust/ban_list.ts";
-import { RegistryError } from "../../../src/base/errors.ts";
 import { NO_POSITION } from "../../../src/base/position.ts";
 import { TokenBucket } from "../../../src/base/token_bucket.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../../src/record/key.ts";
@@ -18,6 +17,7 @@ import type { RequestContext } from "../../../src/serving/request_context.ts";
 import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
 import { agentRequest, gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { idOf } from "../../support/store.ts";
+import { codeOf } from "../../support/refusal.ts";
 
 const DOMAIN = "a.example";
 const SUBJECT = "spiffe://example/region/eu/agent/00000000-0000-4000-8000-000000000001";
@@ -65,16 +65,6 @@ async function scene() {
     return claims.find(home, domain);
   };
   return { harness, world, table, bans, steps, context, place, claimOf };
-}
-
-async function codeOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call;
-    return "ok";
-  } catch (error) {
-    if (error instanceof RegistryError) return error.code;
-    throw error;
-  }
 }
 
 test("NodeSteps: a step is taken only for a record that group 0 places on the node that asks", async () => {

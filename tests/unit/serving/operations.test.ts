@@ -2,7 +2,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { gatewayCodec } from "../../../schemas/gen/record.ts";
-import { RegistryError } from "../../../src/base/errors.ts";
 import { NEGATIVE_CACHE_MS } from "../../../src/base/limits.ts";
 import { formatUuid, parseUuid } from "../../../src/base/uuid.ts";
 import { KIND_AGENT } from "../../../src/record/key.ts";
@@ -14,16 +13,7 @@ import {
   v4,
 } from "../../support/registry_harness.ts";
 import { idOf } from "../../support/store.ts";
-
-async function refused(promise: Promise<unknown>): Promise<RegistryError> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof RegistryError) return error;
-    throw error;
-  }
-  throw new Error("It was not refused");
-}
+import { rejectionOf } from "../../support/refusal.ts";
 
 test("every operation is served through the client", async () => {
   const harness = await RegistryHarness.open();
@@ -86,8 +76,8 @@ test("every operation is served through the client", async () => {
   const { record } = await wait(client.call("getGateway", { id: parseUuid(gateway.id) }));
   assert.is(gatewayCodec.decode(record).domain, "g1.example");
   assert.is((await wait(client.deregisterAgent(agent.id))).removed, 1);
-  assert.is((await refused(wait(client.getAgent(agent.id)))).code, "not_found");
-  assert.is((await refused(wait(client.resolveAgent("a1.example")))).code, "not_found");
+  assert.is((await rejectionOf(wait(client.getAgent(agent.id)))).code, "not_found");
+  assert.is((await rejectionOf(wait(client.resolveAgent("a1.example")))).code, "not_found");
   assert.is((await wait(client.deregisterGateway(gateway.id))).removed, 1);
   await wait(client.close());
   await harness.stop();

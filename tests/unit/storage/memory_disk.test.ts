@@ -78,24 +78,22 @@ function leftovers(make: () => Bench, tell: (bench: Bench) => string, seeds = 20
 test("memory disk forgets what was not synced: data, names, sizes", () => {
   const disk = new MemoryDisk();
   const world = new ManualWorld();
-  const storage = disk.open(world);
-  storage.attach(() => storage.drain(() => {}));
-  const submit = (operation: StorageOperation) => {
-    storage.submit(operation);
-    world.settle();
+  const opened = () => {
+    const storage = disk.open(world);
+    storage.attach(() => storage.drain(() => {}));
+    return (operation: StorageOperation) => {
+      storage.submit(operation);
+      world.settle();
+    };
   };
+  const submit = opened();
   submit({ kind: "write", file: "a", position: 0, bytes: encoder.encode("durable") });
   submit({ kind: "sync", file: "a" });
   submit({ kind: "write", file: "unnamed", position: 0, bytes: encoder.encode("gone") });
   submit({ kind: "sync", file: "unnamed" });
   disk.crash();
   assert.equal(disk.list(), []);
-  const second = disk.open(world);
-  second.attach(() => second.drain(() => {}));
-  const then = (operation: StorageOperation) => {
-    second.submit(operation);
-    world.settle();
-  };
+  const then = opened();
   then({ kind: "write", file: "a", position: 0, bytes: encoder.encode("durable") });
   then({ kind: "sync", file: "a" });
   then({ kind: "syncFolder" });

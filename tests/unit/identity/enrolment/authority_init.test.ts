@@ -16,31 +16,18 @@ import { RegistryError } from "../../../../src/base/errors.ts";
 import { INTERMEDIATE_LIFE_MS } from "../../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../../src/base/prng.ts";
 import { NOW_MS } from "../../../support/test_pki.ts";
+import { codeOf } from "../../../support/refusal.ts";
+import { inTemporaryFolder } from "../../../support/temporary_folder.ts";
 
 const entropy = new SeededEntropy(1);
 
-async function inFolder(run: (made: InitResult, folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await run(await init(`${folder}/pki`), folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+function inFolder(run: (made: InitResult, folder: string) => Promise<void>): Promise<void> {
+  return inTemporaryFolder(async (folder) => run(await init(`${folder}/pki`), folder));
 }
 
 function init(folder: string): Promise<InitResult> {
   const trustDomain = "registry.example";
   return initAuthority({ folder, trustDomain, region: "eu-1", nowMs: NOW_MS, entropy });
-}
-
-async function code(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-    return "ok";
-  } catch (error) {
-    if (error instanceof RegistryError) return error.code;
-    throw error;
-  }
 }
 
 const modes = (folder: string) =>
@@ -74,7 +61,7 @@ test("initAuthority writes keys for their owner alone, and no root's key for the
 test("initAuthority never writes over a trust domain", () =>
   inFolder(async (made, folder) => {
     const before = Deno.readTextFileSync(`${made.rootFolder}/root-key.pem`);
-    assert.is(await code(init(`${folder}/pki`)), "invalid_argument");
+    assert.is(await codeOf(init(`${folder}/pki`)), "invalid_argument");
     assert.is(Deno.readTextFileSync(`${made.rootFolder}/root-key.pem`), before);
   }));
 
@@ -91,10 +78,10 @@ test("initAuthority refuses names that no node takes, and leaves nothing behind"
   ] as const;
   for (const [trustDomain, region] of names) {
     const options = { folder: `${folder}/pki`, trustDomain, region, nowMs: NOW_MS, entropy };
-    assert.is(await code(initAuthority(options)), "invalid_argument", `${trustDomain} ${region}`);
+    assert.is(await codeOf(initAuthority(options)), "invalid_argument", `${trustDomain} ${region}`);
     assert.equal([...Deno.readDirSync(folder)], []);
   }
-  assert.is(await code(init(`${folder}/pki/`)), "ok");
+  assert.is(await codeOf(init(`${folder}/pki/`)), "ok");
   assert.equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["pki"]);
   await Deno.remove(folder, { recursive: true });
 });
@@ -102,8 +89,8 @@ test("initAuthority refuses names that no node takes, and leaves nothing behind"
 test("initAuthority makes all or nothing, also in a folder that exists", async () => {
   const folder = await Deno.makeTempDir();
   Deno.writeTextFileSync(`${folder}/notes.txt`, "mine");
-  assert.is(await code(init(`${folder}/notes.txt`)), "invalid_argument");
-  assert.is(await code(init("")), "invalid_argument");
+  assert.is(await codeOf(init(`${folder}/notes.txt`)), "invalid_argument");
+  assert.is(await codeOf(init("")), "invalid_argument");
   const refused = () => {
     throw new RegistryError("storage_unavailable", "A part could not be moved");
   };
@@ -117,17 +104,17 @@ test("initAuthority makes all or nothing, also in a folder that exists", async (
     },
   } as typeof entropy;
   const options = { folder, trustDomain: "a.example", region: "eu-1", nowMs: NOW_MS };
-  assert.is(await code(initAuthority({ ...options, entropy: failing })), "internal");
+  assert.is(await codeOf(initAuthority({ ...options, entropy: failing })), "internal");
   assert.equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["notes.txt"]);
   // The place of the last part is taken by an invisible obstacle: a dangling link.
   Deno.symlinkSync("nowhere", `${folder}/administrator`);
-  assert.is.not(await code(initAuthority({ ...options, entropy }).catch(refused)), "ok");
+  assert.is.not(await codeOf(initAuthority({ ...options, entropy }).catch(refused)), "ok");
   assert.equal(
     [...Deno.readDirSync(folder)].map(({ name }) => name).sort(),
     ["administrator", "notes.txt"],
   );
   Deno.removeSync(`${folder}/administrator`);
-  assert.is(await code(initAuthority({ ...options, entropy })), "ok");
+  assert.is(await codeOf(initAuthority({ ...options, entropy })), "ok");
   assert.equal(
     [...Deno.readDirSync(folder)].map(({ name }) => name).sort(),
     ["administrator", "authority", "notes.txt", "root"],
@@ -184,9 +171,9 @@ test("rotateAuthority adds keys beside the old ones, and replaces who signs bund
 test("rotateAuthority needs the root for what a root signs", () =>
   inFolder(async ({ authorityFolder, administratorFolder }) => {
     const options = { authorityFolder, nowMs: NOW_MS, entropy, part: "intermediate" } as const;
-    assert.is(await code(rotateAuthority(options)), "invalid_argument");
+    assert.is(await codeOf(rotateAuthority(options)), "invalid_argument");
     const wrong = { ...options, rootFolder: administratorFolder };
-    assert.is(await code(rotateAuthority(wrong)), "invalid_argument");
+    assert.is(await codeOf(rotateAuthority(wrong)), "invalid_argument");
     assert.is(modes(authorityFolder)["intermediate-3.pem"], undefined);
   }));
 

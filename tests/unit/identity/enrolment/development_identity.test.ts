@@ -10,19 +10,13 @@ import {
   rotationStep,
 } from "../../../../identity/enrolment/development_identity.ts";
 import { ManualTime } from "../../../support/manual_time.ts";
+import { inTemporaryFolder } from "../../../support/temporary_folder.ts";
 
 const START_MS = Date.parse("2026-06-01T12:00:00Z");
 const DAY_MS = 86_400_000;
 
-async function inFolder(
-  run: (folder: string, time: ManualTime) => Promise<void>,
-): Promise<void> {
-  const root = await Deno.makeTempDir();
-  try {
-    await run(`${root}/data/identity`, new ManualTime(START_MS));
-  } finally {
-    await Deno.remove(root, { recursive: true });
-  }
+function inFolder(run: (folder: string, time: ManualTime) => Promise<void>): Promise<void> {
+  return inTemporaryFolder((root) => run(`${root}/data/identity`, new ManualTime(START_MS)));
 }
 
 function open(folder: string, wall: ManualTime): Promise<DevelopmentIdentity> {

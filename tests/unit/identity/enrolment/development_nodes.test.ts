@@ -6,20 +6,16 @@ import { RegistryError } from "../../../../src/base/errors.ts";
 import { DevelopmentNodes } from "../../../../identity/enrolment/development_nodes.ts";
 import { handshakeServices } from "../../../../identity/trust/handshake_services.ts";
 import { NOW_MS } from "../../../support/test_pki.ts";
+import { inTemporaryFolder } from "../../../support/temporary_folder.ts";
 
 const clock = {
   nowMs: NOW_MS,
   unixMs: () => clock.nowMs,
 };
 
-async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
+function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   clock.nowMs = NOW_MS;
-  try {
-    await run(`${folder}/ca`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  return inTemporaryFolder((folder) => run(`${folder}/ca`));
 }
 
 const open = (folder: string, seed: number, region = "eu-1") =>

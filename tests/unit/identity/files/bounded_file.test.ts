@@ -8,15 +8,7 @@ import { readKeyFile } from "../../../../identity/files/private_file.ts";
 import { CliFailure } from "../../../../src/cli/failure.ts";
 import { processTerminal } from "../../../../src/cli/terminal.ts";
 import { loadConfig } from "../../../../src/node/config_file.ts";
-
-async function inFolder(run: (folder: string) => void | Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inTemporaryFolder } from "../../../support/temporary_folder.ts";
 
 /** Returns the error that `run` throws. */
 function thrown(run: () => unknown): unknown {
@@ -29,7 +21,7 @@ function thrown(run: () => unknown): unknown {
 }
 
 test("readBoundedFile takes a file up to its bound, and not a byte more", () =>
-  inFolder((folder) => {
+  inTemporaryFolder((folder) => {
     const path = `${folder}/file`;
     Deno.writeTextFileSync(path, "x".repeat(100));
     assert.is(readBoundedFile(path, 100), "x".repeat(100));
@@ -42,7 +34,7 @@ test("readBoundedFile takes a file up to its bound, and not a byte more", () =>
   }));
 
 test("anything but a regular file is refused at once, by every function that reads a file", () =>
-  inFolder((folder) => {
+  inTemporaryFolder((folder) => {
     assert.is(new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).outputSync().code, 0);
     for (const path of ["/dev/zero", "/dev/full", folder, `${folder}/pipe`]) {
       const error = thrown(() => readBoundedFile(path, 100));
@@ -58,7 +50,7 @@ test("anything but a regular file is refused at once, by every function that rea
   }));
 
 test("a byte-order mark is dropped, in a file of settings as in one of a record", () =>
-  inFolder((folder) => {
+  inTemporaryFolder((folder) => {
     const path = `${folder}/file.json`;
     Deno.writeTextFileSync(path, '\ufeff{"region": "eu-1"}');
     assert.is(processTerminal().readText(path), '{"region": "eu-1"}');

@@ -8,18 +8,14 @@ import { createTrustBundle } from "../../../../identity/trust/trust_bundle.ts";
 import { RegistryError } from "../../../../src/base/errors.ts";
 import { FolderAuthority } from "../../../support/folder_authority.ts";
 import { AGENT, createTestPki, DAY_MS, MINUTE_MS, NOW_MS } from "../../../support/test_pki.ts";
+import { inTemporaryFolder } from "../../../support/temporary_folder.ts";
 
 const pki = await createTestPki();
 const authority = new FolderAuthority(pki);
 const OTHER = AGENT.slice(0, -4) + "0000";
 
-async function inFolder(run: (path: string) => Promise<void>): Promise<void> {
-  const root = await Deno.makeTempDir();
-  try {
-    await run(`${root}/identity`);
-  } finally {
-    await Deno.remove(root, { recursive: true });
-  }
+function inFolder(run: (path: string) => Promise<void>): Promise<void> {
+  return inTemporaryFolder((root) => run(`${root}/identity`));
 }
 
 async function code(run: () => Promise<unknown>): Promise<string> {

@@ -7,21 +7,13 @@ import {
   readKeyFile,
   replaceFile,
 } from "../../../../identity/files/private_file.ts";
+import { inTemporaryFolder } from "../../../support/temporary_folder.ts";
 
 const hasCode = (code: ErrorCode) => (error: unknown) =>
   error instanceof RegistryError && error.code === code;
 
-async function inFolder(run: (folder: string) => void): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 test("readKeyFile reads what replaceFile wrote privately", () =>
-  inFolder((folder) => {
+  inTemporaryFolder((folder) => {
     const path = `${folder}/key.pem`;
     assert.is(readKeyFile(path), undefined);
     replaceFile(path, "first", PRIVATE_FILE_MODE);
@@ -32,7 +24,7 @@ test("readKeyFile reads what replaceFile wrote privately", () =>
   }));
 
 test("readKeyFile refuses a key that others may open, and leaves its mode as it is", () =>
-  inFolder((folder) => {
+  inTemporaryFolder((folder) => {
     const path = `${folder}/key.pem`;
     replaceFile(path, "key", PRIVATE_FILE_MODE);
     for (const mode of [0o640, 0o604, 0o644, 0o620, 0o601, 0o777]) {
@@ -52,7 +44,7 @@ test("readKeyFile refuses a key that others may open, and leaves its mode as it 
   }));
 
 test("readKeyFile refuses anything but a key file", () =>
-  inFolder((folder) => {
+  inTemporaryFolder((folder) => {
     const path = `${folder}/key.pem`;
     replaceFile(path, "x".repeat(64 * 1024 + 1), PRIVATE_FILE_MODE);
     assert.throws(() => readKeyFile(path), hasCode("corrupt"));

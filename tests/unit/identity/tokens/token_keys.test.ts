@@ -16,7 +16,7 @@ import {
   withoutEnded,
   withoutKey,
 } from "../../../../identity/tokens/token_keys.ts";
-import { RegistryError } from "../../../../src/base/errors.ts";
+import type { RegistryError } from "../../../../src/base/errors.ts";
 import {
   TOKEN_KEY_LEAD_MS,
   TOKEN_LIFE_MS_MAX,
@@ -24,6 +24,7 @@ import {
 } from "../../../../src/base/limits.ts";
 import { fromHex } from "../../../../src/base/bytes.ts";
 import { decodeBase64url } from "../../../../identity/tokens/base64url.ts";
+import { codeOfCall } from "../../../support/refusal.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
 const keyBytes: Uint8Array[] = [];
@@ -31,16 +32,6 @@ for (let seed = 1; seed <= 12; seed++) {
   keyBytes.push((await signingKeyOfSeed(new Uint8Array(32).fill(seed))).verifying.bytes);
 }
 const key = (index: number) => keyBytes[index]!;
-
-function refusal(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    assert.instance(error, RegistryError, String(error));
-    return (error as RegistryError).code;
-  }
-  return "accepted";
-}
 
 function idAt(plan: readonly PlannedKey[], nowMs: number): string | undefined {
   return signingKeyAt(plan, nowMs)?.keyId;
@@ -117,9 +108,9 @@ test("withKey relieves a key that never came to sign, and refuses more than eigh
 
 test("withKey refuses a key that is there, or unsound", () => {
   const plan = withKey([], key(0), START_MS);
-  assert.is(refusal(() => withKey(plan, key(0), START_MS)), "invalid_argument");
-  assert.is(refusal(() => withKey(plan, new Uint8Array(32), START_MS)), "invalid_argument");
-  assert.is(refusal(() => withKey(plan, new Uint8Array(31), START_MS)), "invalid_argument");
+  assert.is(codeOfCall(() => withKey(plan, key(0), START_MS)), "invalid_argument");
+  assert.is(codeOfCall(() => withKey(plan, new Uint8Array(32), START_MS)), "invalid_argument");
+  assert.is(codeOfCall(() => withKey(plan, new Uint8Array(31), START_MS)), "invalid_argument");
 });
 
 test("withoutKey withdraws a stolen key at once; another that is there signs", () => {
@@ -176,9 +167,9 @@ test("parsePublishedKeys refuses a set whole for anything that we do not write",
     ["more than 4 KiB", `{"keys":["${"a".repeat(4_096)}"]}`],
   ];
   for (const [name, text] of bad) {
-    assert.is(refusal(() => parsePublishedKeys(text)), "corrupt", name);
+    assert.is(codeOfCall(() => parsePublishedKeys(text)), "corrupt", name);
   }
-  assert.is(refusal(() => parsePublishedKeys(set(good))), "accepted");
+  assert.is(codeOfCall(() => parsePublishedKeys(set(good))), "ok");
 });
 
 test("PublishedTokenKeys keeps its set where a newer one is bad, and takes a good one", () => {

@@ -11,10 +11,10 @@ import { generateSigningKey, type SigningKey } from "../../../../identity/pki/ed
 import { IdentityFolder } from "../../../../identity/files/identity_folder.ts";
 import { proveRenewal } from "../../../../identity/enrolment/renewal_proof.ts";
 import { bytesEqual } from "../../../../src/base/bytes.ts";
-import { type ErrorCode, RegistryError } from "../../../../src/base/errors.ts";
 import type { Client } from "../../../../src/client/types.ts";
 import { AUDIT_ACTIONS, verifyAudit } from "../../../../src/system/audit_log.ts";
 import { CertifiedRegistry } from "../../../support/certified_registry.ts";
+import { codeOf } from "../../../support/refusal.ts";
 
 const HOUR_MS = 3_600_000;
 const GATEWAY_ID = "11111111-1111-4111-8111-111111111111";
@@ -35,13 +35,6 @@ async function order(signer: SigningKey = key, subject = administrator.subject):
 }
 
 const ask = (made: Order) => world.wait(identities.enrolment.enrol(made, world.nowMs() + 5_000));
-
-function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
-  return promise.then(() => "ok" as const, (error) => {
-    if (error instanceof RegistryError) return error.code;
-    throw error;
-  });
-}
 
 /** Returns the content of the audit log, the newest last: `action subject detail`. */
 function audited(): string[] {
@@ -65,15 +58,15 @@ async function comeIn(): Promise<Client> {
 test("an unknown key, and a known key in another's name, are refused", async () => {
   const before = audited().length;
   const { key: foreign } = await generateSigningKey(world.entropy);
-  assert.is(await code(ask(await order(foreign))), "unauthenticated");
+  assert.is(await codeOf(ask(await order(foreign))), "unauthenticated");
   const other = administrator.subject.slice(0, -4) + "0000";
-  assert.is(await code(ask(await order(key, other))), "unauthenticated");
+  assert.is(await codeOf(ask(await order(key, other))), "unauthenticated");
   // The known request is of no use without its key.
   const { request, timeMs } = await order();
   const content = { request, timeMs, purpose: "administrator" } as const;
   const proof = await proveRenewal(content, foreign);
   const forged = { token: "", subject: administrator.subject, request, timeMs, proof };
-  assert.is(await code(ask(forged)), "unauthenticated");
+  assert.is(await codeOf(ask(forged)), "unauthenticated");
   assert.is(audited().length, before, "Whoever is refused cannot fill the log");
 });
 
@@ -85,13 +78,13 @@ test("a request that is played again gets nothing new, and soon nothing at all",
   assert.ok(bytesEqual(again.chain[0]!, first.chain[0]!));
   assert.is(audited().length, entries);
   await world.pass(6 * 60_000);
-  assert.is(await code(ask(made)), "unauthenticated");
+  assert.is(await codeOf(ask(made)), "unauthenticated");
   const later = { ...made, timeMs: world.unixMs() };
-  assert.is(await code(ask(later)), "unauthenticated", "The time is signed");
+  assert.is(await codeOf(ask(later)), "unauthenticated", "The time is signed");
   // The proof of a renewal is not accepted as an administrator's.
   const timeMs = world.unixMs();
   const renewal = await proveRenewal({ request: made.request, timeMs }, key);
-  assert.is(await code(ask({ ...made, timeMs, proof: renewal })), "unauthenticated");
+  assert.is(await codeOf(ask({ ...made, timeMs, proof: renewal })), "unauthenticated");
   assert.is(audited().length, entries);
 });
 
@@ -116,9 +109,9 @@ test("it comes in when all certificates have expired, and ends another's record"
   const client = await comeIn();
   assert.is((await world.wait(client.getGateway(GATEWAY_ID))).gateway.domain, "g.example");
   assert.is(await world.wait(client.identities.removeRecord("gateway", GATEWAY_ID)), 1);
-  assert.is(await code(world.wait(client.getGateway(GATEWAY_ID))), "not_found");
+  assert.is(await codeOf(world.wait(client.getGateway(GATEWAY_ID))), "not_found");
   const gone = client.identities.removeRecord("gateway", GATEWAY_ID);
-  assert.is(await code(world.wait(gone)), "not_found");
+  assert.is(await codeOf(world.wait(gone)), "not_found");
   const { subject } = administrator;
   const uses = audited().filter((line) =>
     line.startsWith("removeRecord") || line.includes(subject)
@@ -140,12 +133,12 @@ test("it ends a node's membership for good, and the node's certificate", async (
   if (own === undefined) await world.wait(registry.putMember({ ...member, nodeId: 1 }));
   await world.wait(registry.putMember(member));
   assert.is((await world.wait(client.ringMap())).nodes.length, 2);
-  assert.is(await code(world.wait(client.identities.removeMember(3))), "not_found");
+  assert.is(await codeOf(world.wait(client.identities.removeMember(3))), "not_found");
   await world.wait(client.identities.removeMember(2));
   assert.equal((await world.wait(client.ringMap())).nodes.map(({ nodeId }) => nodeId), [1]);
-  assert.is(await code(world.wait(registry.putMember(member))), "not_replica");
+  assert.is(await codeOf(world.wait(registry.putMember(member))), "not_replica");
   assert.is(
-    await code(world.wait(client.identities.removeMember(1))),
+    await codeOf(world.wait(client.identities.removeMember(1))),
     "invalid_argument",
   );
   const [removed, banned] = audited().slice(-2);
@@ -160,7 +153,7 @@ test("one that is banned stays out", async () => {
   await world.wait(
     client.identities.ban({ kind: "subject", name, reason: "key lost" }),
   );
-  assert.is(await code(ask(await order())), "unauthenticated");
+  assert.is(await codeOf(ask(await order())), "unauthenticated");
 });
 
 test("all ends", async () => {
