@@ -26,6 +26,8 @@ struct RaftMessage {
   entries @13 :List(RaftEntry);
   snapshot @14 :RaftSnapshot;
   # Index 0: none.
+  boundTicks @15 :UInt32;
+  # On a refused pre-vote: the ticks after which the sender may vote; 0: it may now.
 }
 
 struct RaftEntry {

@@ -13,6 +13,7 @@ import {
   StructList,
   StructView,
   UINT16,
+  UINT32,
   UINT64,
   type FrameWriter,
   type Input,
@@ -42,6 +43,8 @@ export interface RaftMessage {
   entries: RaftEntry[];
   /** Index 0: none. */
   snapshot: RaftSnapshot | undefined;
+  /** On a refused pre-vote: the ticks after which the sender may vote; 0: it may now. */
+  boundTicks: number;
 }
 
 /** A flyweight over {@link RaftMessage}. */
@@ -78,6 +81,8 @@ export class RaftMessageView extends StructView<RaftMessage> {
   get entries(): StructList<RaftEntry, RaftEntryView> { return this.$list(0, this.#entries ??= new StructList(new RaftEntryView())); }
   get hasSnapshot(): boolean { return this.$has(1); }
   get snapshot(): RaftSnapshotView { return this.$struct(1, this.#snapshot ??= new RaftSnapshotView()); }
+  get boundTicks(): number { return this.$uint32(4); }
+  set boundTicks(value: number) { this.$setUint32(4, value); }
 
   override toPlain(): RaftMessage {
     this.$payPlain();
@@ -97,6 +102,7 @@ export class RaftMessageView extends StructView<RaftMessage> {
       readSequence: this.readSequence,
       entries: this.entries.toPlain(),
       snapshot: this.hasSnapshot ? this.snapshot.toPlain() : undefined,
+      boundTicks: this.boundTicks,
     };
   }
 }
@@ -116,6 +122,7 @@ function putRaftMessage(out: FrameWriter, at: number, value: Input<RaftMessage>)
   UINT64.write(view, at + 64, value.transferee, "transferee");
   UINT64.write(view, at + 72, value.readOrigin, "readOrigin");
   UINT64.write(view, at + 80, value.readSequence, "readSequence");
+  UINT32.write(view, at + 4, value.boundTicks, "boundTicks");
   out.$structs<RaftEntry>(at + 88, value.entries, raftEntryCodec.layout);
   out.$nested<RaftSnapshot>(at + 96, value.snapshot, raftSnapshotCodec.layout);
 }

@@ -120,6 +120,18 @@ export class Fortification {
     return this.#standingPromise(lead, term) !== undefined;
   }
 
+  /** Returns how long this replica remains {@link isBound} unless support is extended, ms; 0 if not. */
+  boundMs(lead: number, term: number): number {
+    const { peers } = this.#context;
+    if (!this.isBound(lead, term)) return 0;
+    const nowMs = peers.now();
+    if (!peers.mayVote()) return peers.voteFromMs - nowMs;
+    const untilMs = lead === this.replica
+      ? this.#leading?.lease.untilMs
+      : this.#promise?.peer.given.untilMs;
+    return Math.max(0, (untilMs ?? nowMs) - nowMs);
+  }
+
   /** Returns the standing promise, after checking that it still stands. */
   #standingPromise(lead: number, term: number): Promised | undefined {
     const promise = this.#promise;

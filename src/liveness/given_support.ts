@@ -36,6 +36,11 @@ export class GivenSupport {
     return epoch === this.#epoch && nowMs < this.#untilMs;
   }
 
+  /** The end of the support given now; -Infinity if none is. */
+  get untilMs(): number {
+    return this.#untilMs;
+  }
+
   /** The sequence of the other node's beat from which the support runs; 0 if none is given. */
   get granted(): number {
     return this.#granted;

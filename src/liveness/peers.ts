@@ -161,6 +161,11 @@ export class Peers {
     return nowMs >= this.#voteFromMs;
   }
 
+  /** The time before which this node must not vote, by its monotonic clock. */
+  get voteFromMs(): number {
+    return this.#voteFromMs;
+  }
+
   /** Returns the nodes that are not removed. */
   *active(): Iterable<Peer> {
     for (const peer of this.#peers.values()) {

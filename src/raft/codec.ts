@@ -67,6 +67,7 @@ export function messageToWire(message: Message): Input<RaftMessage> {
     commit: message.commit,
     rejectHint: message.rejectHint,
     transferee: message.transferee,
+    boundTicks: message.boundTicks,
     readOrigin: read?.origin ?? 0,
     readSequence: read?.sequence ?? 0,
     entries: message.entries.map(({ term, index, kind, data }) => {
@@ -106,6 +107,7 @@ export function messageFromWire(wire: RaftMessage): Message {
   }
   message.transfer = wire.transfer;
   message.transferee = wire.transferee;
+  message.boundTicks = wire.boundTicks;
   return message;
 }
 

@@ -87,6 +87,25 @@ export function ignoresVoteRequest(core: Core, message: Message): boolean {
     core.electionElapsed < core.settings.electionTicks;
 }
 
+/**
+ * Tells a pre-candidate when this bound replica may vote, so that it asks again then. Otherwise it
+ * would wait for its next election timeout, although most voters are bound for a moment longer.
+ */
+export function postponePreVote(core: Core, candidate: number): void {
+  const boundTicks = core.support?.boundTicks?.(core.lead, core.term) ?? 0;
+  if (boundTicks === 0) return;
+  const reply = newMessage("pre_vote_reply", candidate);
+  reply.reject = true;
+  reply.boundTicks = boundTicks;
+  core.sendForElection(reply, core.term);
+}
+
+/** Asks a bound voter again when it may vote; never later than without its reply. */
+export function askAgainAfter(core: Core, ticks: number): void {
+  if (core.role === "leader" || core.role === "candidate" || core.lead !== NO_REPLICA) return;
+  core.electionElapsed = Math.max(core.electionElapsed, core.electionTimeoutTicks - ticks);
+}
+
 /** Replies to a vote request of this term (or, for a pre-vote, of this or a later one). */
 export function handleVoteRequest(core: Core, message: Message): void {
   const isPre = message.type === "pre_vote";

@@ -68,9 +68,10 @@ function isCount(value: number): boolean {
 }
 
 function inspectNumbers(message: Message): InspectRefusal | undefined {
-  const { commit, index, logTerm, reject, rejectHint, term, type } = message;
+  const { boundTicks, commit, index, logTerm, reject, rejectHint, term, type } = message;
   if (!isCount(term) || !isCount(logTerm) || !isCount(index)) return "malformed";
-  if (!isCount(commit) || !isCount(rejectHint)) return "malformed";
+  if (!isCount(commit) || !isCount(rejectHint) || !isCount(boundTicks)) return "malformed";
+  if (boundTicks > 0 && !(type === "pre_vote_reply" && reject)) return "malformed";
   if (type === "propose" || type === "read_index") return term === 0 ? undefined : "malformed";
   // A replica that never entered a term may still refuse a pre-vote.
   if (term === 0 && !(type === "pre_vote_reply" && reject)) return "malformed";

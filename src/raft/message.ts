@@ -146,6 +146,8 @@ export interface Message {
   transfer: boolean;
   /** On `transfer_leader`: the replica to become leader. */
   transferee: number;
+  /** On a refused pre-vote: the ticks until node liveness lets the sender vote; 0 if it does now. */
+  boundTicks: number;
 }
 
 const NO_ENTRIES: readonly Entry[] = [];
@@ -170,6 +172,7 @@ export function newMessage(type: MessageType, to: number): Message {
     read: undefined,
     transfer: false,
     transferee: NO_REPLICA,
+    boundTicks: 0,
   };
 }
 

@@ -30,6 +30,11 @@ export interface LeaderSupport {
    * @param lead the leader this replica follows now: itself if it leads, 0 if it knows none.
    */
   isBound(lead: number, term: number): boolean;
+  /**
+   * Returns after how many ticks a bound replica may vote, rounded up; absent if candidates are not
+   * to be told.
+   */
+  boundTicks?(lead: number, term: number): number;
 }
 
 /**

@@ -4,8 +4,8 @@
  */
 import { entriesApplied, snapshotApplied } from "./apply.ts";
 import type { Core } from "./core.ts";
-import { campaign, countVote, handleVoteRequest } from "./election.ts";
-import { ignoresVoteRequest, learnCommit, rejectPreVote } from "./election.ts";
+import { askAgainAfter, campaign, countVote, handleVoteRequest } from "./election.ts";
+import { ignoresVoteRequest, learnCommit, postponePreVote, rejectPreVote } from "./election.ts";
 import { handleLeaderMessage, stepFollower } from "./follower.ts";
 import { stepLeader } from "./leader.ts";
 import type { Message } from "./message.ts";
@@ -34,15 +34,23 @@ export type StepOutcome =
 export function step(core: Core, message: Message): StepOutcome {
   const { term, type } = message;
   const asksForVote = type === "vote" || type === "pre_vote";
-  if (asksForVote && term >= core.term && ignoresVoteRequest(core, message)) return "leader_alive";
+  if (asksForVote && term >= core.term && ignoresVoteRequest(core, message)) {
+    if (type === "pre_vote") postponePreVote(core, message.from);
+    return "leader_alive";
+  }
   if (type === "vote_reply" || type === "pre_vote_reply") learnCommit(core, message);
   if (term > core.term) {
     // A pre-vote, and the reply that grants one, carry a term that no replica has entered.
     const isAhead = type === "pre_vote" || (type === "pre_vote_reply" && !message.reject);
     if (!isAhead) becomeFollower(core, term, isFromLeader(message) ? message.from : NO_REPLICA);
-  } else if (term !== 0 && term < core.term) {
+  } else if (term !== 0 && term < core.term && message.boundTicks === 0) {
     stepOlder(core, message);
     return "older_term";
+  }
+  if (message.boundTicks > 0) {
+    // Not a vote: the sender says neither yes nor no to this candidate.
+    askAgainAfter(core, message.boundTicks);
+    return "accepted";
   }
   switch (type) {
     case "storage_append_reply":

@@ -96,7 +96,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
       storage: replicaLog,
       settings: host.raft,
       applied: appliedIndex,
-      support: this.#support.promises,
+      support: this.#support,
     });
     this.#proposals = new GroupProposals(id);
     this.#proven = new ProvenReads(id, host, this.#node, this.#applied);

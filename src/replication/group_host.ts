@@ -112,6 +112,8 @@ export interface GroupHost {
   readonly log: SharedLog;
   readonly logger: Logger;
   readonly raft: RaftSettings;
+  /** Duration of a tick, ms. */
+  readonly tickMs: number;
   readonly directory: ReplicaDirectory;
   readonly liveness: NodeLiveness;
   readonly counts: GroupCounts;

@@ -56,7 +56,6 @@ export class GroupSet {
   readonly #blocked = new Set<HostedGroup>();
   readonly #removals: GroupRemovals;
   readonly #input: PeerFrameInput;
-  readonly #tickMs: number;
   #dirty = new Set<HostedGroup>();
   /** The groups that are swept for passed deadlines. */
   #waiting: HostedGroup[] = [];
@@ -73,7 +72,6 @@ export class GroupSet {
   constructor(options: GroupSetOptions) {
     this.#options = options;
     this.#clock = options.clock ?? options.world.monotonic;
-    this.#tickMs = options.settings?.tickMs ?? RAFT_TICK_MS;
     const { nodeId, world, log, directory, nodeState, leases: areLeasesOn = true } = options;
     const timing = options.settings?.liveness ?? LIVENESS_TIMING;
     this.#liveness = new NodeLiveness({
@@ -300,6 +298,7 @@ export class GroupSet {
       counts: this.counts,
       freshness: this.#freshness,
       areLeasesOn,
+      tickMs: settings.tickMs ?? RAFT_TICK_MS,
       raft: raftSettings({
         electionTicks: RAFT_ELECTION_TICKS,
         heartbeatTicks: RAFT_HEARTBEAT_TICKS,
@@ -393,7 +392,7 @@ export class GroupSet {
   /** Schedules a tick if anything needs one; otherwise the node may sleep. */
   #tickLater(): void {
     if (this.#closed || this.#timer !== undefined || !this.#wantsTicks) return;
-    this.#timer = this.#options.world.scheduler.after(this.#tickMs, () => this.#tick());
+    this.#timer = this.#options.world.scheduler.after(this.#host.tickMs, () => this.#tick());
   }
 
   get #wantsTicks(): boolean {

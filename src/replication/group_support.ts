@@ -6,12 +6,12 @@
 import type { GroupId, NodeId, ReplicaId } from "../base/ids.ts";
 import { RANK_TICKS } from "../base/limits.ts";
 import type { Fortification, Leader, LeaderLease } from "../liveness/mod.ts";
-import type { ConfChange, Configuration, Message, RaftNode } from "../raft/mod.ts";
+import type { ConfChange, Configuration, LeaderSupport, Message, RaftNode } from "../raft/mod.ts";
 import type { GroupHost } from "./group_host.ts";
 import { configurationAfter } from "./log_entry.ts";
 
 /** Node liveness as one replica uses it. */
-export class GroupSupport {
+export class GroupSupport implements LeaderSupport {
   readonly #host: GroupHost;
   readonly #id: GroupId;
   readonly #replica: ReplicaId;
@@ -28,6 +28,16 @@ export class GroupSupport {
     this.#configuration = configuration;
     this.promises = host.liveness.addGroup(id, replica);
     host.liveness.configured(id, configuration);
+  }
+
+  /** Implements `LeaderSupport.isBound`. */
+  isBound(lead: number, term: number): boolean {
+    return this.promises.isBound(lead, term);
+  }
+
+  /** Implements `LeaderSupport.boundTicks`. */
+  boundTicks(lead: number, term: number): number {
+    return Math.ceil(this.promises.boundMs(lead, term) / this.#host.tickMs);
   }
 
   /** Sets the configuration. @param ledTerm the term that this replica leads; 0 if it does not lead. */

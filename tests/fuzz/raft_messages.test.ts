@@ -70,6 +70,8 @@ const message: fc.Arbitrary<Message> = fc.record({
   read: fc.option(fc.record({ origin: number, sequence: number }), { nil: undefined }),
   transfer: fc.boolean(),
   transferee: number,
+  // Most messages have none; with one, all but refused pre-votes are malformed.
+  boundTicks: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: number }),
 });
 
 const REFUSALS = new Set([

@@ -12,6 +12,7 @@ import {
   EMPTY_CONFIGURATION,
   EMPTY_DATA,
   type Entry,
+  type LeaderSupport,
   MemoryStorage,
   type Message,
   RaftNode,
@@ -45,6 +46,8 @@ export interface ClusterOptions {
   readonly learners?: readonly number[];
   readonly seed?: number;
   readonly options?: Partial<RaftOptions>;
+  /** Node liveness as each replica sees it. */
+  readonly supportOf?: (id: number) => LeaderSupport;
 }
 
 export const ELECTION_TICKS = 10;
@@ -57,10 +60,12 @@ export class RaftCluster {
   /** Messages for which this returns true are lost instead of delivered. */
   isLost: (message: Message) => boolean = () => false;
   readonly #options: Partial<RaftOptions>;
+  readonly #supportOf: ClusterOptions["supportOf"];
   readonly #entropy: SeededEntropy;
 
-  constructor({ voters = [1, 2, 3], learners = [], seed = 1, options = {} }: ClusterOptions = {}) {
-    this.#options = options;
+  constructor({ voters = [1, 2, 3], learners = [], seed = 1, ...rest }: ClusterOptions = {}) {
+    this.#options = rest.options ?? {};
+    this.#supportOf = rest.supportOf;
     this.#entropy = new SeededEntropy(seed);
     const configuration = { ...EMPTY_CONFIGURATION, voters, learners };
     for (const id of [...voters, ...learners]) this.add(id, configuration);
@@ -98,6 +103,7 @@ export class RaftCluster {
       heartbeatTicks: 1,
       preVote: false,
       checkQuorum: false,
+      ...this.#supportOf === undefined ? {} : { support: this.#supportOf(id) },
       ...this.#options,
     });
   }

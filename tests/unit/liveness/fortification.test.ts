@@ -71,6 +71,30 @@ test("voteRestrictionAt says that an earlier run may bind, as long as mayVote do
   assert.is(group.voteRestrictionAt(restarted.liveness.nowMs()), undefined);
 });
 
+test("boundMs returns how long a leader, a follower and a restarted node stay bound", () => {
+  const cases = [
+    { number: 1, lead: 1, isRestarted: false },
+    { number: 2, lead: 1, isRestarted: false },
+    { number: 2, lead: 0, isRestarted: true },
+  ];
+  for (const { number, lead, isRestarted } of cases) {
+    const { nodes, groups } = ledGroup();
+    const node = nodes.node(number);
+    if (isRestarted) node.restart();
+    const group = isRestarted ? node.add(1) : groups[number - 1]!;
+    const boundMs = group.boundMs(lead, 4);
+    assert.ok(boundMs > 1_000 && boundMs < restartWaitMs(LIVENESS_TIMING) + 1, `${boundMs}`);
+    // A node whose clock was not read for longer counts as paused.
+    for (let leftMs = boundMs - 1; leftMs > 0; leftMs -= BEAT_MS) {
+      node.clocks.advance(Math.min(BEAT_MS, leftMs));
+      assert.ok(group.isBound(lead, 4));
+    }
+    node.clocks.advance(1.001);
+    assert.not.ok(group.isBound(lead, 4));
+    assert.is(group.boundMs(lead, 4), 0);
+  }
+});
+
 test("a promise ends when a leader of a higher term is followed, and stays ended", () => {
   const { groups } = ledGroup();
   const [, follower] = groups;

@@ -72,6 +72,7 @@ test("writeMessage and decodeMessage are inverse for every type and field", () =
       read: { origin: Number.MAX_SAFE_INTEGER, sequence: 1 },
       transfer: true,
       transferee: 14,
+      boundTicks: 15,
     };
     assert.equal(roundTrip(full), full, type);
   }

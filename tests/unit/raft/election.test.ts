@@ -366,6 +366,51 @@ test("LeaderSupport: a promise outlives the leader's being forgotten with the te
   assert.is(cluster.node(2).status().vote, 3);
 });
 
+test("LeaderSupport: a bound voter tells a pre-candidate for how long, and is asked again then", () => {
+  const bound = new Map([[2, 0], [3, 0]]);
+  const cluster = new RaftCluster({
+    options: { preVote: true },
+    supportOf: (id) => ({
+      isBound: () => (bound.get(id) ?? 0) > 0,
+      boundTicks: () => bound.get(id) ?? 0,
+    }),
+  });
+  cluster.elect(1);
+  cluster.isolate(1);
+  // The support of the leader's node ends a moment later at replica 3.
+  bound.set(3, 3);
+  cluster.node(2).campaign();
+  cluster.settle();
+  assert.is(cluster.role(2), "pre_candidate");
+  assert.is(cluster.node(3).status().term, 1);
+  cluster.tick(2, 2);
+  cluster.settle();
+  assert.is(cluster.role(2), "pre_candidate");
+  bound.set(3, 0);
+  cluster.tick(2, 1);
+  cluster.settle();
+  assert.is(cluster.role(2), "leader");
+});
+
+test("LeaderSupport: no voter makes a pre-candidate wait longer, or counts as a refusal", () => {
+  const cluster = new RaftCluster({
+    options: { preVote: true },
+    supportOf: (id) => ({ isBound: () => id === 3, boundTicks: () => 4_000_000_000 }),
+  });
+  cluster.isolate(1);
+  cluster.node(2).campaign();
+  cluster.settle();
+  assert.is(cluster.role(2), "pre_candidate");
+  const asked = () =>
+    cluster.work(2)?.messages.filter(({ type }) => type === "pre_vote").length ?? 0;
+  let count = 0;
+  for (let ticks = 0; ticks < 2 * ELECTION_TICKS; ticks++) {
+    cluster.node(2).tick();
+    count += asked();
+  }
+  assert.ok(count >= 2, `${count}`);
+});
+
 test("LeaderSupport: a replica whose term ran ahead tells the leader of the older one, and comes back", () => {
   // Without pre-vote and check-quorum, which would have the same effect.
   const cluster = new RaftCluster({ options: { support: { isBound: () => false } } });

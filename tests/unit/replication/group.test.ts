@@ -420,6 +420,7 @@ test("step: bad input is counted by a code and changes nothing", async () => {
     read: undefined,
     transfer: false,
     transferee: 0,
+    boundTicks: 0,
   } as const;
   const cases = {
     misdirected: { ...append, to: leader.id },
