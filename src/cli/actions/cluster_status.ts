@@ -1,6 +1,7 @@
 /** Shows a cluster, as all of its nodes report it. */
 import type { ClusterStatusReply } from "../../../schemas/gen/wire.ts";
 import { formatUuid } from "../../base/uuid.ts";
+import { processWorld } from "../../node/process_world.ts";
 import {
   addressOf,
   askNodes,
@@ -15,9 +16,23 @@ import { type Cell, facts, indented, table } from "../table.ts";
 
 type StatusAnswer = NodeAnswer<ClusterStatusReply>;
 
-/** Asks every node and prints the state of the cluster. */
+/** Time for which partitions without a leader are looked at again: leaderships move in less, ms. */
+const UNLED_MS_MAX = 1_500;
+/** Time between such looks, ms. */
+const UNLED_LOOK_MS = 300;
+
+/**
+ * Asks every node and prints the state of the cluster. A leadership that moves while the nodes are
+ * asked may be counted by none, so they are asked again before a partition is said to have no leader.
+ */
 export async function clusterStatus(flags: ServerOptions, shell: Shell): Promise<number> {
-  const { seen, nodes } = await askStatus(flags, shell);
+  const { monotonic, scheduler } = processWorld();
+  const untilMs = monotonic.nowMs() + UNLED_MS_MAX;
+  let { seen, nodes } = await askStatus(flags, shell);
+  while (clusterFacts(seen, nodes).unled > 0 && monotonic.nowMs() < untilMs) {
+    await new Promise<void>((resolve) => void scheduler.after(UNLED_LOOK_MS, resolve));
+    ({ seen, nodes } = await askStatus(flags, shell));
+  }
   return await showReply(statusReply(seen, nodes), flags, shell.terminal);
 }
 
