@@ -10,6 +10,7 @@
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
 import { benchAuthority } from "./authority.ts";
 import { benchClusterFollowers } from "./cluster/followers.ts";
+import { benchClusterFailover } from "./cluster/failover.ts";
 import { benchClusterIdle } from "./cluster/idle.ts";
 import { benchClusterLoad } from "./cluster/load.ts";
 import { benchHandshake } from "./handshake.ts";
@@ -36,11 +37,12 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   handshake: benchHandshake,
   cluster_load: benchClusterLoad,
   cluster_idle: benchClusterIdle,
+  cluster_failover: benchClusterFailover,
   followers: benchClusterFollowers,
 };
 /** Benches that are run together. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  cluster: ["cluster_load", "cluster_idle"],
+  cluster: ["cluster_load", "cluster_idle", "cluster_failover"],
 };
 
 /** Returns the stored results, those of the newest machine last. */

@@ -1,12 +1,15 @@
 /**
  * Kills the nodes of a cluster of three in turn, while the SDK reads and writes: `deno task soak
- * cluster_kills [rounds] [partitions]`, by default 2 rounds and 64 partitions. Each round kills
- * each node by SIGKILL and starts it again; then one node is stopped by SIGSTOP for 5 s, and then
- * all three are killed and started again.
+ * cluster_kills [rounds] [partitions] [busy seconds]`, by default 7 rounds, 64 partitions and 20 s.
+ * First the cluster gets as many calls as it takes, and the support that nodes lose is counted. Each
+ * round kills each node by SIGKILL and starts it again; then one node is stopped by SIGSTOP for 5 s,
+ * and then all three are killed and started again.
  *
  * Holds if no call failed within its deadline of 5 s, the recorded history is linearizable, and the
  * longest gap of a record after a kill stays below its goal.
  */
+import { SUPPORT_MS } from "../../src/base/limits.ts";
+import { busyCluster } from "../support/busy_cluster.ts";
 import { ClusterLoad } from "../support/cluster_load.ts";
 import { ThreeNodes } from "../support/three_nodes.ts";
 import type { SoakResult } from "./soak.ts";
@@ -19,8 +22,9 @@ const WRITE_GAP_MS_MAX = 3_500;
 
 /** Runs the kills. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
-  const rounds = Number(args[0] ?? 2);
+  const rounds = Number(args[0] ?? 7);
   const partitions = Number(args[1] ?? 64);
+  const busySeconds = Number(args[2] ?? 20);
   const readGapsMs: number[] = [];
   const writeGapsMs: number[] = [];
   let figures: Record<string, unknown> = {};
@@ -29,6 +33,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
     const started = await cluster.start();
     const processes = new Map(started.nodes.map(({ processId }, at) => [at + 1, processId]));
     await cluster.whole();
+    const busy = await busyCluster(cluster.folder, started.nodes, busySeconds);
     const load = await ClusterLoad.start(cluster.folder);
     const restart = async (number: number) => {
       await cluster.restart(number);
@@ -63,6 +68,8 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
       figures = {
         calls: load.reads.calls + load.writes.calls,
         failed,
+        busy,
+        supportMs: SUPPORT_MS,
         pausedMs: STOPPED_MS,
         pausedReadGapMs: paused.readMs,
         pausedWriteGapMs: paused.writeMs,
