@@ -146,6 +146,7 @@ export class ClusterServers {
 async function end(command: Deno.ChildProcess, folder: string): Promise<void> {
   command.kill("SIGTERM");
   await command.status;
+  // The output may have been closed with its process.
   await command.stdout.cancel().catch(() => {});
   await Deno.remove(folder, { recursive: true });
 }

@@ -76,7 +76,7 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     this.#hedges = new HedgeWatch(parts.world, (call, nowMs) => this.#hedge(call, nowMs));
   }
 
-  /** What the reads were so far. */
+  /** Returns the counts so far. */
   get counts(): BoundedReadCounts {
     return { ...this.#counts };
   }

@@ -45,7 +45,7 @@ export class Detour {
   turn = 0;
 }
 
-/** What a client knows of a read that may be some time old, while it is in progress. */
+/** State of a bounded read in progress. */
 export class BoundedRead {
   /** The node to which it was last sent, and when, by the monotonic clock; 0 before. */
   nodeId = 0;
@@ -53,7 +53,7 @@ export class BoundedRead {
   /** The second request for this read, if one was sent. */
   hedge: Call | undefined;
   /**
-   * What the request is for: the read itself, a second request for it, or a trial that measures the
+   * Purpose of the request: the read itself, a second request for it, or a trial that measures the
    * node. Only the first is ever sent elsewhere.
    */
   readonly purpose: "read" | "hedge" | "trial";

@@ -2,7 +2,7 @@
  * Sizes of the buffer with which a stream is read: small while the stream is idle, larger with
  * traffic.
  *
- * Where many replies are due, each read takes only a share of them. A client that reads all replies
+ * While many replies are due, each read takes only a share of them. A client that reads all replies
  * and then sends new requests alternates with the server: each waits while the other works. Reading
  * a share leaves the server the requests of the others to work on. Measured with 64 in flight on
  * two cores: 137,000 gets per second without shares, 266,000 with sixths; with 256 in flight the

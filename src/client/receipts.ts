@@ -1,4 +1,4 @@
-/** What the receipts of an answer say about the whole of it. */
+/** The age of an answer, from the receipts of its parts. */
 import type { Receipt } from "./answer_types.ts";
 
 /**

@@ -35,7 +35,7 @@ const AVERAGE_SHARE = 1 / 4;
  */
 const MEASURE_MS = 1_000;
 
-/** What a choice is made from. */
+/** State of the client's links that a choice depends on. */
 export interface ReplicaView {
   /** Returns the zone of a node; empty if it is not known. */
   zoneOf(nodeId: number): string;

@@ -156,7 +156,7 @@ export interface NodeLinkStatus {
 }
 
 /**
- * What the reads with `maxStalenessMs` were, in requests; one of many partitions counts by the
+ * Counts of requests for reads with `maxStalenessMs`. A request for many partitions counts by the
  * first of them.
  */
 export interface BoundedReadCounts {
@@ -181,7 +181,7 @@ export interface ClientStatus {
   readonly leases: number;
   /** One entry per connection, that to the given endpoints first. */
   readonly nodes: readonly NodeLinkStatus[];
-  /** What the reads with `maxStalenessMs` were, since the client's start. */
+  /** Counts of reads with `maxStalenessMs` since the client's start. */
   readonly boundedReads: BoundedReadCounts;
   /** Connections established and attempts repeated since the client's start. */
   readonly connections: number;

@@ -1,6 +1,6 @@
 /**
- * What a node tells its operator about its cluster: members that come and go, leaderships of its
- * replicas, and partitions that stay without a leader. Changes are summed, so that an election of
+ * Logs changes of the cluster: members that come and go, leaderships of this node's replicas, and
+ * partitions that stay without a leader. Changes are summed, so that an election of
  * thousands of groups is a line or two, and a leadership that moves all the time a line every ten
  * seconds.
  */

@@ -1,5 +1,5 @@
 /**
- * What a node's part in its cluster takes from the runtime: a file, sockets, and keys. Production has
+ * Services of the runtime that a node needs in its cluster: a file, sockets, and keys. Production has
  * one implementation, {@link processClusterRuntime}; a simulation has its own.
  */
 import type { World } from "../base/world.ts";

@@ -1,10 +1,10 @@
 /**
- * Members that joined while this node was away. Its own copy of group 0 names them once it is current, but
- * the leader of group 0 may be one of them: then the nodes do not know each other's addresses, or one
- * refuses the other. While no leader of group 0 is known here, this node therefore asks those that it has a
- * session with, in turn.
+ * Learns of members that joined while this node was away. Its own copy of group 0 names them once it is
+ * current, but the leader of group 0 may be one of them: then the nodes do not know each other's
+ * addresses, or one refuses the other. While this node knows no leader of group 0, it therefore asks the
+ * nodes that it has a session with, in turn.
  *
- * What others tell only adds members and replicas that this node's copy of group 0 does not have.
+ * Answers only add members and replicas that this node's copy of group 0 does not have.
  */
 import type {
   ClusterMember,

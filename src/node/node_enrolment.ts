@@ -1,7 +1,7 @@
 /**
- * How a node without a certificate becomes one of a cluster's nodes: it asks the node that it was told of,
- * which is pinned, with a join token for a node. The number that its data folder gets comes with its first
- * certificate, whose subject follows from the number; then it proves itself and has its TLS certificates
+ * Enrols a node without a certificate in a cluster: it presents a join token for a node to the node that
+ * it was told of, which is pinned. Its first certificate brings the number of its data folder, from which
+ * the certificate's subject follows; then it proves itself and has its TLS certificates
  * signed. Each step can be repeated after a crash: the key is on disk before it is certified.
  */
 import { RegistryError } from "../base/errors.ts";

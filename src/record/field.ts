@@ -4,7 +4,7 @@
  */
 
 /**
- * How the value of a flag is read: `draining` is a switch that sets the state, `amounts` are the
+ * The way in which a flag's value is read: `draining` is a switch that sets the state, `amounts` are the
  * dimensions of a capacity, one flag each, and `labels` adds one label each time it is given.
  */
 export type FlagForm = "text" | "number" | "duration" | "labels" | "draining" | "amounts";

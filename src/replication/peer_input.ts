@@ -1,5 +1,5 @@
 /**
- * What other nodes send: decodes frames and images, and passes each message to the group that it names.
+ * Input from other nodes: decodes frames and images, and passes each message to the group that it names.
  * Invalid input affects no group; it is counted by code, never thrown.
  */
 import { toRegistryError } from "../base/errors.ts";

@@ -89,7 +89,7 @@ async function untilRejected(reason: string, before: Record<string, number>, mor
   );
 }
 
-/** What must not change: members, leaders and terms, as the node sees them. */
+/** State that must not change: members, leaders and terms, as the node sees them. */
 async function state(): Promise<unknown> {
   const { code, stdout, stderr } = await crsInProcess([
     ...["cluster", "status", "--data", `${folder}/1`, "--json"],

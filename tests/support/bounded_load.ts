@@ -25,7 +25,7 @@ export interface BoundedLoadSize {
   readonly boundsMs?: readonly number[];
 }
 
-/** What the reads with one bound told. */
+/** Results of the reads with one bound. */
 export class BoundFigures {
   reads = 0;
   /** Reads whose receipts state an age, and so were served by a follower. */

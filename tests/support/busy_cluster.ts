@@ -17,7 +17,7 @@ const PLACE = { region: "global", address: "192.0.2.1", port: 1 };
 export interface BusyFigures {
   readonly seconds: number;
   readonly calls: number;
-  /** How often a node lost the support of another, although all ran. */
+  /** Number of times that a node lost the support of another, although all ran. */
   readonly supportLost: number;
 }
 

@@ -38,7 +38,7 @@ export interface LoadSize {
   readonly records?: number;
   /** Pause of each writer and reader between two calls. */
   readonly pauseMs?: number;
-  /** How clients find the cluster, instead of by its folder on this machine. */
+  /** Connection options of the clients; by default those of the cluster's folder. */
   readonly target?: Pick<ConnectParameters, "endpoints" | "trust">;
 }
 
@@ -55,7 +55,7 @@ export interface Gaps {
   readonly writeMs: number;
 }
 
-/** What a call told: the value seen or written, and where it took effect. */
+/** The result of a call: the value seen or written, and where it took effect. */
 interface Told {
   readonly end: "ok" | "not_found" | "unknown";
   readonly value: number;

@@ -30,7 +30,7 @@ import type { Listener, Session, Stream, Trust } from "../../transport/transport
 const HOST = "127.0.0.1";
 const ignore = () => {};
 
-/** Where a hostile node finds the cluster. */
+/** Addresses at which a hostile node reaches the cluster. */
 export interface HostilePlace {
   /** The data folder of node 1, which runs. */
   readonly first: string;

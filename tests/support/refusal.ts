@@ -1,4 +1,4 @@
-/** How calls under test end: their refusals, or the codes of these. Other errors are thrown on. */
+/** Returns the refusals of calls under test, or their codes. Other errors are thrown on. */
 import { type ErrorCode, RegistryError } from "../../src/base/errors.ts";
 
 function refusalIn(error: unknown): RegistryError {

@@ -1,4 +1,4 @@
-/** What registries in tests tell of themselves and pass to their sessions. */
+/** Facts about the registries in tests, and options for their sessions. */
 import { REQUEST_FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from "../../src/base/limits.ts";
 import type { Registry } from "../../src/node/registry.ts";
 

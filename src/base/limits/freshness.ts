@@ -9,8 +9,8 @@ export const PROBED_MS = 5_000;
 /** Probes whose send time is remembered: 1.6 s of them; an older one proves nothing any more. */
 export const PROBES_REMEMBERED = 64;
 /**
- * What is added to the age of every proof, ms: for a clock that counts whole ms. Its drift is added
- * too (`CLOCK_DRIFT_PPM`).
+ * Time added to the age of every proof, for clocks that count whole ms. Their drift is added too
+ * (`CLOCK_DRIFT_PPM`). In ms.
  */
 export const PROOF_MARGIN_MS = 2;
 /** Difference of what the two clocks say about the age of a proof that voids all proofs, ms. */

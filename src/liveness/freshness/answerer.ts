@@ -36,7 +36,7 @@ export interface AnsweringGroup {
 /** A group that one node was told about, or would be while its lease stands. */
 interface Covered {
   lease: LeaderLease | undefined;
-  /** What was asserted last; 0 for nothing. */
+  /** Term and index of the last assertion; 0 before the first. */
   term: number;
   index: number;
 }
@@ -50,7 +50,7 @@ interface LeaseGroups {
 /** Reports whether a lease stands now. */
 export type StandsNow = (lease: LeaderLease) => boolean;
 
-/** What one node was told in one epoch. */
+/** Assertions made to one node in one epoch. */
 class Coverage {
   readonly run: number;
   readonly epoch: number;

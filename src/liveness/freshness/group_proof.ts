@@ -1,5 +1,5 @@
 /**
- * What is proven of one replica: up to which index its group was committed at which moment. A replica
+ * Proofs about one replica: the index up to which its group was committed, and at which moment. A replica
  * that has applied that index holds everything that was acknowledged before that moment.
  *
  * The newest assertion is kept with the series of answers that it belongs to; each further answer of

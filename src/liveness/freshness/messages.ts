@@ -13,7 +13,7 @@ export interface Probe {
   readonly sequence: number;
 }
 
-/** What a node asserts of one group. */
+/** An assertion about one group. */
 export interface Assertion {
   readonly groupId: number;
   /** The term in which it leads; 0 if it asserts nothing of the group any more. */

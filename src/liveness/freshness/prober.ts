@@ -13,7 +13,7 @@ import { GroupProof, ProofSeries } from "./group_proof.ts";
 import { type FreshnessRefusal, isProofs, type Probe, type Proofs } from "./messages.ts";
 import { type Moment, NEVER, type ProofClock } from "./proof_clock.ts";
 
-/** What is kept about a node that is probed. */
+/** State kept for a node that is probed. */
 class ProofSource {
   epoch = 1;
   sequence = 0;

@@ -1,5 +1,5 @@
 /**
- * Where the replicas of groups are, as group 0 says. Pure.
+ * Locations of the groups' replicas, by group 0's state. Pure.
  *
  * Replica ids are those of group 0's replica table, but for the founder's: replica 1 of every group is
  * that of the node which founded the cluster.

@@ -3,9 +3,9 @@
  * voters that have the whole log and were heard of lately. Nothing moves while the numbers differ by
  * little, or shortly after a node came or went, so that leaderships do not wander.
  *
- * Where all nodes hold all partitions, each sees all leaders, and as few as possible move. Elsewhere each
+ * If all nodes hold all partitions, each sees all leaders, and as few as possible move. Otherwise each
  * node would balance the part that it sees, against others that see another part, and leaderships would
- * be handed round for ever. There all nodes compute one spread from group 0's placements alone, and a
+ * be handed round for ever. Then all nodes compute one spread from group 0's placements alone, and a
  * partition whose node in it is out of reach stays where it is.
  *
  * A node whose log takes no writes, because its disk is full, hands over everything that it leads, group 0

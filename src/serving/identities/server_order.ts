@@ -1,5 +1,5 @@
 /**
- * What a node may have signed as its TLS certificate. Clients without a pin take a server for the one
+ * Checks the TLS certificate that a node asks to have signed. Clients without a pin take a server for the one
  * that they dialed by its names, so a stolen node identity must not get those of other nodes.
  */
 import { bytesEqual } from "../../base/bytes.ts";

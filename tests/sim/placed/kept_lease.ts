@@ -4,7 +4,7 @@ import type { SimWorld } from "../world.ts";
 
 const REGION = "eu";
 
-/** What a lease promises at some time: its record lives until then, unless it is released. */
+/** The promise of a lease at some time: its record lives until then, unless it is released. */
 export interface LeasePromise {
   /** UUID of the record. */
   readonly key: string;

@@ -1,5 +1,5 @@
 /**
- * What one seed decides about a cluster that grows: how many nodes join and when, how machines, links
+ * The decisions of one seed about a cluster that grows: how many nodes join and when, how machines, links
  * and disks are, and which faults come. Each seed leaves most kinds of faults out.
  */
 import { SeededEntropy } from "../../../src/base/prng.ts";
@@ -84,7 +84,7 @@ export interface PlacedPlan {
   readonly hasNewerCommand: boolean;
 }
 
-/** What clients do. */
+/** Actions of clients. */
 export interface LoadPlan {
   /** Their clocks: one for each client. */
   readonly clients: readonly MachineClock[];

@@ -27,7 +27,7 @@ const EXPECTED_CODES: ReadonlySet<ErrorCode | ""> = new Set<ErrorCode | "">([
 ]);
 /** The time by which a call may be late, ms: its timers have a resolution, and its clock drifts. */
 const LATE_MS_MAX = 300;
-/** What clocks may differ by over the longest of the leases that clients keep, ms. */
+/** Difference that clocks may reach over the longest lease that clients keep, ms. */
 const DRIFT_MS_MAX = 20;
 /** Attempts beyond the first at rest: a ring map may name the leader that another node last knew. */
 const HOPS_AT_REST_MAX = 2;

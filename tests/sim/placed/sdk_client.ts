@@ -30,7 +30,7 @@ const NAMES_GATEWAY = 0.5;
 const GATEWAYS_MAX = 256;
 const PAGE_SIZE = 3;
 const PAGES_MAX = 40;
-/** Where a gateway listens. */
+/** The address of a gateway. */
 const WHERE = { address: "192.0.2.10", port: 4_000 };
 
 /** The kinds of calls, with their weights. */
@@ -57,7 +57,7 @@ export const WRITES: ReadonlySet<SdkCallKind> = new Set<SdkCallKind>([
   "remove_gateway",
 ]);
 
-/** What clients share. */
+/** State that clients share. */
 export interface SdkWorld {
   readonly world: SimWorld;
   readonly wire: SimWire;

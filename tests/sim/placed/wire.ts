@@ -1,7 +1,7 @@
 /**
  * The wire between the machines of a cluster, nodes and clients: production's transport interface over
  * simulated links, which delay, lose and hold back packets in each direction, as QUIC would see it.
- * What a link loses is sent again, so a loss is a delay; what a cut link holds back arrives once it is
+ * Lost data is sent again, so a loss is a delay; data that a cut link holds back arrives once it is
  * healed, unless the session was given up before.
  *
  * All machines have one host name, and each listener its own port. There is no TLS.
@@ -52,7 +52,7 @@ export interface WireLimits {
 /** One direction between two machines. */
 interface Link {
   isCut: boolean;
-  /** What waits until it is healed, in the order of sending. */
+  /** Data held until the link is healed, in the order of sending. */
   readonly held: (() => void)[];
 }
 

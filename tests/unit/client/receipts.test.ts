@@ -1,4 +1,4 @@
-/** What receipts say about the whole of an answer. */
+/** The age of an answer, from its receipts. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ageBoundMsOf } from "../../../src/client/receipts.ts";

@@ -1,4 +1,4 @@
-/** What a node logs of its cluster: every change once, and few lines for many changes. */
+/** ClusterLog: every change once, and few lines for many changes. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type LogFacts, type Logger, SILENT_LOGGER } from "../../../src/base/logger.ts";

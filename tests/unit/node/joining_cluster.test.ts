@@ -1,4 +1,4 @@
-/** What a start may do with its data folder, and when the attempts to join a cluster end. */
+/** JoiningCluster: checks of the data folder at a start, and the end of the attempts to join. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";

@@ -15,7 +15,7 @@ import { MemoryNetwork } from "../../../transport/memory/network.ts";
 import type { Session, Stream } from "../../../transport/transport.ts";
 import { SteppedWorld } from "../../support/stepped_world.ts";
 
-/** How the node that is asked treats a request: the index that it answers, a refusal, or silence. */
+/** Reaction of the asked node to a request: the index that it answers, a refusal, or silence. */
 type Answer = number | RegistryError | "silence";
 
 /** Two nodes: this one asks, and the other answers as a test says. */

@@ -1,4 +1,4 @@
-/** What a node that proved itself may say about nodes. */
+/** Claims about nodes that a proven node may make. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
