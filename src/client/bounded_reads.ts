@@ -59,7 +59,7 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     hedgesWon: 0,
   };
   /** Nodes to be measured by the next read of one record. */
-  readonly #toMeasure: number[] = [];
+  readonly #toMeasure = new Set<number>();
 
   constructor(parts: {
     readonly world: World;
@@ -93,8 +93,9 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
   /** Returns the node for a call, as {@link nodeFor}; nodes that are due are measured by it. */
   nodeOfCall(call: Call, partition: number, nowMs: number): number {
     const nodeId = this.nodeFor(partition, call.maxStalenessMs, nowMs);
-    if (this.#toMeasure.length > 0 && isOfOne(call)) {
-      for (const other of this.#toMeasure.splice(0)) this.#try(other, call, CLIENT_MEASURE_TRIPS);
+    if (this.#toMeasure.size > 0 && isOfOne(call)) {
+      for (const other of this.#toMeasure) this.#try(other, call, CLIENT_MEASURE_TRIPS);
+      this.#toMeasure.clear();
     }
     return nodeId;
   }
@@ -159,13 +160,14 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
       {
         ...call,
         resolve: (value) => {
-          if (call.done) return;
-          this.#counts.hedgesWon++;
+          if (!call.done) this.#counts.hedgesWon++;
           resolveCall(call, value);
         },
         reject: (error) => {
+          if (isUnknown(error)) return;
           // That there is no such record is an answer, too.
-          if (!isUnknown(error)) rejectCall(call, error);
+          if (!call.done) this.#counts.hedgesWon++;
+          rejectCall(call, error);
         },
         bounded: new BoundedRead("hedge"),
       },
@@ -193,7 +195,7 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
 
   measure(nodeId: number): void {
     const link = this.#links.to(nodeId);
-    if (link?.calls.isConnected === true) this.#toMeasure.push(nodeId);
+    if (link?.calls.isConnected === true) this.#toMeasure.add(nodeId);
   }
 
   /**

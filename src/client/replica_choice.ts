@@ -81,18 +81,19 @@ export class ReplicaChoice {
     this.#entropy = entropy;
   }
 
-  /** Returns the node to ask; 0 if no replica can be asked now but perhaps the leader. */
+  /** Returns the node to ask; 0 if no replica is to be preferred to the leader. */
   choose(read: ReplicaRead, nowMs: number): number {
     const near = this.#near;
     near.length = 0;
     const isLocal = this.#zone !== "" && read.replicas.some(this.#isInZone);
     let lowest = Infinity;
     for (const nodeId of read.replicas) {
-      const rank = this.#rank(nodeId, read, isLocal, nowMs);
+      const node = this.#node(nodeId, nowMs);
+      const rank = this.#rank(node, read, isLocal, nowMs);
       if (rank > lowest || rank === Infinity) continue;
       if (rank < lowest) near.length = 0;
       lowest = rank;
-      near.push(this.#node(nodeId, nowMs));
+      near.push(node);
     }
     if (near.length > 1) keepNearest(near, nowMs);
     return this.#oneOf(near);
@@ -153,9 +154,9 @@ export class ReplicaChoice {
    * is connected is always better than one that must be dialed first; the latter is dialed
    * meanwhile.
    */
-  #rank(nodeId: number, read: ReplicaRead, isLocal: boolean, nowMs: number): number {
+  #rank(node: MeasuredNode, read: ReplicaRead, isLocal: boolean, nowMs: number): number {
     const view = this.#view;
-    const node = this.#node(nodeId, nowMs);
+    const { nodeId } = node;
     const isAway = isLocal && !this.#isInZone(nodeId);
     const isConnected = view.loadOf(nodeId) !== undefined;
     if (!isAway && nowMs >= node.measureAtMs) this.#measure(node, isConnected, nowMs);

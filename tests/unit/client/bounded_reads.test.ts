@@ -6,6 +6,7 @@ import {
   CLIENT_HEDGE_SAMPLES_MIN,
   CLIENT_IDLE_MS,
   CLIENT_MEASURE_MS_MAX,
+  CLIENT_MEASURE_TRIPS,
   CLIENT_REFUSAL_MS_BASE,
   READ_STALENESS_MS_MAX,
 } from "../../../src/base/limits.ts";
@@ -345,6 +346,7 @@ test("a second request that proves that there is no record answers the read", as
   await cluster.seed.pass(CLIENT_HEDGE_MS_MAX + 5);
   cluster.held.at(-1)!.refuse("not_found", { cacheMs: 5 });
   assert.is((await rejection(cluster.seed, answer)).code, "not_found");
+  assert.is(client.status.boundedReads.hedgesWon, 1);
   await cluster.end(client);
 });
 
@@ -400,6 +402,28 @@ test("a canceled read ends, though both of its requests are in flight", async ()
   for (const request of cluster.held) request.replyAgent();
   await cluster.seed.settle();
   assert.is(client.status.inFlight, 0);
+  await cluster.end(client);
+});
+
+test("the first read of one record after many lists measures each node once", async () => {
+  const cluster = new SlowCluster();
+  for (const node of cluster.nodes) {
+    const route = node.answer;
+    node.answer = (request) => {
+      if (request.name !== "listAgentsByRegion") return route(request);
+      request.reply("listAgentsByRegion", { items: [], nextCursor: new Uint8Array(0) });
+      return true;
+    };
+  }
+  const client = await cluster.connect({}, undefined, { reads: { maxStalenessMs: 100 } });
+  for (let round = 0; round < 20; round++) {
+    await cluster.seed.wait(client.listAgents("eu"));
+    await cluster.seed.pass(1_000);
+  }
+  cluster.clear();
+  await cluster.get(client);
+  await cluster.seed.pass(10);
+  assert.is(cluster.nodesAsked.length, 1 + 3 * CLIENT_MEASURE_TRIPS);
   await cluster.end(client);
 });
 
