@@ -93,7 +93,8 @@ export function ignoresVoteRequest(core: Core, message: Message): boolean {
  */
 export function postponePreVote(core: Core, candidate: number): void {
   const boundTicks = core.support?.boundTicks?.(core.lead, core.term) ?? 0;
-  if (boundTicks === 0) return;
+  // The only voter is bound as long as it leads, so there is no time to name.
+  if (boundTicks === 0 || boundTicks === Infinity) return;
   const reply = newMessage("pre_vote_reply", candidate);
   reply.reject = true;
   reply.boundTicks = boundTicks;

@@ -31,8 +31,8 @@ export interface LeaderSupport {
    */
   isBound(lead: number, term: number): boolean;
   /**
-   * Returns after how many ticks a bound replica may vote, rounded up; absent if candidates are not
-   * to be told.
+   * Returns after how many ticks a bound replica may vote, rounded up; Infinity if no time ends that.
+   * Absent if candidates are not to be told.
    */
   boundTicks?(lead: number, term: number): number;
 }

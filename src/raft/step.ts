@@ -43,14 +43,15 @@ export function step(core: Core, message: Message): StepOutcome {
     // A pre-vote, and the reply that grants one, carry a term that no replica has entered.
     const isAhead = type === "pre_vote" || (type === "pre_vote_reply" && !message.reject);
     if (!isAhead) becomeFollower(core, term, isFromLeader(message) ? message.from : NO_REPLICA);
-  } else if (term !== 0 && term < core.term && message.boundTicks === 0) {
-    stepOlder(core, message);
-    return "older_term";
   }
   if (message.boundTicks > 0) {
-    // Not a vote: the sender says neither yes nor no to this candidate.
+    // Not a vote: the sender says neither yes nor no to this candidate, whatever its own term.
     askAgainAfter(core, message.boundTicks);
     return "accepted";
+  }
+  if (term !== 0 && term < core.term) {
+    stepOlder(core, message);
+    return "older_term";
   }
   switch (type) {
     case "storage_append_reply":

@@ -395,9 +395,8 @@ test("LeaderSupport: a bound voter tells a pre-candidate for how long, and is as
 test("LeaderSupport: no voter makes a pre-candidate wait longer, or counts as a refusal", () => {
   const cluster = new RaftCluster({
     options: { preVote: true },
-    supportOf: (id) => ({ isBound: () => id === 3, boundTicks: () => 4_000_000_000 }),
+    supportOf: (id) => ({ isBound: () => id !== 2, boundTicks: () => 4_000_000_000 }),
   });
-  cluster.isolate(1);
   cluster.node(2).campaign();
   cluster.settle();
   assert.is(cluster.role(2), "pre_candidate");
@@ -409,6 +408,54 @@ test("LeaderSupport: no voter makes a pre-candidate wait longer, or counts as a 
     count += asked();
   }
   assert.ok(count >= 2, `${count}`);
+});
+
+test("LeaderSupport: a voter that no time releases does not reply to a pre-vote", () => {
+  const support = { isBound: () => true, boundTicks: () => Infinity };
+  const cluster = new RaftCluster({ options: { preVote: true, support } });
+  cluster.node(3).step({ ...voteRequest(2, 3, 1, { index: 0, term: 0 }), type: "pre_vote" });
+  assert.equal(cluster.work(3)?.messages ?? [], []);
+});
+
+test("LeaderSupport: a bound voter's late reply concerns neither a candidate nor a follower", () => {
+  const late = {
+    ...newMessage("pre_vote_reply", 2),
+    from: 3,
+    term: 1,
+    reject: true,
+    boundTicks: 1,
+  };
+  const cluster = new RaftCluster({ options: { preVote: true } });
+  cluster.elect(1);
+  cluster.node(2).step(late);
+  cluster.tick(2, 1);
+  assert.is(cluster.role(2), "follower", "it has a leader");
+  cluster.isLost = ({ type }) => type === "vote";
+  cluster.tick(3, 2 * ELECTION_TICKS);
+  cluster.tick(2, 2 * ELECTION_TICKS);
+  cluster.settle();
+  assert.is(cluster.role(2), "candidate");
+  cluster.node(2).step(late);
+  cluster.tick(2, 1);
+  assert.is(cluster.role(2), "candidate");
+});
+
+test("LeaderSupport: a bound voter of an older term is asked again, too", () => {
+  const cluster = new RaftCluster({
+    options: { preVote: true },
+    supportOf: (id) => ({ isBound: () => id === 3, boundTicks: () => 2 }),
+  });
+  cluster.elect(1);
+  cluster.isolate(1);
+  // A late reply with a higher term: replica 2 is in that term now.
+  cluster.node(2).step({ ...newMessage("append_reply", 2), from: 3, term: 7, reject: true });
+  cluster.node(2).campaign();
+  cluster.settle();
+  assert.equal([2, 3].map((id) => cluster.node(id).status().term), [7, 1]);
+  cluster.tick(2, 1);
+  assert.is(cluster.work(2), undefined);
+  cluster.tick(2, 1);
+  assert.ok(cluster.work(2)?.messages.some(({ type, to }) => type === "pre_vote" && to === 3));
 });
 
 test("LeaderSupport: a replica whose term ran ahead tells the leader of the older one, and comes back", () => {

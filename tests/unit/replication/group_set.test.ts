@@ -217,6 +217,24 @@ test("a node speaks for its own replicas, to groups that are here, and for no re
   assert.equal(second.group().raftStatus(), before);
 });
 
+test("a leader that is the only voter ignores the pre-vote of a removed one, and goes on", async () => {
+  const cluster = await ledByFirst(1);
+  const { world } = cluster;
+  const first = cluster.node(1);
+  const changes = [2, 3].map((replica) => ({ kind: "remove", replica }) as const);
+  for (const change of changes) {
+    const removal = { transition: "auto", changes: [change], context: EMPTY_DATA } as const;
+    await world.wait(first.group().proposeConfChange(removal, 5_000));
+  }
+  assert.equal(first.group().configuration.voters, [1]);
+  const { term, lastIndex: index } = first.group().status();
+  const preVote = { ...newMessage("pre_vote", 1), from: 3, term: term + 1, index, logTerm: term };
+  first.set.receive(nodeId(3), frameOf(preVote));
+  await world.pass(1_000);
+  assert.is(refusals(first).leader_alive, 1);
+  assert.ok((await world.wait(first.propose("a"))).ok);
+});
+
 test("a term of 2^53 - 1 is refused whoever sends it, and the group goes on and elects", async () => {
   const cluster = await ledByFirst(1);
   const [first, second, third] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
