@@ -1,6 +1,8 @@
 /** Mutants of elections: votes, terms, eligibility. */
 import type { Mutant } from "../mutant.ts";
 
+const ELECTION_TEST = "tests/unit/raft/election.test.ts";
+
 export const ELECTION_MUTANTS: readonly Mutant[] = [
   {
     name: "vote_not_persisted",
@@ -100,6 +102,61 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
       file: "src/raft/inspect.ts",
       anchor: "term === 0 ? RAFT_FIRST_TERM_MAX : term + RAFT_TERM_AHEAD_MAX",
       replacement: "term === 0 ? RAFT_FIRST_TERM_MAX : term + RAFT_FIRST_TERM_MAX",
+    }],
+  },
+  {
+    name: "bound_reply_is_a_vote",
+    breaks: "A bound voter's reply to a pre-vote does not grant it (thesis §9.6)",
+    test: ELECTION_TEST,
+    edits: [{
+      file: "src/raft/step.ts",
+      anchor: "if (message.boundTicks > 0) {",
+      replacement: "if (message.boundTicks < 0) {",
+    }, {
+      file: "src/raft/election.ts",
+      anchor: "votes.set(message.from, !message.reject);",
+      replacement: "votes.set(message.from, !message.reject || message.boundTicks > 0);",
+    }],
+  },
+  {
+    name: "bound_reply_is_a_refusal",
+    breaks: "A bound voter's reply to a pre-vote does not end it",
+    test: ELECTION_TEST,
+    edits: [{
+      file: "src/raft/step.ts",
+      anchor: '    askAgainAfter(core, message.boundTicks);\n    return "accepted";\n',
+      replacement: "    askAgainAfter(core, message.boundTicks);\n",
+    }],
+  },
+  {
+    name: "bound_reply_postpones",
+    breaks: "No reply makes a pre-candidate ask later than without it",
+    test: ELECTION_TEST,
+    edits: [{
+      file: "src/raft/election.ts",
+      anchor: "Math.max(core.electionElapsed, core.electionTimeoutTicks - ticks)",
+      replacement: "core.electionTimeoutTicks - ticks",
+    }],
+  },
+  {
+    name: "bound_reply_disrupts",
+    breaks: "A bound voter's late reply ends no election, and no following of a leader",
+    test: ELECTION_TEST,
+    edits: [{
+      file: "src/raft/election.ts",
+      anchor:
+        'if (core.role === "leader" || core.role === "candidate" || core.lead !== NO_REPLICA) return;',
+      replacement: 'if (core.role === "leader") return;',
+    }],
+  },
+  {
+    name: "bound_for_ever_is_told",
+    breaks: "A replica that no time releases, the only voter that leads, names no time",
+    test: "tests/unit/replication/group_set.test.ts",
+    edits: [{
+      file: "src/raft/election.ts",
+      anchor: "if (boundTicks === 0 || boundTicks === Infinity) return;",
+      replacement: "if (boundTicks === 0) return;",
     }],
   },
 ];
