@@ -1,6 +1,7 @@
 /** Shows a cluster, as all of its nodes report it. */
 import type { ClusterStatusReply } from "../../../schemas/gen/wire.ts";
 import { formatUuid } from "../../base/uuid.ts";
+import type { World } from "../../base/world.ts";
 import { processWorld } from "../../node/process_world.ts";
 import {
   addressOf,
@@ -16,21 +17,25 @@ import { type Cell, facts, indented, table } from "../table.ts";
 
 type StatusAnswer = NodeAnswer<ClusterStatusReply>;
 
-/** Time for which partitions without a leader are looked at again: leaderships move in less, ms. */
+/** Time for which a leadership that moves may be counted by no node, ms. */
 const UNLED_MS_MAX = 1_500;
-/** Time between such looks, ms. */
-const UNLED_LOOK_MS = 300;
+/** The pause before nodes are asked again, ms. */
+const UNLED_PAUSE_MS = 300;
 
 /**
  * Asks every node and prints the state of the cluster. A leadership that moves while the nodes are
- * asked may be counted by none, so they are asked again before a partition is said to have no leader.
+ * asked may be counted by none of them, so they are asked again for a while before a partition is
+ * reported to have no leader.
  */
-export async function clusterStatus(flags: ServerOptions, shell: Shell): Promise<number> {
-  const { monotonic, scheduler } = processWorld();
+export async function clusterStatus(
+  flags: ServerOptions,
+  shell: Shell,
+  { monotonic, scheduler }: Pick<World, "monotonic" | "scheduler"> = processWorld(),
+): Promise<number> {
   const untilMs = monotonic.nowMs() + UNLED_MS_MAX;
   let { seen, nodes } = await askStatus(flags, shell);
   while (clusterFacts(seen, nodes).unled > 0 && monotonic.nowMs() < untilMs) {
-    await new Promise<void>((resolve) => void scheduler.after(UNLED_LOOK_MS, resolve));
+    await new Promise<void>((resolve) => void scheduler.after(UNLED_PAUSE_MS, resolve));
     ({ seen, nodes } = await askStatus(flags, shell));
   }
   return await showReply(statusReply(seen, nodes), flags, shell.terminal);

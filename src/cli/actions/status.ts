@@ -45,7 +45,8 @@ function statusReply(node: NodeStatus, where: string): Reply {
 function nodesText({ members, connected }: NodeStatus): string {
   // A node that is alone is no member of anything.
   if (members <= 1) return "1";
-  return `${members}, ${connected} of them in reach of this one`;
+  if (connected === members) return `${members}, all connected`;
+  return `${members}, ${connected} of them connected, this one included`;
 }
 
 function partitionsText({ partitionCount, held, leading, leaderless }: NodeStatus): string {

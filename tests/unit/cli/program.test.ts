@@ -391,7 +391,7 @@ test("status shows the node; one that is not ready is exit code 4", async () => 
   assert.is(ready.code, 0);
   assert.ok(ready.stdout.includes("ready") && ready.stdout.includes("2.0 KiB"), ready.stdout);
   assert.match(ready.stdout, "1024, 1024 held here, 341 led");
-  assert.match(ready.stdout, "3, 2 of them in reach of this one");
+  assert.match(ready.stdout, "3, 2 of them connected, this one included");
   const not = await crs("status --json", {
     nodeStatus: { ...STATUS, ready: false, reason: "disk full" },
   });
