@@ -4409,6 +4409,8 @@ export const enrolNodeReplyCodec = new StructCodec<EnrolNodeReply, EnrolNodeRepl
 export interface ProposeSystemRequest {
   /** A command of group 0 about identities or a new member. */
   command: Uint8Array;
+  /** Of a document: shows that the sender has the authority's keys (document_rights.ts); empty: none. */
+  proof: Uint8Array;
 }
 
 /** A flyweight over {@link ProposeSystemRequest}. */
@@ -4416,24 +4418,29 @@ export class ProposeSystemRequestView extends StructView<ProposeSystemRequest> {
   get command(): Uint8Array { return this.$dataBytes(0); }
   get commandOffset(): number { return this.$dataOffset(0); }
   get commandLength(): number { return this.$dataLength(0); }
+  get proof(): Uint8Array { return this.$dataBytes(1); }
+  get proofOffset(): number { return this.$dataOffset(1); }
+  get proofLength(): number { return this.$dataLength(1); }
 
   override toPlain(): ProposeSystemRequest {
     this.$payPlain();
     return {
       command: this.$dataCopy(0),
+      proof: this.$dataCopy(1),
     };
   }
 }
 
 function putProposeSystemRequest(out: FrameWriter, at: number, value: Input<ProposeSystemRequest>): void {
   out.$data(at + 0, value.command);
+  out.$data(at + 8, value.proof);
 }
 
 /** Encodes and decodes {@link ProposeSystemRequest}. */
 export const proposeSystemRequestCodec = new StructCodec<ProposeSystemRequest, ProposeSystemRequestView>({
   name: "ProposeSystemRequest",
   dataWords: 0,
-  pointerWords: 1,
+  pointerWords: 2,
   put: putProposeSystemRequest,
   newView: () => new ProposeSystemRequestView(),
 });

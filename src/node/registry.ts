@@ -113,8 +113,8 @@ export class Registry {
       partitionStatus: (partition) => this.view.partition(partition),
       join: (request, requester) => this.#join(request, requester),
       confirmPlacement: (changes, from) => this.placement.runner.confirm(changes, from),
-      proposeSystem: (command, deadlineMs) =>
-        this.identities.group.proposeHere(command, deadlineMs),
+      proposeSystem: (from, request, deadlineMs) =>
+        this.identities.group.proposeFor(from, request, deadlineMs),
       systemReadPoint: () => this.identities.group.readPoint(),
     });
     this.router = router;

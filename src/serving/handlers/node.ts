@@ -5,6 +5,7 @@ import type {
   JoinClusterRequest,
   MadeChange,
   PartitionStatusReply,
+  ProposeSystemRequest,
   StatusReply,
 } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
@@ -33,8 +34,12 @@ export interface NodeDuties {
    * group 0 can.
    */
   readonly confirmPlacement: (changes: readonly MadeChange[], from: number) => Promise<void>;
-  /** Logs another node's command; only the leader of group 0 can. @returns the assigned number. */
-  readonly proposeSystem: (command: Uint8Array, deadlineMs: number) => Promise<number | undefined>;
+  /** Logs a command of node `from`; only the leader of group 0 can. @returns the assigned number. */
+  readonly proposeSystem: (
+    from: number,
+    request: ProposeSystemRequest,
+    deadlineMs: number,
+  ) => Promise<number | undefined>;
   /** Returns the index up to which group 0 is current; only its leader can. */
   readonly systemReadPoint: () => Promise<number>;
 }
@@ -42,6 +47,7 @@ export interface NodeDuties {
 /**
  * The commands of group 0 that another node may propose: identities and new members. Bans, removals of
  * members, placement and replicas are for the leader alone, so that a stolen node identity can end nobody.
+ * Documents are for nodes with the authority's keys (identities/document_rights.ts).
  */
 const PROPOSED_KINDS: ReadonlySet<number> = new Set([
   COMMAND_KINDS.enrolment,
@@ -74,8 +80,8 @@ export function nodeHandlers(
       await confirmPlacement(changes, node ?? 0);
       return {};
     },
-    proposeSystem: async ({ command }, { deadlineMs }) => {
-      const { kind } = commandOf(command);
+    proposeSystem: async (request, { node, deadlineMs }) => {
+      const { kind } = commandOf(request.command);
       if (!PROPOSED_KINDS.has(kind)) {
         throw new RegistryError(
           "invalid_argument",
@@ -83,7 +89,7 @@ export function nodeHandlers(
           { field: "command" },
         );
       }
-      return { assigned: await proposeSystem(command.slice(), deadlineMs) ?? 0 };
+      return { assigned: await proposeSystem(node ?? 0, request, deadlineMs) ?? 0 };
     },
     systemReadPoint: async () => ({ appliedIndex: await systemReadPoint() }),
   };

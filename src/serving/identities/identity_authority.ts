@@ -87,6 +87,11 @@ export class IdentityAuthority {
     return `spiffe://${this.#held.trustDomain}`;
   }
 
+  /** Token keys of the folder, the newest last. */
+  get tokenKeys(): readonly TokenSigningKey[] {
+    return this.#held.tokenKeys;
+  }
+
   get administrators(): readonly Administrator[] {
     return this.#held.administrators;
   }

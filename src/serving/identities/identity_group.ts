@@ -7,7 +7,7 @@ import { RegistryError, toRegistryError } from "../../base/errors.ts";
 import { SYSTEM_APPLIED_LOOK_MS } from "../../base/limits.ts";
 import type { AuthenticatedPeer, Grants } from "../../base/peer.ts";
 import type { MonotonicClock, Scheduler, WallClock } from "../../base/world.ts";
-import type { CommandHeader } from "../../record/command.ts";
+import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
 import type { Group } from "../../replication/group_interface.ts";
 import { AUDIT_ACTIONS, type AuditAction } from "../../system/audit_log.ts";
 import { DOCUMENTS, encodeAuditNote, encodeDocument } from "../../system/identity_codec.ts";
@@ -17,6 +17,7 @@ import type { OperationName, ReplyOf, RequestOf } from "../../wire/operations/mo
 import { publicationFromBytes } from "../../../identity/trust/bundle_publication.ts";
 import type { RegionScope } from "../../../identity/pki/spiffe.ts";
 import type { TrustStore } from "../../../identity/trust/trust_store.ts";
+import { checkMayPut, proveKeys } from "./document_rights.ts";
 import type { IdentityAuthority } from "./identity_authority.ts";
 import type { IdentityLinks } from "./identity_links.ts";
 import { keyHolders } from "./key_holders.ts";
@@ -33,6 +34,8 @@ export interface IdentityGroupParts {
 
 /** Encoder of a command for group 0, given its header. */
 type Command = (header: CommandHeader) => Uint8Array;
+
+const NO_PROOF = new Uint8Array(0);
 
 /** Timeout of a read barrier or a background proposal of group 0, ms. */
 const READ_MS = 3_000;
@@ -247,7 +250,7 @@ export class IdentityGroup {
     const { assigned } = await links.call(
       leader,
       "proposeSystem",
-      { command: bytes },
+      { command: bytes, proof: await this.#proofOf(bytes) },
       this.#leftMs(deadlineMs),
     );
     await this.#caughtUp();
@@ -261,6 +264,32 @@ export class IdentityGroup {
    */
   async proposeAtLeader(command: Command, writer: number, deadlineMs: number): Promise<void> {
     await this.proposeHere(this.#encoded(command, writer), deadlineMs);
+  }
+
+  /** Returns the proof that goes with a command to the leader of group 0; empty if it needs none. */
+  async #proofOf(command: Uint8Array): Promise<Uint8Array> {
+    const { knownAuthority } = this;
+    if (knownAuthority === undefined || !isDocument(command)) return NO_PROOF;
+    return await proveKeys(command, this.#parts.store, knownAuthority.tokenKeys) ?? NO_PROOF;
+  }
+
+  /**
+   * Commits a command of node `from` at this node, which must lead group 0.
+   *
+   * @throws as {@link proposeHere}; `permission_denied` for a document of a node without the authority's
+   * keys.
+   */
+  async proposeFor(
+    from: number,
+    { command, proof }: RequestOf<"proposeSystem">,
+    deadlineMs: number,
+  ): Promise<number | undefined> {
+    if (isDocument(command)) {
+      await this.currentAtLeader();
+      const { store, wall } = this.#parts;
+      checkMayPut({ command, proof, from, nowMs: wall.unixMs() }, store);
+    }
+    return await this.proposeHere(command.slice(), deadlineMs);
   }
 
   #encoded(command: Command, writer: number): Uint8Array {
@@ -306,6 +335,10 @@ export class IdentityGroup {
       "The request's deadline passed before it was logged",
     );
   }
+}
+
+function isDocument(command: Uint8Array): boolean {
+  return commandOf(command).kind === COMMAND_KINDS.document;
 }
 
 /** Describes grants in the audit log. */
