@@ -2,9 +2,11 @@
  * Checks the TLS certificate that a node asks to have signed. Clients without a pin take a server for the one
  * that they dialed by its names, so a stolen node identity must not get those of other nodes.
  */
+import { isIP } from "node:net";
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { SERVER_CERTIFICATE_LIFE_MS_MAX, SERVER_NAMES_MAX } from "../../base/limits.ts";
+import { formatAddress, parseAddress } from "../../record/address.ts";
 import type { Member } from "../../system/members/member_state.ts";
 import type { SystemStore } from "../../system/system_store.ts";
 import type { RequestOf } from "../../wire/operations/mod.ts";
@@ -50,8 +52,9 @@ export function serverOrderOf(
 
 function checkNames(names: readonly string[], own: Member, members: readonly Member[]): void {
   for (const name of names) {
-    if (hasHost(own, name)) continue;
-    const other = members.find((member) => hasHost(member, name));
+    const wanted = canonicalHost(name);
+    if (hasHost(own, wanted)) continue;
+    const other = members.find((member) => hasHost(member, wanted));
     if (other === undefined) continue;
     throw denied(
       `Names must be the node's own: ${name} is an address of node ${other.nodeId}, and not of ` +
@@ -60,8 +63,14 @@ function checkNames(names: readonly string[], own: Member, members: readonly Mem
   }
 }
 
-function hasHost({ addresses }: Member, name: string): boolean {
-  return addresses.some(({ host }) => host === name);
+function hasHost({ addresses }: Member, wanted: string): boolean {
+  return addresses.some(({ host }) => canonicalHost(host) === wanted);
+}
+
+/** Returns an IP address in its one canonical form: a certificate has its bytes, not its text. */
+function canonicalHost(host: string): string {
+  const isAddress = isIP(host) !== 0 && !host.includes("%");
+  return isAddress ? formatAddress(parseAddress(host)) : host;
 }
 
 function denied(message: string): RegistryError {

@@ -19,7 +19,7 @@ function member(nodeId: number, ...hosts: string[]): Member {
 
 const MEMBERS = [
   member(1, "a.example", "shared.example"),
-  member(2, "b.example", "shared.example"),
+  member(2, "b.example", "shared.example", "2001:db8::5"),
   member(3),
 ];
 
@@ -41,6 +41,13 @@ test("serverOrderOf refuses the names of other members, unless they are the node
   assert.is(outcome(1, ["a.example", "shared.example"]), "signed");
   assert.is(outcome(1, ["b.example"]), "permission_denied names");
   assert.is(outcome(2, ["b.example", "a.example"]), "permission_denied names");
+});
+
+test("serverOrderOf knows an IP address of another member in every spelling", () => {
+  for (const address of ["2001:db8::5", "2001:DB8:0:0:0:0:0:5", "2001:db8::0005"]) {
+    assert.is(outcome(1, [address]), "permission_denied names", address);
+    assert.is(outcome(2, [address]), "signed", address);
+  }
 });
 
 test("serverOrderOf signs names that nobody has, so that a node can move to another address", () => {
