@@ -12,7 +12,7 @@ import type {
   JoinClusterRequest,
 } from "../../schemas/gen/wire.ts";
 import { type NodeId, nodeId as toNodeId } from "../base/ids.ts";
-import { MEMBERS_ASK_MS } from "../base/limits.ts";
+import { CLUSTER_NODES_MAX, MEMBERS_ASK_MS, RAFT_MEMBERS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock } from "../base/world.ts";
 
@@ -34,6 +34,8 @@ export interface MissedMembersOptions {
 export class MissedMembers {
   readonly #options: MissedMembersOptions;
   readonly #members = new Map<number, ClusterMember>();
+  /** Numbers of the members that this node's copy of group 0 has, or had since the start. */
+  readonly #own = new Set<number>();
   /** Nodes by their replicas of group 0. */
   readonly #replicas = new Map<number, NodeId>();
   /** When a leader of group 0 was last known here, or others were last asked. */
@@ -50,10 +52,17 @@ export class MissedMembers {
     return this.#replicas.get(replica);
   }
 
-  /** Returns `members` and those of which others told. */
+  /**
+   * Returns `members` and those of which others told, `CLUSTER_NODES_MAX` at most.
+   *
+   * @param members those in this node's copy of group 0.
+   */
   with(members: readonly ClusterMember[]): ClusterMember[] {
-    const own = new Set(members.map(({ nodeId }) => nodeId));
-    return [...members, ...[...this.#members.values()].filter(({ nodeId }) => !own.has(nodeId))];
+    for (const { nodeId } of members) {
+      this.#own.add(nodeId);
+      this.#members.delete(nodeId);
+    }
+    return [...members, ...this.#members.values()].slice(0, CLUSTER_NODES_MAX);
   }
 
   /** Asks another node if no leader of group 0 has been known here for a while. Never throws. */
@@ -73,13 +82,20 @@ export class MissedMembers {
     try {
       const { members, systemReplicas } = await ask(node, request());
       const before = this.#members.size;
-      for (const member of members) this.#members.set(member.nodeId, member);
+      for (const member of members) this.#add(member);
       for (const { replica, nodeId } of systemReplicas) {
-        this.#replicas.set(replica, toNodeId(nodeId));
+        if (this.#replicas.size < RAFT_MEMBERS_MAX) this.#replicas.set(replica, toNodeId(nodeId));
       }
       if (this.#members.size > before) onTold();
     } catch (error) {
       logger.debug("A node did not tell the members of the cluster", { node, error });
     }
+  }
+
+  /** @throws RangeError for an impossible number. */
+  #add(member: ClusterMember): void {
+    const nodeId = toNodeId(member.nodeId);
+    const isFull = this.#members.size >= CLUSTER_NODES_MAX && !this.#members.has(nodeId);
+    if (!isFull && !this.#own.has(nodeId)) this.#members.set(nodeId, member);
   }
 }

@@ -368,7 +368,8 @@ export class NodeCluster {
     const { membership } = this.#file;
     if (this.#network === undefined || membership === undefined) return;
     const disturbed = () => this.#registry?.placement.balance.disturbed();
-    this.#network.start(observed(input, disturbed), peerMembers(membership));
+    const members = this.#missed.with(membership.members);
+    this.#network.start(observed(input, disturbed), peerMembers({ ...membership, members }));
     void this.#network.listen(defined(this.#listener, "The port is bound"));
     this.#look();
   }

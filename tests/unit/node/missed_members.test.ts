@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ClusterMember, JoinClusterReply } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { MEMBERS_ASK_MS } from "../../../src/base/limits.ts";
+import { CLUSTER_NODES_MAX, MEMBERS_ASK_MS, RAFT_MEMBERS_MAX } from "../../../src/base/limits.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { MissedMembers, type MissedMembersOptions } from "../../../src/node/missed_members.ts";
 
@@ -100,5 +100,45 @@ test("MissedMembers asks on after a refusal, and nobody while no node is connect
   assert.equal(asked, [4, 4]);
   assert.equal(missed.with([]), []);
 });
+
+test("MissedMembers leaves a member out that this node's copy of group 0 has removed", async () => {
+  const { seen, missed } = setUp();
+  seen.nowMs += MEMBERS_ASK_MS;
+  missed.look(false);
+  await Promise.resolve();
+  assert.equal(ids(missed.with([member(1), member(7)])), [1, 7, 2]);
+  assert.equal(ids(missed.with([member(1)])), [1, 2]);
+  seen.nowMs += MEMBERS_ASK_MS;
+  missed.look(false);
+  await Promise.resolve();
+  assert.equal(ids(missed.with([member(1)])), [1, 2], "a node that is behind still tells of it");
+});
+
+test("MissedMembers bounds what a node tells, so that its members always fit", async () => {
+  const numbers = Array.from({ length: 2 * CLUSTER_NODES_MAX }, (_, index) => index + 1);
+  const { seen, missed } = setUp({ ask: () => Promise.resolve(replyWith(...numbers)) });
+  const own = numbers.slice(0, 10).map((number) => member(number));
+  missed.with(own);
+  seen.nowMs += MEMBERS_ASK_MS;
+  missed.look(false);
+  await Promise.resolve();
+  const all = missed.with(own);
+  assert.is(all.length, CLUSTER_NODES_MAX);
+  assert.equal(all.slice(0, 10), own);
+  assert.is(missed.nodeOf(10 + RAFT_MEMBERS_MAX), RAFT_MEMBERS_MAX);
+  assert.is(missed.nodeOf(11 + RAFT_MEMBERS_MAX), undefined);
+});
+
+test("MissedMembers takes no member with an impossible number", async () => {
+  const { seen, missed } = setUp({ ask: () => Promise.resolve(replyWith(2, 0)) });
+  seen.nowMs += MEMBERS_ASK_MS;
+  missed.look(false);
+  await Promise.resolve();
+  assert.equal(ids(missed.with([])), [2]);
+});
+
+function ids(members: readonly ClusterMember[]): number[] {
+  return members.map(({ nodeId }) => nodeId);
+}
 
 test.run();
