@@ -148,6 +148,11 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
     return maxStalenessMs === 0 ? this.#loop.notLeader() : this.#proven.refusal(maxStalenessMs);
   }
 
+  /** Implements `BoundedGroup.lateProof`. */
+  lateProof(maxStalenessMs: number): RegistryError {
+    return this.#proven.late(maxStalenessMs);
+  }
+
   get #mayLead(): boolean {
     return this.#end !== undefined || this.#leadership.term !== 0 || this.#members.isSole;
   }

@@ -327,9 +327,10 @@ export class GroupLoop implements GroupSteps {
     leadership.end();
     storage.close();
     support.close();
-    host.freshness.removeGroup(this.#group);
+    const ended = endedError(id, end);
+    host.freshness.removeGroup(this.#group, ended);
     proposals.answerAll(openProposalError(id, end));
-    this.#reads?.refuseAll(endedError(id, end));
+    this.#reads?.refuseAll(ended);
     this.#images?.close();
   }
 }

@@ -48,10 +48,12 @@ export interface NodeFreshnessOptions {
 }
 
 /** A group that a read waits for. */
-export interface BoundedGroup {
+export interface BoundedGroup extends AnsweringGroup {
   readPoint(maxStalenessMs: number): ReadPoint | undefined;
   /** Returns why the read cannot be permitted here; undefined while it may be soon. */
   readElsewhere(maxStalenessMs: number): RegistryError | undefined;
+  /** Returns the refusal of a read that has waited for as long as it may. */
+  lateProof(maxStalenessMs: number): RegistryError;
 }
 
 interface Waiter {
@@ -88,10 +90,16 @@ export class NodeFreshness {
     return this.#prober.addGroup(id, appliedIndex);
   }
 
-  /** Removes a replica of this node, which ended. */
-  removeGroup(group: AnsweringGroup): void {
+  /** Removes a replica of this node, which ended: reads that wait for it are refused with `error`. */
+  removeGroup(group: AnsweringGroup, error: RegistryError): void {
     this.#prober.removeGroup(group.id as GroupId);
     this.#answerer.touched(group);
+    if (this.#waiters.length === 0) return;
+    this.#waiters = this.#waiters.filter((waiter) => {
+      if (waiter.group !== group) return true;
+      waiter.settle(error);
+      return false;
+    });
   }
 
   /** Records that something happened in a group. */
@@ -202,12 +210,11 @@ export class NodeFreshness {
     this.#due.clear();
   }
 
-  /** Ends probing. Reads that wait are refused by their groups, which are closed by now. */
+  /** Ends probing. No read waits any more, as all groups have ended. */
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#settleWaiters();
   }
 
   #probe(): void {
@@ -236,14 +243,9 @@ export class NodeFreshness {
         return false;
       }
       const refusal = group.readElsewhere(maxStalenessMs) ??
-        (nowMs < deadlineMs ? undefined : this.#lateProof());
+        (nowMs < deadlineMs ? undefined : group.lateProof(maxStalenessMs));
       if (refusal !== undefined) settle(refusal);
       return refusal === undefined;
     });
-  }
-
-  #lateProof(): RegistryError {
-    this.counts.missed("no_answer", false);
-    return new RegistryError("too_stale", "The leader's node did not prove the age in time");
   }
 }

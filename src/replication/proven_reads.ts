@@ -59,10 +59,21 @@ export class ProvenReads {
    * node is awaited.
    */
   refusal(maxStalenessMs: number): RegistryError | undefined {
-    const { freshness, nodeId } = this.#host;
+    const { freshness } = this.#host;
     const leader = this.#leader;
     if (leader !== undefined && freshness.isAwaited(leader)) return undefined;
     const [miss, reason] = freshness.noProofs(leader) ?? this.#tooOld();
+    return this.#refuse(maxStalenessMs, miss, reason);
+  }
+
+  /** Returns the refusal of a read for which that answer did not come in time. */
+  late(maxStalenessMs: number): RegistryError {
+    return this.#refuse(maxStalenessMs, "no_answer", "the leader's node has not answered in time");
+  }
+
+  #refuse(maxStalenessMs: number, miss: FreshnessMiss, reason: string): RegistryError {
+    const { freshness, nodeId } = this.#host;
+    const leader = this.#leader;
     freshness.counts.missed(miss, leader !== undefined);
     return new RegistryError(
       "too_stale",

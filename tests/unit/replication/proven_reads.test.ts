@@ -143,4 +143,31 @@ test("without leases on either side reads with a bound are refused with the reas
   assert.match((refused as RegistryError).message, /leases are off on this node/);
 });
 
+test("a read that waits for a first answer is refused as soon as its group or its set is closed", async () => {
+  const ends = [
+    (node: ClusterNode) => node.group().close(),
+    (node: ClusterNode) => node.set.close(),
+  ];
+  for (const end of ends) {
+    const cluster = await GroupCluster.led();
+    const [follower] = cluster.followers(await cluster.leader());
+    const permitted = follower!.group().readBarrier(100, 5_000);
+    end(follower!);
+    const refused = await cluster.world.wait(permitted);
+    assert.is((refused as RegistryError).code, "shutting_down");
+  }
+});
+
+test("a read whose first answer does not come in time is refused with the leader as the hint", async () => {
+  const cluster = await GroupCluster.led();
+  const leader = await cluster.leader();
+  const [follower] = cluster.followers(leader);
+  // The support of the leader's node stands for a while.
+  cluster.isolate(follower!);
+  const refused = await read(cluster, follower!, 100) as RegistryError;
+  assert.is(refused.code, "too_stale");
+  assert.match(refused.message, /has not answered in time/);
+  assert.is(refused.fields.leaderHint, leader.id);
+});
+
 test.run();
