@@ -333,7 +333,6 @@ export class GroupSet {
   }
 
   #wantsTurn(group: HostedGroup): void {
-    this.#freshness.touched(group);
     if (this.#closed) return;
     this.#dirty.add(group);
     this.#turnSoon();
@@ -352,9 +351,11 @@ export class GroupSet {
     this.#dirty = new Set();
     for (const group of dirty) {
       group.work();
-      this.#freshness.touched(group);
       this.#settleAwake(group);
     }
+    this.#freshness.touched(dirty);
+    // These have changed already, although they work in the next turn.
+    this.#freshness.touched(this.#dirty);
     this.#freshness.takeOutgoing(this.#outbox);
     this.#liveness.takeBeats((to, beat) => {
       this.#outbox.addBeat(to, beat);

@@ -93,7 +93,7 @@ export class NodeFreshness {
   /** Removes a replica of this node, which ended: reads that wait for it are refused with `error`. */
   removeGroup(group: AnsweringGroup, error: RegistryError): void {
     this.#prober.removeGroup(group.id as GroupId);
-    this.#answerer.touched(group);
+    this.#answerer.touched([group]);
     if (this.#waiters.length === 0) return;
     this.#waiters = this.#waiters.filter((waiter) => {
       if (waiter.group !== group) return true;
@@ -102,9 +102,9 @@ export class NodeFreshness {
     });
   }
 
-  /** Records that something happened in a group. */
-  touched(group: AnsweringGroup): void {
-    this.#answerer.touched(group);
+  /** Records that something happened in groups. */
+  touched(groups: Iterable<AnsweringGroup>): void {
+    this.#answerer.touched(groups);
   }
 
   /** Returns the proven age of a replica that applied `appliedIndex`, ms; Infinity for no proof. */

@@ -86,7 +86,7 @@ export class ProofPair {
   /** Commits an entry at the leader. */
   commit(group: LedGroup, index: number): void {
     group.commitIndex = index;
-    this.answerer.touched(group);
+    this.answerer.touched([group]);
   }
 
   /** Sends a probe, and returns the answer to it; undefined if there is none. */

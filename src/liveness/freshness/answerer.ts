@@ -100,7 +100,8 @@ class Coverage {
   /** Compares what may be asserted of a group with what was, and adds the difference. */
   #look(group: AnsweringGroup, standsNow: StandsNow, changes: Assertion[]): void {
     const { id } = group;
-    const lease = group.hasMemberOn(this.#node) ? group.lease : undefined;
+    let { lease } = group;
+    if (lease !== undefined && !group.hasMemberOn(this.#node)) lease = undefined;
     let covered = this.#covered.get(id);
     if (covered === undefined) {
       if (lease === undefined) return;
@@ -171,10 +172,11 @@ export class Answerer {
     return undefined;
   }
 
-  /** Records that something happened in a group, which may have changed what is asserted of it. */
-  touched(group: AnsweringGroup): void {
-    if (this.#coverages.size === 0) return;
-    for (const { changed } of this.#coverages.values()) changed.add(group);
+  /** Records that something happened in groups, which may have changed what is asserted of them. */
+  touched(groups: Iterable<AnsweringGroup>): void {
+    for (const { changed } of this.#coverages.values()) {
+      for (const group of groups) changed.add(group);
+    }
   }
 
   /** Forgets what `node` was told; its next probe gets a full list. */

@@ -107,13 +107,14 @@ export class GroupProof {
   #keep(): void {
     const series = this.#series;
     if (series === undefined || series.newest === NEVER) return;
-    this.#prune();
+    // An applied one is newer than all earlier ones, and of more use.
+    if (this.#index <= this.#appliedIndex()) this.#earlier.length = 0;
+    else if (this.#earlier.length >= PROOFS_KEPT) this.#prune();
     this.#earlier.push({ series, index: this.#index, moment: series.newest });
   }
 
   /** Drops what newer proofs replace; beyond the limit, every second one, which only costs age. */
   #prune(): void {
-    if (this.#earlier.length === 0) return;
     const applied = this.#appliedIndex();
     const valid = this.#earlier.filter(({ series }) => !series.isVoid);
     const usable = valid.findLastIndex(({ index }) => index <= applied);

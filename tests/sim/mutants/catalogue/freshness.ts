@@ -85,6 +85,16 @@ export const FRESHNESS_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "changed_group_not_looked_at",
+    breaks: "An answer looks at every group that had an event since the one before",
+    shows: withBoundedReads,
+    edits: [{
+      file: "src/replication/group_set.ts",
+      anchor: "    this.#freshness.touched(dirty);\n",
+      replacement: "",
+    }],
+  },
+  {
     name: "lost_answer_is_no_change",
     breaks: "After a lost answer nothing that it left unsaid is known",
     shows: withBoundedReads,

@@ -13,12 +13,12 @@ test("the first answer lists all groups that are led, later ones what changed", 
     { groupId: 1, term: 3, commitIndex: 10 },
     { groupId: 2, term: 3, commitIndex: 10 },
   ]);
-  pair.answerer.touched(first);
+  pair.answerer.touched([first]);
   assert.equal(pair.prove().changes, [], "something happened, but nothing changed");
   pair.commit(first, 11);
   assert.equal(pair.prove().changes, [{ groupId: 1, term: 3, commitIndex: 11 }]);
   first.term = 4;
-  pair.answerer.touched(first);
+  pair.answerer.touched([first]);
   assert.equal(pair.prove().changes, [{ groupId: 1, term: 4, commitIndex: 11 }]);
 });
 
@@ -59,7 +59,7 @@ test("a group counts on another lease from its next event on", () => {
   const group = pair.add(1, before);
   pair.prove();
   group.lease = after;
-  pair.answerer.touched(group);
+  pair.answerer.touched([group]);
   before.stands = false;
   assert.equal(pair.prove().changes, []);
   after.stands = false;
@@ -72,10 +72,10 @@ test("a group without a member on the asking node is not asserted to it", () => 
   group.hasMember = false;
   assert.equal(pair.prove().changes, []);
   group.hasMember = true;
-  pair.answerer.touched(group);
+  pair.answerer.touched([group]);
   assert.is(pair.prove().changes.length, 1);
   group.hasMember = false;
-  pair.answerer.touched(group);
+  pair.answerer.touched([group]);
   assert.equal(pair.prove().changes, [{ groupId: 1, term: 0, commitIndex: 0 }]);
 });
 

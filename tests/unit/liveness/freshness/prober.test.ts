@@ -62,7 +62,7 @@ test("of many indexes that are not applied, a bounded number is kept, never youn
 test("a group that left the covered set keeps the proof that it had, which grows old", () => {
   const pair = proven();
   pair.groups[0]!.lease = undefined;
-  pair.answerer.touched(pair.groups[0]!);
+  pair.answerer.touched([pair.groups[0]!]);
   pair.pass(25);
   assert.equal(pair.prove().changes, [{ groupId: 1, term: 0, commitIndex: 0 }]);
   pair.pass(25);
