@@ -9,6 +9,7 @@
  */
 export { EnvelopeCodec, StructCodec, type StructLayout } from "./runtime/codec.ts";
 export { Cursor, ElementCursor, traversalStepsMax, WORD_BYTES } from "./runtime/cursor.ts";
+export { FieldError } from "./runtime/field_error.ts";
 export {
   FRAME_INCOMPLETE,
   type FrameLimits,

@@ -75,8 +75,8 @@ function putAuditEntry(out: FrameWriter, at: number, value: Input<AuditEntry>): 
   UINT32.write(view, at + 12, value.writer, "writer");
   UINT16.write(view, at + 16, value.action, "action");
   out.$fixed(at + 24, 32, value.previous);
-  out.$text(at + 56, value.subject);
-  out.$text(at + 64, value.detail);
+  out.$text(at + 56, value.subject, "subject");
+  out.$text(at + 64, value.detail, "detail");
 }
 
 /** Encodes and decodes {@link AuditEntry}. */

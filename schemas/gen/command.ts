@@ -145,7 +145,7 @@ export class ExtendCommandView extends StructView<ExtendCommand> {
 }
 
 function putExtendCommand(out: FrameWriter, at: number, value: Input<ExtendCommand>): void {
-  out.$structs<ExtendItem>(at + 0, value.items, extendItemCodec.layout);
+  out.$structs<ExtendItem>(at + 0, value.items, extendItemCodec.layout, "items");
 }
 
 /** Encodes and decodes {@link ExtendCommand}. */
@@ -305,7 +305,7 @@ export class ExpireCommandView extends StructView<ExpireCommand> {
 }
 
 function putExpireCommand(out: FrameWriter, at: number, value: Input<ExpireCommand>): void {
-  out.$structs<ExpireItem>(at + 0, value.items, expireItemCodec.layout);
+  out.$structs<ExpireItem>(at + 0, value.items, expireItemCodec.layout, "items");
 }
 
 /** Encodes and decodes {@link ExpireCommand}. */
@@ -530,7 +530,7 @@ function putClaimCommand(out: FrameWriter, at: number, value: Input<ClaimCommand
   out.$fixed(at + 0, 16, value.agentId);
   UINT32.write(view, at + 16, value.replaces.generation, "replaces.generation");
   UINT64.write(view, at + 24, value.replaces.index, "replaces.index");
-  out.$text(at + 32, value.domain);
+  out.$text(at + 32, value.domain, "domain");
 }
 
 /** Encodes and decodes {@link ClaimCommand}. */
@@ -588,7 +588,7 @@ function putConfirmCommand(out: FrameWriter, at: number, value: Input<ConfirmCom
   out.$fixed(at + 0, 16, value.agentId);
   UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
   UINT64.write(view, at + 24, value.claim.index, "claim.index");
-  out.$text(at + 32, value.domain);
+  out.$text(at + 32, value.domain, "domain");
 }
 
 /** Encodes and decodes {@link ConfirmCommand}. */
@@ -684,7 +684,7 @@ function putReleaseCommand(out: FrameWriter, at: number, value: Input<ReleaseCom
   const view = out.view;
   UINT32.write(view, at + 0, value.claim.generation, "claim.generation");
   UINT64.write(view, at + 8, value.claim.index, "claim.index");
-  out.$text(at + 16, value.domain);
+  out.$text(at + 16, value.domain, "domain");
 }
 
 /** Encodes and decodes {@link ReleaseCommand}. */
@@ -743,7 +743,7 @@ function putGenesisCommand(out: FrameWriter, at: number, value: Input<GenesisCom
   out.$fixed(at + 16, 16, value.hashKey);
   UINT32.write(view, at + 32, value.partitionCount, "partitionCount");
   UINT32.write(view, at + 36, value.generation, "generation");
-  out.$text(at + 40, value.region);
+  out.$text(at + 40, value.region, "region");
 }
 
 /** Encodes and decodes {@link GenesisCommand}. */
@@ -796,7 +796,7 @@ function putPutMemberCommand(out: FrameWriter, at: number, value: Input<PutMembe
   UINT32.write(view, at + 0, value.nodeId, "nodeId");
   out.$fixed(at + 8, 32, value.pin);
   out.$fixed(at + 40, 32, value.nextPin);
-  out.$structs<MemberAddress>(at + 72, value.addresses, memberAddressCodec.layout);
+  out.$structs<MemberAddress>(at + 72, value.addresses, memberAddressCodec.layout, "addresses");
 }
 
 /** Encodes and decodes {@link PutMemberCommand}. */
@@ -836,7 +836,7 @@ export class RemoveMemberCommandView extends StructView<RemoveMemberCommand> {
 function putRemoveMemberCommand(out: FrameWriter, at: number, value: Input<RemoveMemberCommand>): void {
   const view = out.view;
   UINT32.write(view, at + 0, value.nodeId, "nodeId");
-  out.$text(at + 8, value.detail);
+  out.$text(at + 8, value.detail, "detail");
 }
 
 /** Encodes and decodes {@link RemoveMemberCommand}. */
@@ -881,8 +881,8 @@ export class MemberAddressView extends StructView<MemberAddress> {
 function putMemberAddress(out: FrameWriter, at: number, value: Input<MemberAddress>): void {
   const view = out.view;
   UINT16.write(view, at + 0, value.port, "port");
-  out.$text(at + 8, value.transport);
-  out.$text(at + 16, value.host);
+  out.$text(at + 8, value.transport, "transport");
+  out.$text(at + 16, value.host, "host");
 }
 
 /** Encodes and decodes {@link MemberAddress}. */

@@ -56,9 +56,9 @@ export class EnrolmentCommandView extends StructView<EnrolmentCommand> {
 function putEnrolmentCommand(out: FrameWriter, at: number, value: Input<EnrolmentCommand>): void {
   const view = out.view;
   UINT16.write(view, at + 0, value.action, "action");
-  out.$structs<JoinTokenChange>(at + 8, value.tokens, joinTokenChangeCodec.layout);
-  out.$structs<LineageChange>(at + 16, value.lineages, lineageChangeCodec.layout);
-  out.$text(at + 24, value.detail);
+  out.$structs<JoinTokenChange>(at + 8, value.tokens, joinTokenChangeCodec.layout, "tokens");
+  out.$structs<LineageChange>(at + 16, value.lineages, lineageChangeCodec.layout, "lineages");
+  out.$text(at + 24, value.detail, "detail");
 }
 
 /** Encodes and decodes {@link EnrolmentCommand}. */
@@ -168,7 +168,7 @@ function putJoinTokenRecord(out: FrameWriter, at: number, value: Input<JoinToken
   UINT32.write(view, at + 36, value.lineage, "lineage");
   out.$fixed(at + 40, 32, value.publicKey);
   UINT64.write(view, at + 72, value.expiresAtMs, "expiresAtMs");
-  out.$text(at + 80, value.subject);
+  out.$text(at + 80, value.subject, "subject");
   out.$nested<GrantsRecord>(at + 88, value.grants, grantsRecordCodec.layout);
 }
 
@@ -209,8 +209,8 @@ export class GrantsRecordView extends StructView<GrantsRecord> {
 
 function putGrantsRecord(out: FrameWriter, at: number, value: Input<GrantsRecord>): void {
   if (value.credentialHashes) out.bytes[at + 0]! |= 1;
-  out.$texts(at + 8, value.domains);
-  out.$texts(at + 16, value.gateways);
+  out.$texts(at + 8, value.domains, "domains");
+  out.$texts(at + 16, value.gateways, "gateways");
 }
 
 /** Encodes and decodes {@link GrantsRecord}. */
@@ -320,7 +320,7 @@ function putLineageRecord(out: FrameWriter, at: number, value: Input<LineageReco
   UINT32.write(view, at + 4, value.version, "version");
   UINT16.write(view, at + 8, value.stopped, "stopped");
   if (value.latestUsed) out.bytes[at + 10]! |= 1;
-  out.$text(at + 16, value.subject);
+  out.$text(at + 16, value.subject, "subject");
   out.$nested<GrantsRecord>(at + 24, value.grants, grantsRecordCodec.layout);
   out.$nested<LeafRecord>(at + 32, value.latest, leafRecordCodec.layout);
   out.$nested<LeafRecord>(at + 40, value.previous, leafRecordCodec.layout);
@@ -442,9 +442,9 @@ function putBanCommand(out: FrameWriter, at: number, value: Input<BanCommand>): 
   UINT16.write(view, at + 0, value.kind, "kind");
   UINT64.write(view, at + 8, value.untilMs, "untilMs");
   if (value.lifted) out.bytes[at + 2]! |= 1;
-  out.$text(at + 16, value.name);
-  out.$text(at + 24, value.reason);
-  out.$text(at + 32, value.detail);
+  out.$text(at + 16, value.name, "name");
+  out.$text(at + 24, value.reason, "reason");
+  out.$text(at + 32, value.detail, "detail");
 }
 
 /** Encodes and decodes {@link BanCommand}. */
@@ -508,10 +508,10 @@ function putGrantCommand(out: FrameWriter, at: number, value: Input<GrantCommand
   const view = out.view;
   UINT32.write(view, at + 0, value.lineage, "lineage");
   UINT64.write(view, at + 8, value.untilMs, "untilMs");
-  out.$text(at + 16, value.tokenId);
-  out.$text(at + 24, value.subject);
+  out.$text(at + 16, value.tokenId, "tokenId");
+  out.$text(at + 24, value.subject, "subject");
   out.$nested<GrantsRecord>(at + 32, value.grants, grantsRecordCodec.layout);
-  out.$text(at + 40, value.detail);
+  out.$text(at + 40, value.detail, "detail");
 }
 
 /** Encodes and decodes {@link GrantCommand}. */
@@ -567,7 +567,7 @@ function putDocumentCommand(out: FrameWriter, at: number, value: Input<DocumentC
   UINT32.write(view, at + 4, value.replacedVersion, "replacedVersion");
   UINT32.write(view, at + 8, value.version, "version");
   out.$data(at + 16, value.bytes);
-  out.$text(at + 24, value.detail);
+  out.$text(at + 24, value.detail, "detail");
 }
 
 /** Encodes and decodes {@link DocumentCommand}. */
@@ -612,8 +612,8 @@ export class AuditNoteCommandView extends StructView<AuditNoteCommand> {
 function putAuditNoteCommand(out: FrameWriter, at: number, value: Input<AuditNoteCommand>): void {
   const view = out.view;
   UINT16.write(view, at + 0, value.action, "action");
-  out.$text(at + 8, value.subject);
-  out.$text(at + 16, value.detail);
+  out.$text(at + 8, value.subject, "subject");
+  out.$text(at + 16, value.detail, "detail");
 }
 
 /** Encodes and decodes {@link AuditNoteCommand}. */
@@ -659,7 +659,7 @@ function putAuditPage(out: FrameWriter, at: number, value: Input<AuditPage>): vo
   const view = out.view;
   out.$fixed(at + 0, 32, value.anchor);
   UINT64.write(view, at + 32, value.count, "count");
-  out.$datas(at + 40, value.entries);
+  out.$datas(at + 40, value.entries, "entries");
 }
 
 /** Encodes and decodes {@link AuditPage}. */

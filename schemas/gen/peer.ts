@@ -72,7 +72,7 @@ function putPeerFrame(out: FrameWriter, at: number, value: Input<PeerFrame>): vo
   const view = out.view;
   UINT64.write(view, at + 0, value.run, "run");
   UINT64.write(view, at + 8, value.supports, "supports");
-  out.$structs<PeerMessage>(at + 16, value.messages, peerMessageCodec.layout);
+  out.$structs<PeerMessage>(at + 16, value.messages, peerMessageCodec.layout, "messages");
   out.$nested<PeerBeat>(at + 24, value.beat, peerBeatCodec.layout);
   out.$nested<PeerProbe>(at + 32, value.probe, peerProbeCodec.layout);
   out.$nested<PeerProofs>(at + 40, value.proofs, peerProofsCodec.layout);
@@ -182,7 +182,7 @@ function putPeerProofs(out: FrameWriter, at: number, value: Input<PeerProofs>): 
   UINT64.write(view, at + 24, value.counter, "counter");
   if (value.leasesOff) out.bytes[at + 32]! |= 1;
   UINT64.write(view, at + 40, value.list, "list");
-  out.$structs<PeerProof>(at + 48, value.changes, peerProofCodec.layout);
+  out.$structs<PeerProof>(at + 48, value.changes, peerProofCodec.layout, "changes");
 }
 
 /** Encodes and decodes {@link PeerProofs}. */
@@ -313,8 +313,8 @@ function putPeerBeat(out: FrameWriter, at: number, value: Input<PeerBeat>): void
   UINT64.write(view, at + 48, value.refused, "refused");
   UINT64.write(view, at + 56, value.promiseCount, "promiseCount");
   UINT32.write(view, at + 64, value.promiseHash, "promiseHash");
-  out.$structs<PeerGroupTerm>(at + 72, value.released, peerGroupTermCodec.layout);
-  out.$structs<PeerGroupTerm>(at + 80, value.asked, peerGroupTermCodec.layout);
+  out.$structs<PeerGroupTerm>(at + 72, value.released, peerGroupTermCodec.layout, "released");
+  out.$structs<PeerGroupTerm>(at + 80, value.asked, peerGroupTermCodec.layout, "asked");
 }
 
 /** Encodes and decodes {@link PeerBeat}. */
@@ -526,7 +526,7 @@ function putPeerHello(out: FrameWriter, at: number, value: Input<PeerHello>): vo
   out.$fixed(at + 48, 16, value.processId);
   UINT32.write(view, at + 64, value.generation, "generation");
   UINT32.write(view, at + 68, value.partitionCount, "partitionCount");
-  out.$text(at + 72, value.region);
+  out.$text(at + 72, value.region, "region");
 }
 
 /** Encodes and decodes {@link PeerHello}. */
@@ -596,7 +596,7 @@ export class PeerGoodbyeView extends StructView<PeerGoodbye> {
 function putPeerGoodbye(out: FrameWriter, at: number, value: Input<PeerGoodbye>): void {
   const view = out.view;
   UINT16.write(view, at + 0, value.code, "code");
-  out.$text(at + 8, value.message);
+  out.$text(at + 8, value.message, "message");
 }
 
 /** Encodes and decodes {@link PeerGoodbye}. */

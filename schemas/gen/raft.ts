@@ -123,7 +123,7 @@ function putRaftMessage(out: FrameWriter, at: number, value: Input<RaftMessage>)
   UINT64.write(view, at + 72, value.readOrigin, "readOrigin");
   UINT64.write(view, at + 80, value.readSequence, "readSequence");
   UINT32.write(view, at + 4, value.boundTicks, "boundTicks");
-  out.$structs<RaftEntry>(at + 88, value.entries, raftEntryCodec.layout);
+  out.$structs<RaftEntry>(at + 88, value.entries, raftEntryCodec.layout, "entries");
   out.$nested<RaftSnapshot>(at + 96, value.snapshot, raftSnapshotCodec.layout);
 }
 
@@ -270,10 +270,10 @@ export class RaftConfigurationView extends StructView<RaftConfiguration> {
 
 function putRaftConfiguration(out: FrameWriter, at: number, value: Input<RaftConfiguration>): void {
   if (value.autoLeave) out.bytes[at + 0]! |= 1;
-  out.$scalars(at + 8, value.voters, UINT64);
-  out.$scalars(at + 16, value.votersOutgoing, UINT64);
-  out.$scalars(at + 24, value.learners, UINT64);
-  out.$scalars(at + 32, value.learnersNext, UINT64);
+  out.$scalars(at + 8, value.voters, UINT64, "voters");
+  out.$scalars(at + 16, value.votersOutgoing, UINT64, "votersOutgoing");
+  out.$scalars(at + 24, value.learners, UINT64, "learners");
+  out.$scalars(at + 32, value.learnersNext, UINT64, "learnersNext");
 }
 
 /** Encodes and decodes {@link RaftConfiguration}. */
@@ -318,7 +318,7 @@ export class RaftConfChangeView extends StructView<RaftConfChange> {
 function putRaftConfChange(out: FrameWriter, at: number, value: Input<RaftConfChange>): void {
   const view = out.view;
   UINT16.write(view, at + 0, value.transition, "transition");
-  out.$structs<RaftMemberChange>(at + 8, value.changes, raftMemberChangeCodec.layout);
+  out.$structs<RaftMemberChange>(at + 8, value.changes, raftMemberChangeCodec.layout, "changes");
   out.$data(at + 16, value.context);
 }
 

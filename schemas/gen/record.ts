@@ -166,8 +166,8 @@ function putAgent(out: FrameWriter, at: number, value: Input<Agent>): void {
   UINT32.write(view, at + 112, value.writer, "writer");
   UINT16.write(view, at + 116, value.port, "port");
   UINT16.write(view, at + 118, value.state, "state");
-  out.$text(at + 120, value.domain);
-  out.$text(at + 128, value.region);
+  out.$text(at + 120, value.domain, "domain");
+  out.$text(at + 128, value.region, "region");
   out.$nested<Extra>(at + 136, value.extra, extraCodec.layout);
 }
 
@@ -362,8 +362,8 @@ function putGateway(out: FrameWriter, at: number, value: Input<Gateway>): void {
   UINT16.write(view, at + 128, value.port, "port");
   UINT16.write(view, at + 130, value.wssPort, "wssPort");
   UINT16.write(view, at + 132, value.state, "state");
-  out.$text(at + 136, value.domain);
-  out.$text(at + 144, value.region);
+  out.$text(at + 136, value.domain, "domain");
+  out.$text(at + 144, value.region, "region");
   out.$nested<Extra>(at + 152, value.extra, extraCodec.layout);
 }
 
@@ -411,8 +411,8 @@ export class ExtraView extends StructView<Extra> {
 
 function putExtra(out: FrameWriter, at: number, value: Input<Extra>): void {
   out.$data(at + 0, value.credentialHash);
-  out.$structs<Label>(at + 8, value.labels, labelCodec.layout);
-  out.$structs<SupersededProcess>(at + 16, value.superseded, supersededProcessCodec.layout);
+  out.$structs<Label>(at + 8, value.labels, labelCodec.layout, "labels");
+  out.$structs<SupersededProcess>(at + 16, value.superseded, supersededProcessCodec.layout, "superseded");
 }
 
 /** Encodes and decodes {@link Extra}. */
@@ -450,8 +450,8 @@ export class LabelView extends StructView<Label> {
 }
 
 function putLabel(out: FrameWriter, at: number, value: Input<Label>): void {
-  out.$text(at + 0, value.key);
-  out.$text(at + 8, value.value);
+  out.$text(at + 0, value.key, "key");
+  out.$text(at + 8, value.value, "value");
 }
 
 /** Encodes and decodes {@link Label}. */
@@ -549,7 +549,7 @@ function putAlias(out: FrameWriter, at: number, value: Input<Alias>): void {
   UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
   UINT64.write(view, at + 24, value.claim.index, "claim.index");
   UINT16.write(view, at + 20, value.state, "state");
-  out.$text(at + 32, value.domain);
+  out.$text(at + 32, value.domain, "domain");
 }
 
 /** Encodes and decodes {@link Alias}. */
@@ -624,7 +624,7 @@ function putTombstone(out: FrameWriter, at: number, value: Input<Tombstone>): vo
   UINT64.write(view, at + 40, value.incarnation.index, "incarnation.index");
   UINT32.write(view, at + 36, value.sequence, "sequence");
   UINT16.write(view, at + 48, value.kind, "kind");
-  out.$structs<SupersededProcess>(at + 56, value.superseded, supersededProcessCodec.layout);
+  out.$structs<SupersededProcess>(at + 56, value.superseded, supersededProcessCodec.layout, "superseded");
 }
 
 /** Encodes and decodes {@link Tombstone}. */

@@ -73,9 +73,9 @@ function putAdmitMemberCommand(out: FrameWriter, at: number, value: Input<AdmitM
   UINT32.write(view, at + 0, value.nodeId, "nodeId");
   UINT32.write(view, at + 4, value.applyVersionMax, "applyVersionMax");
   out.$fixed(at + 8, 16, value.folderId);
-  out.$text(at + 24, value.zone);
-  out.$text(at + 32, value.host);
-  out.$text(at + 40, value.detail);
+  out.$text(at + 24, value.zone, "zone");
+  out.$text(at + 32, value.host, "host");
+  out.$text(at + 40, value.detail, "detail");
 }
 
 /** Encodes and decodes {@link AdmitMemberCommand}. */
@@ -110,7 +110,7 @@ export class AssignReplicasCommandView extends StructView<AssignReplicasCommand>
 }
 
 function putAssignReplicasCommand(out: FrameWriter, at: number, value: Input<AssignReplicasCommand>): void {
-  out.$structs<ReplicaPlace>(at + 0, value.places, replicaPlaceCodec.layout);
+  out.$structs<ReplicaPlace>(at + 0, value.places, replicaPlaceCodec.layout, "places");
 }
 
 /** Encodes and decodes {@link AssignReplicasCommand}. */
@@ -178,7 +178,7 @@ export class RetireReplicasCommandView extends StructView<RetireReplicasCommand>
 }
 
 function putRetireReplicasCommand(out: FrameWriter, at: number, value: Input<RetireReplicasCommand>): void {
-  out.$scalars(at + 0, value.replicas, UINT64);
+  out.$scalars(at + 0, value.replicas, UINT64, "replicas");
 }
 
 /** Encodes and decodes {@link RetireReplicasCommand}. */
@@ -258,7 +258,7 @@ export class ReplicaTableCommandView extends StructView<ReplicaTableCommand> {
 function putReplicaTableCommand(out: FrameWriter, at: number, value: Input<ReplicaTableCommand>): void {
   const view = out.view;
   UINT64.write(view, at + 0, value.next, "next");
-  out.$structs<ReplicaRecord>(at + 8, value.replicas, replicaRecordCodec.layout);
+  out.$structs<ReplicaRecord>(at + 8, value.replicas, replicaRecordCodec.layout, "replicas");
 }
 
 /** Encodes and decodes {@link ReplicaTableCommand}. */
@@ -308,7 +308,7 @@ function putPutPlacementCommand(out: FrameWriter, at: number, value: Input<PutPl
   UINT32.write(view, at + 0, value.partition, "partition");
   UINT64.write(view, at + 8, value.replacedRevision, "replacedRevision");
   UINT64.write(view, at + 16, value.configurationIndex, "configurationIndex");
-  out.$structs<PlacedReplica>(at + 24, value.replicas, placedReplicaCodec.layout);
+  out.$structs<PlacedReplica>(at + 24, value.replicas, placedReplicaCodec.layout, "replicas");
 }
 
 /** Encodes and decodes {@link PutPlacementCommand}. */
@@ -393,7 +393,7 @@ function putPlacementRecord(out: FrameWriter, at: number, value: Input<Placement
   UINT32.write(view, at + 0, value.partition, "partition");
   UINT64.write(view, at + 8, value.revision, "revision");
   UINT64.write(view, at + 16, value.configurationIndex, "configurationIndex");
-  out.$structs<PlacedReplica>(at + 24, value.replicas, placedReplicaCodec.layout);
+  out.$structs<PlacedReplica>(at + 24, value.replicas, placedReplicaCodec.layout, "replicas");
 }
 
 /** Encodes and decodes {@link PlacementRecord}. */

@@ -75,7 +75,7 @@ function putWalAppend(out: FrameWriter, at: number, value: Input<WalAppend>): vo
   UINT64.write(view, at + 32, value.watermark, "watermark");
   UINT64.write(view, at + 40, value.firstIndex, "firstIndex");
   UINT32.write(view, at + 48, value.groupId, "groupId");
-  out.$structs<WalEntry>(at + 56, value.entries, walEntryCodec.layout);
+  out.$structs<WalEntry>(at + 56, value.entries, walEntryCodec.layout, "entries");
 }
 
 /** Encodes and decodes {@link WalAppend}. */
@@ -193,7 +193,7 @@ function putWalRelocate(out: FrameWriter, at: number, value: Input<WalRelocate>)
   UINT64.write(view, at + 40, value.firstIndex, "firstIndex");
   UINT64.write(view, at + 48, value.origin, "origin");
   UINT32.write(view, at + 56, value.groupId, "groupId");
-  out.$structs<WalEntry>(at + 64, value.entries, walEntryCodec.layout);
+  out.$structs<WalEntry>(at + 64, value.entries, walEntryCodec.layout, "entries");
 }
 
 /** Encodes and decodes {@link WalRelocate}. */
@@ -333,7 +333,7 @@ function putWalSegmentHeader(out: FrameWriter, at: number, value: Input<WalSegme
   UINT64.write(view, at + 32, value.watermark, "watermark");
   UINT64.write(view, at + 40, value.segment, "segment");
   UINT64.write(view, at + 48, value.imageNumberMax, "imageNumberMax");
-  out.$structs<WalGroupState>(at + 56, value.groups, walGroupStateCodec.layout);
+  out.$structs<WalGroupState>(at + 56, value.groups, walGroupStateCodec.layout, "groups");
 }
 
 /** Encodes and decodes {@link WalSegmentHeader}. */

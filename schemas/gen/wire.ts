@@ -159,8 +159,8 @@ function putHello(out: FrameWriter, at: number, value: Input<Hello>): void {
   UINT16.write(view, at + 2, value.versionMax, "versionMax");
   UINT64.write(view, at + 8, value.features, "features");
   out.$fixed(at + 16, 16, value.clusterId);
-  out.$text(at + 32, value.region);
-  out.$text(at + 40, value.agent);
+  out.$text(at + 32, value.region, "region");
+  out.$text(at + 40, value.agent, "agent");
 }
 
 /** Encodes and decodes {@link Hello}. */
@@ -231,7 +231,7 @@ function putHelloReply(out: FrameWriter, at: number, value: Input<HelloReply>): 
   UINT32.write(view, at + 4, value.nodeId, "nodeId");
   UINT32.write(view, at + 32, value.frameBytesMax, "frameBytesMax");
   UINT32.write(view, at + 36, value.requestsInFlightMax, "requestsInFlightMax");
-  out.$text(at + 40, value.region);
+  out.$text(at + 40, value.region, "region");
   out.$nested<RingMap>(at + 48, value.ringMap, ringMapCodec.layout);
 }
 
@@ -276,7 +276,7 @@ function putGoodbye(out: FrameWriter, at: number, value: Input<Goodbye>): void {
   const view = out.view;
   UINT16.write(view, at + 0, value.code, "code");
   UINT32.write(view, at + 4, value.retryAfterMs, "retryAfterMs");
-  out.$text(at + 8, value.message);
+  out.$text(at + 8, value.message, "message");
 }
 
 /** Encodes and decodes {@link Goodbye}. */
@@ -339,8 +339,8 @@ function putRingMap(out: FrameWriter, at: number, value: Input<RingMap>): void {
   UINT64.write(view, at + 8, value.epoch.number, "epoch.number");
   UINT32.write(view, at + 4, value.partitionCount, "partitionCount");
   out.$fixed(at + 16, 16, value.hashKey);
-  out.$structs<RingNode>(at + 32, value.nodes, ringNodeCodec.layout);
-  out.$structs<Placement>(at + 40, value.placements, placementCodec.layout);
+  out.$structs<RingNode>(at + 32, value.nodes, ringNodeCodec.layout, "nodes");
+  out.$structs<Placement>(at + 40, value.placements, placementCodec.layout, "placements");
 }
 
 /** Encodes and decodes {@link RingMap}. */
@@ -395,10 +395,10 @@ export class RingNodeView extends StructView<RingNode> {
 function putRingNode(out: FrameWriter, at: number, value: Input<RingNode>): void {
   const view = out.view;
   UINT32.write(view, at + 0, value.nodeId, "nodeId");
-  out.$structs<RingAddress>(at + 8, value.addresses, ringAddressCodec.layout);
+  out.$structs<RingAddress>(at + 8, value.addresses, ringAddressCodec.layout, "addresses");
   out.$data(at + 16, value.currentPin);
   out.$data(at + 24, value.nextPin);
-  out.$text(at + 32, value.zone);
+  out.$text(at + 32, value.zone, "zone");
 }
 
 /** Encodes and decodes {@link RingNode}. */
@@ -442,8 +442,8 @@ export class RingAddressView extends StructView<RingAddress> {
 function putRingAddress(out: FrameWriter, at: number, value: Input<RingAddress>): void {
   const view = out.view;
   UINT16.write(view, at + 0, value.port, "port");
-  out.$text(at + 8, value.transport);
-  out.$text(at + 16, value.host);
+  out.$text(at + 8, value.transport, "transport");
+  out.$text(at + 16, value.host, "host");
 }
 
 /** Encodes and decodes {@link RingAddress}. */
@@ -482,7 +482,7 @@ export class PlacementView extends StructView<Placement> {
 function putPlacement(out: FrameWriter, at: number, value: Input<Placement>): void {
   const view = out.view;
   UINT32.write(view, at + 0, value.leader, "leader");
-  out.$scalars(at + 8, value.replicas, UINT32);
+  out.$scalars(at + 8, value.replicas, UINT32, "replicas");
 }
 
 /** Encodes and decodes {@link Placement}. */
@@ -645,9 +645,9 @@ function putResponse(out: FrameWriter, at: number, value: Input<Response>): void
   UINT64.write(view, at + 24, value.current.index, "current.index");
   UINT16.write(view, at + 20, value.code, "code");
   UINT64.write(view, at + 32, value.leaderTerm, "leaderTerm");
-  out.$text(at + 40, value.message);
-  out.$text(at + 48, value.field);
-  out.$structs<Receipt>(at + 56, value.receipts, receiptCodec.layout);
+  out.$text(at + 40, value.message, "message");
+  out.$text(at + 48, value.field, "field");
+  out.$structs<Receipt>(at + 56, value.receipts, receiptCodec.layout, "receipts");
 }
 
 /** Encodes and decodes {@link Response}. */
@@ -928,7 +928,7 @@ export class RegisterManyRequestView extends StructView<RegisterManyRequest> {
 }
 
 function putRegisterManyRequest(out: FrameWriter, at: number, value: Input<RegisterManyRequest>): void {
-  out.$structs<RegisterItem>(at + 0, value.items, registerItemCodec.layout);
+  out.$structs<RegisterItem>(at + 0, value.items, registerItemCodec.layout, "items");
 }
 
 /** Encodes and decodes {@link RegisterManyRequest}. */
@@ -1011,7 +1011,7 @@ export class RegisterManyReplyView extends StructView<RegisterManyReply> {
 }
 
 function putRegisterManyReply(out: FrameWriter, at: number, value: Input<RegisterManyReply>): void {
-  out.$structs<RegisterOutcome>(at + 0, value.items, registerOutcomeCodec.layout);
+  out.$structs<RegisterOutcome>(at + 0, value.items, registerOutcomeCodec.layout, "items");
 }
 
 /** Encodes and decodes {@link RegisterManyReply}. */
@@ -1101,7 +1101,7 @@ function putRegisterOutcome(out: FrameWriter, at: number, value: Input<RegisterO
   UINT32.write(view, at + 44, value.renewAfterMs, "renewAfterMs");
   UINT16.write(view, at + 48, value.code, "code");
   if (value.created) out.bytes[at + 50]! |= 1;
-  out.$text(at + 56, value.message);
+  out.$text(at + 56, value.message, "message");
 }
 
 /** Encodes and decodes {@link RegisterOutcome}. */
@@ -1132,7 +1132,7 @@ export class RenewRequestView extends StructView<RenewRequest> {
 }
 
 function putRenewRequest(out: FrameWriter, at: number, value: Input<RenewRequest>): void {
-  out.$structs<RenewItem>(at + 0, value.items, renewItemCodec.layout);
+  out.$structs<RenewItem>(at + 0, value.items, renewItemCodec.layout, "items");
 }
 
 /** Encodes and decodes {@link RenewRequest}. */
@@ -1228,7 +1228,7 @@ function putRenewReply(out: FrameWriter, at: number, value: Input<RenewReply>): 
   const view = out.view;
   UINT32.write(view, at + 0, value.renewAfterMs, "renewAfterMs");
   UINT32.write(view, at + 4, value.renewed, "renewed");
-  out.$structs<RenewFailure>(at + 8, value.failures, renewFailureCodec.layout);
+  out.$structs<RenewFailure>(at + 8, value.failures, renewFailureCodec.layout, "failures");
 }
 
 /** Encodes and decodes {@link RenewReply}. */
@@ -1554,7 +1554,7 @@ export class ResolveRequestView extends StructView<ResolveRequest> {
 }
 
 function putResolveRequest(out: FrameWriter, at: number, value: Input<ResolveRequest>): void {
-  out.$text(at + 0, value.domain);
+  out.$text(at + 0, value.domain, "domain");
 }
 
 /** Encodes and decodes {@link ResolveRequest}. */
@@ -1678,7 +1678,7 @@ export class ResolveManyRequestView extends StructView<ResolveManyRequest> {
 }
 
 function putResolveManyRequest(out: FrameWriter, at: number, value: Input<ResolveManyRequest>): void {
-  out.$texts(at + 0, value.domains);
+  out.$texts(at + 0, value.domains, "domains");
 }
 
 /** Encodes and decodes {@link ResolveManyRequest}. */
@@ -1709,7 +1709,7 @@ export class ResolveManyReplyView extends StructView<ResolveManyReply> {
 }
 
 function putResolveManyReply(out: FrameWriter, at: number, value: Input<ResolveManyReply>): void {
-  out.$structs<ResolveOutcome>(at + 0, value.items, resolveOutcomeCodec.layout);
+  out.$structs<ResolveOutcome>(at + 0, value.items, resolveOutcomeCodec.layout, "items");
 }
 
 /** Encodes and decodes {@link ResolveManyReply}. */
@@ -1758,7 +1758,7 @@ function putResolveOutcome(out: FrameWriter, at: number, value: Input<ResolveOut
   UINT16.write(view, at + 0, value.code, "code");
   UINT32.write(view, at + 4, value.cacheMs, "cacheMs");
   out.$nested<ResolveReply>(at + 8, value.reply, resolveReplyCodec.layout);
-  out.$structs<Receipt>(at + 16, value.receipts, receiptCodec.layout);
+  out.$structs<Receipt>(at + 16, value.receipts, receiptCodec.layout, "receipts");
 }
 
 /** Encodes and decodes {@link ResolveOutcome}. */
@@ -1806,7 +1806,7 @@ export class ResolveGatewaysRequestView extends StructView<ResolveGatewaysReques
 function putResolveGatewaysRequest(out: FrameWriter, at: number, value: Input<ResolveGatewaysRequest>): void {
   const view = out.view;
   UINT32.write(view, at + 0, value.limit, "limit");
-  out.$text(at + 8, value.region);
+  out.$text(at + 8, value.region, "region");
   out.$data(at + 16, value.cursor);
 }
 
@@ -1856,7 +1856,7 @@ export class ListRequestView extends StructView<ListRequest> {
 function putListRequest(out: FrameWriter, at: number, value: Input<ListRequest>): void {
   const view = out.view;
   UINT32.write(view, at + 0, value.limit, "limit");
-  out.$text(at + 8, value.region);
+  out.$text(at + 8, value.region, "region");
   out.$data(at + 16, value.cursor);
 }
 
@@ -1895,7 +1895,7 @@ export class ListReplyView extends StructView<ListReply> {
 }
 
 function putListReply(out: FrameWriter, at: number, value: Input<ListReply>): void {
-  out.$structs<RecordReply>(at + 0, value.items, recordReplyCodec.layout);
+  out.$structs<RecordReply>(at + 0, value.items, recordReplyCodec.layout, "items");
   out.$data(at + 8, value.nextCursor);
 }
 
@@ -2082,9 +2082,9 @@ function putStatusReply(out: FrameWriter, at: number, value: Input<StatusReply>)
   UINT64.write(view, at + 112, value.followerReadsRefused, "followerReadsRefused");
   UINT32.write(view, at + 120, value.followerReadAgeMsP50, "followerReadAgeMsP50");
   UINT32.write(view, at + 124, value.followerReadAgeMsP99, "followerReadAgeMsP99");
-  out.$text(at + 128, value.version);
-  out.$text(at + 136, value.region);
-  out.$text(at + 144, value.reason);
+  out.$text(at + 128, value.version, "version");
+  out.$text(at + 136, value.region, "region");
+  out.$text(at + 144, value.reason, "reason");
 }
 
 /** Encodes and decodes {@link StatusReply}. */
@@ -2132,9 +2132,9 @@ export class JoinTokenRequestView extends StructView<JoinTokenRequest> {
 
 function putJoinTokenRequest(out: FrameWriter, at: number, value: Input<JoinTokenRequest>): void {
   if (value.credentialHashes) out.bytes[at + 0]! |= 1;
-  out.$text(at + 8, value.subject);
-  out.$texts(at + 16, value.domains);
-  out.$texts(at + 24, value.gateways);
+  out.$text(at + 8, value.subject, "subject");
+  out.$texts(at + 16, value.domains, "domains");
+  out.$texts(at + 24, value.gateways, "gateways");
 }
 
 /** Encodes and decodes {@link JoinTokenRequest}. */
@@ -2173,7 +2173,7 @@ export class JoinTokenReplyView extends StructView<JoinTokenReply> {
 function putJoinTokenReply(out: FrameWriter, at: number, value: Input<JoinTokenReply>): void {
   const view = out.view;
   UINT64.write(view, at + 0, value.expiresAtMs, "expiresAtMs");
-  out.$text(at + 8, value.token);
+  out.$text(at + 8, value.token, "token");
 }
 
 /** Encodes and decodes {@link JoinTokenReply}. */
@@ -2231,8 +2231,8 @@ export class EnrolRequestView extends StructView<EnrolRequest> {
 function putEnrolRequest(out: FrameWriter, at: number, value: Input<EnrolRequest>): void {
   const view = out.view;
   UINT64.write(view, at + 0, value.timeMs, "timeMs");
-  out.$text(at + 8, value.token);
-  out.$text(at + 16, value.subject);
+  out.$text(at + 8, value.token, "token");
+  out.$text(at + 16, value.subject, "subject");
   out.$data(at + 24, value.request);
   out.$data(at + 32, value.proof);
 }
@@ -2285,7 +2285,7 @@ export class RenewIdentityRequestView extends StructView<RenewIdentityRequest> {
 function putRenewIdentityRequest(out: FrameWriter, at: number, value: Input<RenewIdentityRequest>): void {
   const view = out.view;
   UINT64.write(view, at + 0, value.timeMs, "timeMs");
-  out.$datas(at + 8, value.chain);
+  out.$datas(at + 8, value.chain, "chain");
   out.$data(at + 16, value.request);
   out.$data(at + 24, value.proof);
 }
@@ -2327,8 +2327,8 @@ export class IdentityReplyView extends StructView<IdentityReply> {
 }
 
 function putIdentityReply(out: FrameWriter, at: number, value: Input<IdentityReply>): void {
-  out.$datas(at + 0, value.chain);
-  out.$text(at + 8, value.bundle);
+  out.$datas(at + 0, value.chain, "chain");
+  out.$text(at + 8, value.bundle, "bundle");
 }
 
 /** Encodes and decodes {@link IdentityReply}. */
@@ -2366,7 +2366,7 @@ export class MintTokenRequestView extends StructView<MintTokenRequest> {
 function putMintTokenRequest(out: FrameWriter, at: number, value: Input<MintTokenRequest>): void {
   const view = out.view;
   UINT32.write(view, at + 0, value.lifeMs, "lifeMs");
-  out.$text(at + 8, value.audience);
+  out.$text(at + 8, value.audience, "audience");
 }
 
 /** Encodes and decodes {@link MintTokenRequest}. */
@@ -2426,10 +2426,10 @@ function putIssueTokenRequest(out: FrameWriter, at: number, value: Input<IssueTo
   const view = out.view;
   UINT32.write(view, at + 0, value.lifeMs, "lifeMs");
   if (value.credentialHashes) out.bytes[at + 4]! |= 1;
-  out.$text(at + 8, value.subject);
-  out.$text(at + 16, value.audience);
-  out.$texts(at + 24, value.domains);
-  out.$texts(at + 32, value.gateways);
+  out.$text(at + 8, value.subject, "subject");
+  out.$text(at + 16, value.audience, "audience");
+  out.$texts(at + 24, value.domains, "domains");
+  out.$texts(at + 32, value.gateways, "gateways");
 }
 
 /** Encodes and decodes {@link IssueTokenRequest}. */
@@ -2462,7 +2462,7 @@ export class UseTokenRequestView extends StructView<UseTokenRequest> {
 }
 
 function putUseTokenRequest(out: FrameWriter, at: number, value: Input<UseTokenRequest>): void {
-  out.$text(at + 0, value.token);
+  out.$text(at + 0, value.token, "token");
 }
 
 /** Encodes and decodes {@link UseTokenRequest}. */
@@ -2527,7 +2527,7 @@ export class TextReplyView extends StructView<TextReply> {
 }
 
 function putTextReply(out: FrameWriter, at: number, value: Input<TextReply>): void {
-  out.$text(at + 0, value.text);
+  out.$text(at + 0, value.text, "text");
 }
 
 /** Encodes and decodes {@link TextReply}. */
@@ -2580,8 +2580,8 @@ function putBanRequest(out: FrameWriter, at: number, value: Input<BanRequest>): 
   const view = out.view;
   UINT64.write(view, at + 0, value.untilMs, "untilMs");
   UINT16.write(view, at + 8, value.kind, "kind");
-  out.$text(at + 16, value.name);
-  out.$text(at + 24, value.reason);
+  out.$text(at + 16, value.name, "name");
+  out.$text(at + 24, value.reason, "reason");
 }
 
 /** Encodes and decodes {@link BanRequest}. */
@@ -2621,7 +2621,7 @@ export class BanReplyView extends StructView<BanReply> {
 
 function putBanReply(out: FrameWriter, at: number, value: Input<BanReply>): void {
   if (value.known) out.bytes[at + 0]! |= 1;
-  out.$text(at + 8, value.name);
+  out.$text(at + 8, value.name, "name");
 }
 
 /** Encodes and decodes {@link BanReply}. */
@@ -2696,7 +2696,7 @@ export class BansReplyView extends StructView<BansReply> {
 function putBansReply(out: FrameWriter, at: number, value: Input<BansReply>): void {
   const view = out.view;
   UINT32.write(view, at + 0, value.count, "count");
-  out.$structs<BanEntry>(at + 8, value.bans, banEntryCodec.layout);
+  out.$structs<BanEntry>(at + 8, value.bans, banEntryCodec.layout, "bans");
 }
 
 /** Encodes and decodes {@link BansReply}. */
@@ -2759,8 +2759,8 @@ function putBanEntry(out: FrameWriter, at: number, value: Input<BanEntry>): void
   UINT16.write(view, at + 8, value.kind, "kind");
   UINT32.write(view, at + 12, value.writer, "writer");
   UINT32.write(view, at + 16, value.unixS, "unixS");
-  out.$text(at + 24, value.name);
-  out.$text(at + 32, value.reason);
+  out.$text(at + 24, value.name, "name");
+  out.$text(at + 32, value.reason, "reason");
 }
 
 /** Encodes and decodes {@link BanEntry}. */
@@ -2853,7 +2853,7 @@ function putAuditReply(out: FrameWriter, at: number, value: Input<AuditReply>): 
   UINT64.write(view, at + 0, value.count, "count");
   out.$fixed(at + 8, 32, value.anchor);
   out.$fixed(at + 40, 32, value.head);
-  out.$datas(at + 72, value.entries);
+  out.$datas(at + 72, value.entries, "entries");
 }
 
 /** Encodes and decodes {@link AuditReply}. */
@@ -2935,8 +2935,8 @@ function putLineageReply(out: FrameWriter, at: number, value: Input<LineageReply
   const view = out.view;
   UINT32.write(view, at + 0, value.generation, "generation");
   UINT64.write(view, at + 8, value.notAfterMs, "notAfterMs");
-  out.$text(at + 16, value.subject);
-  out.$text(at + 24, value.stopped);
+  out.$text(at + 16, value.subject, "subject");
+  out.$text(at + 24, value.stopped, "stopped");
 }
 
 /** Encodes and decodes {@link LineageReply}. */
@@ -3101,10 +3101,10 @@ function putJoinClusterRequest(out: FrameWriter, at: number, value: Input<JoinCl
   UINT32.write(view, at + 8, value.applyVersionMax, "applyVersionMax");
   out.$fixed(at + 16, 16, value.folderId);
   out.$fixed(at + 32, 16, value.clusterId);
-  out.$text(at + 48, value.region);
-  out.$text(at + 56, value.zone);
-  out.$text(at + 64, value.host);
-  out.$structs<RingAddress>(at + 72, value.addresses, ringAddressCodec.layout);
+  out.$text(at + 48, value.region, "region");
+  out.$text(at + 56, value.zone, "zone");
+  out.$text(at + 64, value.host, "host");
+  out.$structs<RingAddress>(at + 72, value.addresses, ringAddressCodec.layout, "addresses");
   out.$data(at + 80, value.pin);
   out.$data(at + 88, value.nextPin);
 }
@@ -3177,9 +3177,9 @@ function putJoinClusterReply(out: FrameWriter, at: number, value: Input<JoinClus
   UINT64.write(view, at + 8, value.replica, "replica");
   out.$fixed(at + 16, 16, value.clusterId);
   UINT32.write(view, at + 32, value.partitionCount, "partitionCount");
-  out.$text(at + 40, value.region);
-  out.$structs<ClusterMember>(at + 48, value.members, clusterMemberCodec.layout);
-  out.$structs<SystemReplica>(at + 56, value.systemReplicas, systemReplicaCodec.layout);
+  out.$text(at + 40, value.region, "region");
+  out.$structs<ClusterMember>(at + 48, value.members, clusterMemberCodec.layout, "members");
+  out.$structs<SystemReplica>(at + 56, value.systemReplicas, systemReplicaCodec.layout, "systemReplicas");
 }
 
 /** Encodes and decodes {@link JoinClusterReply}. */
@@ -3233,7 +3233,7 @@ function putClusterMember(out: FrameWriter, at: number, value: Input<ClusterMemb
   const view = out.view;
   UINT32.write(view, at + 0, value.nodeId, "nodeId");
   out.$fixed(at + 8, 16, value.folderId);
-  out.$structs<RingAddress>(at + 24, value.addresses, ringAddressCodec.layout);
+  out.$structs<RingAddress>(at + 24, value.addresses, ringAddressCodec.layout, "addresses");
   out.$data(at + 32, value.pin);
   out.$data(at + 40, value.nextPin);
 }
@@ -3303,7 +3303,7 @@ export class ReportPlacementRequestView extends StructView<ReportPlacementReques
 }
 
 function putReportPlacementRequest(out: FrameWriter, at: number, value: Input<ReportPlacementRequest>): void {
-  out.$structs<MadeChange>(at + 0, value.changes, madeChangeCodec.layout);
+  out.$structs<MadeChange>(at + 0, value.changes, madeChangeCodec.layout, "changes");
 }
 
 /** Encodes and decodes {@link ReportPlacementRequest}. */
@@ -3490,13 +3490,13 @@ function putClusterStatusReply(out: FrameWriter, at: number, value: Input<Cluste
   UINT32.write(view, at + 64, value.leaderlessCount, "leaderlessCount");
   UINT32.write(view, at + 68, value.underReplicatedCount, "underReplicatedCount");
   UINT32.write(view, at + 72, value.moving, "moving");
-  out.$scalars(at + 80, value.systemVoters, UINT32);
-  out.$scalars(at + 88, value.systemLearners, UINT32);
-  out.$scalars(at + 96, value.leaderless, UINT32);
-  out.$scalars(at + 104, value.underReplicated, UINT32);
-  out.$structs<MemberStatus>(at + 112, value.members, memberStatusCodec.layout);
-  out.$text(at + 120, value.version);
-  out.$text(at + 128, value.region);
+  out.$scalars(at + 80, value.systemVoters, UINT32, "systemVoters");
+  out.$scalars(at + 88, value.systemLearners, UINT32, "systemLearners");
+  out.$scalars(at + 96, value.leaderless, UINT32, "leaderless");
+  out.$scalars(at + 104, value.underReplicated, UINT32, "underReplicated");
+  out.$structs<MemberStatus>(at + 112, value.members, memberStatusCodec.layout, "members");
+  out.$text(at + 120, value.version, "version");
+  out.$text(at + 128, value.region, "region");
 }
 
 /** Encodes and decodes {@link ClusterStatusReply}. */
@@ -3581,9 +3581,9 @@ function putMemberStatus(out: FrameWriter, at: number, value: Input<MemberStatus
   UINT32.write(view, at + 8, value.roundTripUs, "roundTripUs");
   UINT32.write(view, at + 12, value.laggingCount, "laggingCount");
   UINT64.write(view, at + 16, value.lagEntriesMax, "lagEntriesMax");
-  out.$text(at + 24, value.zone);
-  out.$text(at + 32, value.host);
-  out.$structs<RingAddress>(at + 40, value.addresses, ringAddressCodec.layout);
+  out.$text(at + 24, value.zone, "zone");
+  out.$text(at + 32, value.host, "host");
+  out.$structs<RingAddress>(at + 40, value.addresses, ringAddressCodec.layout, "addresses");
   out.$data(at + 48, value.currentPin);
   out.$data(at + 56, value.nextPin);
 }
@@ -3725,9 +3725,9 @@ function putPartitionStatusReply(out: FrameWriter, at: number, value: Input<Part
   UINT64.write(view, at + 56, value.revision, "revision");
   if (value.isAgeProven) out.bytes[at + 28]! |= 2;
   UINT32.write(view, at + 64, value.ageBoundMs, "ageBoundMs");
-  out.$text(at + 72, value.role);
-  out.$structs<ReplicaStatus>(at + 80, value.placed, replicaStatusCodec.layout);
-  out.$structs<ReplicaStatus>(at + 88, value.members, replicaStatusCodec.layout);
+  out.$text(at + 72, value.role, "role");
+  out.$structs<ReplicaStatus>(at + 80, value.placed, replicaStatusCodec.layout, "placed");
+  out.$structs<ReplicaStatus>(at + 88, value.members, replicaStatusCodec.layout, "members");
 }
 
 /** Encodes and decodes {@link PartitionStatusReply}. */
@@ -3776,7 +3776,7 @@ function putReplicaStatus(out: FrameWriter, at: number, value: Input<ReplicaStat
   UINT64.write(view, at + 0, value.replica, "replica");
   UINT32.write(view, at + 8, value.nodeId, "nodeId");
   UINT64.write(view, at + 16, value.match, "match");
-  out.$text(at + 24, value.role);
+  out.$text(at + 24, value.role, "role");
 }
 
 /** Encodes and decodes {@link ReplicaStatus}. */
@@ -3849,9 +3849,9 @@ function putClaimDomainRequest(out: FrameWriter, at: number, value: Input<ClaimD
   UINT32.write(view, at + 16, value.replaces.generation, "replaces.generation");
   UINT64.write(view, at + 24, value.replaces.index, "replaces.index");
   UINT32.write(view, at + 20, value.lineage, "lineage");
-  out.$text(at + 32, value.domain);
-  out.$text(at + 40, value.subject);
-  out.$text(at + 48, value.token);
+  out.$text(at + 32, value.domain, "domain");
+  out.$text(at + 40, value.subject, "subject");
+  out.$text(at + 48, value.token, "token");
 }
 
 /** Encodes and decodes {@link ClaimDomainRequest}. */
@@ -3979,8 +3979,8 @@ function putRevokeClaimRequest(out: FrameWriter, at: number, value: Input<Revoke
   UINT64.write(view, at + 24, value.claim.index, "claim.index");
   out.$fixed(at + 32, 16, value.claimant);
   UINT32.write(view, at + 20, value.lineage, "lineage");
-  out.$text(at + 48, value.subject);
-  out.$text(at + 56, value.token);
+  out.$text(at + 48, value.subject, "subject");
+  out.$text(at + 56, value.token, "token");
 }
 
 /** Encodes and decodes {@link RevokeClaimRequest}. */
@@ -4065,7 +4065,7 @@ function putConfirmClaimRequest(out: FrameWriter, at: number, value: Input<Confi
   out.$fixed(at + 0, 16, value.agentId);
   UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
   UINT64.write(view, at + 24, value.claim.index, "claim.index");
-  out.$text(at + 32, value.domain);
+  out.$text(at + 32, value.domain, "domain");
 }
 
 /** Encodes and decodes {@link ConfirmClaimRequest}. */
@@ -4153,9 +4153,9 @@ function putRemoveAgentsRequest(out: FrameWriter, at: number, value: Input<Remov
   const view = out.view;
   out.$fixed(at + 0, 16, value.gatewayId);
   UINT32.write(view, at + 16, value.lineage, "lineage");
-  out.$scalars(at + 24, value.partitions, UINT32);
-  out.$text(at + 32, value.subject);
-  out.$text(at + 40, value.token);
+  out.$scalars(at + 24, value.partitions, UINT32, "partitions");
+  out.$text(at + 32, value.subject, "subject");
+  out.$text(at + 40, value.token, "token");
 }
 
 /** Encodes and decodes {@link RemoveAgentsRequest}. */
@@ -4196,7 +4196,7 @@ export class RemoveAgentsReplyView extends StructView<RemoveAgentsReply> {
 function putRemoveAgentsReply(out: FrameWriter, at: number, value: Input<RemoveAgentsReply>): void {
   const view = out.view;
   UINT32.write(view, at + 0, value.removed, "removed");
-  out.$scalars(at + 8, value.left, UINT32);
+  out.$scalars(at + 8, value.left, UINT32, "left");
 }
 
 /** Encodes and decodes {@link RemoveAgentsReply}. */
@@ -4253,8 +4253,8 @@ function putNoteRemovalRequest(out: FrameWriter, at: number, value: Input<NoteRe
   out.$fixed(at + 0, 16, value.id);
   UINT16.write(view, at + 16, value.kind, "kind");
   UINT32.write(view, at + 20, value.lineage, "lineage");
-  out.$text(at + 24, value.subject);
-  out.$text(at + 32, value.detail);
+  out.$text(at + 24, value.subject, "subject");
+  out.$text(at + 32, value.detail, "detail");
 }
 
 /** Encodes and decodes {@link NoteRemovalRequest}. */
@@ -4337,10 +4337,10 @@ function putEnrolNodeRequest(out: FrameWriter, at: number, value: Input<EnrolNod
   UINT32.write(view, at + 4, value.partitionCount, "partitionCount");
   UINT32.write(view, at + 8, value.applyVersionMax, "applyVersionMax");
   out.$fixed(at + 16, 16, value.folderId);
-  out.$text(at + 32, value.region);
-  out.$text(at + 40, value.zone);
-  out.$text(at + 48, value.host);
-  out.$text(at + 56, value.token);
+  out.$text(at + 32, value.region, "region");
+  out.$text(at + 40, value.zone, "zone");
+  out.$text(at + 48, value.host, "host");
+  out.$text(at + 56, value.token, "token");
   out.$data(at + 64, value.request);
 }
 
@@ -4392,9 +4392,9 @@ export class EnrolNodeReplyView extends StructView<EnrolNodeReply> {
 function putEnrolNodeReply(out: FrameWriter, at: number, value: Input<EnrolNodeReply>): void {
   const view = out.view;
   UINT32.write(view, at + 0, value.nodeId, "nodeId");
-  out.$text(at + 8, value.subject);
-  out.$datas(at + 16, value.chain);
-  out.$text(at + 24, value.bundle);
+  out.$text(at + 8, value.subject, "subject");
+  out.$datas(at + 16, value.chain, "chain");
+  out.$text(at + 24, value.bundle, "bundle");
 }
 
 /** Encodes and decodes {@link EnrolNodeReply}. */
@@ -4542,7 +4542,7 @@ function putSignServerRequest(out: FrameWriter, at: number, value: Input<SignSer
   const view = out.view;
   UINT64.write(view, at + 0, value.notBeforeMs, "notBeforeMs");
   out.$data(at + 8, value.publicKey);
-  out.$texts(at + 16, value.names);
+  out.$texts(at + 16, value.names, "names");
 }
 
 /** Encodes and decodes {@link SignServerRequest}. */

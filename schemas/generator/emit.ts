@@ -183,10 +183,10 @@ function putFields(fields: readonly FieldModel[], from: string): PutField[] {
 
 function putData(field: FieldModel, from: string): string {
   switch (field.kind) {
-    case "number": {
-      const label = JSON.stringify(from.slice("value.".length));
-      return `${field.type.toUpperCase()}.write(view, at + ${field.offset}, ${from}, ${label});`;
-    }
+    case "number":
+      return `${field.type.toUpperCase()}.write(view, at + ${field.offset}, ${from}, ${
+        labelOf(from)
+      });`;
     case "bool":
       return `if (${from}) out.bytes[at + ${field.offset}]! |= ${field.mask};`;
     case "bytes":
@@ -196,11 +196,17 @@ function putData(field: FieldModel, from: string): string {
   }
 }
 
+/** Returns the literal by which errors name a field. */
+function labelOf(from: string): string {
+  return JSON.stringify(from.slice("value.".length));
+}
+
 function putPointer(field: FieldModel, from: string, offset: number): string[] {
   const at = `at + ${offset}`;
+  const label = labelOf(from);
   switch (field.kind) {
     case "text":
-      return [`out.$text(${at}, ${from});`];
+      return [`out.$text(${at}, ${from}, ${label});`];
     case "data":
       return [`out.$data(${at}, ${from});`];
     case "struct":
@@ -214,16 +220,18 @@ function putPointer(field: FieldModel, from: string, offset: number): string[] {
     case "list":
       switch (field.element.kind) {
         case "number":
-          return [`out.$scalars(${at}, ${from}, ${field.element.type.toUpperCase()});`];
+          return [
+            `out.$scalars(${at}, ${from}, ${field.element.type.toUpperCase()}, ${label});`,
+          ];
         case "text":
-          return [`out.$texts(${at}, ${from});`];
+          return [`out.$texts(${at}, ${from}, ${label});`];
         case "data":
-          return [`out.$datas(${at}, ${from});`];
+          return [`out.$datas(${at}, ${from}, ${label});`];
         case "struct":
           return [
             `out.$structs<${field.element.struct.name}>(${at}, ${from}, ${
               codecName(field.element.struct.name)
-            }.layout);`,
+            }.layout, ${label});`,
           ];
       }
   }

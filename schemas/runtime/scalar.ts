@@ -3,9 +3,10 @@
  *
  * 64-bit integers are JavaScript numbers, so only safe integers are accepted: a larger one in a
  * message is `malformed`, and writing a value outside its type's range is the caller's mistake, a
- * RangeError.
+ * FieldError.
  */
 import { malformed } from "./cursor.ts";
+import { FieldError } from "./field_error.ts";
 
 /** A numeric type, for the elements of a list and the fields of a data section. */
 export interface Scalar {
@@ -20,12 +21,10 @@ export interface Scalar {
 
 const UINT32_COUNT = 0x1_0000_0000;
 
-/** Returns `value`, or throws a RangeError if it is no integer in `[min, max]`. */
+/** Returns `value`, or throws a FieldError if it is no integer in `[min, max]`. */
 function integer(value: number, min: number, max: number, name: string): number {
   if (!(value >= min && value <= max) || Math.floor(value) !== value) {
-    throw new RangeError(
-      `${name} must be an integer in [${min}, ${max}]: current value is ${value}`,
-    );
+    throw new FieldError(name, `be an integer in [${min}, ${max}]`, value);
   }
   return value;
 }

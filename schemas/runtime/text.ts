@@ -4,6 +4,7 @@
  * TextEncoder; all other text goes to them.
  */
 import { malformed } from "./cursor.ts";
+import { FieldError } from "./field_error.ts";
 
 /**
  * Text up to this many bytes is tried as ASCII first; for longer text the platform's coders are
@@ -73,11 +74,12 @@ export function encodeAscii(text: string, bytes: Uint8Array, at: number): boolea
 /**
  * Encodes `text` as UTF-8. The caller owns the result.
  *
- * @throws RangeError when `text` holds a lone surrogate, which UTF-8 cannot represent.
+ * @param name of the field, for the error.
+ * @throws FieldError when `text` holds a lone surrogate, which UTF-8 cannot represent.
  */
-export function encodeText(text: string): Uint8Array {
+export function encodeText(text: string, name: string): Uint8Array {
   if (!text.isWellFormed()) {
-    throw new RangeError(`Text must be well-formed Unicode: found a lone surrogate in it`);
+    throw new FieldError(name, "be well-formed Unicode, without lone surrogates", text);
   }
   return encoder.encode(text);
 }

@@ -9,6 +9,7 @@
  */
 import { RegistryError } from "../../src/base/errors.ts";
 import { SIZE_BYTE, SIZE_COMPOSITE, SIZE_POINTER, WORD_BYTES } from "./cursor.ts";
+import { FieldError } from "./field_error.ts";
 import type { Scalar } from "./scalar.ts";
 import { ASCII_BYTES_MAX, encodeAscii, encodeText } from "./text.ts";
 
@@ -139,7 +140,9 @@ export class FrameWriter {
   }
 
   /** Writes a Text; an empty one is a null pointer. */
-  $text(pointerAt: number, text: string): void {
+  $text(pointerAt: number, text: string, name: string): void {
+    // Programs without types may pass anything.
+    if (typeof text !== "string") throw new FieldError(name, "be text", text);
     const length = text.length;
     if (length === 0) return;
     if (length <= ASCII_BYTES_MAX) {
@@ -148,7 +151,7 @@ export class FrameWriter {
       if (encodeAscii(text, this.bytes, at)) return;
       this.truncate(start);
     }
-    const encoded = encodeText(text);
+    const encoded = encodeText(text, name);
     const bytes = encoded.length + 1;
     const at = this.$list(pointerAt, SIZE_BYTE, bytes, bytes);
     this.bytes.set(encoded, at);
@@ -188,8 +191,13 @@ export class FrameWriter {
   }
 
   /** Writes a list of structs; an empty one is a null pointer. */
-  $structs<T>(pointerAt: number, values: readonly Input<T>[], layout: WriteLayout<T>): void {
-    const count = values.length;
+  $structs<T>(
+    pointerAt: number,
+    values: readonly Input<T>[],
+    layout: WriteLayout<T>,
+    name: string,
+  ): void {
+    const count = countOf(values, name);
     if (count === 0) return;
     const { dataWords, pointerWords, put } = layout;
     const words = (dataWords + pointerWords) * count;
@@ -203,34 +211,41 @@ export class FrameWriter {
   }
 
   /** Writes a list of numbers; an empty one is a null pointer. */
-  $scalars(pointerAt: number, values: readonly number[], scalar: Scalar): void {
-    const count = values.length;
+  $scalars(pointerAt: number, values: readonly number[], scalar: Scalar, name: string): void {
+    const count = countOf(values, name);
     if (count === 0) return;
     const at = this.$list(pointerAt, scalar.size, count, count * scalar.bytes);
     for (let index = 0; index < count; index++) {
-      scalar.write(this.view, at + index * scalar.bytes, values[index]!, "element");
+      scalar.write(this.view, at + index * scalar.bytes, values[index]!, name);
     }
   }
 
   /** Writes a list of Text; an empty one is a null pointer. */
-  $texts(pointerAt: number, values: readonly string[]): void {
-    const count = values.length;
+  $texts(pointerAt: number, values: readonly string[], name: string): void {
+    const count = countOf(values, name);
     if (count === 0) return;
     const at = this.$list(pointerAt, SIZE_POINTER, count, count * WORD_BYTES);
     for (let index = 0; index < count; index++) {
-      this.$text(at + index * WORD_BYTES, values[index]!);
+      this.$text(at + index * WORD_BYTES, values[index]!, name);
     }
   }
 
   /** Writes a list of Data; an empty one is a null pointer. */
-  $datas(pointerAt: number, values: readonly ByteSource[]): void {
-    const count = values.length;
+  $datas(pointerAt: number, values: readonly ByteSource[], name: string): void {
+    const count = countOf(values, name);
     if (count === 0) return;
     const at = this.$list(pointerAt, SIZE_POINTER, count, count * WORD_BYTES);
     for (let index = 0; index < count; index++) {
       this.$data(at + index * WORD_BYTES, values[index]!);
     }
   }
+}
+
+/** Returns the length of a list. @throws FieldError if it has none, which would spoil the buffer. */
+function countOf(values: readonly unknown[], name: string): number {
+  const count: unknown = values?.length;
+  if (typeof count !== "number") throw new FieldError(name, "be a list", values);
+  return count;
 }
 
 function spanLength({ bytes, start, end }: ByteSpan): number {

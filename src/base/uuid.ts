@@ -81,7 +81,8 @@ export function parseUuid(text: string, field = "id"): Uint8Array {
  * @throws RegistryError `invalid_argument` when `text` is not a UUID.
  */
 export function parseUuidInto(text: string, bytes: Uint8Array, at: number, field = "id"): void {
-  if (text.length !== UUID_TEXT_LENGTH) throw notUuid(text, field);
+  // Programs without types may pass anything.
+  if (typeof text !== "string" || text.length !== UUID_TEXT_LENGTH) throw notUuid(text, field);
   // An invalid digit makes its byte negative, and so `wrong`; a wrong hyphen sets it directly.
   let wrong = 0;
   let from = 0;
@@ -97,12 +98,13 @@ export function parseUuidInto(text: string, bytes: Uint8Array, at: number, field
   if (wrong < 0) throw notUuid(text, field);
 }
 
-function notUuid(text: string, field: string): RegistryError {
+function notUuid(found: unknown, field: string): RegistryError {
+  const shown = typeof found === "string"
+    ? JSON.stringify(found.slice(0, 64))
+    : `a value of type ${typeof found}`;
   return new RegistryError(
     "invalid_argument",
-    `${field} must be a UUID such as 6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11: found ${
-      JSON.stringify(text.slice(0, 64))
-    }`,
+    `${field} must be a UUID such as 6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11: found ${shown}`,
     { field },
   );
 }

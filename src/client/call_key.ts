@@ -15,7 +15,7 @@ import { ANY_NODE, SYSTEM_ROUTE } from "./partition_leaders.ts";
 /** Placeholder for a code unit that is not ASCII; no domain contains it. */
 const NOT_ASCII = 0xff;
 
-/** Returns the partition of a call's key; `ANY_NODE` if it has none, or `SYSTEM_GROUP`. */
+/** Returns the partition of a call's key; `ANY_NODE` if it has none, or `SYSTEM_ROUTE`. */
 export function partitionOfCall(
   partitioner: Partitioner,
   operation: Operation,
@@ -70,17 +70,17 @@ export function partitionOfId(
 
 /** Returns the partition of a domain's alias; `ANY_NODE` for an invalid domain, which is refused. */
 export function partitionOfDomain(partitioner: Partitioner, domain: string): number {
-  // Only as many bytes as are needed to detect that the name is too long.
-  const text = new Uint8Array(Math.min(domain.length, DOMAIN_BYTES_MAX + 2));
-  for (let at = 0; at < text.length; at++) {
-    const unit = domain.charCodeAt(at);
-    text[at] = unit < 0x80 ? unit : NOT_ASCII;
-  }
   try {
+    // Only as many bytes as are needed to detect that the name is too long.
+    const text = new Uint8Array(Math.min(domain.length, DOMAIN_BYTES_MAX + 2));
+    for (let at = 0; at < text.length; at++) {
+      const unit = domain.charCodeAt(at);
+      text[at] = unit < 0x80 ? unit : NOT_ASCII;
+    }
     const { bytes, start, end } = canonicalDomainBytes(text, 0, text.length);
     return partitioner.partitionOf(KIND_ALIAS, bytes, start, end);
   } catch {
-    // The node refuses the domain, and its message names the mistake.
+    // What is no text is refused when it is encoded, and other names by the node.
     return ANY_NODE;
   }
 }

@@ -34,10 +34,13 @@ export class IdSlab {
 }
 
 function copyId(id: Uint8Array, target: Uint8Array, at: number): void {
-  if (id.length !== UUID_BYTES) {
+  // Programs without types may pass anything.
+  if (id?.length !== UUID_BYTES) {
     throw new RegistryError(
       "invalid_argument",
-      `id must have ${UUID_BYTES} bytes: current value has ${id.length}`,
+      `id must be a UUID as text or as ${UUID_BYTES} bytes: found ${
+        id instanceof Uint8Array ? `${id.length} bytes` : `a value of type ${typeof id}`
+      }`,
       { field: "id" },
     );
   }

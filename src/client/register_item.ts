@@ -2,10 +2,10 @@
  * The record of an item to register, whatever its kind: its fields, and the stored form sent on the
  * wire. The row of the kind decodes it again (src/record/kind_row.ts).
  */
-import { RegistryError } from "../base/errors.ts";
 import { type AnyKindRow, kindNamed, type RecordKindName } from "../record/kinds.ts";
 import type { Ownership, RecordInput } from "../record/plain.ts";
 import { toStored } from "../record/stored_form.ts";
+import { notEncoded } from "./not_encoded.ts";
 import type { RegisterItem } from "./types.ts";
 
 /** Returns the fields of the record that an item registers. */
@@ -32,7 +32,6 @@ export function storedRecord(item: RegisterItem, ownership: Ownership): Uint8Arr
     return row.codec.encode(record);
   } catch (error) {
     // Values that no field can hold fail here; the registry validates the rest.
-    if (!(error instanceof RangeError)) throw error;
-    throw new RegistryError("invalid_argument", error.message, {}, error);
+    throw notEncoded(error);
   }
 }

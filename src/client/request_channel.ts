@@ -23,6 +23,7 @@ import { Outbox } from "../../transport/outbox.ts";
 import type { OwnedBytes, Stream } from "../../transport/transport.ts";
 import type { Call } from "./call.ts";
 import { SERVER_FRAME_LIMITS } from "./greeting.ts";
+import { notEncoded } from "./not_encoded.ts";
 import { PendingTable } from "./pending.ts";
 import { nextReplyBuffer } from "./read_buffer.ts";
 
@@ -205,14 +206,6 @@ export class RequestChannel {
 
 function requestTimeoutMs(leftMs: number): number {
   return Math.min(Math.max(1, Math.ceil(leftMs)), REQUEST_TIMEOUT_MS_MAX);
-}
-
-/** Maps errors of the codec to `invalid_argument`: they are the caller's mistake. */
-function notEncoded(error: unknown): RegistryError {
-  if (error instanceof RangeError || error instanceof TypeError) {
-    return new RegistryError("invalid_argument", error.message, {}, error);
-  }
-  return toRegistryError(error);
 }
 
 /** Builds the error that a refusal describes. */

@@ -83,7 +83,7 @@ export const region: FieldType<string, string> = {
 export const address: FieldType<string, Uint8Array> = {
   form: "text",
   fromJson: textOf,
-  toStored: (text, field) => addressFromText(text, field),
+  toStored: (text, field) => addressFromText(textOf(text, field), field),
   check: checkAddress,
   show,
 };
@@ -139,7 +139,11 @@ export const labels: FieldType<Readonly<Record<string, string>>, readonly Label[
     for (const [key, label] of Object.entries(found)) textOf(label, `${field}.${key}`);
     return found as Record<string, string>;
   },
-  toStored: (plain) => Object.entries(plain).map(([key, value]) => ({ key, value })),
+  toStored: (plain, field) =>
+    Object.entries(objectOf(plain, field)).map(([key, value]) => ({
+      key,
+      value: typeof value === "string" ? value : textOf(value, `${field}.${key}`),
+    })),
   check: canonicalLabels,
   show: (plain) => Object.entries(plain).map(([key, value]) => `${key}=${value}`).join(" "),
 };
@@ -149,7 +153,7 @@ export const credentialHash: FieldType<string, Uint8Array> = {
   form: "text",
   fromJson: (value, field) => textOf(value, field).replace(/^(0x|sha256:)/i, ""),
   toStored: (text, field) => {
-    const bytes = fromHex(text);
+    const bytes = fromHex(textOf(text, field));
     if (bytes === undefined) throw invalid(field, "be hexadecimal", text);
     return bytes;
   },

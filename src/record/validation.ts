@@ -30,11 +30,20 @@ const PORT_MAX = 0xffff;
 
 /** Returns the error of a field: `wanted` completes "<field> must …". */
 export function invalid(field: string, wanted: string, found: unknown): RegistryError {
-  const text = JSON.stringify(found) ?? String(found);
+  const text = jsonOf(found);
   const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text;
   return new RegistryError("invalid_argument", `${field} must ${wanted}: found ${shown}`, {
     field,
   });
+}
+
+function jsonOf(found: unknown): string {
+  try {
+    return JSON.stringify(found) ?? String(found);
+  } catch {
+    // JSON has no form of a cycle or of a bigint.
+    return `a value of type ${typeof found}`;
+  }
 }
 
 /** Checks an address in stored form: none, or one by which others can reach a single host. */

@@ -94,6 +94,6 @@ function aged<T extends { readonly remainingMs: number }>(answer: T, ageMs: numb
 
 function textOf(id: string | Uint8Array): string {
   if (typeof id === "string") return id.toLowerCase();
-  // An id of another length is refused by the call.
-  return id.length === UUID_BYTES ? formatUuid(id) : "";
+  // An id of another length, or of another type, is refused by the call.
+  return id?.length === UUID_BYTES ? formatUuid(id) : "";
 }

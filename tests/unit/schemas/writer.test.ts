@@ -14,6 +14,8 @@ import {
 } from "../../../schemas/gen/wire.ts";
 import { FrameWriter, inspectFrame } from "../../../schemas/runtime.ts";
 
+const NO_EXTRA = { credentialHash: new Uint8Array(0), labels: [], superseded: [] };
+
 function isRangeError(error: unknown): boolean {
   return error instanceof RangeError;
 }
@@ -61,7 +63,13 @@ test("codec write refuses values that a field cannot hold, names it, and appends
       [{ ...empty, leaseExpiryMs: 2 ** 53 }, "leaseExpiryMs"],
       [{ ...empty, incarnation: { generation: 0.5, index: 0 } }, "incarnation.generation"],
       [{ ...empty, id: new Uint8Array(17) }, "16 bytes"],
-      [{ ...empty, domain: "\ud800" }, "well-formed"],
+      [{ ...empty, domain: "\ud800" }, "domain must be well-formed"],
+      [{ ...empty, domain: {} as string }, "domain must be text"],
+      [{ ...empty, domain: null as unknown as string }, "domain must be text"],
+      [
+        { ...empty, extra: { ...NO_EXTRA, labels: {} as [] } },
+        "labels must be a list",
+      ],
     ] as const
   ) {
     try {
