@@ -7,14 +7,8 @@ import { PEER_IMAGES_AT_ONCE, PEER_IMAGES_OUT_BYTES } from "../base/limits.ts";
 
 /** Slots for images in transfer. */
 export class OutgoingImages {
-  readonly #max: number;
   #count = 0;
   #bytes = 0;
-
-  /** @param max number of images. */
-  constructor(max = PEER_IMAGES_AT_ONCE) {
-    this.#max = max;
-  }
 
   /** The number of slots in use. */
   get count(): number {
@@ -23,7 +17,7 @@ export class OutgoingImages {
 
   /** Takes a slot; returns false if none is free, or the images in transfer are as large as they may be. */
   take(): boolean {
-    if (this.#count >= this.#max || this.#bytes >= PEER_IMAGES_OUT_BYTES) return false;
+    if (this.#count >= PEER_IMAGES_AT_ONCE || this.#bytes >= PEER_IMAGES_OUT_BYTES) return false;
     this.#count++;
     return true;
   }

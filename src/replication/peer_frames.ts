@@ -9,7 +9,6 @@ import type { FrameContent, PeerOutbox } from "./peer_outbox.ts";
 export class PeerFrames {
   readonly #liveness: NodeLiveness;
   readonly #groups: ReadonlyMap<GroupId, HostedGroup>;
-
   readonly #peers: PeerLinks;
 
   constructor(

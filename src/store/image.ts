@@ -2,9 +2,10 @@
  * Encoding and decoding of a partition's state. The same state gives the same bytes.
  *
  * Layout, all numbers little-endian. Header, 32 bytes: version u32 (1), apply version u32 (0 for the
- * first), group time f64, applied index f64, slot count u32, count of forgettable slots u32. Then each slot in order: kind
- * u8, tombstone u8 (0 or 1), words u16, rank from 1 in the order of forgetting u32 (0 if not
- * forgettable), then `words` * 8 bytes of stored form. The image file adds framing and checksums.
+ * first), group time f64, applied index f64, slot count u32, count of forgettable slots u32. Then each
+ * slot in order: kind u8, tombstone u8 (0 or 1), words u16, rank from 1 in the order of forgetting u32
+ * (0 if not forgettable), then `words` * 8 bytes of stored form. The image file adds framing and
+ * checksums.
  */
 import { RegistryError } from "../base/errors.ts";
 import { IMAGE_CHUNK_BYTES } from "../base/limits.ts";

@@ -49,8 +49,8 @@ export interface HostedReplica<Machine extends RestorableMachine> extends Replic
 }
 
 /**
- * The way in which a replica opens that the log does not contain. `corrupt`: it was in the log, so that its absence
- * is a loss. `empty`: it waits for its leader. `sole voter`: it founds its group alone.
+ * The way in which a replica opens that the log does not contain. `corrupt`: it was in the log, so that
+ * its absence is a loss. `empty`: it waits for its leader. `sole voter`: it founds its group alone.
  */
 export type IfAbsent = "corrupt" | "empty" | "sole voter";
 
