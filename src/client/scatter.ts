@@ -73,7 +73,8 @@ export async function scatter<P extends NodePage>(
         return { page, part, positions, left: cursorAfter(page, cursor.finished.partitionCount) };
       } catch (cause) {
         const error = toRegistryError(cause);
-        if (!isForOthers(error)) throw error;
+        // What a node did not answer in time is missing, too.
+        if (!isForOthers(error) && error.code !== "deadline_exceeded") throw error;
         refusal = error;
         missing.push(...positions);
         return undefined;

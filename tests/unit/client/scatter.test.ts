@@ -167,6 +167,18 @@ test("listAgents is refused, and names the partitions, where one has no leader",
   await cluster.seed.wait(client.close());
 });
 
+test("listAgents names the partitions of a node that does not answer before the deadline", async () => {
+  const cluster = new FakeCluster();
+  serveLists(cluster, idsOf(20));
+  cluster.node(2).answer = () => true;
+  const client = await cluster.connect();
+  const error = await rejection(cluster.seed, client.listAgents("eu", { timeoutMs: 200 }));
+  assert.is(error.code, "deadline_exceeded");
+  assert.equal(error.fields.partitions, [1, 4, 7]);
+  assert.match(error.message, "3 of 8 partitions");
+  await cluster.seed.wait(client.close());
+});
+
 test("listAgents goes to the others for what a killed node led", async () => {
   const cluster = new FakeCluster();
   const ids = idsOf(40);
