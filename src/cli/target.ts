@@ -180,12 +180,13 @@ export function unreachableFailure(
   if (cause.code === "tls_failed" && local?.isAlive === true && isTrustNamed !== true) {
     return new CliFailure(
       "tls_failed",
-      `The node of ${local.folder} does not present the certificate that its data folder is known ` +
-        `for: ${cause.message}`,
+      `The certificate of the node in ${local.folder} is not the one that its data folder names: ` +
+        cause.message,
       {
         advice:
-          "If the node was started with --authority since, name an identity with --identity " +
-          "(crs identity issue gets one); else pass the pin that the node prints at its start (--pin).",
+          "If the node was started with --authority meanwhile, pass an identity with --identity " +
+          "(crs identity issue gets one); else pass the pin that the node prints when it starts, " +
+          "with --pin.",
         cause,
       },
     );

@@ -128,11 +128,14 @@ export class ReplicaChoice {
   refused(partition: number, nodeId: number, maxStalenessMs: number, nowMs: number): void {
     const key = keyOf(partition, nodeId);
     const known = this.#refusals.get(key);
+    if (known !== undefined && known.untilMs > nowMs) {
+      // Calls that were in flight together are refused together, and count as one.
+      known.maxStalenessMs = Math.max(known.maxStalenessMs, maxStalenessMs);
+      return;
+    }
     if (known === undefined && this.#refusals.size >= CLIENT_REFUSALS_MAX) this.#refusals.clear();
     const count = Math.min((known?.count ?? 0) + 1, 20);
     const pauseMs = Math.min(CLIENT_REFUSAL_MS_CAP, CLIENT_REFUSAL_MS_BASE * 2 ** (count - 1));
-    // Calls that were in flight together are refused together, and count as one.
-    if (known !== undefined && known.untilMs > nowMs) return;
     this.#refusals.set(key, { count, untilMs: nowMs + pauseMs, maxStalenessMs });
   }
 
@@ -212,7 +215,8 @@ export class ReplicaChoice {
 interface Refusal {
   readonly count: number;
   readonly untilMs: number;
-  readonly maxStalenessMs: number;
+  /** The greatest age that it could not prove. */
+  maxStalenessMs: number;
 }
 
 /** The round trips to a node. */

@@ -155,6 +155,18 @@ test("ReplicaChoice passes over a node that refused a partition, for longer each
   assert.is(nodes.choose(), 1);
 });
 
+test("ReplicaChoice passes over a node for the greatest age that it refused in a pause", () => {
+  const nodes = new Nodes("zone-1");
+  nodes.trips(1, 1, 1);
+  nodes.choice.refused(0, 1, 100, nodes.nowMs);
+  nodes.choice.refused(0, 1, 1_000, nodes.nowMs);
+  nodes.choice.refused(0, 1, 10, nodes.nowMs);
+  assert.is.not(nodes.choose({ maxStalenessMs: 1_000 }), 1);
+  assert.is(nodes.choose({ maxStalenessMs: 1_001 }), 1);
+  nodes.nowMs += CLIENT_REFUSAL_MS_BASE;
+  assert.is(nodes.choose(), 1);
+});
+
 test("ReplicaChoice asks a node that always refuses once in the longest pause", () => {
   const nodes = new Nodes("zone-1");
   nodes.trips(1, 1, 1);
