@@ -757,7 +757,7 @@ struct ProposeSystemRequest {
   command @0 :Data;
   # A command of group 0 about identities or a new member.
   proof @1 :Data;
-  # Of a document: shows that the sender has the authority's keys (document_rights.ts); empty: none.
+  # Shows that the sender has the authority's keys (proposal_rights.ts); empty: none.
 }
 
 struct ProposeSystemReply {

@@ -4409,7 +4409,7 @@ export const enrolNodeReplyCodec = new StructCodec<EnrolNodeReply, EnrolNodeRepl
 export interface ProposeSystemRequest {
   /** A command of group 0 about identities or a new member. */
   command: Uint8Array;
-  /** Of a document: shows that the sender has the authority's keys (document_rights.ts); empty: none. */
+  /** Shows that the sender has the authority's keys (proposal_rights.ts); empty: none. */
   proof: Uint8Array;
 }
 

@@ -47,7 +47,7 @@ export interface NodeDuties {
 /**
  * The commands of group 0 that another node may propose: identities and new members. Bans, removals of
  * members, placement and replicas are for the leader alone, so that a stolen node identity can end nobody.
- * Documents are for nodes with the authority's keys (identities/document_rights.ts).
+ * Most of these are for nodes with the authority's keys only (identities/proposal_rights.ts).
  */
 const PROPOSED_KINDS: ReadonlySet<number> = new Set([
   COMMAND_KINDS.enrolment,

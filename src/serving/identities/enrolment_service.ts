@@ -74,14 +74,18 @@ export class EnrolmentService {
     this.#parts = parts;
   }
 
-  /** Creates a one-time join token for the future holder of `subject`. @throws RegistryError */
+  /**
+   * Creates a one-time join token for the future holder of `subject`.
+   *
+   * @throws RegistryError `not_leader` with the hint to a node that has the authority's keys.
+   */
   async createJoinToken(
     order: { readonly subject: string; readonly grants: Grants },
     writer: number,
     deadlineMs: number,
   ): Promise<{ readonly token: string; readonly expiresAtMs: number }> {
     const subject = parseSpiffeId(order.subject);
-    const { trustDomain } = this.#group.scope;
+    const { trustDomain } = this.#group.authority;
     if (subject.trustDomain !== trustDomain) {
       throw invalid("subject", `be of the trust domain ${trustDomain}`);
     }

@@ -7,7 +7,7 @@ import { RegistryError, toRegistryError } from "../../base/errors.ts";
 import { SYSTEM_APPLIED_LOOK_MS } from "../../base/limits.ts";
 import type { AuthenticatedPeer, Grants } from "../../base/peer.ts";
 import type { MonotonicClock, Scheduler, WallClock } from "../../base/world.ts";
-import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
+import type { CommandHeader } from "../../record/command.ts";
 import type { Group } from "../../replication/group_interface.ts";
 import { AUDIT_ACTIONS, type AuditAction } from "../../system/audit_log.ts";
 import { DOCUMENTS, encodeAuditNote, encodeDocument } from "../../system/identity_codec.ts";
@@ -17,10 +17,10 @@ import type { OperationName, ReplyOf, RequestOf } from "../../wire/operations/mo
 import { publicationFromBytes } from "../../../identity/trust/bundle_publication.ts";
 import type { RegionScope } from "../../../identity/pki/spiffe.ts";
 import type { TrustStore } from "../../../identity/trust/trust_store.ts";
-import { checkMayPut, proveKeys } from "./document_rights.ts";
 import type { IdentityAuthority } from "./identity_authority.ts";
 import type { IdentityLinks } from "./identity_links.ts";
 import { keyHolders } from "./key_holders.ts";
+import { checkHasKeys, needsKeys, proveKeys } from "./proposal_rights.ts";
 
 /** Dependencies of an {@link IdentityGroup}. */
 export interface IdentityGroupParts {
@@ -90,11 +90,6 @@ export class IdentityGroup {
   /** Trust domain and region of the identities; undefined with the development identity. */
   get knownScope(): RegionScope | undefined {
     return this.knownAuthority ?? this.keylessScope;
-  }
-
-  /** Trust domain and region of the identities. @throws RegistryError `invalid_configuration`. */
-  get scope(): RegionScope {
-    return this.keylessScope ?? this.authority;
   }
 
   /** A node that has the keys and can be asked; undefined if there is none. */
@@ -266,28 +261,28 @@ export class IdentityGroup {
     await this.proposeHere(this.#encoded(command, writer), deadlineMs);
   }
 
-  /** Returns the proof that goes with a command to the leader of group 0; empty if it needs none. */
+  /** Returns the proof that goes with a command to the leader of group 0; empty if there is none. */
   async #proofOf(command: Uint8Array): Promise<Uint8Array> {
     const { knownAuthority } = this;
-    if (knownAuthority === undefined || !isDocument(command)) return NO_PROOF;
+    if (knownAuthority === undefined) return NO_PROOF;
     return await proveKeys(command, this.#parts.store, knownAuthority.tokenKeys) ?? NO_PROOF;
   }
 
   /**
    * Commits a command of node `from` at this node, which must lead group 0.
    *
-   * @throws as {@link proposeHere}; `permission_denied` for a document of a node without the authority's
-   * keys.
+   * @throws as {@link proposeHere}; `permission_denied` if that takes the authority's keys, and the node
+   * shows none.
    */
   async proposeFor(
     from: number,
     { command, proof }: RequestOf<"proposeSystem">,
     deadlineMs: number,
   ): Promise<number | undefined> {
-    if (isDocument(command)) {
+    const { store, wall } = this.#parts;
+    if (needsKeys(command, store.identities)) {
       await this.currentAtLeader();
-      const { store, wall } = this.#parts;
-      checkMayPut({ command, proof, from, nowMs: wall.unixMs() }, store);
+      checkHasKeys({ command, proof, from, nowMs: wall.unixMs() }, store);
     }
     return await this.proposeHere(command.slice(), deadlineMs);
   }
@@ -335,10 +330,6 @@ export class IdentityGroup {
       "The request's deadline passed before it was logged",
     );
   }
-}
-
-function isDocument(command: Uint8Array): boolean {
-  return commandOf(command).kind === COMMAND_KINDS.document;
 }
 
 /** Describes grants in the audit log. */

@@ -10,6 +10,8 @@ import {
   encodeAuditNote,
   encodeBan,
   encodeDocument,
+  encodeEnrolment,
+  encodeGrant,
 } from "../../../../src/system/identity_codec.ts";
 import type { IdentityAuthority } from "../../../../src/serving/identities/identity_authority.ts";
 import { IdentityGroup } from "../../../../src/serving/identities/identity_group.ts";
@@ -18,7 +20,11 @@ import { generateSigningKey } from "../../../../identity/pki/ed25519.ts";
 import type { TokenSigningKey } from "../../../../identity/tokens/token.ts";
 import { planToBytes } from "../../../../identity/tokens/token_key_plan.ts";
 import { keyIdOf, withKey } from "../../../../identity/tokens/token_keys.ts";
+import { decideUse } from "../../../../identity/enrolment/enrolment.ts";
 import { defined } from "../../../../src/base/assert.ts";
+import { NO_GRANTS } from "../../../../src/base/peer.ts";
+import type { Lineage } from "../../../../src/system/enrolment_records.ts";
+import { encodeAdmitMember } from "../../../../src/system/members/member_state.ts";
 import { cryptoSettled, watchCrypto } from "../../../support/crypto_watch.ts";
 import { codeOf } from "../../../support/refusal.ts";
 import { RegistryHarness } from "../../../support/registry_harness.ts";
@@ -74,18 +80,52 @@ function listed(holders: readonly number[], node: number): Uint8Array {
   return defined(nextKeyHolders(holders, node, true), "It was not listed");
 }
 
-test("proposeSystem takes documents only from nodes with the authority's keys", async () => {
+const HEADER = { timeMs: 0, unixS: 0, writer: 0 };
+const SUBJECT = "spiffe://registry.example/region/eu-1/agent/11111111-1111-4111-8111-111111111111";
+
+function lineage(changes: Partial<Lineage> = {}): Lineage {
+  const issuerKeyId = new Uint8Array(20);
+  const publicKey = new Uint8Array(32).fill(7);
+  const latest = { generation: 1, publicKey, notBeforeMs: 0, notAfterMs: 9_000_000, issuerKeyId };
+  const named = { lineage: 2, version: 1, subject: SUBJECT, grants: NO_GRANTS };
+  return { ...named, latest, latestUsed: false, ...changes };
+}
+
+test("proposeSystem takes what decides about identities only from nodes with the authority's keys", async () => {
   const { harness, group } = await openListed();
+  const { world } = harness;
+  const issued = { lineages: [{ replacedVersion: 0, record: lineage() }] };
+  const soonMs = () => world.nowMs() + 1_000;
+  await world.wait(group.propose((header) => encodeEnrolment(header, issued), 0, soonMs()));
   const peer = await harness.peer();
-  for (const name of Object.values(DOCUMENTS)) {
-    const replacedVersion = group.state.document(name)?.version ?? 0;
-    const document = { name, replacedVersion, version: replacedVersion + 1, detail: "" };
-    const body = { ...document, bytes: listed([], 2) };
-    const command = encodeDocument({ timeMs: 0, unixS: 0, writer: 0 }, body);
-    const { code } = await peer.ask("proposeSystem", { command, proof: new Uint8Array(64) });
-    assert.is(code, "permission_denied", `document ${name}`);
-    assert.is(group.state.document(name)?.version ?? 0, replacedVersion);
+  const ask = async (command: Uint8Array) =>
+    (await peer.ask("proposeSystem", { command, proof: new Uint8Array(64) })).code;
+  const record = {
+    ...{ hash: new Uint8Array(32), version: 1, subject: SUBJECT },
+    ...{ grants: NO_GRANTS, expiresAtMs: 9_000_000 },
+  };
+  const stopped = lineage({ version: 2, latestUsed: true, stopped: "banned" });
+  const member = { nodeId: 0, folderId: new Uint8Array(16).fill(3), zone: "", host: "" };
+  const commands = {
+    document: encodeDocument(HEADER, {
+      ...{ name: DOCUMENTS.keyHolders, replacedVersion: 1, version: 2, detail: "" },
+      bytes: listed([1], 2),
+    }),
+    token: encodeEnrolment(HEADER, { token: { replacedVersion: 0, record }, lineages: [] }),
+    stop: encodeEnrolment(HEADER, { lineages: [{ replacedVersion: 1, record: stopped }] }),
+    grant: encodeGrant(HEADER, {
+      ...{ tokenId: "t", lineage: 2, subject: SUBJECT, grants: NO_GRANTS, untilMs: 9_000_000 },
+    }),
+    member: encodeAdmitMember(HEADER, { ...member, applyVersionMax: 1 }),
+  };
+  for (const [what, command] of Object.entries(commands)) {
+    assert.is(await ask(command), "permission_denied", what);
   }
+  assert.equal(keyHolders(group.state), [1]);
+  assert.is(group.state.lineage(2)?.stopped, undefined);
+  const use = defined(decideUse(lineage(), 1), "The latest was not used yet");
+  assert.is(await ask(encodeEnrolment(HEADER, use)), "ok");
+  assert.is(group.state.lineage(2)?.latestUsed, true);
 });
 
 test("IdentityGroup.propose proves the authority's keys, so that group 0 lists another node", async () => {
