@@ -288,10 +288,12 @@ export class IdentityGroup {
   }
 
   #encoded(command: Command, writer: number): Uint8Array {
-    const { group, wall } = this.#parts;
-    const timeMs = Math.floor(group.timeMs());
-    const unixS = Math.min(0xffff_ffff, Math.floor(wall.unixMs() / 1_000));
-    return command({ timeMs, unixS, writer });
+    const timeMs = Math.floor(this.#parts.group.timeMs());
+    return command({ timeMs, unixS: this.#unixS, writer });
+  }
+
+  get #unixS(): number {
+    return Math.min(0xffff_ffff, Math.floor(this.#parts.wall.unixMs() / 1_000));
   }
 
   /**
@@ -304,6 +306,8 @@ export class IdentityGroup {
     const view = commandOf(command);
     // Group time never goes back: a time ahead of it, from another node, would stay for good.
     view.timeMs = Math.min(view.timeMs, Math.floor(group.timeMs()));
+    // The audit log shows it, and it decides which ended records may be forgotten.
+    view.unixS = this.#unixS;
     const proposed = await group.propose(command, this.#leftMs(deadlineMs));
     if (!proposed.ok) throw proposed.error;
     const { outcome } = proposed;

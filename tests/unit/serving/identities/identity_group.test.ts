@@ -21,6 +21,7 @@ import type { TokenSigningKey } from "../../../../identity/tokens/token.ts";
 import { planToBytes } from "../../../../identity/tokens/token_key_plan.ts";
 import { keyIdOf, withKey } from "../../../../identity/tokens/token_keys.ts";
 import { decideUse } from "../../../../identity/enrolment/enrolment.ts";
+import { auditEntryCodec } from "../../../../schemas/gen/audit.ts";
 import { defined } from "../../../../src/base/assert.ts";
 import { NO_GRANTS } from "../../../../src/base/peer.ts";
 import type { Lineage } from "../../../../src/system/enrolment_records.ts";
@@ -43,6 +44,12 @@ test("IdentityGroup.proposeHere does not take another node's time for that of gr
   assert.is(store.identities.audit.count, 1, "the note is logged");
   assert.ok(store.timeMs <= group.timeMs());
   assert.ok(group.timeMs() <= harness.world.nowMs(), `group time is ${group.timeMs()}`);
+  const entry = auditEntryCodec.decode(defined(store.identities.audit.read(1, 1)[0], "It is kept"));
+  assert.is(
+    entry.unixS,
+    Math.floor(harness.world.unixMs() / 1_000),
+    "the leader's time is audited",
+  );
 });
 
 test("proposeSystem takes neither bans nor removals of members from other nodes", async () => {
