@@ -4,7 +4,7 @@
  */
 import type { GroupCounts } from "../replication/group_counts.ts";
 import type { PeerStatus } from "../replication/peers/peer_network.ts";
-import { freshnessFamilies, probeByteSamples, probeSamples } from "./freshness_metrics.ts";
+import { freshnessFamilies } from "./freshness_metrics.ts";
 import { counter, type Family, gauge, type Sample, single } from "./metric_families.ts";
 
 /** The counts of a node's part in its cluster. */
@@ -143,12 +143,19 @@ function trafficFamilies(snapshot: Take): readonly Family[] {
     counter(
       "crs_peer_probes_total",
       "Frames with a probe of ages or an answer to one, by direction.",
-      byPeer(snapshot, probeSamples),
+      byPeer(
+        snapshot,
+        ({ counts }) => labelled("direction", { out: counts.probesOut, in: counts.probesIn }),
+      ),
     ),
     counter(
       "crs_peer_probe_bytes_total",
       "Bytes of probes and their answers, by direction.",
-      byPeer(snapshot, probeByteSamples),
+      byPeer(
+        snapshot,
+        ({ counts }) =>
+          labelled("direction", { out: counts.probeBytesOut, in: counts.probeBytesIn }),
+      ),
     ),
     counter(
       "crs_peer_images_total",

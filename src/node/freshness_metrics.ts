@@ -1,6 +1,5 @@
-/** The metrics of reads with a bound on their age, and of the probes that prove ages. */
+/** The metrics of reads with a bound on their age. */
 import { AGE_BOUNDS_MS, type FreshnessCounts } from "../replication/freshness_counts.ts";
-import type { PeerStatus } from "../replication/peers/peer_network.ts";
 import { counter, type Family, histogram, type Sample } from "./metric_families.ts";
 
 const AGE = "crs_follower_read_age_seconds";
@@ -27,23 +26,6 @@ export function freshnessFamilies(counts: () => FreshnessCounts | undefined): re
       },
     ),
   ];
-}
-
-/** Returns the samples of probes with a node, by direction. */
-export function probeSamples({ counts: { probesOut, probesIn } }: PeerStatus): Sample[] {
-  return byDirection(probesOut, probesIn);
-}
-
-/** Returns the samples of the bytes that probes with a node take, by direction. */
-export function probeByteSamples({ counts }: PeerStatus): Sample[] {
-  return byDirection(counts.probeBytesOut, counts.probeBytesIn);
-}
-
-function byDirection(out: number, into: number): Sample[] {
-  return [{ labels: { direction: "out" }, value: out }, {
-    labels: { direction: "in" },
-    value: into,
-  }];
 }
 
 function ageSamples({ ages, agesSumMs, servedCount }: FreshnessCounts): Sample[] {
