@@ -74,7 +74,7 @@ const ASSERTION_BYTES = 24;
 /** Returns the bytes that probe and answer take in a frame; with the frame's, if nothing else is in it. */
 export function freshnessBytes(
   { beat, messages, probe, proofs }: Omit<PeerFrame, "run" | "supports">,
-) {
+): number {
   let bytes = beat === undefined && messages.length === 0 ? FRAME_BYTES : 0;
   if (probe !== undefined) bytes += PROBE_BYTES;
   if (proofs !== undefined) bytes += PROOFS_BYTES + ASSERTION_BYTES * proofs.changes.length;
