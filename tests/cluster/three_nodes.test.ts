@@ -2,10 +2,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crsInProcess } from "../support/crs_in_process.ts";
-import { allKilled, cut, killed } from "../support/cluster_faults.ts";
+import { killed } from "../support/cluster_faults.ts";
 import { BoundedLoad } from "../support/bounded_load.ts";
 import { ClusterLoad } from "../support/cluster_load.ts";
-import { ThreeNodes } from "../support/three_nodes.ts";
+import { type RunningCluster, ThreeNodes } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
 
 interface PartitionShown {
@@ -25,6 +25,8 @@ async function answer<T>(...args: string[]): Promise<T> {
 }
 
 const cluster = await ThreeNodes.open();
+/** The cluster since its last start. */
+let running: RunningCluster;
 test.after(() => cluster.end());
 
 test("crs cluster start runs one cluster, reports a node that dies, and returns as it was", async () => {
@@ -59,72 +61,49 @@ test("crs cluster start runs one cluster, reports a node that dies, and returns 
   first.process.kill("SIGTERM");
   assert.is((await first.process.ended()).code, 0);
 
-  const second = await cluster.start();
-  assert.is(second.clusterId, first.clusterId);
+  running = await cluster.start();
+  assert.is(running.clusterId, first.clusterId);
   const ids = (nodes: typeof first.nodes) => nodes.map(({ nodeId }) => nodeId);
-  assert.equal(ids(second.nodes), ids(first.nodes));
+  assert.equal(ids(running.nodes), ids(first.nodes));
 });
 
-test("reads with a bound are served by followers, never older than their receipt, and while a node is lost", async () => {
-  await cluster.whole();
+test("followers serve reads with a bound, and all reads and writes go on, while a node is killed", async () => {
+  const leader = await cluster.whole();
   const { replicas } = await answer<PartitionShown>(
     ...["partition", "show", "a1.example", "--data", cluster.folder],
   );
   for (const { role, provenAgeMs } of replicas) {
     assert.ok(provenAgeMs !== null && (provenAgeMs === 0) === (role === "leader"), role);
   }
-  const load = await BoundedLoad.start(cluster.folder, { boundsMs: [100, 4_000] });
-  const followed = async (what: string) => {
-    const sofar = new Map([...load.figures].map(([boundMs, of]) => [boundMs, of.followed]));
-    const isMore = (boundMs: number, count: number) => count > sofar.get(boundMs)! + 50;
-    await until(
-      what,
-      () => [...load.figures].every(([boundMs, of]) => isMore(boundMs, of.followed)),
-    );
-  };
+  // `deno task soak cluster_faults` makes all faults, each at every node.
+  const load = await ClusterLoad.start(cluster.folder, { records: 6, pauseMs: 200 });
+  const bounded = await BoundedLoad.start(cluster.folder, { records: 4, pauseMs: 60 });
   try {
-    await followed("reads at followers");
-    await cluster.kill(2);
-    await followed("reads at followers after the kill");
-    await cluster.restart(2);
+    await bounded.followed("reads at followers");
+    await killed(cluster, load, leader, () => bounded.followed("reads at followers without it"));
   } finally {
-    await load.end();
-  }
-  assert.equal(load.findings, []);
-  assert.is(load.figures.get(4_000)!.failed, 0);
-});
-
-test("reads and writes go on, and are linearizable, while nodes are killed and cut off", async () => {
-  const load = await ClusterLoad.start(cluster.folder, { records: 8, pauseMs: 80 });
-  try {
-    // `deno task soak cluster_faults` makes all faults, each at every node.
-    await killed(cluster, load, await cluster.whole());
-    await allKilled(cluster, load);
-    await cut(cluster, load, 3, "to");
-  } finally {
-    await load.end();
+    await Promise.all([load.end(), bounded.end()]);
   }
   assert.equal(load.failures, []);
   load.check();
+  assert.equal(bounded.findings, []);
+  assert.is(bounded.figures.get(4_000)!.failed, 0);
 });
 
 test("crs cluster start fails with the error of a node, and ends with code 4 once all have ended", async () => {
-  await ThreeNodes.run(async (cluster) => {
-    const { process, nodes } = await cluster.start("--nodes", "1");
-    const second = await cluster.process([
-      ...["cluster", "start", "--nodes", "1", "--data", cluster.folder],
-      ...["--port", String(cluster.port), "--partitions", "16", "--json"],
-    ]).ended();
-    assert.is(second.code, 2);
-    const { error } = JSON.parse(second.stdout);
-    assert.is(error.code, "locked");
-    assert.match(error.message, "node-1: ");
+  const second = await cluster.process([
+    ...["cluster", "start", "--nodes", "1", "--data", cluster.folder],
+    ...["--port", String(cluster.port), "--partitions", "16", "--json"],
+  ]).ended();
+  assert.is(second.code, 2);
+  const { error } = JSON.parse(second.stdout);
+  assert.is(error.code, "locked");
+  assert.match(error.message, "node-1: ");
 
-    Deno.kill(nodes[0]!.processId, "SIGKILL");
-    const { code, stderr } = await process.ended();
-    assert.is(code, 4);
-    assert.match(stderr, "No node of the cluster is left");
-  });
+  for (const number of [1, 2, 3]) cluster.signal(number, "SIGKILL");
+  const { code, stderr } = await running.process.ended();
+  assert.is(code, 4);
+  assert.match(stderr, "No node of the cluster is left");
 });
 
 test.run();

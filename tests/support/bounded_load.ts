@@ -9,10 +9,13 @@ import { RegistryError } from "../../src/base/errors.ts";
 import { ageBoundMsOf, type Client, connect } from "../../src/client/mod.ts";
 import { findTarget } from "../../src/cli/target.ts";
 import { processWorld } from "../../src/node/process_world.ts";
+import { until } from "./until.ts";
 
 const ZONES = ["zone-1", "zone-2", "zone-3"];
 const DEADLINE_MS = 5_000;
 const TTL_MS = 600_000;
+/** Reads that prove that followers serve. */
+const MORE_READS = 50;
 /** An address's port holds the number of a write. */
 const NUMBER_MAX = 65_535;
 
@@ -101,6 +104,16 @@ export class BoundedLoad {
       ),
     ];
     return load;
+  }
+
+  /** Resolves when followers have served more than {@link MORE_READS} further reads with each bound. */
+  async followed(what: string): Promise<void> {
+    const before = new Map([...this.figures].map(([boundMs, { followed }]) => [boundMs, followed]));
+    const haveServed = () =>
+      [...this.figures].every(([boundMs, { followed }]) =>
+        followed > before.get(boundMs)! + MORE_READS
+      );
+    await until(what, haveServed);
   }
 
   /** Ends the load; resolves when the last calls have ended. */

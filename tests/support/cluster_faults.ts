@@ -13,17 +13,23 @@ const NUMBERS = [1, 2, 3];
 /** The nodes that others dial, which are those with lower numbers. */
 const RELAYED = [2, 3] as const;
 
-/** Kills a node by SIGKILL and starts it again. */
+/**
+ * Kills a node by SIGKILL and starts it again.
+ *
+ * @param meanwhile called while the node is dead, and awaited before it is started.
+ */
 export async function killed(
   cluster: ThreeNodes,
   load: ClusterLoad,
   number: number,
+  meanwhile: () => Promise<void> = async () => {},
 ): Promise<Gaps> {
   await cluster.spread();
   await load.allSucceed("before the kill");
   load.newPhase();
   await cluster.kill(number);
   await load.allSucceed(`after the kill of node ${number}`);
+  await meanwhile();
   const gaps = load.gaps;
   await cluster.restart(number);
   await cluster.whole();

@@ -15,7 +15,7 @@ class DiskTerminal extends FakeTerminal {
   }
 }
 
-/** Runs a command to its end. The command must end by itself, so it must not be `start`. */
+/** Runs a command to its end. The command must end by itself: a `start` must be refused. */
 export async function crsInProcess(
   args: readonly string[],
   { env = {}, input }: {
