@@ -82,6 +82,3 @@ export const STEP_OPERATIONS = named({
     system: true,
   }),
 });
-
-/** The name of an operation between nodes. */
-export type StepName = keyof typeof STEP_OPERATIONS;
