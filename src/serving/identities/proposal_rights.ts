@@ -34,7 +34,7 @@ export interface ForeignCommand {
   readonly nowMs: number;
 }
 
-/** What a proof signs begins with this; what a token signs is base64url, so neither is the other. */
+/** Prefix of the signed bytes. Tokens sign base64url text, so no signature passes for one of the other use. */
 const PURPOSE = new TextEncoder().encode("crs: command for group 0\n");
 
 /** Returns the proof for a command; undefined if none of the keys is in the plan. */
@@ -100,7 +100,10 @@ function planOf({ identities }: State): readonly PlannedKey[] {
   return document === undefined ? [] : planFromBytes(document.bytes);
 }
 
-/** What a command replaces is named in it by version, so that its proof is of no use a second time. */
+/**
+ * Only the leader of group 0 sees a proof, and it may log what it wants. The cluster is signed too, as a
+ * region's folder may serve several.
+ */
 function signedBytes(command: Uint8Array, { genesis }: State): Uint8Array {
   return concatBytes([PURPOSE, genesis?.clusterId ?? new Uint8Array(16), command]);
 }
