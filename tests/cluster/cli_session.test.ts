@@ -183,7 +183,7 @@ test("crs tells a mistake, an absence and an unreachable node apart by exit code
     const locked = await crs(["start", "--data", folder, "--port", "0", "--ops-port", "0"]);
     assert.is(locked.code, 2);
     assert.ok(locked.stderr.includes("error: locked"), locked.stderr);
-    const foreign = await crs(["start", "--data", folder, "--host", "0.0.0.0"]);
+    const foreign = await crsInProcess(["start", "--data", folder, "--host", "0.0.0.0"]);
     assert.is(foreign.code, 2);
     assert.ok(foreign.stderr.includes("loopback"), foreign.stderr);
 

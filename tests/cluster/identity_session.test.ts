@@ -6,13 +6,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crsInProcess } from "../support/crs_in_process.ts";
-import {
-  crs,
-  type CrsOptions,
-  CrsProcess,
-  type CrsResult,
-  startCrs,
-} from "../support/crs_process.ts";
+import { type CrsOptions, CrsProcess, type CrsResult, startCrs } from "../support/crs_process.ts";
 import { until } from "../support/until.ts";
 
 const folder = await Deno.makeTempDir();
@@ -73,7 +67,8 @@ test("crs identity init makes a trust domain once", async () => {
 
 test("crs start with an authority takes no requests of unauthenticated clients", async () => {
   const authority = `${folder}/pki/authority`;
-  const wrong = await crs(["start", "--data", data, "--authority", authority, "--found", "--json"]);
+  const found = ["start", "--data", data, "--authority", authority, "--found", "--json"];
+  const wrong = await crsInProcess(found);
   assert.is(wrong.code, 2, "The region is not that of the authority");
   const { process, node } = await startCrs(data, {
     flags: ["--authority", authority, "--region", "eu-1", "--found", "--partitions", "8"],
