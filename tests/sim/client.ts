@@ -26,8 +26,11 @@ export interface Key {
 /** Services shared by clients: access to the nodes, the numbers of writes, the history. */
 export interface ClientWorld {
   readonly world: SimWorld;
-  /** Sends a request over the network; `answer` is called once for each reply that arrives. */
-  send(client: number, node: number, request: Request, answer: (reply: Reply) => void): void;
+  /**
+   * Sends a request over the network; `answer` is called once for each reply that arrives. Returns
+   * whether the request is duplicated.
+   */
+  send(client: number, node: number, request: Request, answer: (reply: Reply) => void): boolean;
   /** Returns a number that no other write has. */
   nextValue(): number;
   /** Returns the next place in the order of calls and replies. */
@@ -214,9 +217,11 @@ export class SimClient {
     const { kind, incarnation } = running.request;
     if (kind === "renew") this.#shared.tried(running.key.name, incarnation);
     const node = this.#leaders.get(running.key.group) ?? this.#anyNode(running.key.group);
-    this.#shared.send(this.#options.id, node, running.request, (reply) => {
+    const isDoubled = this.#shared.send(this.#options.id, node, running.request, (reply) => {
       if (isCurrent()) this.#answered(running, node, reply);
     });
+    // One of the copies may take effect after the other was refused, and the refusal answered.
+    if (isDoubled) running.isInDoubt = true;
     world.after(ATTEMPT_MS * 1.2, () => {
       if (!isCurrent()) return;
       this.#leaders.delete(running.key.group);

@@ -86,8 +86,8 @@ export class SimCluster implements ClusterView {
   }
 
   /** Sends a client's request to a node, and its replies back. */
-  send(client: number, node: number, request: Request, answer: (reply: Reply) => void): void {
-    this.network.pass(client, node, () => {
+  send(client: number, node: number, request: Request, answer: (reply: Reply) => void): boolean {
+    return this.network.pass(client, node, () => {
       this.node(node).serve(request, (reply) => {
         this.network.pass(node, client, () => answer(reply));
       });

@@ -112,12 +112,17 @@ export class SimNetwork {
     });
   }
 
-  /** Calls `arrive` for a frame that is delayed, lost or duplicated like any other. */
-  pass(from: number, to: number, arrive: () => void): void {
+  /**
+   * Calls `arrive` for a frame that is delayed, lost or duplicated like any other. Returns whether it is
+   * duplicated.
+   */
+  pass(from: number, to: number, arrive: () => void): boolean {
     const { loss, doubled } = this.settings;
-    if (loss > 0 && this.#entropy.unit() < loss) return;
+    if (loss > 0 && this.#entropy.unit() < loss) return false;
     this.#carry(from, to, arrive);
-    if (doubled > 0 && this.#entropy.unit() < doubled) this.#carry(from, to, arrive);
+    const isDoubled = doubled > 0 && this.#entropy.unit() < doubled;
+    if (isDoubled) this.#carry(from, to, arrive);
+    return isDoubled;
   }
 
   /**
