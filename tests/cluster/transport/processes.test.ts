@@ -54,41 +54,42 @@ async function churn(bench: Bench, count: number, width: number): Promise<void> 
   await Promise.all(Array.from({ length: width }, lane));
 }
 
-/**
- * Rounds of sessions that fill pools, and rounds during which memory must not grow any more.
- */
-const ROUND_SESSIONS = 500;
+/** Sessions at a time; what the pools hold once they are full grows with it. */
+const CHURN_SESSIONS = 500;
+/** Rounds of one churn that fill pools, and of two during which memory must not grow any more. */
 const WARM_UP_ROUNDS = 4;
 const STEADY_ROUNDS = 3;
 
-test("listener: 3,500 sessions opened and dropped leave nothing behind", () =>
+test("listener: 5,000 sessions opened and dropped leave nothing behind", () =>
   withServer({}, async (bench) => {
     const heapKiB: number[] = [];
     const otherKiB: number[] = [];
     let after = await bench.server.ask("stats");
     for (let round = 0; round < WARM_UP_ROUNDS + STEADY_ROUNDS; round++) {
-      await churn(bench, ROUND_SESSIONS, 32);
-      await until("all are over", async () => {
-        after = await bench.server.ask("stats");
-        return after.sessions === 0;
-      });
+      for (let churns = round < WARM_UP_ROUNDS ? 1 : 2; churns > 0; churns--) {
+        await churn(bench, CHURN_SESSIONS, 32);
+        await until("all are over", async () => {
+          after = await bench.server.ask("stats");
+          return after.sessions === 0;
+        });
+      }
       heapKiB.push(after.heapUsedKiB);
       // V8 reserves heap memory in steps of some 20 MB, whether or not it is used.
       otherKiB.push(after.residentKiB - after.heapTotalKiB);
     }
-    assert.is(after.accepted, (WARM_UP_ROUNDS + STEADY_ROUNDS) * ROUND_SESSIONS);
+    assert.is(after.accepted, (WARM_UP_ROUNDS + 2 * STEADY_ROUNDS) * CHURN_SESSIONS);
     assert.equal([after.streams, after.handshakes, after.unhandled], [0, 0, 0]);
     // A dropped connection keeps its memory for three probe timeouts (RFC 9000 §10.2), which grow with
     // the load of the machine, and the pools with the connections that are closing at once. Once they
-    // are full, a leak of 2 KB a session shows as 1,000 KB in every round, and one of 7 KB in the sum.
+    // are full, a leak of 4 KB a session shows as more than 2,000 KB in every round, and one of 7 KB in the sum.
     const steadyKiB = otherKiB.slice(WARM_UP_ROUNDS - 1);
     const grownKiB = steadyKiB.slice(1).map((kiB, round) => kiB - steadyKiB[round]!);
     const text = `Memory outside of the heap grew: ${otherKiB} KiB`;
-    assert.ok(steadyKiB.at(-1)! - steadyKiB[0]! <= 10 * 1_024, text);
-    assert.ok(Math.min(...grownKiB) < 1_000, text);
-    // In the heap, which has no such pools, 200 bytes per session are 0.3 MB.
+    assert.ok(steadyKiB.at(-1)! - steadyKiB[0]! <= 20 * 1_024, text);
+    assert.ok(Math.min(...grownKiB) < 2_000, text);
+    // In the heap, which has no such pools, 200 bytes per session are 0.6 MB.
     const heapGrownKiB = heapKiB.at(-1)! - heapKiB[WARM_UP_ROUNDS - 1]!;
-    assert.ok(heapGrownKiB < 300, `The heap grew: ${heapKiB} KiB`);
+    assert.ok(heapGrownKiB < 600, `The heap grew: ${heapKiB} KiB`);
     await assertEcho(await bench.dial());
   }));
 
