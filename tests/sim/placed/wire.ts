@@ -14,6 +14,7 @@ import {
 } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { newListenerStats } from "../../../transport/admission.ts";
+import { DialedSessions } from "../../../transport/dialed_sessions.ts";
 import { boundedDial } from "../../../transport/dialing.ts";
 import { Handoff } from "../../../transport/handoff.ts";
 import type { StreamChannel } from "../../../transport/memory/stream.ts";
@@ -275,8 +276,7 @@ class WireDialer implements Dialer {
   readonly #machine: Machine;
   readonly #process: Process;
   readonly #limits: WireLimits;
-  readonly #sessions = new Set<Session>();
-  #isClosed = false;
+  readonly #sessions = new DialedSessions();
 
   constructor(wire: SimWire, machine: Machine, process: Process, limits: WireLimits) {
     this.#wire = wire;
@@ -286,7 +286,7 @@ class WireDialer implements Dialer {
   }
 
   async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    if (this.#isClosed) throw new RegistryError("shutting_down", "The dialer was closed");
+    this.#sessions.requireOpen();
     const from = { machine: this.#machine, process: this.#process };
     const session = await boundedDial(
       () => this.#wire.connect(from, endpoint, this.#limits),
@@ -295,17 +295,11 @@ class WireDialer implements Dialer {
       endpoint,
       (late) => late.abort("the attempt was given up"),
     );
-    this.#sessions.add(session);
-    void session.closed.then(() => this.#sessions.delete(session));
-    if (this.#isClosed) session.abort("the dialer was closed");
-    return session;
+    return this.#sessions.add(session);
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    const sessions = [...this.#sessions];
-    for (const session of sessions) session.abort("the dialer was closed");
-    await Promise.all(sessions.map((session) => session.closed));
+    await this.#sessions.close();
   }
 }
 

@@ -7,7 +7,8 @@
  * and never once it was killed.
  */
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
-import { GOODBYE_LINGER_MS, GOODBYE_WRITES_MS_MAX } from "../../../src/base/limits.ts";
+import { GOODBYE_LINGER_MS } from "../../../src/base/limits.ts";
+import { waitForGoodbye } from "../../../transport/goodbye_wait.ts";
 import { Handoff } from "../../../transport/handoff.ts";
 import {
   MemoryStream,
@@ -173,21 +174,11 @@ export class WireSession implements Session, MemoryStreamOwner {
   }
 
   async #sayGoodbye(code: ErrorCode | undefined, message: string, lingerMs: number): Promise<void> {
-    const { process } = this.options;
-    const within = (limitMs: number, start?: (resolve: () => void) => void) =>
-      new Promise<void>((resolve) => {
-        const timer = process.after(limitMs, resolve);
-        const done = () => {
-          timer.cancel();
-          resolve();
-        };
-        start?.(done);
-        void this.closed.then(done);
-      });
-    if (!this.ended && this.#writesQueued > 0) {
-      await within(GOODBYE_WRITES_MS_MAX, (done) => this.#onWritesSettled = done);
-    }
-    if (!this.ended && lingerMs > 0) await within(lingerMs);
+    const whenWritten = (done: () => void) => {
+      this.#onWritesSettled = done;
+    };
+    const queued = this.#writesQueued > 0 ? whenWritten : undefined;
+    await waitForGoodbye(this, this.options.process, lingerMs, queued);
     this.close(code, message);
   }
 
