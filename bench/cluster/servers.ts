@@ -146,9 +146,6 @@ export class ClusterServers {
 async function end(command: Deno.ChildProcess, folder: string): Promise<void> {
   command.kill("SIGTERM");
   await command.status;
-  // The output may have been closed with its process.
-  // The reader of its lines holds the stream until the output ends with the command.
-  await command.stdout.cancel().catch(() => {});
   await Deno.remove(folder, { recursive: true });
 }
 
