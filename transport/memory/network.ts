@@ -29,7 +29,7 @@ import { Channel, MemoryLink } from "./link.ts";
 import { MemorySession } from "./session.ts";
 
 /** The amount that QUIC sends to a peer that does not read. */
-const WINDOW_BYTES = 1_250_000;
+export const WINDOW_BYTES = 1_250_000;
 const PORT_MIN_EPHEMERAL = 49_152;
 
 /** Options of a listener of a memory network. */
@@ -144,13 +144,14 @@ export class MemoryNetwork {
       return new RegistryError("overloaded", `${to.host} has no room for another session`);
     }
     const idleMs = Math.min(options.idleMs ?? CLIENT_IDLE_MS, listener.idleMs);
-    const shared = { windowBytes: WINDOW_BYTES, idleMs };
+    const { scheduler } = this.world;
+    const shared = { windowBytes: WINDOW_BYTES, idleMs, scheduler };
     const near = new MemorySession({
       ...shared,
       id: this.#nextSessionId++,
       remoteAddress: `${to.host}:${to.port}`,
       limits: { streamsMax: options.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
-      link: this.link(from, to.host),
+      newChannel: () => new Channel(this.link(from, to.host)),
       stats: newListenerStats(),
       onEnd: (session) => this.#endsOf(from).delete(session),
     });
@@ -159,7 +160,7 @@ export class MemoryNetwork {
       id: this.#nextSessionId++,
       remoteAddress: `${from}:${this.#nextPort++}`,
       limits: { streamsMax: listener.streamsMax },
-      link: this.link(to.host, from),
+      newChannel: () => new Channel(this.link(to.host, from)),
       stats: listener.stats,
       onEnd: (session) => {
         this.#endsOf(to.host).delete(session);

@@ -7,6 +7,7 @@
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { GOODBYE_LINGER_MS } from "../../src/base/limits.ts";
+import type { Scheduler } from "../../src/base/world.ts";
 import { waitForGoodbye } from "../goodbye_wait.ts";
 import { Handoff } from "../handoff.ts";
 import type {
@@ -19,8 +20,7 @@ import type {
   StreamKind,
 } from "../transport.ts";
 import type { MemoryLink } from "./link.ts";
-import { Channel } from "./link.ts";
-import type { MemoryStreamOwner } from "./stream.ts";
+import type { MemoryStreamOwner, StreamChannel } from "./stream.ts";
 import { MemoryStream } from "./stream.ts";
 
 /** Parameters of a {@link MemorySession}. */
@@ -28,8 +28,9 @@ export interface MemorySessionOptions {
   readonly id: number;
   readonly remoteAddress: string;
   readonly limits: SessionLimits;
-  /** The direction away from this end. */
-  readonly link: MemoryLink;
+  /** Creates an ordered channel away from this end. */
+  readonly newChannel: () => StreamChannel;
+  readonly scheduler: Scheduler;
   /** Silence after which a side gives up, ms. */
   readonly idleMs: number;
   readonly windowBytes: number;
@@ -50,7 +51,7 @@ export class MemorySession implements Session, MemoryStreamOwner {
   readonly #accepted: Handoff<Stream>;
   readonly #resolveClosed: (end: SessionEnd) => void;
   #peer: MemorySession | undefined;
-  #signals: Channel | undefined;
+  #signals: StreamChannel | undefined;
   #writesQueued = 0;
   #onWritesSettled: (() => void) | undefined;
   #goodbye: Promise<void> | undefined;
@@ -71,8 +72,8 @@ export class MemorySession implements Session, MemoryStreamOwner {
   static join(left: MemorySession, right: MemorySession): void {
     left.#peer = right;
     right.#peer = left;
-    left.#signals = new Channel(left.#options.link);
-    right.#signals = new Channel(right.#options.link);
+    left.#signals = left.#options.newChannel();
+    right.#signals = right.#options.newChannel();
   }
 
   get ended(): boolean {
@@ -89,12 +90,12 @@ export class MemorySession implements Session, MemoryStreamOwner {
       return Promise.reject(new RegistryError("overloaded", message));
     }
     const peer = this.#peer!;
-    const { link, windowBytes } = this.#options;
+    const { newChannel, windowBytes } = this.#options;
     const near = new MemoryStream(kind, this, windowBytes);
     const far = new MemoryStream(kind, peer, peer.#options.windowBytes);
-    const channel = new Channel(link);
+    const channel = newChannel();
     near.join(far, channel);
-    far.join(near, new Channel(peer.#options.link));
+    far.join(near, peer.#options.newChannel());
     this.#retain(near);
     channel.send(() => peer.#onOpened(far));
     return Promise.resolve(near);
@@ -121,18 +122,18 @@ export class MemorySession implements Session, MemoryStreamOwner {
   close(code: ErrorCode | undefined, message: string): void {
     if (this.ended) return;
     const peer = this.#peer!;
-    this.#signals!.send(() => peer.#finish({ by: "peer", code, message }));
-    this.#finish({ by: "local", code, message });
+    this.#signals!.send(() => peer.finish({ by: "peer", code, message }));
+    this.finish({ by: "local", code, message });
   }
 
   /** Ends the session silently, like a crash or a timeout; the peer notices one idle time later. */
   lose(message: string): void {
     if (this.ended) return;
-    this.#finish({ by: "lost", code: "connection_lost", message });
+    this.finish({ by: "lost", code: "connection_lost", message });
     this.#signals!.end();
     const peer = this.#peer!;
-    const { link, idleMs } = this.#options;
-    link.world.scheduler.after(idleMs, () => peer.lose("timed out"));
+    const { scheduler, idleMs } = this.#options;
+    scheduler.after(idleMs, () => peer.lose("timed out"));
   }
 
   /**
@@ -177,16 +178,16 @@ export class MemorySession implements Session, MemoryStreamOwner {
   }
 
   async #sayGoodbye(code: ErrorCode | undefined, message: string, lingerMs: number): Promise<void> {
-    const { scheduler } = this.#options.link.world;
     const whenWritten = (done: () => void) => {
       this.#onWritesSettled = done;
     };
     const queued = this.#writesQueued > 0 ? whenWritten : undefined;
-    await waitForGoodbye(this, scheduler, lingerMs, queued);
+    await waitForGoodbye(this, this.#options.scheduler, lingerMs, queued);
     this.close(code, message);
   }
 
-  #finish(end: SessionEnd): void {
+  /** Ends this end alone. */
+  protected finish(end: SessionEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
     this.#accepted.close();

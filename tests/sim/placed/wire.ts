@@ -28,7 +28,7 @@ import type {
 import type { Machine, Process } from "../machine.ts";
 import { CALM_NETWORK, type NetworkSettings } from "../network.ts";
 import type { SimWorld } from "../world.ts";
-import { type SessionWire, WireSession } from "./wire_session.ts";
+import { WireSession } from "./wire_session.ts";
 
 /** The host name of all machines. */
 export const WIRE_HOST = "127.0.0.1";
@@ -61,7 +61,7 @@ interface Link {
 type Pair = readonly [WireSession, WireSession];
 
 /** All links, listeners and sessions. */
-export class SimWire implements SessionWire {
+export class SimWire {
   settings: NetworkSettings = CALM_NETWORK;
   /** Events that were carried. */
   carried = 0;
@@ -127,7 +127,7 @@ export class SimWire implements SessionWire {
     return [near.options.machine.id, far.options.machine.id];
   }
 
-  channel(from: WireSession, to: WireSession): StreamChannel {
+  #channel(from: WireSession, to: WireSession): StreamChannel {
     const machines = { from: from.options.machine.id, to: to.options.machine.id };
     let isEnded = false;
     let lastMs = 0;
@@ -188,13 +188,14 @@ export class SimWire implements SessionWire {
       limits.idleMs ?? CLIENT_IDLE_MS,
       listener.limits.idleMs ?? CLIENT_IDLE_MS,
     );
-    const shared = { wire: this, idleMs, nowMs: this.#world.nowMs };
-    const near = new WireSession({
+    const shared = { idleMs, nowMs: this.#world.nowMs };
+    const near: WireSession = new WireSession({
       ...shared,
       ...from,
       id: this.#nextId++,
       remoteAddress: `${WIRE_HOST}:${listener.port}`,
       limits: { streamsMax: limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
+      newChannel: () => this.#channel(near, far),
       onEnd: () => {},
     });
     const { machine, process } = listener;
@@ -205,7 +206,8 @@ export class SimWire implements SessionWire {
       id: this.#nextId++,
       remoteAddress: `${WIRE_HOST}:${this.#nextPort++}`,
       limits: { streamsMax: listener.limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX },
-      onEnd: (session) => listener.sessions.delete(session),
+      newChannel: () => this.#channel(far, near),
+      onEnd: () => listener.sessions.delete(far),
     });
     WireSession.join(near, far);
     const pair: Pair = [near, far];
