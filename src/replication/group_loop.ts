@@ -192,7 +192,8 @@ export class GroupLoop implements GroupSteps {
     if (members.isAlone) this.wantsTurn();
     support.leads(leadership.term);
     proposals.leadershipLost(host.clock.nowMs());
-    if (leadership.term === 0) this.#reads?.leadershipLost(this.notLeader());
+    // It may never hear of the next leader, nor apply what it was waiting for if its disk is full.
+    if (leadership.term === 0) this.#reads?.refuseAll(this.notLeader());
     // What was asked of the leader before may never be answered.
     else this.#reads?.askAnew(Infinity);
     leadership.retire();

@@ -118,18 +118,6 @@ export class GroupReads {
     this.#rounds = this.#rounds.filter(({ waiters }) => waiters.length > 0);
   }
 
-  /**
-   * Answers the reads that are not confirmed with `error`: this replica ceased to lead, and may not
-   * hear of the next leader.
-   */
-  leadershipLost(error: RegistryError): void {
-    const unconfirmed = this.#rounds.filter(({ index }) => index === Infinity);
-    const waiters = [...this.#wanted, ...unconfirmed.flatMap((round) => round.waiters)];
-    this.#wanted = [];
-    this.#rounds = this.#rounds.filter(({ index }) => index !== Infinity);
-    for (const waiter of waiters) this.#settle(waiter, error);
-  }
-
   /** Answers all reads with `error`. */
   refuseAll(error: RegistryError): void {
     this.#settleAll(error);

@@ -174,7 +174,7 @@ test("add: beyond its limit a read is overloaded, until others were answered", a
   assert.not.instance(await answered, RegistryError);
 });
 
-test("leadershipLost: reads that are not confirmed are refused, others wait for their index", async () => {
+test("refuseAll: every read is refused, whether it is confirmed, asked for or wanted", async () => {
   const harness = new Harness();
   const { reads } = harness;
   harness.add("confirmed");
@@ -183,12 +183,11 @@ test("leadershipLost: reads that are not confirmed are refused, others wait for 
   harness.add("asked");
   reads.asked(2, 0);
   harness.add("wanted");
-  reads.leadershipLost(GONE);
-  const refused = ["wanted: not_leader", "asked: not_leader"];
-  assert.equal(await harness.told(), refused);
+  reads.refuseAll(GONE);
   reads.dropped(2, GONE);
   reads.permit(point(3));
-  assert.equal(await harness.told(), [...refused, "confirmed: 3"]);
+  const refused = ["wanted: not_leader", "confirmed: not_leader", "asked: not_leader"];
+  assert.equal(await harness.told(), refused);
   assert.is(reads.count, 0);
 });
 

@@ -74,6 +74,16 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "reads_left_to_full_disk",
+    breaks: "A replica that ceases to lead refuses the reads that wait for it",
+    test: "tests/unit/replication/placement/leader_balance.test.ts",
+    edits: [{
+      file: "src/replication/group_loop.ts",
+      anchor: "    if (leadership.term === 0) this.#reads?.refuseAll(this.notLeader());",
+      replacement: "    if (leadership.term === 0) this.#reads?.askAnew(-Infinity);",
+    }],
+  },
+  {
     name: "follower_reads_as_leader",
     breaks: "Only a leader with a lease serves a read without asking others",
     showsPlaced: () => true,

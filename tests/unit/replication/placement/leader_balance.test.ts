@@ -1,6 +1,7 @@
 /** Leaderships spread evenly, and rest: at once, where nodes hold different partitions, after a restart. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { RegistryError } from "../../../../src/base/errors.ts";
 import { LEADER_BALANCE_CALM_MS } from "../../../../src/base/limits.ts";
 import { PlacedNodes } from "../../../support/placed_nodes.ts";
 
@@ -61,12 +62,27 @@ test("LeaderBalance hands over what a node with a full disk leads, group 0 too, 
   cluster.fillDisk(1);
   // Any write shows that the disk is full; the others commit it.
   const write = new Uint8Array(8).fill(1);
-  for (const { group } of groups.partitions) if (group.isLeading) void group.propose(write, 10_000);
+  const led = [...groups.partitions].filter(({ group }) => group.isLeading);
+  for (const { group } of led) void group.propose(write, 10_000);
+  await cluster.world.pass(100);
+  // This replica cannot apply the write, so it cannot serve a read of it.
+  let refused = 0;
+  for (const { group } of led) {
+    assert.is(group.readPoint(0), undefined);
+    void group.readBarrier(0, 60_000).then((answer) => {
+      if (answer instanceof RegistryError && answer.code === "not_leader") refused++;
+    });
+  }
   await cluster.until("leaders elsewhere", () => {
     const [first, ...others] = cluster.leads();
     return first === 0 && others.reduce((sum, count) => sum + count, 0) === 8 &&
       !groups.system.group.isLeading;
   }, 10_000);
+  assert.is(
+    refused,
+    led.length,
+    "reads that wait are refused, so that the next leader serves them",
+  );
   await cluster.world.pass(3 * LEADER_BALANCE_CALM_MS);
   assert.is(cluster.leads()[0], 0, "it gets none back");
   cluster.fillDisk(1, false);
