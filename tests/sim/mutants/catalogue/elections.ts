@@ -1,7 +1,12 @@
 /** Mutants of elections: votes, terms, eligibility. */
+import type { Plan } from "../../plan.ts";
 import type { Mutant } from "../mutant.ts";
 
 const ELECTION_TEST = "tests/unit/raft/election.test.ts";
+
+/** Plans in which leaders are cut off with entries that nobody else has, and die later. */
+const withDivergingLogs = ({ nodeCount, faults }: Plan): boolean =>
+  nodeCount > 2 && faults.has("partition") && (faults.has("kill") || faults.has("power_cut"));
 
 export const ELECTION_MUTANTS: readonly Mutant[] = [
   {
@@ -41,6 +46,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     name: "up_to_date_by_length",
     breaks:
       "A log with a later last term is more up to date, even if it is shorter (thesis §3.6.1)",
+    shows: withDivergingLogs,
     edits: [{
       file: "src/raft/log.ts",
       anchor: "return term > lastTerm || (term === lastTerm && index >= this.lastIndex);",
