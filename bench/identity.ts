@@ -12,7 +12,7 @@ import { CredentialRedaction } from "../src/serving/credential_redaction.ts";
 import { KIND_AGENT } from "../src/record/key.ts";
 import { OPERATIONS } from "../src/wire/operations/mod.ts";
 import { BanList } from "../identity/trust/ban_list.ts";
-import { decodeBase64url } from "../identity/tokens/base64url.ts";
+import { decodeBase64url } from "../src/base/base64url.ts";
 import { signingKeyOfSeed, verifyingKey } from "../identity/pki/ed25519.ts";
 import { mintToken, type TokenClaims } from "../identity/tokens/token.ts";
 import {

@@ -144,10 +144,12 @@ function plainCases(kind: RecordKind): KindCases {
 function casesOf({ access, records }: Operation): readonly Case[] {
   const isOwnersOnly = access === "write" || access === "renew";
   // A read of records that the request does not name is for roles that may read all of them.
-  const isOfNamed = access === "read" && records?.keyOf !== undefined;
+  const mayName = access === "read" && records?.several === true;
+  const isOfNamed = mayName || access === "read" && records?.keyOf !== undefined;
   if (records === undefined || !isOwnersOnly && !isOfNamed) return [{ record: "any" }];
   const relation = records.carried === true ? "carried" : isOfNamed ? "read" : "owned";
-  return records.kinds.flatMap((kind) => (CASES[kind] ?? plainCases(kind))[relation]);
+  const cases = records.kinds.flatMap((kind) => (CASES[kind] ?? plainCases(kind))[relation]);
+  return mayName ? [...cases, { record: "any" }] : cases;
 }
 
 function rolesThat(may: (role: Role) => boolean): Role[] {

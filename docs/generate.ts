@@ -38,6 +38,10 @@ certificate. The domain of an agent or gateway, and the gateway of an agent, mus
 ${table("operation", operationRows())}
 A gateway that deregisters itself may also remove the agents attached to it.
 
+A watch needs the right to read each record that it names; one that names none (_any_) is for those
+who may read all records. The right is checked again, and credential hashes are redacted, for every
+event: what a peer may no longer read, its watches do not deliver.
+
 ## When a right ends
 
 A record ends when the right on which it depends ends, even if its lease has not expired: the leader

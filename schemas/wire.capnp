@@ -8,6 +8,7 @@
 # streams (kind request) carry requests and responses only; clients open one for large answers.
 
 using import "codec.capnp".bytes;
+using Record = import "record.capnp";
 
 struct StreamPreface {
   # The first frame of every stream, 24 bytes, written by the transport.
@@ -782,4 +783,81 @@ struct SignServerReply {
   certificate @0 :Data;
   issuer @1 :Data;
   # Both DER.
+}
+
+# Watches: many replies to one request, under its id. The last one has a code, or isLast.
+
+struct WatchRequest {
+  # Request of Watch and ListAndWatch.
+  kind @0 :UInt16;
+  # 1 agent, 2 gateway, 3 alias; 0: agents and gateways.
+  region @1 :Text;
+  # Empty: any.
+  labels @2 :List(Record.Label);
+  # The record must have all of them.
+  ids @3 :List(Data);
+  # 16 bytes each; empty: any.
+  domains @4 :List(Text);
+  # The names of aliases; empty: any.
+  positions @5 :List(WatchPosition);
+  # The partitions that this node is to serve.
+  progressMs @6 :UInt32;
+  # Interval of progress replies; 0: the default.
+  withBefore @7 :Bool;
+  # Events carry the record before the change too.
+}
+
+struct WatchPosition {
+  # A position in a partition's history: everything up to it has been received.
+  partition @0 :UInt32;
+  generation @1 :UInt32;
+  index @2 :UInt64;
+  ordinal @3 :UInt32;
+  # Number of the event in its entry, from 1; 2^32 - 1: all events of the entry.
+  start @4 :UInt16;
+  # 0 behind the position; 1 with the next change, 2 with the state: then the position is not read.
+}
+
+struct WatchReply {
+  parts @0 :List(WatchPart);
+  progress @1 :Bool;
+  # Sent periodically, from the start on; its receipt has the largest proven age of the partitions,
+  # and is absent while the age of one is not proven. A partition is named if its position moved.
+  isLast @2 :Bool;
+  # After CancelWatch.
+}
+
+struct WatchPart {
+  partition @0 :UInt32;
+  generation @1 :UInt32;
+  index @2 :UInt64;
+  ordinal @3 :UInt32;
+  # The position behind this part.
+  phase @4 :UInt16;
+  # 0 changes; 1 the history behind the position is gone and the state follows; 2 state; 3 end of
+  # the state.
+  events @5 :List(WatchEvent);
+}
+
+struct WatchEvent {
+  type @0 :UInt16;
+  # 1 put; 2 superseded: another process took the record over; 3 deregistered; 4 expired; 5 domain
+  # lost: an agent gave its domain up, or an alias ended.
+  kind @1 :UInt16;
+  ordinal @2 :UInt32;
+  index @3 :UInt64;
+  # With the generation of the part, the event's position; of a state, the record's revision.
+  record @4 :Data;
+  # The stored form after the change; for types 3 to 5, the form before.
+  before @5 :Data;
+  # On request, for types 1 and 2: the form before, if there was one.
+  remainingMs @6 :UInt32;
+  # Of types 1 and 2: time until the record's logged cover ends.
+  left @7 :Bool;
+  # The record no longer matches the request, as its form before did.
+}
+
+struct CancelWatchRequest {
+  id @0 :UInt32;
+  # The id of the watch's request, on the same stream.
 }

@@ -23,7 +23,7 @@ import {
   ROOT_KEY_FILE,
   tokenKeyFile,
 } from "../files/authority_folder.ts";
-import { encodeBase64url } from "../tokens/base64url.ts";
+import { encodeBase64url } from "../../src/base/base64url.ts";
 import { createKey } from "../pki/certificate_key.ts";
 import { keyedPem } from "./development_authority.ts";
 import { IDENTITY_KEY_FILE, IDENTITY_SETTINGS_FILE } from "../files/identity_folder.ts";

@@ -7,7 +7,7 @@ import { JOIN_TOKEN_LIFE_MS } from "../../src/base/limits.ts";
 import type { Grants } from "../../src/base/peer.ts";
 import type { Entropy } from "../../src/base/world.ts";
 import type { JoinToken } from "../../src/system/enrolment_records.ts";
-import { decodeBase64url, encodeBase64url } from "../tokens/base64url.ts";
+import { decodeBase64url, encodeBase64url } from "../../src/base/base64url.ts";
 import { checkGrants } from "../pki/identity_extension.ts";
 import { sha256 } from "../pki/sha256.ts";
 import { formatSpiffeId, type SpiffeId } from "../pki/spiffe.ts";

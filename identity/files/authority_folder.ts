@@ -19,7 +19,7 @@ import { RegistryError } from "../../src/base/errors.ts";
 import { checkRegion } from "../../src/record/validation.ts";
 import type { IdentityLeaf, PemPair } from "../enrolment/authority.ts";
 import { CertificateAuthority } from "../enrolment/authority.ts";
-import { decodeBase64url } from "../tokens/base64url.ts";
+import { decodeBase64url } from "../../src/base/base64url.ts";
 import { SEED_BYTES, type SigningKey, signingKeyOfSeed } from "../pki/ed25519.ts";
 import { decodePem } from "../pki/pem.ts";
 import { readFile, readKeyFile } from "./private_file.ts";

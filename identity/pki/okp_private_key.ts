@@ -1,6 +1,6 @@
 /** Import of private keys of the curves 25519 (RFC 8410), which cannot be exported afterwards. */
 import { concatBytes } from "../../src/base/bytes.ts";
-import { decodeBase64url } from "../tokens/base64url.ts";
+import { decodeBase64url } from "../../src/base/base64url.ts";
 
 /** DER prefix of a `PrivateKeyInfo` up to the curve's last byte, and from there to the key (§7). */
 const PREFIX_TO_CURVE = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101);

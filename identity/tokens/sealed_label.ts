@@ -19,7 +19,7 @@ import {
 } from "../../src/base/limits.ts";
 import { formatUuid } from "../../src/base/uuid.ts";
 import { SEALED_PREFIX } from "../../src/record/validation.ts";
-import { decodeBase64url } from "./base64url.ts";
+import { decodeBase64url } from "../../src/base/base64url.ts";
 import { canonicalJson, membersOf, readCanonicalJson } from "./strict_json.ts";
 import { type OpeningKey, type SealingKey, x25519Fault } from "./x25519.ts";
 

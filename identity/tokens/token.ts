@@ -13,7 +13,7 @@ import { TOKEN_BYTES_MAX, TOKEN_LIFE_MS_MAX, TOKEN_NAME_BYTES_MAX } from "../../
 import type { Grants } from "../../src/base/peer.ts";
 import { isUuidText } from "../../src/base/uuid.ts";
 import { checkGrants } from "../pki/identity_extension.ts";
-import { encodeBase64url } from "./base64url.ts";
+import { encodeBase64url } from "../../src/base/base64url.ts";
 import type { SigningKey } from "../pki/ed25519.ts";
 import { parseSpiffeId } from "../pki/spiffe.ts";
 import { canonicalJson } from "./strict_json.ts";

@@ -16,7 +16,7 @@ import { bytesEqual } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { TOKEN_BYTES_MAX, TOKEN_LIFE_MS_MAX, TOKEN_SKEW_MS } from "../../src/base/limits.ts";
 import type { Grants } from "../../src/base/peer.ts";
-import { decodeBase64url } from "./base64url.ts";
+import { decodeBase64url } from "../../src/base/base64url.ts";
 import { signatureFault, verifyMessage } from "../pki/ed25519.ts";
 import { checkGrants } from "../pki/identity_extension.ts";
 import { parseSpiffeId } from "../pki/spiffe.ts";

@@ -4,7 +4,7 @@
  * the folder.
  */
 import { RegistryError } from "../../src/base/errors.ts";
-import { decodeBase64url, encodeBase64url } from "./base64url.ts";
+import { decodeBase64url, encodeBase64url } from "../../src/base/base64url.ts";
 import { keyIdOf, type PlannedKey } from "./token_keys.ts";
 
 /** Encodes a plan for group 0. */

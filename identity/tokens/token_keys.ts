@@ -15,7 +15,7 @@ import {
   TOKEN_LIFE_MS_MAX,
   TOKEN_SKEW_MS,
 } from "../../src/base/limits.ts";
-import { decodeBase64url, encodeBase64url } from "./base64url.ts";
+import { decodeBase64url, encodeBase64url } from "../../src/base/base64url.ts";
 import { publicKeyFault } from "../pki/ed25519.ts";
 import { canonicalJson, membersOf, readCanonicalJson } from "./strict_json.ts";
 import { TOKEN_ALGORITHM } from "./token.ts";

@@ -7,7 +7,7 @@ import { calculateJwkThumbprint } from "jose";
 import { RegistryError } from "../../src/base/errors.ts";
 import type { Entropy } from "../../src/base/world.ts";
 import { importOkpPrivateKey } from "../pki/okp_private_key.ts";
-import { encodeBase64url } from "./base64url.ts";
+import { encodeBase64url } from "../../src/base/base64url.ts";
 
 /** Size in bytes of a public key, a private key and a shared secret. */
 export const X25519_BYTES = 32;

@@ -21,7 +21,7 @@ import { concatBytes } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { IDENTITY_BACKDATE_MS, TRUST_BUNDLE_BYTES_MAX } from "../../src/base/limits.ts";
 import type { PemPair } from "../enrolment/authority.ts";
-import { decodeBase64url, encodeBase64url } from "../tokens/base64url.ts";
+import { decodeBase64url, encodeBase64url } from "../../src/base/base64url.ts";
 import { openKey, signWith } from "../pki/certificate_key.ts";
 import { readCertificate } from "../pki/certificate_reader.ts";
 import { isRefusal } from "../pki/certificate_refusal.ts";

@@ -8,7 +8,7 @@ import {
   TRUST_SERVER_ADDRESSES_MAX,
   TRUST_SERVERS_MAX,
 } from "../../src/base/limits.ts";
-import { decodeBase64url, encodeBase64url } from "../tokens/base64url.ts";
+import { decodeBase64url, encodeBase64url } from "../../src/base/base64url.ts";
 import { checkTrustDomain, parseSpiffeId } from "../pki/spiffe.ts";
 
 /** Size in bytes of a pin: the SHA-256 of a certificate in DER. */

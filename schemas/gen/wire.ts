@@ -25,6 +25,7 @@ import {
   type FrameWriter,
   type Input,
 } from "../runtime.ts";
+import { LabelView, labelCodec, type Label } from "./record.ts";
 
 /** The first frame of every stream, 24 bytes, written by the transport. */
 export interface StreamPreface {
@@ -4590,4 +4591,353 @@ export const signServerReplyCodec = new StructCodec<SignServerReply, SignServerR
   pointerWords: 2,
   put: putSignServerReply,
   newView: () => new SignServerReplyView(),
+});
+
+/** Request of Watch and ListAndWatch. */
+export interface WatchRequest {
+  /** 1 agent, 2 gateway, 3 alias; 0: agents and gateways. */
+  kind: number;
+  /** Empty: any. */
+  region: string;
+  /** The record must have all of them. */
+  labels: Label[];
+  /** 16 bytes each; empty: any. */
+  ids: Uint8Array[];
+  /** The names of aliases; empty: any. */
+  domains: string[];
+  /** The partitions that this node is to serve. */
+  positions: WatchPosition[];
+  /** Interval of progress replies; 0: the default. */
+  progressMs: number;
+  /** Events carry the record before the change too. */
+  withBefore: boolean;
+}
+
+/** A flyweight over {@link WatchRequest}. */
+export class WatchRequestView extends StructView<WatchRequest> {
+  #labels: StructList<Label, LabelView> | undefined;
+  #ids: DataList | undefined;
+  #domains: TextList | undefined;
+  #positions: StructList<WatchPosition, WatchPositionView> | undefined;
+
+  get kind(): number { return this.$uint16(0); }
+  set kind(value: number) { this.$setUint16(0, value); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+  get labels(): StructList<Label, LabelView> { return this.$list(1, this.#labels ??= new StructList(new LabelView())); }
+  get ids(): DataList { return this.$list(2, this.#ids ??= new DataList()); }
+  get domains(): TextList { return this.$list(3, this.#domains ??= new TextList()); }
+  get positions(): StructList<WatchPosition, WatchPositionView> { return this.$list(4, this.#positions ??= new StructList(new WatchPositionView())); }
+  get progressMs(): number { return this.$uint32(4); }
+  set progressMs(value: number) { this.$setUint32(4, value); }
+  get withBefore(): boolean { return this.$bool(2, 1); }
+  set withBefore(value: boolean) { this.$setBool(2, 1, value); }
+
+  override toPlain(): WatchRequest {
+    this.$payPlain();
+    return {
+      kind: this.kind,
+      region: this.region,
+      labels: this.labels.toPlain(),
+      ids: this.ids.toPlain(),
+      domains: this.domains.toPlain(),
+      positions: this.positions.toPlain(),
+      progressMs: this.progressMs,
+      withBefore: this.withBefore,
+    };
+  }
+}
+
+function putWatchRequest(out: FrameWriter, at: number, value: Input<WatchRequest>): void {
+  const view = out.view;
+  UINT16.write(view, at + 0, value.kind, "kind");
+  UINT32.write(view, at + 4, value.progressMs, "progressMs");
+  if (value.withBefore) out.bytes[at + 2]! |= 1;
+  out.$text(at + 8, value.region, "region");
+  out.$structs<Label>(at + 16, value.labels, labelCodec.layout, "labels");
+  out.$datas(at + 24, value.ids, "ids");
+  out.$texts(at + 32, value.domains, "domains");
+  out.$structs<WatchPosition>(at + 40, value.positions, watchPositionCodec.layout, "positions");
+}
+
+/** Encodes and decodes {@link WatchRequest}. */
+export const watchRequestCodec = new StructCodec<WatchRequest, WatchRequestView>({
+  name: "WatchRequest",
+  dataWords: 1,
+  pointerWords: 5,
+  put: putWatchRequest,
+  newView: () => new WatchRequestView(),
+});
+
+/** A position in a partition's history: everything up to it has been received. */
+export interface WatchPosition {
+  partition: number;
+  generation: number;
+  index: number;
+  /** Number of the event in its entry, from 1; 2^32 - 1: all events of the entry. */
+  ordinal: number;
+  /** 0 behind the position; 1 with the next change, 2 with the state: then the position is not read. */
+  start: number;
+}
+
+/** A flyweight over {@link WatchPosition}. */
+export class WatchPositionView extends StructView<WatchPosition> {
+  get partition(): number { return this.$uint32(0); }
+  set partition(value: number) { this.$setUint32(0, value); }
+  get generation(): number { return this.$uint32(4); }
+  set generation(value: number) { this.$setUint32(4, value); }
+  get index(): number { return this.$uint64(8); }
+  set index(value: number) { this.$setUint64(8, value); }
+  get ordinal(): number { return this.$uint32(16); }
+  set ordinal(value: number) { this.$setUint32(16, value); }
+  get start(): number { return this.$uint16(20); }
+  set start(value: number) { this.$setUint16(20, value); }
+
+  override toPlain(): WatchPosition {
+    this.$payPlain();
+    return {
+      partition: this.partition,
+      generation: this.generation,
+      index: this.index,
+      ordinal: this.ordinal,
+      start: this.start,
+    };
+  }
+}
+
+function putWatchPosition(out: FrameWriter, at: number, value: Input<WatchPosition>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.partition, "partition");
+  UINT32.write(view, at + 4, value.generation, "generation");
+  UINT64.write(view, at + 8, value.index, "index");
+  UINT32.write(view, at + 16, value.ordinal, "ordinal");
+  UINT16.write(view, at + 20, value.start, "start");
+}
+
+/** Encodes and decodes {@link WatchPosition}. */
+export const watchPositionCodec = new StructCodec<WatchPosition, WatchPositionView>({
+  name: "WatchPosition",
+  dataWords: 3,
+  pointerWords: 0,
+  put: putWatchPosition,
+  newView: () => new WatchPositionView(),
+});
+
+export interface WatchReply {
+  parts: WatchPart[];
+  /**
+   * Sent periodically, from the start on; its receipt has the largest proven age of the partitions,
+   * and is absent while the age of one is not proven. A partition is named if its position moved.
+   */
+  progress: boolean;
+  /** After CancelWatch. */
+  isLast: boolean;
+}
+
+/** A flyweight over {@link WatchReply}. */
+export class WatchReplyView extends StructView<WatchReply> {
+  #parts: StructList<WatchPart, WatchPartView> | undefined;
+
+  get parts(): StructList<WatchPart, WatchPartView> { return this.$list(0, this.#parts ??= new StructList(new WatchPartView())); }
+  get progress(): boolean { return this.$bool(0, 1); }
+  set progress(value: boolean) { this.$setBool(0, 1, value); }
+  get isLast(): boolean { return this.$bool(0, 2); }
+  set isLast(value: boolean) { this.$setBool(0, 2, value); }
+
+  override toPlain(): WatchReply {
+    this.$payPlain();
+    return {
+      parts: this.parts.toPlain(),
+      progress: this.progress,
+      isLast: this.isLast,
+    };
+  }
+}
+
+function putWatchReply(out: FrameWriter, at: number, value: Input<WatchReply>): void {
+  if (value.progress) out.bytes[at + 0]! |= 1;
+  if (value.isLast) out.bytes[at + 0]! |= 2;
+  out.$structs<WatchPart>(at + 8, value.parts, watchPartCodec.layout, "parts");
+}
+
+/** Encodes and decodes {@link WatchReply}. */
+export const watchReplyCodec = new StructCodec<WatchReply, WatchReplyView>({
+  name: "WatchReply",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putWatchReply,
+  newView: () => new WatchReplyView(),
+});
+
+export interface WatchPart {
+  partition: number;
+  generation: number;
+  index: number;
+  /** The position behind this part. */
+  ordinal: number;
+  /**
+   * 0 changes; 1 the history behind the position is gone and the state follows; 2 state; 3 end of
+   * the state.
+   */
+  phase: number;
+  events: WatchEvent[];
+}
+
+/** A flyweight over {@link WatchPart}. */
+export class WatchPartView extends StructView<WatchPart> {
+  #events: StructList<WatchEvent, WatchEventView> | undefined;
+
+  get partition(): number { return this.$uint32(0); }
+  set partition(value: number) { this.$setUint32(0, value); }
+  get generation(): number { return this.$uint32(4); }
+  set generation(value: number) { this.$setUint32(4, value); }
+  get index(): number { return this.$uint64(8); }
+  set index(value: number) { this.$setUint64(8, value); }
+  get ordinal(): number { return this.$uint32(16); }
+  set ordinal(value: number) { this.$setUint32(16, value); }
+  get phase(): number { return this.$uint16(20); }
+  set phase(value: number) { this.$setUint16(20, value); }
+  get events(): StructList<WatchEvent, WatchEventView> { return this.$list(0, this.#events ??= new StructList(new WatchEventView())); }
+
+  override toPlain(): WatchPart {
+    this.$payPlain();
+    return {
+      partition: this.partition,
+      generation: this.generation,
+      index: this.index,
+      ordinal: this.ordinal,
+      phase: this.phase,
+      events: this.events.toPlain(),
+    };
+  }
+}
+
+function putWatchPart(out: FrameWriter, at: number, value: Input<WatchPart>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.partition, "partition");
+  UINT32.write(view, at + 4, value.generation, "generation");
+  UINT64.write(view, at + 8, value.index, "index");
+  UINT32.write(view, at + 16, value.ordinal, "ordinal");
+  UINT16.write(view, at + 20, value.phase, "phase");
+  out.$structs<WatchEvent>(at + 24, value.events, watchEventCodec.layout, "events");
+}
+
+/** Encodes and decodes {@link WatchPart}. */
+export const watchPartCodec = new StructCodec<WatchPart, WatchPartView>({
+  name: "WatchPart",
+  dataWords: 3,
+  pointerWords: 1,
+  put: putWatchPart,
+  newView: () => new WatchPartView(),
+});
+
+export interface WatchEvent {
+  /**
+   * 1 put; 2 superseded: another process took the record over; 3 deregistered; 4 expired; 5 domain
+   * lost: an agent gave its domain up, or an alias ended.
+   */
+  type: number;
+  kind: number;
+  ordinal: number;
+  /** With the generation of the part, the event's position; of a state, the record's revision. */
+  index: number;
+  /** The stored form after the change; for types 3 to 5, the form before. */
+  record: Uint8Array;
+  /** On request, for types 1 and 2: the form before, if there was one. */
+  before: Uint8Array;
+  /** Of types 1 and 2: time until the record's logged cover ends. */
+  remainingMs: number;
+  /** The record no longer matches the request, as its form before did. */
+  left: boolean;
+}
+
+/** A flyweight over {@link WatchEvent}. */
+export class WatchEventView extends StructView<WatchEvent> {
+  get type(): number { return this.$uint16(0); }
+  set type(value: number) { this.$setUint16(0, value); }
+  get kind(): number { return this.$uint16(2); }
+  set kind(value: number) { this.$setUint16(2, value); }
+  get ordinal(): number { return this.$uint32(4); }
+  set ordinal(value: number) { this.$setUint32(4, value); }
+  get index(): number { return this.$uint64(8); }
+  set index(value: number) { this.$setUint64(8, value); }
+  get record(): Uint8Array { return this.$dataBytes(0); }
+  get recordOffset(): number { return this.$dataOffset(0); }
+  get recordLength(): number { return this.$dataLength(0); }
+  get before(): Uint8Array { return this.$dataBytes(1); }
+  get beforeOffset(): number { return this.$dataOffset(1); }
+  get beforeLength(): number { return this.$dataLength(1); }
+  get remainingMs(): number { return this.$uint32(16); }
+  set remainingMs(value: number) { this.$setUint32(16, value); }
+  get left(): boolean { return this.$bool(20, 1); }
+  set left(value: boolean) { this.$setBool(20, 1, value); }
+
+  override toPlain(): WatchEvent {
+    this.$payPlain();
+    return {
+      type: this.type,
+      kind: this.kind,
+      ordinal: this.ordinal,
+      index: this.index,
+      record: this.$dataCopy(0),
+      before: this.$dataCopy(1),
+      remainingMs: this.remainingMs,
+      left: this.left,
+    };
+  }
+}
+
+function putWatchEvent(out: FrameWriter, at: number, value: Input<WatchEvent>): void {
+  const view = out.view;
+  UINT16.write(view, at + 0, value.type, "type");
+  UINT16.write(view, at + 2, value.kind, "kind");
+  UINT32.write(view, at + 4, value.ordinal, "ordinal");
+  UINT64.write(view, at + 8, value.index, "index");
+  UINT32.write(view, at + 16, value.remainingMs, "remainingMs");
+  if (value.left) out.bytes[at + 20]! |= 1;
+  out.$data(at + 24, value.record);
+  out.$data(at + 32, value.before);
+}
+
+/** Encodes and decodes {@link WatchEvent}. */
+export const watchEventCodec = new StructCodec<WatchEvent, WatchEventView>({
+  name: "WatchEvent",
+  dataWords: 3,
+  pointerWords: 2,
+  put: putWatchEvent,
+  newView: () => new WatchEventView(),
+});
+
+export interface CancelWatchRequest {
+  /** The id of the watch's request, on the same stream. */
+  id: number;
+}
+
+/** A flyweight over {@link CancelWatchRequest}. */
+export class CancelWatchRequestView extends StructView<CancelWatchRequest> {
+  get id(): number { return this.$uint32(0); }
+  set id(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): CancelWatchRequest {
+    this.$payPlain();
+    return {
+      id: this.id,
+    };
+  }
+}
+
+function putCancelWatchRequest(out: FrameWriter, at: number, value: Input<CancelWatchRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.id, "id");
+}
+
+/** Encodes and decodes {@link CancelWatchRequest}. */
+export const cancelWatchRequestCodec = new StructCodec<CancelWatchRequest, CancelWatchRequestView>({
+  name: "CancelWatchRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putCancelWatchRequest,
+  newView: () => new CancelWatchRequestView(),
 });

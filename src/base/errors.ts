@@ -39,7 +39,9 @@ export type ErrorCode =
   | "locked"
   | "invalid_configuration"
   | "tls_failed"
-  | "internal";
+  | "internal"
+  | "history_lost"
+  | "not_caught_up";
 
 /** The properties of an error code. */
 export interface ErrorEntry {
@@ -116,6 +118,13 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
   invalid_configuration: entry(26, "caller", true, "Correct each setting that is listed."),
   tls_failed: entry(27, "unavailable", true, "Check the pinned hash or CA against the server's."),
   internal: entry(28, "internal", false, "Report it, with the server's log around that time."),
+  history_lost: entry(
+    29,
+    "conflict",
+    true,
+    "The cluster was restored: list again, or watch without a token.",
+  ),
+  not_caught_up: entry(30, "unavailable", true, "Ask another replica, or the leader."),
 };
 
 /** Structured fields that some errors carry. */

@@ -20,6 +20,7 @@ import { identityHandlers } from "../serving/handlers/identities.ts";
 import { type NodeDuties, nodeHandlers } from "../serving/handlers/node.ts";
 import { recordHandlers } from "../serving/handlers/records.ts";
 import { stepHandlers } from "../serving/handlers/steps.ts";
+import { watchHandlers } from "../serving/handlers/watches.ts";
 import type { HeldClock } from "../serving/held_clock.ts";
 import type { NodeOrder } from "../serving/identities/enrolment_service.ts";
 import { NO_LINKS } from "../serving/identities/identity_links.ts";
@@ -210,6 +211,7 @@ export function requestParts(
       ...nodeHandlers(node),
       ...identityHandlers(identities),
       ...stepHandlers(steps),
+      ...watchHandlers(),
     },
     turns: new ListTurns({ scheduler, clock: world.monotonic }),
     replies,

@@ -47,13 +47,13 @@ export class AccessControl {
 
   /**
    * Checks that the peer may send this request. Decides completely unless the request carries
-   * records or names several; then it checks only the role of the peer.
+   * records or may name several; then it checks only the role of the peer.
    *
    * @throws RegistryError `permission_denied`, `unauthenticated`.
    */
   admit(peer: AuthenticatedPeer, operation: Operation, request: RequestView): void {
-    const { access, kind } = operation;
-    const answer = kind === "write" || reachesAll(peer.role, access)
+    const { access, kind, records } = operation;
+    const answer = kind === "write" || records?.several === true || reachesAll(peer.role, access)
       ? authorizeRole(peer, access, this.policy)
       : authorize(peer, access, this.#keyOf(operation, request), this.policy);
     if (answer !== "allowed") {

@@ -1,5 +1,5 @@
 /** Tokens for tests: valid ones, and ones that only a broken issuer or an attacker would create. */
-import { encodeBase64url } from "../../identity/tokens/base64url.ts";
+import { encodeBase64url } from "../../src/base/base64url.ts";
 import { BanList } from "../../identity/trust/ban_list.ts";
 import { type SigningKey, signingKeyOfSeed, signMessage } from "../../identity/pki/ed25519.ts";
 import { mintToken, type TokenOrder } from "../../identity/tokens/token.ts";

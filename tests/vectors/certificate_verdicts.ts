@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { CertificateAuthority } from "../../identity/enrolment/authority.ts";
-import { decodeBase64url, encodeBase64url } from "../../identity/tokens/base64url.ts";
+import { decodeBase64url, encodeBase64url } from "../../src/base/base64url.ts";
 import type { LeafProfileName } from "../../identity/pki/certificate_profile.ts";
 import { isRefusal } from "../../identity/pki/certificate_refusal.ts";
 import {

@@ -6,7 +6,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { decodeBase64url } from "../../identity/tokens/base64url.ts";
+import { decodeBase64url } from "../../src/base/base64url.ts";
 import { verifyAgreed, verifyMessage } from "../../identity/pki/ed25519.ts";
 import { readTokenForm } from "../../identity/tokens/token_check.ts";
 import { runOnNode } from "../support/on_node.ts";

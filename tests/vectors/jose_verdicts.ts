@@ -10,7 +10,7 @@
 import { compactDecrypt, compactVerify, createLocalJWKSet, importJWK, type JWK } from "jose";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { decodeBase64url, encodeBase64url } from "../../identity/tokens/base64url.ts";
+import { decodeBase64url, encodeBase64url } from "../../src/base/base64url.ts";
 import { openLabel } from "../../identity/tokens/sealed_label.ts";
 import { canonicalJson, readCanonicalJson } from "../../identity/tokens/strict_json.ts";
 import { readTokenForm } from "../../identity/tokens/token_check.ts";

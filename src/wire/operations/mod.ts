@@ -9,6 +9,7 @@ import { NODE_OPERATIONS } from "./node.ts";
 import { joined, type Operation } from "./operation.ts";
 import { RECORD_OPERATIONS } from "./records.ts";
 import { STEP_OPERATIONS } from "./steps.ts";
+import { WATCH_OPERATIONS } from "./watches.ts";
 
 export type { Operation, OperationTable } from "./operation.ts";
 
@@ -18,6 +19,7 @@ export const OPERATIONS = joined(
   NODE_OPERATIONS,
   IDENTITY_OPERATIONS,
   STEP_OPERATIONS,
+  WATCH_OPERATIONS,
 );
 
 /** The name of an operation. */

@@ -24,6 +24,8 @@ export interface ConcernedRecords<View> {
   readonly keyOf?: (body: View) => KeyFacts;
   /** Extracts the domain by which a request names one record. */
   readonly domainOf?: (body: View) => string;
+  /** Whether a read may name several records, access to each of which its handler decides. */
+  readonly several?: boolean;
   /** Whether the request carries the records, so that access depends on their content. */
   readonly carried?: boolean;
   /** Extracts the stored form of the one record that a request carries. */
@@ -104,14 +106,15 @@ export function named<T extends OperationTable>(rows: T): T {
 /** A type without the properties of `T`. */
 type Without<T> = { readonly [Name in keyof T]?: never };
 
-/** Joins the tables of four subjects; a name that two of them use does not compile. */
+/** Joins the tables of five subjects; a name that two of them use does not compile. */
 export function joined<
   A extends OperationTable,
   B extends OperationTable & Without<A>,
   C extends OperationTable & Without<A & B>,
   D extends OperationTable & Without<A & B & C>,
->(first: A, second: B, third: C, fourth: D): A & B & C & D {
-  return { ...first, ...second, ...third, ...fourth };
+  E extends OperationTable & Without<A & B & C & D>,
+>(first: A, second: B, third: C, fourth: D, fifth: E): A & B & C & D & E {
+  return { ...first, ...second, ...third, ...fourth, ...fifth };
 }
 
 /**

@@ -40,6 +40,16 @@ const AGENT_OWNED: Expected = {
   "other agent": "_____d_",
 };
 
+const WATCHED: Expected = {
+  "own agent": "agpc_d_",
+  "agent attached": "_gpc_d_",
+  "other agent": "_gpc_d_",
+  "own gateway": "_gpc_d_",
+  "gateway granted": "agpc_d_",
+  "other gateway": "_gpc_d_",
+  any: "_gpc_d_",
+};
+
 const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   getAgent: { "own agent": "agpc_d_", "agent attached": "_gpc_d_", "other agent": "_gpc_d_" },
   getGateway: {
@@ -95,6 +105,9 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   systemReadPoint: { any: "____nd_" },
   enrolNode: { any: "agpcnds" },
   signServer: { any: "____nd_" },
+  watch: WATCHED,
+  listAndWatch: WATCHED,
+  cancelWatch: { any: "agpcnd_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {

@@ -57,6 +57,9 @@ const LATER_NAMES = [
   "43 releaseDomain",
   "44 removeAgents",
   "45 noteRemoval",
+  "60 watch",
+  "61 listAndWatch",
+  "62 cancelWatch",
 ];
 
 test("operations keep their ids", () => {
@@ -75,16 +78,14 @@ test("each operation is found by its id, and has the name of its property", () =
 
 test("joined: an operation of two subjects does not compile", () => {
   const row: Operation = OPERATIONS.status;
-  assert.equal(Object.keys(joined({ a: row }, { b: row }, { c: row }, { d: row })), [
-    "a",
-    "b",
-    "c",
-    "d",
-  ]);
+  const tables = joined({ a: row }, { b: row }, { c: row }, { d: row }, { e: row });
+  assert.equal(Object.keys(tables), ["a", "b", "c", "d", "e"]);
   // @ts-expect-error "a" is of the first and the second subject.
-  joined({ a: row }, { a: row }, { c: row }, {});
+  joined({ a: row }, { a: row }, { c: row }, {}, {});
   // @ts-expect-error "b" is of the second and the third subject.
-  joined({ a: row }, { b: row }, { b: row }, {});
+  joined({ a: row }, { b: row }, { b: row }, {}, {});
+  // @ts-expect-error "d" is of the fourth and the fifth subject.
+  joined({}, {}, {}, { d: row }, { d: row });
 });
 
 test("mayAnswer: an operation answers its own codes and the common ones", () => {

@@ -2,7 +2,7 @@
 import { generalDecrypt, GeneralEncrypt } from "jose";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { decodeBase64url, encodeBase64url } from "../../../../identity/tokens/base64url.ts";
+import { decodeBase64url, encodeBase64url } from "../../../../src/base/base64url.ts";
 import {
   isSealedLabel,
   openLabel,

@@ -6,7 +6,7 @@
 import { decodeProtectedHeader, jwtVerify } from "jose";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { encodeBase64url } from "../../../../identity/tokens/base64url.ts";
+import { encodeBase64url } from "../../../../src/base/base64url.ts";
 import { signingKeyOfSeed, signMessage, verifyingKey } from "../../../../identity/pki/ed25519.ts";
 import {
   checkToken,

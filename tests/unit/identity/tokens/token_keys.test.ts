@@ -23,7 +23,7 @@ import {
   TOKEN_SKEW_MS,
 } from "../../../../src/base/limits.ts";
 import { fromHex } from "../../../../src/base/bytes.ts";
-import { decodeBase64url } from "../../../../identity/tokens/base64url.ts";
+import { decodeBase64url } from "../../../../src/base/base64url.ts";
 import { codeOfCall } from "../../../support/refusal.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
