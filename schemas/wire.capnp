@@ -815,7 +815,10 @@ struct WatchPosition {
   ordinal @3 :UInt32;
   # Number of the event in its entry, from 1; 2^32 - 1: all events of the entry.
   start @4 :UInt16;
-  # 0 behind the position; 1 with the next change, 2 with the state: then the position is not read.
+  # 0 behind the position; 1 with the next change; 2 with the state. The position is read for 0, and
+  # for 2 with afterId.
+  afterId @5 :Data;
+  # For 2: the state up to this id was received, as of the position; 16 bytes. Empty: none of it.
 }
 
 struct WatchReply {
@@ -824,7 +827,9 @@ struct WatchReply {
   # Sent periodically, from the start on; its receipt has the largest proven age of the partitions,
   # and is absent while the age of one is not proven. A partition is named if its position moved.
   isLast @2 :Bool;
-  # After CancelWatch.
+  # After CancelWatch, and when no partition is left.
+  nonce @3 :UInt32;
+  # Of a progress that AskProgress asked for: its nonce; else 0.
 }
 
 struct WatchPart {
@@ -835,8 +840,13 @@ struct WatchPart {
   # The position behind this part.
   phase @4 :UInt16;
   # 0 changes; 1 the history behind the position is gone and the state follows; 2 state; 3 end of
-  # the state.
+  # the state; 4 this node serves the partition no longer, or not at all, and the watch of the others
+  # goes on.
   events @5 :List(WatchEvent);
+  code @6 :UInt16;
+  # Of phase 4: why.
+  leaderHint @7 :UInt32;
+  retryAfterMs @8 :UInt32;
 }
 
 struct WatchEvent {
@@ -860,4 +870,13 @@ struct WatchEvent {
 struct CancelWatchRequest {
   id @0 :UInt32;
   # The id of the watch's request, on the same stream.
+}
+
+struct AskProgressRequest {
+  # Asks for a progress reply of a watch, behind all events that are there when it is asked. Its
+  # sender knows when it asked, and so how old the proof is at most.
+  id @0 :UInt32;
+  # The id of the watch's request, on the same stream.
+  nonce @1 :UInt32;
+  # Not 0. Of several that were asked for, the newest is answered.
 }

@@ -4678,8 +4678,13 @@ export interface WatchPosition {
   index: number;
   /** Number of the event in its entry, from 1; 2^32 - 1: all events of the entry. */
   ordinal: number;
-  /** 0 behind the position; 1 with the next change, 2 with the state: then the position is not read. */
+  /**
+   * 0 behind the position; 1 with the next change; 2 with the state. The position is read for 0, and
+   * for 2 with afterId.
+   */
   start: number;
+  /** For 2: the state up to this id was received, as of the position; 16 bytes. Empty: none of it. */
+  afterId: Uint8Array;
 }
 
 /** A flyweight over {@link WatchPosition}. */
@@ -4694,6 +4699,9 @@ export class WatchPositionView extends StructView<WatchPosition> {
   set ordinal(value: number) { this.$setUint32(16, value); }
   get start(): number { return this.$uint16(20); }
   set start(value: number) { this.$setUint16(20, value); }
+  get afterId(): Uint8Array { return this.$dataBytes(0); }
+  get afterIdOffset(): number { return this.$dataOffset(0); }
+  get afterIdLength(): number { return this.$dataLength(0); }
 
   override toPlain(): WatchPosition {
     this.$payPlain();
@@ -4703,6 +4711,7 @@ export class WatchPositionView extends StructView<WatchPosition> {
       index: this.index,
       ordinal: this.ordinal,
       start: this.start,
+      afterId: this.$dataCopy(0),
     };
   }
 }
@@ -4714,13 +4723,14 @@ function putWatchPosition(out: FrameWriter, at: number, value: Input<WatchPositi
   UINT64.write(view, at + 8, value.index, "index");
   UINT32.write(view, at + 16, value.ordinal, "ordinal");
   UINT16.write(view, at + 20, value.start, "start");
+  out.$data(at + 24, value.afterId);
 }
 
 /** Encodes and decodes {@link WatchPosition}. */
 export const watchPositionCodec = new StructCodec<WatchPosition, WatchPositionView>({
   name: "WatchPosition",
   dataWords: 3,
-  pointerWords: 0,
+  pointerWords: 1,
   put: putWatchPosition,
   newView: () => new WatchPositionView(),
 });
@@ -4732,8 +4742,10 @@ export interface WatchReply {
    * and is absent while the age of one is not proven. A partition is named if its position moved.
    */
   progress: boolean;
-  /** After CancelWatch. */
+  /** After CancelWatch, and when no partition is left. */
   isLast: boolean;
+  /** Of a progress that AskProgress asked for: its nonce; else 0. */
+  nonce: number;
 }
 
 /** A flyweight over {@link WatchReply}. */
@@ -4745,6 +4757,8 @@ export class WatchReplyView extends StructView<WatchReply> {
   set progress(value: boolean) { this.$setBool(0, 1, value); }
   get isLast(): boolean { return this.$bool(0, 2); }
   set isLast(value: boolean) { this.$setBool(0, 2, value); }
+  get nonce(): number { return this.$uint32(4); }
+  set nonce(value: number) { this.$setUint32(4, value); }
 
   override toPlain(): WatchReply {
     this.$payPlain();
@@ -4752,13 +4766,16 @@ export class WatchReplyView extends StructView<WatchReply> {
       parts: this.parts.toPlain(),
       progress: this.progress,
       isLast: this.isLast,
+      nonce: this.nonce,
     };
   }
 }
 
 function putWatchReply(out: FrameWriter, at: number, value: Input<WatchReply>): void {
+  const view = out.view;
   if (value.progress) out.bytes[at + 0]! |= 1;
   if (value.isLast) out.bytes[at + 0]! |= 2;
+  UINT32.write(view, at + 4, value.nonce, "nonce");
   out.$structs<WatchPart>(at + 8, value.parts, watchPartCodec.layout, "parts");
 }
 
@@ -4779,10 +4796,15 @@ export interface WatchPart {
   ordinal: number;
   /**
    * 0 changes; 1 the history behind the position is gone and the state follows; 2 state; 3 end of
-   * the state.
+   * the state; 4 this node serves the partition no longer, or not at all, and the watch of the others
+   * goes on.
    */
   phase: number;
   events: WatchEvent[];
+  /** Of phase 4: why. */
+  code: number;
+  leaderHint: number;
+  retryAfterMs: number;
 }
 
 /** A flyweight over {@link WatchPart}. */
@@ -4800,6 +4822,12 @@ export class WatchPartView extends StructView<WatchPart> {
   get phase(): number { return this.$uint16(20); }
   set phase(value: number) { this.$setUint16(20, value); }
   get events(): StructList<WatchEvent, WatchEventView> { return this.$list(0, this.#events ??= new StructList(new WatchEventView())); }
+  get code(): number { return this.$uint16(22); }
+  set code(value: number) { this.$setUint16(22, value); }
+  get leaderHint(): number { return this.$uint32(24); }
+  set leaderHint(value: number) { this.$setUint32(24, value); }
+  get retryAfterMs(): number { return this.$uint32(28); }
+  set retryAfterMs(value: number) { this.$setUint32(28, value); }
 
   override toPlain(): WatchPart {
     this.$payPlain();
@@ -4810,6 +4838,9 @@ export class WatchPartView extends StructView<WatchPart> {
       ordinal: this.ordinal,
       phase: this.phase,
       events: this.events.toPlain(),
+      code: this.code,
+      leaderHint: this.leaderHint,
+      retryAfterMs: this.retryAfterMs,
     };
   }
 }
@@ -4821,13 +4852,16 @@ function putWatchPart(out: FrameWriter, at: number, value: Input<WatchPart>): vo
   UINT64.write(view, at + 8, value.index, "index");
   UINT32.write(view, at + 16, value.ordinal, "ordinal");
   UINT16.write(view, at + 20, value.phase, "phase");
-  out.$structs<WatchEvent>(at + 24, value.events, watchEventCodec.layout, "events");
+  UINT16.write(view, at + 22, value.code, "code");
+  UINT32.write(view, at + 24, value.leaderHint, "leaderHint");
+  UINT32.write(view, at + 28, value.retryAfterMs, "retryAfterMs");
+  out.$structs<WatchEvent>(at + 32, value.events, watchEventCodec.layout, "events");
 }
 
 /** Encodes and decodes {@link WatchPart}. */
 export const watchPartCodec = new StructCodec<WatchPart, WatchPartView>({
   name: "WatchPart",
-  dataWords: 3,
+  dataWords: 4,
   pointerWords: 1,
   put: putWatchPart,
   newView: () => new WatchPartView(),
@@ -4940,4 +4974,46 @@ export const cancelWatchRequestCodec = new StructCodec<CancelWatchRequest, Cance
   pointerWords: 0,
   put: putCancelWatchRequest,
   newView: () => new CancelWatchRequestView(),
+});
+
+/**
+ * Asks for a progress reply of a watch, behind all events that are there when it is asked. Its
+ * sender knows when it asked, and so how old the proof is at most.
+ */
+export interface AskProgressRequest {
+  /** The id of the watch's request, on the same stream. */
+  id: number;
+  /** Not 0. Of several that were asked for, the newest is answered. */
+  nonce: number;
+}
+
+/** A flyweight over {@link AskProgressRequest}. */
+export class AskProgressRequestView extends StructView<AskProgressRequest> {
+  get id(): number { return this.$uint32(0); }
+  set id(value: number) { this.$setUint32(0, value); }
+  get nonce(): number { return this.$uint32(4); }
+  set nonce(value: number) { this.$setUint32(4, value); }
+
+  override toPlain(): AskProgressRequest {
+    this.$payPlain();
+    return {
+      id: this.id,
+      nonce: this.nonce,
+    };
+  }
+}
+
+function putAskProgressRequest(out: FrameWriter, at: number, value: Input<AskProgressRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.id, "id");
+  UINT32.write(view, at + 4, value.nonce, "nonce");
+}
+
+/** Encodes and decodes {@link AskProgressRequest}. */
+export const askProgressRequestCodec = new StructCodec<AskProgressRequest, AskProgressRequestView>({
+  name: "AskProgressRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putAskProgressRequest,
+  newView: () => new AskProgressRequestView(),
 });

@@ -28,7 +28,7 @@ export function comparePositions(left: HistoryPosition, right: HistoryPosition):
 export const WATCH_STARTS = { position: 0, next: 1, state: 2 } as const;
 
 /** Phases of a part (`WatchPart.phase`). */
-export const WATCH_PHASES = { changes: 0, reset: 1, state: 2, stateEnd: 3 } as const;
+export const WATCH_PHASES = { changes: 0, reset: 1, state: 2, stateEnd: 3, ended: 4 } as const;
 
 /** Types of events (`WatchEvent.type`). */
 export const WATCH_EVENT_TYPES = {

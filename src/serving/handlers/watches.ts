@@ -5,7 +5,7 @@ import type { Handlers } from "../handler.ts";
 
 /** Returns the handlers of the operations on watches. */
 export function watchHandlers(): Handlers<typeof WATCH_OPERATIONS> {
-  return { watch: refuse, listAndWatch: refuse, cancelWatch: refuse };
+  return { watch: refuse, listAndWatch: refuse, cancelWatch: refuse, askProgress: refuse };
 }
 
 function refuse(): never {

@@ -1,5 +1,6 @@
 /** Operations that are answered by many replies: watches of records, with or without their state. */
 import {
+  askProgressRequestCodec,
   cancelWatchRequestCodec,
   emptyCodec,
   watchReplyCodec,
@@ -44,5 +45,15 @@ export const WATCH_OPERATIONS = named({
     reply: emptyCodec,
     cost: 1,
     codes: ["unsupported_version"],
+  }),
+  askProgress: operation({
+    id: 63,
+    kind: "read",
+    repeatable: true,
+    access: "inspect",
+    request: askProgressRequestCodec,
+    reply: emptyCodec,
+    cost: 1,
+    codes: ["unsupported_version", "not_found"],
   }),
 });

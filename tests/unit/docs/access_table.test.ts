@@ -108,6 +108,7 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   watch: WATCHED,
   listAndWatch: WATCHED,
   cancelWatch: { any: "agpcnd_" },
+  askProgress: { any: "agpcnd_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {

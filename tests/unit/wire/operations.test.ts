@@ -60,6 +60,7 @@ const LATER_NAMES = [
   "60 watch",
   "61 listAndWatch",
   "62 cancelWatch",
+  "63 askProgress",
 ];
 
 test("operations keep their ids", () => {
