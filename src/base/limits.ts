@@ -8,6 +8,7 @@ export * from "./limits/frames.ts";
 export * from "./limits/records.ts";
 export * from "./limits/requests.ts";
 export * from "./limits/watches.ts";
+export * from "./limits/client_watches.ts";
 export * from "./limits/leases.ts";
 export * from "./limits/store.ts";
 export * from "./limits/groups.ts";

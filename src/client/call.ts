@@ -16,6 +16,9 @@ import type { Part } from "./cluster_routing.ts";
  */
 export type Decode<T> = (response: ResponseView, view: DataView, bytes: Uint8Array) => T;
 
+/** Result of decoding a reply that further replies to the same request follow. */
+export const MORE_REPLIES: unique symbol = Symbol("more replies");
+
 /** Parameters of a {@link Call}. */
 export interface CallParameters {
   readonly operation: Operation;
@@ -31,6 +34,11 @@ export interface CallParameters {
   readonly part?: Part | undefined;
   /** Set for a read that may be some time old. */
   readonly bounded?: BoundedRead | undefined;
+  /**
+   * Set for requests of watches, which are not sent again: with many replies, the silence after which
+   * it fails, ms. The deadline is that of the first reply.
+   */
+  readonly silenceMs?: number | undefined;
 }
 
 /** The history of a call that the first node asked did not serve. */
@@ -88,6 +96,7 @@ export class Call {
   lastError: RegistryError | undefined;
   readonly part: Part | undefined;
   readonly bounded: BoundedRead | undefined;
+  readonly silenceMs: number | undefined;
   /** The partition whose leader serves the call; undefined until it is routed. */
   partition: number | undefined;
   /** Set once a node did not serve the call. */
@@ -103,6 +112,7 @@ export class Call {
     this.reject = parameters.reject;
     this.part = parameters.part;
     this.bounded = parameters.bounded;
+    this.silenceMs = parameters.silenceMs;
     this.partition = parameters.part?.partition;
     this.serial = serial;
   }

@@ -80,6 +80,11 @@ export class CallQueue implements ConnectionOwner {
     return this.#queue.count + this.#parked.length;
   }
 
+  /** The number of watches on the connection. */
+  get watching(): number {
+    return this.#connection?.watching ?? 0;
+  }
+
   /** The id of the connected node; 0 if there is no connection. */
   get nodeId(): number {
     return this.#connection?.greeting.nodeId ?? 0;
@@ -108,6 +113,12 @@ export class CallQueue implements ConnectionOwner {
     if (this.waiting + beside >= CLIENT_WAITING_MAX) this.#forgetDone();
     if (this.waiting + beside < CLIENT_WAITING_MAX && this.#queue.push(call)) return;
     rejectCall(call, tooManyWaiting(this.connectionError));
+  }
+
+  /** Gives a watch up, wherever it is; its promise rejects. */
+  cancel(call: Call, error: RegistryError): void {
+    this.#connection?.cancel(call);
+    rejectCall(call, error);
   }
 
   /** Uses `connection` for all calls from now on. */
@@ -155,7 +166,7 @@ export class CallQueue implements ConnectionOwner {
   refused(call: Call, error: RegistryError): void {
     if (call.bounded !== undefined) this.#owner.reads.replied(this, call, error);
     if (call.done) return;
-    if (!mayRepeat(call.operation, error)) return rejectCall(call, error);
+    if (!isRepeated(call, error)) return rejectCall(call, error);
     if (this.#owner.refused(this, call, error)) return;
     const nowMs = this.#world.monotonic.nowMs();
     const { retryAfterMs } = error.fields;
@@ -167,6 +178,10 @@ export class CallQueue implements ConnectionOwner {
 
   late(call: Call): void {
     if (!call.done) rejectCall(call, lateError(call, this.connectionError));
+  }
+
+  due(dueMs: number, nowMs: number): void {
+    this.#timer.want(dueMs, nowMs);
   }
 
   room(): void {
@@ -199,7 +214,7 @@ export class CallQueue implements ConnectionOwner {
     const nowMs = this.#world.monotonic.nowMs();
     for (const call of unanswered) {
       if (call.done) continue;
-      if (this.#closed || !mayRepeat(call.operation, lost)) rejectCall(call, lost);
+      if (this.#closed || !isRepeated(call, lost)) rejectCall(call, lost);
       else if (!this.#owner.lost(this, call, lost)) this.#park(call, lost, nowMs, nowMs);
     }
     this.#owner.ended(connection, error);
@@ -267,6 +282,11 @@ export class CallQueue implements ConnectionOwner {
       if (call !== undefined && !call.done) this.#queue.push(call);
     }
   }
+}
+
+/** Reports whether a call is sent again after `error`; a watch continues where it was, elsewhere. */
+function isRepeated({ operation, silenceMs }: Call, error: RegistryError): boolean {
+  return silenceMs === undefined && mayRepeat(operation, error);
 }
 
 /** Returns the error of a call whose deadline passed. */

@@ -14,6 +14,7 @@ import {
   REQUEST_TIMEOUT_MS_DEFAULT,
 } from "../base/limits.ts";
 import { parseUuid, UUID_BYTES } from "../base/uuid.ts";
+import type { RecordKindName } from "../record/kinds.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../wire/control.ts";
 import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
@@ -35,7 +36,11 @@ import { LeaseKeeper } from "./lease_keeper.ts";
 import { OwnershipSequence } from "./ownership.ts";
 import type { AgentInput, GatewayInput } from "./records.ts";
 import { Router } from "./router.ts";
+import { RingMapWatch } from "./watch/ring_watch.ts";
+import { openView, startWatch } from "./watch/watches.ts";
 import type {
+  CachedView,
+  CachedViewOptions,
   CallOptions,
   Client,
   ClientStatus,
@@ -46,11 +51,16 @@ import type {
   ListedAgent,
   ListedGateway,
   ListOptions,
+  RecordFilter,
   RegisterItem,
   RegisterOptions,
   RenewItem,
   ReportOptions,
   ResolveGatewaysOptions,
+  RingWatch,
+  Watch,
+  WatchFilter,
+  WatchOptions,
 } from "./types.ts";
 
 /** Default time for which `close` waits for leases to be released, ms. */
@@ -291,6 +301,21 @@ class RegistryClient implements Client, OperationCaller {
 
   nodeStatus(options?: CallOptions) {
     return this.#node.status(options);
+  }
+
+  watch(filter: WatchFilter = {}, options?: WatchOptions): Watch {
+    return startWatch(this.#router.watches, filter, options);
+  }
+
+  async cachedView<Kind extends RecordKindName>(
+    filter: RecordFilter & { readonly kind?: Kind } = {},
+    options: CachedViewOptions = {},
+  ): Promise<CachedView<Kind>> {
+    return await openView(this.#router.watches, filter, options, this) as CachedView<Kind>;
+  }
+
+  watchRing(): RingWatch {
+    return new RingMapWatch(this.#router.watches);
   }
 
   async ringMap(options?: CallOptions): Promise<RingMap> {

@@ -1,7 +1,7 @@
 /**
  * One connection: a session whose first stream carries the handshake, control frames and requests.
- * Calls with large replies share a second stream, which the first of them opens. A silent server is
- * probed and then given up, because a transport may take 45 s to notice.
+ * Calls with large replies share a second stream, and watches a third one; the first of them opens
+ * it. A silent server is probed and then given up, because a transport may take 45 s to notice.
  *
  * A connection ends once, for any reason; its owner then gets back every unanswered call.
  */
@@ -20,7 +20,8 @@ import type { RingEpoch, RingMap } from "../ring/ring_map.ts";
 import type { ControlMessage, Greeting } from "../wire/control.ts";
 import { type Operation, OPERATIONS } from "../wire/operations/mod.ts";
 import type { Dialer, Endpoint, Session, Stream, Trust } from "../../transport/transport.ts";
-import { Call } from "./call.ts";
+import type { Call } from "./call.ts";
+import { cancelCall, probeCall } from "./connection_calls.ts";
 import type { Credentials } from "./credentials.ts";
 import { goodbyeError, goodbyeOf, greet, type Greeted } from "./greeting.ts";
 import { type ChannelOptions, RequestChannel, type RequestHeader } from "./request_channel.ts";
@@ -35,6 +36,8 @@ export interface ConnectionOwner {
   refused(call: Call, error: RegistryError): void;
   /** The call's deadline passed. */
   late(call: Call): void;
+  /** A call that gets many replies is now due at that time. */
+  due(dueMs: number, nowMs: number): void;
   /** There is room for waiting calls again. */
   room(): void;
   ringMap(map: RingMap): void;
@@ -107,7 +110,15 @@ const BULK: ReadonlySet<Operation> = new Set([
   OPERATIONS.readAudit,
 ]);
 
-const PROBE_BODY = {};
+/** Operations with many replies. */
+const STREAMED: ReadonlySet<Operation> = new Set([OPERATIONS.watch, OPERATIONS.listAndWatch]);
+/** Operations on the stream for watches. */
+const WATCHES: ReadonlySet<Operation> = new Set([
+  ...STREAMED,
+  OPERATIONS.cancelWatch,
+  OPERATIONS.askProgress,
+]);
+
 const NO_EPOCH: RingEpoch = { generation: 0, number: 0 };
 
 /** A session on which Hello was answered. */
@@ -126,6 +137,8 @@ export class Connection {
   readonly #main: RequestChannel;
   /** The stream for large replies; opened with the first such call, and kept. */
   #bulk: RequestChannel | undefined;
+  /** The stream for watches; opened with the first one, and kept. */
+  #watches: RequestChannel | undefined;
   #owner: ConnectionOwner | undefined;
   #waitingForRoom = false;
   /** True when no more requests may be sent: the server said goodbye, or the connection ended. */
@@ -185,7 +198,12 @@ export class Connection {
     this.#main.run().catch((error) => this.#end(toRegistryError(error)));
   }
 
-  /** The number of requests waiting for replies. */
+  /** The number of watches. */
+  get watching(): number {
+    return this.#watches?.table.count ?? 0;
+  }
+
+  /** The number of requests waiting for replies, without watches. */
   get inFlight(): number {
     const bulk = this.#bulk;
     return bulk === undefined ? this.#main.table.count : this.#main.table.count + bulk.table.count;
@@ -209,8 +227,15 @@ export class Connection {
       this.#silentSinceMs = nowMs;
       this.#probe = undefined;
     }
-    const channel = BULK.has(call.operation) ? this.#bulk ??= this.#openBulk() : this.#main;
-    channel.send(call, nowMs);
+    this.#channelOf(call).send(call, nowMs);
+  }
+
+  /** Ends a watch: the server is told, and what still arrives is ignored. */
+  cancel(call: Call): void {
+    const { requestId } = call;
+    if (this.#watches === undefined || requestId === -1) return;
+    this.#watches.table.abandon(call);
+    this.#tellCanceled(requestId, this.#world.monotonic.nowMs());
   }
 
   /**
@@ -220,22 +245,25 @@ export class Connection {
    */
   check(nowMs: number): number {
     let dueMs = Infinity;
-    for (const channel of [this.#main, this.#bulk]) {
+    for (const channel of [this.#main, this.#bulk, this.#watches]) {
       if (channel === undefined || channel.table.count === 0) continue;
-      const nextMs = channel.table.expire(nowMs, (call) => {
+      const nextMs = channel.table.expire(nowMs, (call, id) => {
+        if (STREAMED.has(call.operation)) this.#tellCanceled(id, nowMs);
         if (call !== this.#probe) this.#owner?.late(call);
       });
       dueMs = Math.min(dueMs, nextMs);
     }
-    if (this.inFlight === 0) return Infinity;
+    if (this.inFlight === 0) return dueMs;
     return Math.min(dueMs, this.#checkSilence(nowMs));
   }
 
   /** Returns and forgets all calls in flight; their replies will be ignored. */
   forgetAll(): Call[] {
     const calls = this.#main.table.drain();
-    if (this.#bulk === undefined) return calls;
-    return [...calls, ...this.#bulk.table.drain()].sort((a, b) => a.serial - b.serial);
+    if (this.#bulk === undefined && this.#watches === undefined) return calls;
+    const bulk = this.#bulk?.table.drain() ?? [];
+    const watches = this.#watches?.table.drain() ?? [];
+    return [...calls, ...bulk, ...watches].sort((a, b) => a.serial - b.serial);
   }
 
   /** Says goodbye and ends the session; resolves when that is done. The owner is not notified. */
@@ -249,14 +277,17 @@ export class Connection {
 
   #newChannel(
     stream: Stream | Promise<Stream>,
-    options: Pick<ChannelOptions, "assembler" | "onFailure">,
+    options: Pick<ChannelOptions, "assembler" | "onFailure"> & { readonly isForWatches?: boolean },
   ): RequestChannel {
+    const { isForWatches = false } = options;
     return new RequestChannel({
       ...options,
       stream,
       header: this.#header,
-      // One more than callers may use, for the probe.
-      capacity: Math.min(this.#inFlightMax + 1, CLIENT_IN_FLIGHT_MAX),
+      // One more than callers may use, for the probe. The server limits watches by itself.
+      capacity: isForWatches
+        ? CLIENT_IN_FLIGHT_MAX
+        : Math.min(this.#inFlightMax + 1, CLIENT_IN_FLIGHT_MAX),
       frameBytesMax: this.#frameBytesMax,
       owner: {
         heard: () => void (this.#silentSinceMs = this.#world.monotonic.nowMs()),
@@ -268,6 +299,7 @@ export class Connection {
           if (call === this.#probe) this.#probe = undefined;
           else this.#owner?.refused(call, error);
         },
+        continued: isForWatches ? (call) => this.#continued(call) : undefined,
         control: (message) => this.#control(message),
         served: () => {
           if (this.#drainTimer !== undefined && this.inFlight === 0) this.#endDrained();
@@ -278,25 +310,42 @@ export class Connection {
     });
   }
 
-  #openBulk(): RequestChannel {
+  #channelOf({ operation }: Call): RequestChannel {
+    if (BULK.has(operation)) return this.#bulk ??= this.#openBeside(false);
+    return WATCHES.has(operation) ? this.#watches ??= this.#openBeside(true) : this.#main;
+  }
+
+  /** Opens a stream beside the first one. */
+  #openBeside(isForWatches: boolean): RequestChannel {
     // A failed write ends the stream, which its pending read reports.
-    const channel = this.#newChannel(this.#session.open("request"), { onFailure: () => {} });
-    channel.run().catch((error) => this.#bulkFailed(channel, toRegistryError(error)));
+    const channel = this.#newChannel(this.#session.open("request"), {
+      isForWatches,
+      onFailure: () => {},
+    });
+    channel.run().catch((error) => this.#besideFailed(channel, toRegistryError(error)));
     return channel;
   }
 
-  /** Handles the end of the stream for large replies: a later call opens another one. */
-  #bulkFailed(channel: RequestChannel, error: RegistryError): void {
+  /** Handles the end of a stream beside the first one: a later call opens another one. */
+  #besideFailed(channel: RequestChannel, error: RegistryError): void {
     if (this.#ended) return;
     if (error.code === "malformed" || error.code === "too_large") return this.#end(error);
     channel.close();
-    this.#bulk = undefined;
+    const isBulk = channel === this.#bulk;
+    if (isBulk) this.#bulk = undefined;
+    else this.#watches = undefined;
     const nowMs = this.#world.monotonic.nowMs();
     for (const call of channel.table.drain()) {
       // Without room for another stream, the first one carries the large replies too.
-      if (error.code !== "overloaded") this.#owner?.refused(call, error);
-      else this.#sendOnMain(call, nowMs);
+      if (isBulk && error.code === "overloaded") this.#sendOnMain(call, nowMs);
+      else this.#owner?.refused(call, error);
     }
+  }
+
+  #tellCanceled(requestId: number, nowMs: number): void {
+    const { table } = this.#watches!;
+    // Without a place for the request, the server finds the watch unread and ends it.
+    if (!table.full) this.#watches!.send(cancelCall(requestId, nowMs), nowMs);
   }
 
   #sendOnMain(call: Call, nowMs: number): void {
@@ -305,6 +354,13 @@ export class Connection {
     } catch (error) {
       this.#owner?.refused(call, toRegistryError(error));
     }
+  }
+
+  /** Returns the time at which a watch is given up, unless another reply comes. */
+  #continued({ silenceMs = 0 }: Call): number {
+    const nowMs = this.#world.monotonic.nowMs();
+    this.#owner?.due(nowMs + silenceMs, nowMs);
+    return nowMs + silenceMs;
   }
 
   #control(message: ControlMessage): void {
@@ -325,7 +381,7 @@ export class Connection {
     const silentMs = nowMs - this.#silentSinceMs;
     if (silentMs < this.silenceMs) return this.#silentSinceMs + this.silenceMs;
     if (this.#probe === undefined && !this.#main.table.full) {
-      this.#probe = this.#newProbe(nowMs);
+      this.#probe = probeCall(nowMs + 2 * this.silenceMs);
       this.#probedAtMs = nowMs;
       this.send(this.#probe, nowMs);
     }
@@ -339,22 +395,6 @@ export class Connection {
       ),
     );
     return Infinity;
-  }
-
-  /** Returns a status request, which every live node answers at once; any answer will do. */
-  #newProbe(nowMs: number): Call {
-    return new Call(
-      {
-        operation: OPERATIONS.status,
-        body: PROBE_BODY,
-        decode: () => undefined,
-        maxStalenessMs: 0,
-        deadlineMs: nowMs + 2 * this.silenceMs,
-        resolve: () => {},
-        reject: () => {},
-      },
-      Number.MAX_SAFE_INTEGER,
-    );
   }
 
   /** Handles the server's goodbye: calls in flight may still be answered, for CLIENT_DRAIN_MS. */
@@ -393,5 +433,6 @@ export class Connection {
     this.#token.close();
     this.#main.close();
     this.#bulk?.close();
+    this.#watches?.close();
   }
 }

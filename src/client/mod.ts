@@ -9,7 +9,6 @@ export {
 export type * from "./identity_types.ts";
 export type * from "./credentials.ts";
 export type * from "./types.ts";
-export type { TokenPosition } from "../wire/watch_token.ts";
 export type { RecordKindName } from "../record/kinds.ts";
 export type {
   AgentInfo,

@@ -71,6 +71,12 @@ export class NodeLinks {
     yield* this.#links.values();
   }
 
+  /** The id of the cluster, 16 bytes; undefined before the first connection. */
+  get clusterId(): Uint8Array | undefined {
+    // The first connection tells its ring map before it counts as connected.
+    return this.#clusterId ?? this.seed.link.clusterId;
+  }
+
   /** The numbers of connections made and of attempts repeated since the client's start. */
   get counts(): { readonly connections: number; readonly retries: number } {
     let { connections, retries } = this.#past;
@@ -232,7 +238,7 @@ export class NodeLinks {
 }
 
 function isIdle({ calls }: NodeLink): boolean {
-  return calls.inFlight === 0 && calls.waiting === 0;
+  return calls.inFlight === 0 && calls.waiting === 0 && calls.watching === 0;
 }
 
 /** Returns the addresses of a node for a transport; the memory network carries all of them. */

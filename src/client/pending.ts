@@ -73,6 +73,19 @@ export class PendingTable {
     return call;
   }
 
+  /** Returns the call of request `id`, which stays: it gets many replies. */
+  peek(id: number): Call | undefined {
+    const slot = id & SLOT_MASK;
+    if (slot >= this.#high || this.#ids[slot] !== id || this.#used[slot] === 0) return undefined;
+    return this.#calls[slot];
+  }
+
+  /** Sets the time at which `call` expires, by the clock of {@link expire}. */
+  postpone(call: Call, dueMs: number): void {
+    const slot = call.requestId & SLOT_MASK;
+    if (this.#calls[slot] === call) this.#dueMs[slot] = dueMs;
+  }
+
   /** Forgets `call`. Its slot stays taken until its reply arrives or can no longer arrive. */
   abandon(call: Call): void {
     const slot = call.requestId & SLOT_MASK;
@@ -83,13 +96,13 @@ export class PendingTable {
   }
 
   /**
-   * Abandons every call whose deadline has passed and passes it to `onLate`; frees the slots of
-   * calls abandoned long enough ago.
+   * Abandons every call whose deadline has passed and passes it to `onLate`, with its former request
+   * id; frees the slots of calls abandoned long enough ago.
    *
    * @returns the time at which to call this next, by the clock of `nowMs`; Infinity if nothing
    * waits.
    */
-  expire(nowMs: number, onLate: (call: Call) => void): number {
+  expire(nowMs: number, onLate: (call: Call, id: number) => void): number {
     let next = Infinity;
     for (let slot = 0; slot < this.#high; slot++) {
       if (this.#used[slot] === 0) continue;
@@ -100,7 +113,7 @@ export class PendingTable {
           continue;
         }
         this.abandon(call);
-        onLate(call);
+        onLate(call, this.#ids[slot]!);
       }
       next = Math.min(next, this.#dueMs[slot]!);
     }

@@ -21,7 +21,7 @@ import { type ControlMessage, isControlFrame, readControl, writeControl } from "
 import { FrameAssembler } from "../wire/frame_assembler.ts";
 import { Outbox } from "../../transport/outbox.ts";
 import type { OwnedBytes, Stream } from "../../transport/transport.ts";
-import type { Call } from "./call.ts";
+import { type Call, MORE_REPLIES } from "./call.ts";
 import { SERVER_FRAME_LIMITS } from "./greeting.ts";
 import { notEncoded } from "./not_encoded.ts";
 import { PendingTable } from "./pending.ts";
@@ -42,6 +42,11 @@ export interface ChannelOwner {
   heard(): void;
   answered(call: Call, value: unknown): void;
   refused(call: Call, error: RegistryError): void;
+  /**
+   * A reply arrived that more will follow; the call is now due at the time returned. Absent if each
+   * request gets one reply.
+   */
+  readonly continued?: ((call: Call) => number) | undefined;
   /** A control message arrived; only on the first stream. */
   control(message: ControlMessage): void;
   /** A chunk of replies was passed on. */
@@ -186,10 +191,13 @@ export class RequestChannel {
       return;
     }
     const response = this.#response.wrap(view, bytes, start + 8, end);
-    const call = this.table.take(response.id);
+    const { id, code } = response;
+    const { continued } = this.#owner;
+    const isLast = code !== 0 || continued === undefined;
+    const call = isLast ? this.table.take(id) : this.table.peek(id);
     // A late reply to an abandoned call, or a reply to an unknown id.
     if (call === undefined) return;
-    if (response.code !== 0) {
+    if (code !== 0) {
       this.#owner.refused(call, errorOf(response));
       return;
     }
@@ -199,6 +207,13 @@ export class RequestChannel {
     } catch (error) {
       this.#owner.refused(call, toRegistryError(error));
       throw error;
+    }
+    if (!isLast) {
+      if (value === MORE_REPLIES) {
+        this.table.postpone(call, continued(call));
+        return;
+      }
+      this.table.take(id);
     }
     this.#owner.answered(call, value);
   };

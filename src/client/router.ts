@@ -41,6 +41,7 @@ import { type NodeLink, NodeLinks, type NodeLinksOptions } from "./node_links.ts
 import { ParkedCalls } from "./parked_calls.ts";
 import { ANY_NODE, PartitionLeaders } from "./partition_leaders.ts";
 import { backOffMs, electionRetry, RETRY } from "./retry.ts";
+import { WatchRoutes } from "./watch/watch_routes.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { ConnectionEvent } from "./types.ts";
 
@@ -67,6 +68,7 @@ export class Router implements Invoker, CallQueueOwner {
   readonly leaders = new PartitionLeaders();
   readonly links: NodeLinks;
   readonly reads: BoundedReads;
+  readonly watches: WatchRoutes;
   readonly #options: RouterOptions;
   readonly #world: World;
   readonly #parked: ParkedCalls;
@@ -102,6 +104,14 @@ export class Router implements Invoker, CallQueueOwner {
       links: this.links,
       reads: this.reads,
       refreshMap: () => this.#refresh.want(),
+    });
+    this.watches = new WatchRoutes({
+      ...options,
+      leaders: this.leaders,
+      links: this.links,
+      choice: this.reads.choice,
+      refreshMap: () => this.#refresh.want(),
+      nextSerial: () => this.#serial++,
     });
   }
 
@@ -169,6 +179,7 @@ export class Router implements Invoker, CallQueueOwner {
     this.#closed = error;
     this.#routes.close();
     this.reads.close();
+    this.watches.close(error);
     for (const call of this.#parked.takeAll()) rejectCall(call, error);
     await this.links.close(error);
   }
@@ -185,7 +196,10 @@ export class Router implements Invoker, CallQueueOwner {
       this.#rerouteWaiting(this.links.seed);
     }
     if (order === "newer") this.reads.choice.retain(this.leaders.nodeIds);
-    if (order === "newer") this.#parked.wake(this.#world.monotonic.nowMs());
+    if (order === "newer") {
+      this.#parked.wake(this.#world.monotonic.nowMs());
+      this.watches.learned(map);
+    }
   }
 
   refused(queue: CallQueue, call: Call, error: RegistryError): boolean {

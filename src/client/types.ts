@@ -35,10 +35,21 @@ import type { Credentials } from "./credentials.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type { KeepItem, KeepOptions, KeepOutcome, Lease } from "./lease_types.ts";
 import type { AgentInfo, AgentInput, GatewayInfo, GatewayInput } from "./records.ts";
+import type {
+  CachedView,
+  CachedViewOptions,
+  RecordFilter,
+  RingWatch,
+  Watch,
+  WatchFilter,
+  WatchOptions,
+} from "./watch_types.ts";
+import type { RecordKindName } from "../record/kinds.ts";
 
 export type * from "./answer_types.ts";
 export type { CallOptions } from "./call_options.ts";
 export type * from "./lease_types.ts";
+export type * from "./watch_types.ts";
 export type { IdentityClient } from "./calls/identity.ts";
 
 /**
@@ -264,6 +275,24 @@ export interface Client {
   keepGateway(gateway: GatewayInput, options?: KeepOptions): Promise<Lease>;
   /** Registers many records and keeps the accepted ones alive; outcomes in the items' order. */
   keepMany(items: readonly KeepItem[], options?: KeepOptions): Promise<KeepOutcome[]>;
+
+  /**
+   * Watches changes of records: each one once, in order for each partition, across failures.
+   *
+   * @throws RegistryError `invalid_argument`, at once; other refusals end the iteration.
+   */
+  watch(filter?: WatchFilter, options?: WatchOptions): Watch;
+  /**
+   * Keeps the records of a filter in memory, and resolves when it has all of them.
+   *
+   * @throws RegistryError `overloaded` if they do not fit, `deadline_exceeded`, as `watch`.
+   */
+  cachedView<Kind extends RecordKindName = RecordKindName>(
+    filter?: RecordFilter & { readonly kind?: Kind },
+    options?: CachedViewOptions,
+  ): Promise<CachedView<Kind>>;
+  /** Watches the ring map: the current one comes first. */
+  watchRing(): RingWatch;
 
   /** Returns the status of the node this client is connected to. */
   nodeStatus(options?: CallOptions): Promise<NodeStatus>;

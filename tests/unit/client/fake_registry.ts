@@ -102,10 +102,16 @@ export class FakeRequest {
 
   /** Replies with success. */
   reply<Name extends OperationName>(name: Name, body: Input<ReplyOf<Name>>): void {
-    const response = {
-      ...this.#envelope(),
-      receipts: [this.session.registry.receipt],
-    };
+    this.replyWith([this.session.registry.receipt], name, body);
+  }
+
+  /** Replies with success and these receipts. */
+  replyWith<Name extends OperationName>(
+    receipts: readonly Receipt[],
+    name: Name,
+    body: Input<ReplyOf<Name>>,
+  ): void {
+    const response = { ...this.#envelope(), receipts };
     // The codec in the table matches the operation, which the union of all codecs does not express.
     const codec = OPERATIONS[name].reply as StructCodec<unknown>;
     responseCodec.write(this.#replies.writer, response, codec, body);

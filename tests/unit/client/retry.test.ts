@@ -21,12 +21,20 @@ test("mayRepeat repeats a repeatable operation on trouble, and on nothing else",
     "too_stale",
     "shutting_down",
     "connection_lost",
+    "not_caught_up",
   ]);
 });
 
 test("mayRepeat repeats an unsafe operation only where nothing was done", () => {
   const repeated = CODES.filter((code) => mayRepeat(once, new RegistryError(code, "")));
-  assert.equal(repeated, ["overloaded", "not_leader", "not_replica", "too_stale", "shutting_down"]);
+  assert.equal(repeated, [
+    "overloaded",
+    "not_leader",
+    "not_replica",
+    "too_stale",
+    "shutting_down",
+    "not_caught_up",
+  ]);
 });
 
 test("backOffMs draws from the whole range up to base times a power of two, and no further", () => {

@@ -1,0 +1,33 @@
+/**
+ * The age of what is known, by both clocks of this machine: the monotonic clock stands still while
+ * the machine sleeps, and the wall clock may be set, so the larger elapsed time counts. A sleep during
+ * which the wall clock is set back by as much would go unnoticed.
+ */
+import { CLOCK_DRIFT_PPM } from "../../base/limits.ts";
+import type { World } from "../../base/world.ts";
+
+/** The clocks that are read. */
+export type Clocks = Pick<World, "monotonic" | "wall">;
+
+/** One reading of both clocks. */
+export interface ClockReading {
+  readonly monotonicMs: number;
+  readonly unixMs: number;
+}
+
+/** Reads both clocks. */
+export function readClocks({ monotonic, wall }: Clocks): ClockReading {
+  return { monotonicMs: monotonic.nowMs(), unixMs: wall.unixMs() };
+}
+
+/** Returns a reading that is earlier by `ms`. */
+export function earlier({ monotonicMs, unixMs }: ClockReading, ms: number): ClockReading {
+  return { monotonicMs: monotonicMs - ms, unixMs: unixMs - ms };
+}
+
+/** Returns an upper bound on the time since a reading, ms. */
+export function sinceMs(clocks: Clocks, { monotonicMs, unixMs }: ClockReading): number {
+  const now = readClocks(clocks);
+  const elapsedMs = Math.max(now.monotonicMs - monotonicMs, now.unixMs - unixMs);
+  return elapsedMs * (1 + CLOCK_DRIFT_PPM / 1_000_000);
+}
