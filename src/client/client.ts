@@ -303,8 +303,8 @@ class RegistryClient implements Client, OperationCaller {
     return this.#node.status(options);
   }
 
-  watch(filter: WatchFilter = {}, options?: WatchOptions): Watch {
-    return startWatch(this.#router.watches, filter, options);
+  watch(filter: WatchFilter = {}, options: WatchOptions = {}): Watch {
+    return startWatch(this.#router.watches, filter, options, this);
   }
 
   async cachedView<Kind extends RecordKindName>(

@@ -45,8 +45,8 @@ export class WatchChange {
   /** The reply that holds the records. */
   view: DataView = NO_VIEW;
   bytes: Uint8Array = NO_BYTES;
-  readonly record: ByteRange = { start: 0, end: 0 };
-  readonly before: ByteRange = { start: 0, end: 0 };
+  record: ByteRange = { start: 0, end: 0 };
+  before: ByteRange = { start: 0, end: 0 };
 
   constructor(positions: PositionMap) {
     this.positions = positions;

@@ -1,6 +1,5 @@
 /** One partition of a watch: how far it has come, and which request continues it. */
 import { comparePositions, type HistoryPosition, WATCH_STARTS } from "../../wire/watch_message.ts";
-import type { TokenPosition } from "../../wire/watch_token.ts";
 import type { ClockReading } from "./clock_reading.ts";
 
 type WatchStart = (typeof WATCH_STARTS)[keyof typeof WATCH_STARTS];
@@ -25,6 +24,8 @@ export class WatchCursor implements HistoryPosition {
   start: WatchStart;
   /** While the state is being sent: the id of the last record of it. */
   afterId: Uint8Array = NO_BYTES;
+  /** Whether a part of its state may be known that no longer counts. */
+  isToReset = false;
   /** Whether a node has begun to serve it. */
   hasBegun = false;
   /** The request that continues it. */
@@ -37,7 +38,7 @@ export class WatchCursor implements HistoryPosition {
   asOf: ClockReading | undefined;
 
   /** @param from the position to continue at, or a start without one. */
-  constructor(partition: number, place: number, from: TokenPosition | "next") {
+  constructor(partition: number, place: number, from: HistoryPosition | "next" | "state") {
     this.partition = partition;
     this.place = place;
     this.start = WATCH_STARTS.position;

@@ -152,6 +152,10 @@ export class WatchFeed {
     const cursor = this.cursors.get(part.partition);
     if (cursor === undefined || this.#isOver) return;
     const position = { generation: part.generation, index: part.index, ordinal: part.ordinal };
+    if (cursor.isToReset && part.phase !== WATCH_PHASES.ended) {
+      cursor.isToReset = false;
+      if (part.phase !== WATCH_PHASES.reset) this.#owner.reset(this, cursor);
+    }
     switch (part.phase) {
       case WATCH_PHASES.ended:
         this.cursors.delete(cursor.partition);
@@ -166,7 +170,8 @@ export class WatchFeed {
       default:
         this.#changes(part, cursor);
     }
-    cursor.moveTo(position);
+    // A node that sends again what was received names positions before it.
+    if (!cursor.isPlaced || !cursor.has(position)) cursor.moveTo(position);
     if (part.phase === WATCH_PHASES.stateEnd) {
       cursor.endState();
       this.#owner.complete(this, cursor);

@@ -219,7 +219,9 @@ export class WatchSession implements FeedOwner, WatchMember {
     this.#positions = PositionMap.empty(partitions.length);
     this.#cursors = new Map(partitions.map((partition, place) => {
       const start = starts?.get(partition) ?? from as "next" | "state";
-      return [partition, new WatchCursor(partition, place, start)];
+      const cursor = new WatchCursor(partition, place, start);
+      cursor.isToReset = starts !== undefined && start === "state";
+      return [partition, cursor];
     }));
     this.#toBegin = partitions.length;
     for (const cursor of this.#cursors.values()) {

@@ -17,6 +17,7 @@ import type {
   WatchOptions,
 } from "../watch_types.ts";
 import { type ViewCalls, WatchedView } from "./cached_view.ts";
+import { type DomainCalls, DomainWatch } from "./domain_watch.ts";
 import { checkedFilter, invalid } from "./filter.ts";
 import { RecordWatch } from "./record_watch.ts";
 import type { WatchRouting } from "./watch_routing.ts";
@@ -25,20 +26,34 @@ import type { WatchRouting } from "./watch_routing.ts";
 export function startWatch(
   routing: WatchRouting,
   filter: WatchFilter,
-  options: WatchOptions = {},
+  options: WatchOptions,
+  calls: DomainCalls,
 ): Watch {
   const { from, state = false, before = false, signal } = options;
   if (from !== undefined && state) throw invalid("state", "not be asked for together with from");
-  return new RecordWatch(routing, {
-    filter: checkedFilter(filter),
-    from: from === undefined ? (state ? "state" : "next") : { token: from },
+  const common = {
     progressMs: checkedProgress(options.progressMs),
     withBefore: before,
     maxStalenessMs: checkedStaleness(options.maxStalenessMs ?? 0),
     timeoutMs: options.timeoutMs ?? routing.timeoutMs,
+  };
+  const { domain, ...others } = filter;
+  if (domain !== undefined) {
+    checkAlone(others);
+    return new DomainWatch(routing, { ...common, domain, from, state }, calls, signal);
+  }
+  return new RecordWatch(routing, {
+    ...common,
+    filter: checkedFilter(filter),
+    from: from === undefined ? (state ? "state" : "next") : { token: from },
     asksProgress: false,
     startsAnew: false,
   }, signal);
+}
+
+function checkAlone(others: Omit<WatchFilter, "domain">): void {
+  const [field] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+  if (field !== undefined) throw invalid(field, "not be given together with domain");
 }
 
 /** Starts a view and waits until it is complete. @throws RegistryError as {@link WatchedView.ready}. */

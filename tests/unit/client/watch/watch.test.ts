@@ -163,11 +163,31 @@ test("watch passes from a lost, silent or ending node to another one, and nobody
     const served = [...model.nodes[0]!.watchers.values()].flatMap(({ partitions }) => [
       ...partitions.keys(),
     ]);
+    model.silence(model.nodes[0]!, false);
+    await seed.settle();
+    if (name === "silence") assert.is(model.nodes[0]!.watchers.size, 0);
     // What it did not lose by the disturbance stays.
     if (name === "a move") assert.equal(served, [1, 3, 5, 7]);
     else assert.ok(served.length === 0 || name === "silence", name);
     await ended(model, client);
   }
+});
+
+test("watch drops what a node sends again", async () => {
+  const model = new WatchModel();
+  const { seed } = model.cluster;
+  const client = await model.cluster.connect();
+  const reader = new Reader(client.watch({ kind: "agent" }));
+  await seed.settle();
+  const id = model.newId(4);
+  const changes = Array.from({ length: 5 }, () => model.append(4, id));
+  await seed.settle();
+  for (const node of model.nodes) node.repeats = true;
+  model.refuseAll(model.nodes[0]!, "overloaded");
+  changes.push(model.append(4, id));
+  await seed.pass(2_000);
+  assert.equal(reader.changes, changes.map((change) => expected(4, change)));
+  await ended(model, client);
 });
 
 test("watch asks another node while one lags behind its position", async () => {
@@ -212,6 +232,27 @@ test("watch tells of lost history, and brings the state of that partition alone"
   assert.equal(ofTwo.map((event) => "record" in event && event.isState), [false, true, false]);
   assert.equal(told.filter(({ receipt }) => receipt.partition === 3).map(({ type }) => type), [
     "put",
+  ]);
+  await ended(model, client);
+});
+
+test("watch that resumes in the middle of the state says so, and begins it anew", async () => {
+  const model = new WatchModel();
+  const { seed } = model.cluster;
+  const client = await model.cluster.connect();
+  for (let at = 0; at < 6; at++) model.append(2, model.newId(2));
+  const reader = new Reader(client.watch({ kind: "agent" }, { state: true }));
+  await seed.settle();
+  const third = reader.events.filter(({ type }) => type === "put")[2]!;
+  const resumed = new Reader(client.watch({ kind: "agent" }, { from: third.token }));
+  await seed.settle();
+  const ofTwo = resumed.events.filter(({ type, receipt: { partition } }) =>
+    partition === 2 && type !== "progress"
+  );
+  assert.equal(ofTwo.map(({ type }) => type), [
+    "reset",
+    ...Array.from({ length: 6 }, () => "put"),
+    "complete",
   ]);
   await ended(model, client);
 });
@@ -282,6 +323,7 @@ test("watch that is too slow for its state still sees the end of it", async () =
   const { seed } = model.cluster;
   const client = await model.cluster.connect();
   const count = WATCH_WAITING_EVENTS_MAX + 500;
+  model.pageMax = 500;
   for (let at = 0; at < count; at++) model.append(0, model.newId(0));
   const { promise, resolve } = Promise.withResolvers<void>();
   const reader = new Reader(client.watch({ kind: "agent" }, { state: true }));
@@ -416,6 +458,7 @@ async function trial(number: number): Promise<void> {
     }
     model.pump();
   };
+  model.nodes[pick(3)]!.repeats = true;
   for (let step = 0; step < 60; step++) {
     const partition = pick(PARTITIONS);
     const node = model.nodes[pick(3)]!;

@@ -14,6 +14,7 @@ import {
   WATCH_PHASES,
   WATCH_STARTS,
 } from "../../../../src/wire/watch_message.ts";
+import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../../../../src/record/key.ts";
 import type { Timer } from "../../../../src/base/world.ts";
 import { FakeCluster, PARTITIONS } from "../fake_cluster.ts";
 import { type FakeRegistry, type FakeRequest, storedAgentBytes } from "../fake_registry.ts";
@@ -21,6 +22,7 @@ import { type FakeRegistry, type FakeRequest, storedAgentBytes } from "../fake_r
 /** A change in a partition's history. */
 export interface Change {
   readonly type: number;
+  readonly kind: number;
   readonly position: HistoryPosition;
   readonly id: Uint8Array;
   readonly record: Uint8Array;
@@ -44,6 +46,10 @@ export class WatchNode {
   held: (() => void)[] | undefined;
   /** The age that it proves, ms; undefined for none. */
   ageMs: number | undefined = 0;
+  /** What it has said, and is still under way; undefined if everything arrives at once. */
+  underWay: (() => void)[] | undefined;
+  /** Sends all that it has again, from before the position that is asked for. */
+  repeats = false;
   /** Refuses the next watch with that code. */
   refusal: ErrorCode | undefined;
   readonly watchers = new Map<string, Watcher>();
@@ -66,14 +72,13 @@ interface Served {
 interface Watcher {
   readonly request: FakeRequest;
   readonly partitions: Map<number, Served>;
+  readonly matches: (change: Change) => boolean;
   timer: Timer | undefined;
 }
 
 // deno-lint-ignore no-explicit-any -- parts of replies, checked by their codec.
 type Part = any;
 
-/** Records of the state in one reply. */
-const PAGE = 2;
 const GENERATION = 1;
 const NO_BYTES = new Uint8Array(0);
 
@@ -84,6 +89,8 @@ export class WatchModel {
   readonly partitions: readonly Partition[];
   /** Maximum events in one reply. */
   eventsMax = 64;
+  /** Maximum records of the state in one reply. */
+  pageMax = 2;
   #ids = 0;
   #ports = 0;
 
@@ -118,15 +125,25 @@ export class WatchModel {
     type: number = WATCH_EVENT_TYPES.put,
     isSameEntry = false,
   ): Change {
+    // The port tells the changes of one record apart.
+    const record = storedAgentBytes({ id: formatUuid(id), port: 1 + this.#ports++ % 60_000 });
+    return this.appendRecord(partition, { kind: KIND_AGENT, id, record, type }, isSameEntry);
+  }
+
+  /** Appends a change of any record; an alias has its domain's bytes as id. */
+  appendRecord(
+    partition: number,
+    { kind, id, record, type }: Omit<Change, "position">,
+    isSameEntry = false,
+  ): Change {
     const log = this.partitions[partition]!;
     const last = log.changes.at(-1);
     const isSame = isSameEntry && last?.position.index === log.index;
     if (!isSame) log.index++;
     const ordinal = isSame ? last!.position.ordinal + 1 : 1;
-    // The port tells the changes of one record apart.
-    const record = storedAgentBytes({ id: formatUuid(id), port: 1 + this.#ports++ % 60_000 });
     const change = {
       type,
+      kind,
       position: { generation: GENERATION, index: log.index, ordinal },
       id,
       record,
@@ -151,6 +168,11 @@ export class WatchModel {
       for (const run of held) run();
       this.pump();
     }
+  }
+
+  /** Lets what a node said arrive. */
+  arrive({ underWay }: WatchNode): void {
+    for (const say of underWay?.splice(0) ?? []) say();
   }
 
   /** Takes a partition from a node, as a move does. */
@@ -209,7 +231,8 @@ export class WatchModel {
       request.refuse(refusal);
       return true;
     }
-    const watcher: Watcher = { request, partitions: new Map(), timer: undefined };
+    const matches = matcherOf(request.body);
+    const watcher: Watcher = { request, partitions: new Map(), matches, timer: undefined };
     node.watchers.set(keyOf(request), watcher);
     const resets: Part[] = [];
     for (const asked of request.body.positions) this.#begin(node, watcher, asked, resets);
@@ -226,28 +249,36 @@ export class WatchModel {
     if (node.gone.has(partition)) return this.#end(watcher, partition, "not_replica");
     const head = this.#head(node, partition);
     const position = { generation, index, ordinal };
-    const served: Served = { position, toList: [], isListing: false, isTold: false };
+    const from = node.repeats ? { ...position, index: 0 } : position;
+    const served: Served = { position: from, toList: [], isListing: false, isTold: false };
     watcher.partitions.set(partition, served);
     if (start === WATCH_STARTS.next) served.position = head;
     else if (start === WATCH_STARTS.state && afterId.length === 0) {
-      this.#list(served, node, partition);
+      this.#list(watcher, served, node, partition);
     } else if (comparePositions(position, head) > 0) {
       watcher.partitions.delete(partition);
       this.#end(watcher, partition, "not_caught_up");
     } else if (this.#isLost(partition, position)) {
       parts.push(partOf(partition, position, WATCH_PHASES.reset));
-      this.#list(served, node, partition);
+      this.#list(watcher, served, node, partition);
     } else if (start === WATCH_STARTS.state) {
-      this.#list(served, node, partition, afterId);
+      this.#list(watcher, served, node, partition, afterId);
       served.position = position;
     }
   }
 
-  #list(served: Served, node: WatchNode, partition: number, after: Uint8Array = NO_BYTES): void {
+  #list(
+    { matches }: Watcher,
+    served: Served,
+    node: WatchNode,
+    partition: number,
+    after: Uint8Array = NO_BYTES,
+  ): void {
     served.isListing = true;
     served.position = this.#head(node, partition);
-    served.toList = [...this.stateOf(partition, this.#appliedTo(node, partition)).keys()]
-      .map((text) => Uint8Array.from(text.split(","), Number))
+    served.toList = [...this.stateOf(partition, this.#appliedTo(node, partition)).values()]
+      .filter(matches)
+      .map(({ id }) => id)
       .filter((id) => after.length === 0 || compare(id, after) > 0)
       .sort(compare);
   }
@@ -303,13 +334,13 @@ export class WatchModel {
     served.position = some.at(-1)!.position;
     this.#reply(watcher, [{
       ...partOf(partition, served.position, WATCH_PHASES.changes),
-      events: some.filter((change) => !isSkipped(change)).map(eventOf),
+      events: some.filter((change) => watcher.matches(change) && !isSkipped(change)).map(eventOf),
     }]);
     return some.length < behind.length;
   }
 
   #sendState(node: WatchNode, watcher: Watcher, partition: number, served: Served): void {
-    const page = served.toList.splice(0, PAGE);
+    const page = served.toList.splice(0, this.pageMax);
     const state = this.stateOf(partition, this.#appliedTo(node, partition));
     const events = page.flatMap((id) => {
       const change = state.get(String(id));
@@ -345,7 +376,9 @@ export class WatchModel {
     const receipts: Receipt[] = ageMs === undefined
       ? []
       : [{ appliedIndex: 1, term: 1, node: nodeId, partition: 0, ageBoundMs: ageMs }];
-    this.#reply(watcher, parts, { progress: true, nonce, receipts });
+    const say = () => this.#reply(watcher, parts, { progress: true, nonce, receipts });
+    if (node.underWay === undefined) say();
+    else node.underWay.push(say);
   }
 
   #later(node: WatchNode, watcher: Watcher): void {
@@ -386,10 +419,10 @@ function partOf(partition: number, position: HistoryPosition, phase: number) {
   return { partition, ...position, phase, events: [], code: 0, leaderHint: 0, retryAfterMs: 0 };
 }
 
-function eventOf({ type, position: { index, ordinal }, record }: Change) {
+function eventOf({ type, kind, position: { index, ordinal }, record }: Change) {
   return {
     type,
-    kind: 1,
+    kind,
     index,
     ordinal,
     record,
@@ -399,14 +432,22 @@ function eventOf({ type, position: { index, ordinal }, record }: Change) {
   };
 }
 
+// deno-lint-ignore no-explicit-any -- a decoded request.
+function matcherOf({ kind, ids, domains }: any): (change: Change) => boolean {
+  const texts = new Set([...ids, ...domains.map(domainBytes)].map(String));
+  return (change) =>
+    (kind === 0 ? change.kind !== KIND_ALIAS : kind === change.kind) &&
+    (texts.size === 0 || texts.has(String(change.id)));
+}
+
 /** Returns what names a watch: its session and its id. */
 function keyOf({ session, id }: Pick<FakeRequest, "session" | "id">): string {
   return `${session.session.id} ${id}`;
 }
 
 function compare(left: Uint8Array, right: Uint8Array): number {
-  for (let at = 0; at < left.length; at++) {
+  for (let at = 0; at < Math.min(left.length, right.length); at++) {
     if (left[at] !== right[at]) return left[at]! - right[at]!;
   }
-  return 0;
+  return left.length - right.length;
 }
