@@ -13,6 +13,7 @@ import { identityCommand } from "./commands/identity.ts";
 import { partitionCommand } from "./commands/partition.ts";
 import { startCommand } from "./commands/start.ts";
 import { statusCommand } from "./commands/status.ts";
+import { watchCommand } from "./commands/watch.ts";
 import { walCommand } from "./commands/wal.ts";
 import { exitCodeOf } from "./exit_codes.ts";
 import { failureJson, failureText, toFailure, usageFailure } from "./failure.ts";
@@ -35,12 +36,14 @@ Exit codes:
 Output:
   Results go to standard output, everything else to standard error. With --json standard output
   is exactly one JSON document, even for an error: {"error": {"code", "message", "advice", …}}.
+  keep and watch print one object per line.
 
 Examples:
   crs start
   crs gateway register --file examples/gateway.json
   crs agent register --domain a1.example --gateway <id> --ttl 30
   crs agent resolve a1.example
+  crs watch agents
   crs demo`;
 
 /** Runs the command line. @returns the exit code. */
@@ -77,6 +80,7 @@ const COMMANDS: readonly ((shell: Shell, run: RunAction) => Command)[] = [
   startCommand,
   gatewayCommand,
   agentCommand,
+  watchCommand,
   statusCommand,
   clusterCommand,
   partitionCommand,

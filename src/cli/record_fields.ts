@@ -113,7 +113,8 @@ function jsonOf(flags: RecordFlags, { terminal, region }: FieldSources): unknown
   return isObject ? { region, ...(value as object) } : value;
 }
 
-function labelsOf(texts: readonly string[]): Record<string, string> {
+/** Parses values of `--label`. @throws CliFailure `invalid_argument`. */
+export function labelsOf(texts: readonly string[]): Record<string, string> {
   const labels: Record<string, string> = {};
   for (const text of texts) {
     const at = text.indexOf("=");
