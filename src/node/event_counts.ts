@@ -1,12 +1,12 @@
 /** Counters of events that apply reports, for metrics. */
 import { RECORD_KINDS } from "../record/kinds.ts";
-import type { EventSink, EventType, StoredSpan } from "../store/reply.ts";
+import type { EventSink, StoreEvent } from "../store/event.ts";
 
 /** The number of expiries since the start, by kind. */
-export class EventCounts implements EventSink {
+export class EventCounts implements Pick<EventSink, "onEvent"> {
   readonly #expired: number[] = [];
 
-  onEvent(type: EventType, kind: number, _stored: StoredSpan, _index: number): void {
+  onEvent({ type, kind }: StoreEvent): void {
     if (type !== "expired") return;
     this.#expired[kind] = (this.#expired[kind] ?? 0) + 1;
   }

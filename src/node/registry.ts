@@ -14,7 +14,7 @@ import { encodePutMember } from "../record/command.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../record/key.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import type { SharedLog } from "../storage/shared_log.ts";
-import type { EventSink } from "../store/reply.ts";
+import { EventFeed } from "../store/event_feed.ts";
 import { StoreShared } from "../store/shared.ts";
 import type { Genesis, Member } from "../system/system_store.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
@@ -32,6 +32,8 @@ import type { ReplyWriter } from "../serving/reply_writer.ts";
 import type { RequestAdmission } from "../serving/request_admission.ts";
 import type { RequestRouter } from "../serving/request_router.ts";
 import type { RightsEnforcer } from "../serving/rights_enforcer.ts";
+import { Histories } from "../serving/watch/histories.ts";
+import type { WatchHub } from "../serving/watch/watch_hub.ts";
 import { ClusterLog } from "./cluster_log.ts";
 import { clusterMap } from "./cluster_map.ts";
 import { ClusterView } from "./cluster_view.ts";
@@ -62,6 +64,7 @@ export class Registry {
   readonly janitor: AliasJanitor;
   readonly leases: LeaseDriver;
   readonly renewals: RenewPath;
+  readonly watches: WatchHub;
   readonly identities: IdentityService;
   /** Counts and samples of the identities that this node refused. */
   readonly refusals: Refusals;
@@ -85,7 +88,7 @@ export class Registry {
   readonly #clusterLog: ClusterLog | undefined;
 
   private constructor(options: RegistryOptions, opened: Opened) {
-    const { groups, shared, clock, heeds } = opened;
+    const { groups, shared, clock, feed } = opened;
     this.#options = options;
     this.groups = groups;
     this.created = groups.created;
@@ -106,7 +109,7 @@ export class Registry {
     this.wallWatch = identity.wallWatch;
     this.#banFeed = identity.banFeed;
     this.#rights = identity.enforcer;
-    const { router, renewals } = requestParts(parts, identity, {
+    const { router, renewals, watches } = requestParts(parts, identity, {
       status: () => this.status(),
       ringMap: () => this.ringMap(),
       clusterStatus: () => this.view.status(),
@@ -119,6 +122,7 @@ export class Registry {
     });
     this.router = router;
     this.renewals = renewals;
+    this.watches = watches;
     const { world, logger, placement } = options;
     this.view = new ClusterView({
       self: options.nodeId,
@@ -146,7 +150,7 @@ export class Registry {
     const { leases, janitor } = backgroundParts(parts);
     this.leases = leases;
     this.janitor = janitor;
-    heeds.janitor = janitor;
+    feed.follow(janitor);
   }
 
   /**
@@ -266,8 +270,9 @@ interface Opened {
   readonly groups: ClusterGroups;
   readonly clock: HeldClock;
   readonly shared: StoreShared;
-  /** Receivers of the stores' events; undefined until they exist. */
-  readonly heeds: { janitor: AliasJanitor | undefined };
+  /** Passes on the stores' events. */
+  readonly feed: EventFeed;
+  readonly histories: Histories;
 }
 
 async function openGroups(options: RegistryOptions): Promise<Opened> {
@@ -277,7 +282,10 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
   world.entropy.fill(hashSeed);
   const shared = new StoreShared({ bytesMax: ceilings.memoryBytesMax, hashSeed });
   const clock = new HeldClock(world.monotonic);
-  const heeds: Opened["heeds"] = { janitor: undefined };
+  const feed = new EventFeed();
+  const histories = new Histories();
+  feed.follow(histories);
+  if (options.events !== undefined) feed.follow(options.events);
   const groups = await ClusterGroups.open({
     nodeId: nodeId(options.nodeId),
     world,
@@ -296,22 +304,12 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
     ...(options.told === undefined ? {} : { told: options.told }),
     ...(options.connect === undefined ? {} : { connect: options.connect }),
     shared,
-    sink: watchedSink(options.events, heeds),
+    sink: feed,
     region,
     partitionCount,
     ...(signal === undefined ? {} : { signal }),
   });
-  return { groups, clock, shared, heeds };
-}
-
-/** Returns a sink of apply's events that also notifies the janitor. */
-function watchedSink(events: EventSink | undefined, heeds: Opened["heeds"]): EventSink {
-  return {
-    onEvent: (type, kind, stored, index) => {
-      heeds.janitor?.heed(type);
-      events?.onEvent(type, kind, stored, index);
-    },
-  };
+  return { groups, clock, shared, feed, histories };
 }
 
 function sameMember(left: Member, right: Member): boolean {

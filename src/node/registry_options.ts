@@ -5,7 +5,7 @@ import type { World } from "../base/world.ts";
 import type { AccessPolicy } from "../record/access.ts";
 import type { SharedLogLimits } from "../storage/shared_log.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { EventSink } from "../store/reply.ts";
+import type { EventSink } from "../store/event.ts";
 import type { RenewalGrace } from "../../identity/enrolment/enrolment.ts";
 import type { NodeCalls } from "../serving/node_calls.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
@@ -69,8 +69,8 @@ export interface RegistryOptions {
   readonly renewalGrace?: RenewalGrace;
   /** Aborts a start that waits for the log. */
   readonly signal?: AbortSignal;
-  /** Receives the events of apply after recovery. */
-  readonly events?: EventSink;
+  /** Receives the events of apply, those of recovered entries too. */
+  readonly events?: Partial<EventSink>;
   /** Returns the parts of the status that the registry does not know. */
   readonly facts: () => Pick<
     StatusReply,

@@ -44,6 +44,8 @@ import { RequestAdmission } from "../serving/request_admission.ts";
 import { RequestRouter } from "../serving/request_router.ts";
 import { RightsEnforcer } from "../serving/rights_enforcer.ts";
 import { WallWatch } from "./wall_watch.ts";
+import type { Histories } from "../serving/watch/histories.ts";
+import { WatchHub } from "../serving/watch/watch_hub.ts";
 import { WritePath } from "../serving/write_path.ts";
 import type { StoreShared } from "../store/shared.ts";
 import type { RegistryOptions } from "./registry_options.ts";
@@ -65,6 +67,7 @@ export interface SharedParts {
   readonly access: AccessControl;
   readonly admission: RequestAdmission;
   readonly replies: ReplyWriter;
+  readonly histories: Histories;
 }
 
 /** The work with identities. */
@@ -81,7 +84,10 @@ export interface IdentityParts {
 /** Creates what all parts share. */
 export function sharedParts(
   options: RegistryOptions,
-  { groups, shared, clock }: Pick<SharedParts, "groups" | "shared" | "clock">,
+  { groups, shared, clock, histories }: Pick<
+    SharedParts,
+    "groups" | "shared" | "clock" | "histories"
+  >,
 ): SharedParts {
   const { world, nodeId, policy = STRICT_POLICY } = options;
   const { hashKey, partitionCount } = defined(groups.system.store.genesis, "A cluster was created");
@@ -108,6 +114,7 @@ export function sharedParts(
     groups,
     shared,
     clock,
+    histories,
     policy,
     table,
     proposer,
@@ -170,9 +177,13 @@ export function requestParts(
   parts: SharedParts,
   { identities, bans, notes }: IdentityParts,
   node: NodeDuties,
-): { readonly router: RequestRouter; readonly renewals: RenewPath } {
+): {
+  readonly router: RequestRouter;
+  readonly renewals: RenewPath;
+  readonly watches: WatchHub;
+} {
   const { options, groups, clock, table, proposer, leaders, claimSteps, claims } = parts;
-  const { access, admission, replies } = parts;
+  const { access, admission, replies, histories } = parts;
   const { world, logger } = options;
   const { entropy, scheduler } = world;
   const redaction = new CredentialRedaction(access.policy);
@@ -188,6 +199,15 @@ export function requestParts(
     logger,
   });
   const agents = new AttachedAgents({ table, proposer, leaders, scheduler });
+  const watches = new WatchHub({
+    table,
+    histories,
+    replies,
+    redaction,
+    policy: access.policy,
+    clock: world.monotonic,
+    scheduler,
+  });
   const steps = new NodeSteps({
     table,
     steps: claimSteps,
@@ -211,14 +231,14 @@ export function requestParts(
       ...nodeHandlers(node),
       ...identityHandlers(identities),
       ...stepHandlers(steps),
-      ...watchHandlers(),
+      ...watchHandlers(watches, replies, table.partitioner.partitionCount),
     },
     turns: new ListTurns({ scheduler, clock: world.monotonic }),
     replies,
     clock,
     requestTimeoutMsDefault: options.requestTimeoutMs,
   });
-  return { router, renewals };
+  return { router, renewals, watches };
 }
 
 /** Creates the work in the background. */

@@ -181,6 +181,12 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
     return mayRead ? this.#applied.point : undefined;
   }
 
+  provenAgeMs(): number {
+    if (this.#end !== undefined) return Infinity;
+    if (!this.#leadership.isServing) this.#host.freshness.isWanted();
+    return this.ageBoundMs;
+  }
+
   timeMs(): GroupTimeMs {
     return this.#leadership.timeMs();
   }

@@ -85,6 +85,12 @@ export interface Group<Outcome> {
   ): Promise<ReadPoint | RegistryError>;
 
   /**
+   * Returns the proven age of the applied state now, whole ms: 0 at a leader with a lease, Infinity if
+   * none is proven. At a follower, proofs are asked for from now on, for some seconds.
+   */
+  provenAgeMs(): number;
+
+  /**
    * Returns the group time, whole ms: the time of the last command applied. At a leader that has
    * applied an entry of its own term, the node's available time since then is added
    * (available_time.ts). Group time stands still while there is no leader or the leader can neither

@@ -26,7 +26,7 @@ import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 import { ALIAS_PENDING } from "../store/apply_aliases.ts";
-import type { EventType } from "../store/reply.ts";
+import type { StoreEvent } from "../store/event.ts";
 import type { ClaimedDomain } from "./claim_steps.ts";
 import type { DomainClaims } from "./domain_claims.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
@@ -88,7 +88,7 @@ export class AliasJanitor {
   }
 
   /** Handles a store event; starts another round if the event may leave an alias behind. */
-  heed(type: EventType): void {
+  onEvent({ type }: Pick<StoreEvent, "type">): void {
     if (type !== "claimed" && type !== "claim_dropped") return;
     this.#soundCount = 0;
     this.#later();

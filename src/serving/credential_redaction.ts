@@ -52,6 +52,19 @@ export class CredentialRedaction {
     return copy;
   }
 
+  /** Reports whether a stored form, or an empty span, has a credential hash. */
+  hasHash(kind: RecordKind, { view, bytes, start, end }: StoredSpan): boolean {
+    if (end === start) return false;
+    const record = this.#views[kind]!.wrap(view, bytes, start, end);
+    return record.hasExtra && record.extra.credentialHashLength > 0;
+  }
+
+  /** Returns of how many records the peer sees the hashes; some: that depends on the record. */
+  hashesSeenBy(peer: AuthenticatedPeer): "all" | "some" | "none" {
+    if (seesAllCredentialHashes(peer, this.#policy)) return "all";
+    return this.#mayOwn(peer) ? "some" : "none";
+  }
+
   /**
    * Copies a span into the current chunk. The receiver may keep the copy: a full chunk is left to
    * its copies, and no byte of a chunk is handed out twice. A separate array per copy would cost a

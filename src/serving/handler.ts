@@ -5,7 +5,7 @@
  * too many, does not compile.
  *
  * Most handlers are functions from the decoded request to the reply. Reads of stored bytes, lists and
- * renewals have forms of their own, which spare the decoding.
+ * renewals have forms of their own, which spare the decoding, and watches answer many times.
  */
 import type { RequestView } from "../../schemas/gen/wire.ts";
 import type { StructView } from "../../schemas/runtime/view.ts";
@@ -16,6 +16,7 @@ import type { Caller } from "./caller.ts";
 import type { ListSteps } from "./list_job.ts";
 import type { ReadAnswer, ReadPermits } from "./read_answer.ts";
 import type { RequestContext } from "./request_context.ts";
+import type { WatchStream } from "./watch/watch_stream.ts";
 
 /**
  * Returns the reply to a decoded request, at once or later.
@@ -63,12 +64,23 @@ export interface SteppedHandler {
   ) => ListSteps;
 }
 
+/** A handler that answers through the request's stream itself, at once and later, many times. */
+export interface StreamingHandler {
+  /**
+   * Begins to answer. It must not await; the request is valid during the call only.
+   *
+   * @throws RegistryError with the reason of a refusal; then nothing else is answered.
+   */
+  readonly streaming: (request: RequestView, stream: WatchStream) => void;
+}
+
 /** A handler of requests of the types `Q` (view `QV`) with replies of the type `R`. */
 export type Handler<Q, QV, R> =
   | ReplyHandler<Q, R>
   | ViewHandler<QV, R>
   | InPlaceHandler
-  | SteppedHandler;
+  | SteppedHandler
+  | StreamingHandler;
 
 /** The handler of each operation of a table. */
 export type Handlers<T extends OperationTable> = {
@@ -84,6 +96,7 @@ export interface Route {
   readonly view: StructView;
   readonly inPlace: InPlaceHandler["inPlace"] | undefined;
   readonly inSteps: SteppedHandler["inSteps"] | undefined;
+  readonly streaming: StreamingHandler["streaming"] | undefined;
   readonly fromView: ViewHandler<StructView, unknown>["fromView"] | undefined;
   readonly reply: ReplyHandler<unknown, unknown> | undefined;
 }
@@ -111,6 +124,7 @@ function routeOf(operation: Operation, handler: Handler<unknown, StructView, unk
     view: operation.request.newView(),
     inPlace: "inPlace" in handler ? handler.inPlace : undefined,
     inSteps: "inSteps" in handler ? handler.inSteps : undefined,
+    streaming: "streaming" in handler ? handler.streaming : undefined,
     fromView: "fromView" in handler ? handler.fromView : undefined,
     reply: isFunction ? handler : undefined,
   };

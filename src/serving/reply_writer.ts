@@ -4,6 +4,7 @@
  */
 import { type Receipt, type Response, responseCodec } from "../../schemas/gen/wire.ts";
 import type { StructCodec } from "../../schemas/runtime/codec.ts";
+import { WORD_BYTES } from "../../schemas/runtime/cursor.ts";
 import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
 import { type ErrorCode, errorCodeToWire, type ErrorFields } from "../base/errors.ts";
 import { NO_POSITION } from "../base/position.ts";
@@ -11,6 +12,14 @@ import type { ReadPoint } from "../replication/group_interface.ts";
 
 /** Plain form of a response, reused for each reply. */
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Offset of the id in the frame of a response: behind the segment table and the root pointer. */
+const ID_AT = 2 * WORD_BYTES;
+
+/** Sets the id of the response whose frame starts at `start`. */
+export function setReplyId(out: FrameWriter, start: number, requestId: number): void {
+  out.view.setUint32(start + ID_AT, requestId, true);
+}
 
 /** Writes responses: call `begin`, then `addReceipt`, then `success` or `refusal`. */
 export class ReplyWriter {

@@ -60,6 +60,9 @@ export class RequestRouter implements RequestHandler {
         this.#serveInPlace(route.inPlace, operation, request, stream, arrivedMs);
       } else if (route.inSteps !== undefined) {
         this.#serveInSteps(route.inSteps, operation, request, stream, arrivedMs);
+      } else if (route.streaming !== undefined) {
+        route.streaming(request, stream);
+        stream.answered(operation.id, "ok", arrivedMs);
       } else this.#serveReply(route, request, stream, arrivedMs);
     } catch (error) {
       stream.refuse(request.id, toRegistryError(error), request.operation, arrivedMs);

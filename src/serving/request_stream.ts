@@ -20,7 +20,7 @@ import {
   REPLY_BACKLOG_BYTES_HIGH,
   REPLY_WRITE_BYTES_MAX,
   REQUEST_FRAME_BYTES_MAX,
-  STREAM_READ_BYTES_MAX,
+  WATCH_BACKLOG_BYTES,
 } from "../base/limits.ts";
 import { type ControlMessage, isControlFrame, readControl, writeControl } from "../wire/control.ts";
 import { FrameAssembler, type FrameHandler } from "../wire/frame_assembler.ts";
@@ -30,7 +30,10 @@ import type { Caller } from "./caller.ts";
 import type { HeldClock } from "./held_clock.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import type { SessionAccount } from "./session_budget.ts";
+import { nextReadBuffer } from "./stream_buffer.ts";
+import { PeerStall } from "./peer_stall.ts";
 import type { StallWatch, Watched } from "./stall_watch.ts";
+import type { WatchStream, WatchStreamEvents } from "./watch/watch_stream.ts";
 
 /** Observer of completed requests, such as the metrics. */
 export interface RequestObserver {
@@ -70,7 +73,7 @@ const REQUEST = requestCodec.newView();
 const REQUEST_LIMITS = { frameBytesMax: REQUEST_FRAME_BYTES_MAX, segmentsMax: 1 };
 
 /** One request stream, from its first byte to its last. */
-export class RequestStream implements Watched {
+export class RequestStream implements Watched, WatchStream {
   readonly caller: Caller;
   /** Arrival time of the chunk being served, monotonic ms. */
   arrivedMs = 0;
@@ -90,6 +93,8 @@ export class RequestStream implements Watched {
   readonly #account: SessionAccount;
   readonly #watch: StallWatch;
   readonly #onControl: ((message: ControlMessage) => void) | undefined;
+  /** Told what concerns the watches that the stream carries. */
+  #watches: WatchStreamEvents | undefined;
   /** Makes the message that waits until the peer has read. */
   #owedMessage: (() => ControlMessage) | undefined;
   /** Bytes counted in the account. */
@@ -97,14 +102,8 @@ export class RequestStream implements Watched {
   #frameBytes = 0;
   /** Number of requests received since the start, that is of finished frames. */
   #requests = 0;
-  /**
-   * State at the last look of the watch: writes, requests, and since when each has not advanced.
-   */
   #isWatched = false;
-  #seenWrites = -1;
-  #seenRequests = -1;
-  #repliesSinceMs = 0;
-  #frameSinceMs = 0;
+  readonly #stall = new PeerStall();
   /** Number of lists that wait for their turn. */
   #lists = 0;
   #listDone: (() => void) | undefined;
@@ -134,6 +133,7 @@ export class RequestStream implements Watched {
       onTaken: () => {
         if (this.#owedMessage !== undefined && this.hasRoom) this.#sayOwed(this.#owedMessage);
         this.#countHeld();
+        this.#watches?.taken();
       },
       onFailure: () => {
         this.#stream.abort();
@@ -155,6 +155,23 @@ export class RequestStream implements Watched {
   /** Resolves when {@link hasRoom} may be true again, or the session is over. */
   room(): Promise<void> {
     return this.#account.room();
+  }
+
+  /** Implements {@link WatchStream.hasWatchRoom}. */
+  get hasWatchRoom(): boolean {
+    return !this.#account.isFull && this.#outbox.pendingBytes < WATCH_BACKLOG_BYTES;
+  }
+
+  /** Implements {@link WatchStream.carry}. */
+  carry(events: WatchStreamEvents | undefined): void {
+    this.#watches = events;
+  }
+
+  /** Implements {@link WatchStream.push}. */
+  push(): void {
+    if (this.#inChunk) return;
+    this.#outbox.flush();
+    this.#countHeld();
   }
 
   /** Registers a list that waits for its turn; at LISTS_WAITING_MAX of them, reading stops. */
@@ -228,9 +245,7 @@ export class RequestStream implements Watched {
       writer.truncate(start);
       if (toRegistryError(error).code !== "too_large") throw error;
     }
-    if (this.#inChunk) return;
-    this.#outbox.flush();
-    this.#countHeld();
+    this.push();
   }
 
   /**
@@ -266,6 +281,7 @@ export class RequestStream implements Watched {
       }
     } finally {
       this.#isOver = true;
+      this.#watches?.over();
       this.#account.change(-this.#repliesBytes, -this.#frameBytes);
       this.#repliesBytes = this.#frameBytes = 0;
     }
@@ -274,23 +290,30 @@ export class RequestStream implements Watched {
   /** Implements {@link Watched.look}: ends the session of a peer that stalls for too long. */
   look(nowMs: number): boolean {
     this.#countHeld();
-    const writes = this.#outbox.writes;
-    if (this.#repliesBytes === 0 || writes !== this.#seenWrites) this.#repliesSinceMs = nowMs;
-    this.#seenWrites = writes;
     const isFrameDue = this.#frameBytes > 0 && !this.#isWaiting;
-    if (!isFrameDue || this.#requests !== this.#seenRequests) this.#frameSinceMs = nowMs;
-    this.#seenRequests = this.#requests;
-    if (nowMs - this.#repliesSinceMs >= PEER_STALL_MS) {
-      this.#account.end("replies_not_taken", "deadline_exceeded", REPLIES_LATE);
-    } else if (nowMs - this.#frameSinceMs >= PEER_STALL_MS) {
+    const stall = this.#stall.look(nowMs, {
+      writes: this.#repliesBytes > 0 ? this.#outbox.writes : undefined,
+      requests: isFrameDue ? this.#requests : undefined,
+    });
+    if (stall === "replies") this.#repliesStalled();
+    if (stall === "frame") {
       this.#account.end("frame_not_finished", "deadline_exceeded", FRAME_LATE);
     }
     if (this.#isOver || this.#repliesBytes + this.#frameBytes === 0) {
       this.#isWatched = false;
-      this.#seenWrites = this.#seenRequests = -1;
+      this.#stall.rest();
       this.#outbox.trim();
     }
     return this.#isWatched;
+  }
+
+  /** Ends the session of a peer that takes no replies, or only the stream if they are of watches. */
+  #repliesStalled(): void {
+    if (this.#watches === undefined) {
+      return this.#account.end("replies_not_taken", "deadline_exceeded", REPLIES_LATE);
+    }
+    this.#watches.stalled();
+    this.#stream.abort();
   }
 
   /** Updates the account with the bytes that the stream holds. */
@@ -423,17 +446,3 @@ export class RequestStream implements Watched {
 
 const REPLIES_LATE = `Replies must be read within ${PEER_STALL_MS} ms: none of them was`;
 const FRAME_LATE = `A request's frame must be complete within ${PEER_STALL_MS} ms: it was not`;
-
-/**
- * Returns the buffer of the next read: larger after a full read, smaller after a nearly empty one.
- */
-export function nextReadBuffer(chunk: OwnedBytes): OwnedBytes {
-  const capacity = chunk.buffer.byteLength;
-  if (chunk.length === capacity && capacity < STREAM_READ_BYTES_MAX) {
-    return new Uint8Array(capacity * 4);
-  }
-  if (chunk.length * 16 < capacity && capacity > IDLE_READ_BYTES) {
-    return new Uint8Array(capacity / 4);
-  }
-  return new Uint8Array(chunk.buffer);
-}

@@ -12,7 +12,6 @@ import { isNilUuid } from "../base/uuid.ts";
 import { type AgentView, aliasCodec, type AliasView } from "../../schemas/gen/record.ts";
 import { KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
 import type { ApplyContext } from "./apply_context.ts";
-import type { PartitionState } from "./partition_state.ts";
 import { type ApplyReply, refusal, success } from "./reply.ts";
 
 /** State of an alias whose register was not seen yet (schemas/record.capnp, Alias). */
@@ -79,15 +78,14 @@ export function applyClaim({ state, command, data, index }: ApplyContext): Apply
     state: ALIAS_PENDING,
     domain,
   });
-  const claimed = put(state, slot, writer.bytes, writer.length);
-  state.emit("claimed", claimed, index);
+  if (slot === -1) {
+    state.emit("claimed", state.insert(KIND_ALIAS, writer.bytes, 0, writer.length), index);
+  } else {
+    state.keepForm(slot);
+    state.replace(slot, writer.bytes, 0, writer.length);
+    state.emitChange("claimed", slot, index);
+  }
   return success({ claim: position, created: true });
-}
-
-function put(state: PartitionState, slot: number, bytes: Uint8Array, length: number): number {
-  if (slot === -1) return state.insert(KIND_ALIAS, bytes, 0, length);
-  state.replace(slot, bytes, 0, length);
-  return slot;
 }
 
 /** Reports whether the bytes are 1 to 253 lower-case letters, digits, hyphens and dots. */
@@ -113,8 +111,9 @@ export function applyConfirm({ state, command, data, index }: ApplyContext): App
   if (!samePosition(claimOf(alias), claim)) return revoked();
   if (!alias.agentIdEquals(data, confirm.agentIdOffset)) return revoked();
   if (alias.state === ALIAS_CONFIRMED) return success({ claim });
+  state.keepForm(slot);
   alias.state = ALIAS_CONFIRMED;
-  state.emit("confirmed", slot, index);
+  state.emitChange("confirmed", slot, index);
   return success({ claim, count: 1 });
 }
 

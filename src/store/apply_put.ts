@@ -225,7 +225,10 @@ function executePut(
     start = 0;
     end = encoded;
   }
-  if (before !== undefined) dropClaim(state, plan, incoming, index);
+  if (before !== undefined) {
+    state.keepForm(plan.slot);
+    dropClaim(state, plan, incoming, index);
+  }
   let slot = plan.slot;
   if (slot === -1) slot = state.insert(plan.row.number, bytes, start, end);
   else state.replace(slot, bytes, start, end);
@@ -241,7 +244,8 @@ function executePut(
   table.setDue(slot, dueBefore);
   if (byCover) table.setFlag(slot, FLAG_BY_COVER);
   leases.granted(slot, leases.grantTimeMs(), plan.fresh);
-  state.emit(!plan.fresh ? "updated" : plan.live ? "taken_over" : "registered", slot, index);
+  if (plan.live) state.emitChange(plan.fresh ? "taken_over" : "updated", slot, index);
+  else state.emit("registered", slot, index);
   return success({ incarnation, revision: position, created: plan.fresh });
 }
 

@@ -152,11 +152,11 @@ export function applyReport({ state, command, data, index }: ApplyContext): Appl
   const incarnation = incarnationOf(record);
   if (!sameIncarnation(record, report)) return moved(incarnation);
   const { process, sequence } = report;
-  if (process !== 0 && process === record.process) {
-    if (sequence < record.sequence) return stale(sequence, record.sequence, incarnation);
-    if (sequence === record.sequence) return duplicateReport(record, incarnation);
-    record.sequence = sequence;
-  }
+  const isOwners = process !== 0 && process === record.process;
+  if (isOwners && sequence < record.sequence) return stale(sequence, record.sequence, incarnation);
+  if (isOwners && sequence === record.sequence) return duplicateReport(record, incarnation);
+  state.keepForm(slot);
+  if (isOwners) record.sequence = sequence;
   if (report.setState) record.state = report.state;
   if (report.setUsed) {
     const gateway = record as GatewayView;
@@ -169,7 +169,7 @@ export function applyReport({ state, command, data, index }: ApplyContext): Appl
   const revision = { generation: state.generation, index };
   record.revisionGeneration = revision.generation;
   record.revisionIndex = revision.index;
-  state.emit("updated", slot, index);
+  state.emitChange("updated", slot, index);
   return success({ revision, incarnation });
 }
 

@@ -2,6 +2,7 @@
  * Lists by region: the records of one partition in the order of their ids, and the cursor that
  * leads from page to page and from partition to partition.
  */
+import { compareBytes } from "../base/bytes.ts";
 import { BoundedBest } from "./bounded_best.ts";
 import { compareIds } from "./free_capacity.ts";
 import type { PartitionState } from "./partition_state.ts";
@@ -52,6 +53,27 @@ export function listRegion(
     if (afterId !== undefined && compareIds(bytesOf(slot), idAt(slot), afterId, 0) <= 0) return;
     best.add(slot);
   });
+  return best.sorted();
+}
+
+/** Returns the first `limit` keys of some kinds behind `after`, in order; copies. */
+export function keysAfter(
+  { table, shared: { keySpan } }: PartitionState,
+  { kinds, after, limit }: {
+    kinds: readonly number[];
+    after: Uint8Array | undefined;
+    limit: number;
+  },
+): Uint8Array[] {
+  const best = new BoundedBest<Uint8Array>(limit, compareBytes);
+  for (let slot = 0; slot < table.count; slot++) {
+    if (!kinds.includes(table.kindOf(slot)) || table.hasFlag(slot, FLAG_TOMBSTONE)) continue;
+    const { bytes, start, end } = table.keyOf(slot, keySpan);
+    const key = bytes.subarray(start, end);
+    if (after !== undefined && compareBytes(key, after) <= 0) continue;
+    const { worst } = best;
+    if (worst === undefined || compareBytes(key, worst) < 0) best.add(key.slice());
+  }
   return best.sorted();
 }
 

@@ -19,7 +19,8 @@ import {
 } from "../../schemas/gen/record.ts";
 import { KIND_ALIAS, KIND_REVOCATION } from "../record/key.ts";
 import type { OwnedView } from "../record/kind_row.ts";
-import type { EventSink, EventType, StoredSpan } from "./reply.ts";
+import type { EventSink, EventType } from "./event.ts";
+import type { StoredSpan } from "./reply.ts";
 import { newCounts, type StoreShared } from "./shared.ts";
 import { FLAG_TOMBSTONE, pack, SlotTable } from "./slot_table.ts";
 
@@ -227,11 +228,36 @@ export class PartitionState {
     }
   }
 
+  /** Copies the slot's form before it is changed, for {@link emitChange}. */
+  keepForm(slot: number): void {
+    if (this.#sink === undefined) return;
+    const { span, formBefore } = this.shared;
+    const { bytes, start, end } = this.locate(slot, span);
+    formBefore.bytes.set(bytes.subarray(start, end));
+    formBefore.end = end - start;
+  }
+
   /** Passes an event about the slot to the sink, if there is one. */
   emit(type: EventType, slot: number, index: number): void {
+    this.#emit(type, slot, index, undefined);
+  }
+
+  /** Passes an event to the sink with the form that {@link keepForm} copied. */
+  emitChange(type: EventType, slot: number, index: number): void {
+    this.#emit(type, slot, index, this.shared.formBefore);
+  }
+
+  #emit(type: EventType, slot: number, index: number, before: StoredSpan | undefined): void {
     if (this.#sink === undefined) return;
-    const span: StoredSpan = { ...this.shared.span };
-    this.#sink.onEvent(type, this.table.kindOf(slot), this.locate(slot, span), index);
+    const { event } = this.shared;
+    event.partition = this.partition;
+    event.type = type;
+    event.kind = this.table.kindOf(slot);
+    event.generation = this.generation;
+    event.index = index;
+    event.before = before;
+    this.locate(slot, event.stored);
+    this.#sink.onEvent(event);
   }
 
   /** Frees all blocks. */

@@ -1,8 +1,7 @@
 /**
- * Replies of a partition's state machine to entries, and the events it emits.
+ * Replies of a partition's state machine to entries, and locations of stored forms.
  *
- * Both are part of apply's result: the same entries give the same replies and events, in the same
- * order, on every replica. Source: design, "apply" (pinned interfaces).
+ * Replies are part of apply's result: the same entries give the same replies on every replica.
  */
 import type { ErrorCode } from "../base/errors.ts";
 import { NO_POSITION, type Position } from "../base/position.ts";
@@ -65,39 +64,12 @@ export function refusal(
   return { ...EMPTY_REPLY, ...fields, code, message };
 }
 
-/** The kind of a change of a record or an alias. */
-export type EventType =
-  | "registered"
-  | "updated"
-  | "taken_over"
-  | "extended"
-  | "removed"
-  | "expired"
-  /** A live agent gave up its claim; `stored` is its form before. Its alias may be freed. */
-  | "claim_dropped"
-  | "claimed"
-  | "confirmed"
-  | "released";
-
 /** The location of a stored form, valid only until the state's next change. */
 export interface StoredSpan {
   bytes: Uint8Array;
   view: DataView;
   start: number;
   end: number;
-}
-
-/**
- * Receives events from apply, in order, while it runs. It must not change the store, must not
- * throw, and must copy what it keeps.
- */
-export interface EventSink {
-  /**
-   * @param kind of the record (see src/record/key.ts).
-   * @param stored the form after the change; for a removed record, the form before.
-   * @param index of the entry: the revision.
-   */
-  onEvent(type: EventType, kind: number, stored: StoredSpan, index: number): void;
 }
 
 /** Returns an unset span for `locate` to fill repeatedly. */

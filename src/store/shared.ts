@@ -22,10 +22,11 @@ import type { OwnedView } from "../record/kind_row.ts";
 import { KIND_MAX } from "../record/key.ts";
 import { type AnyKindRow, type KindTable, RECORD_KINDS } from "../record/kinds.ts";
 import { SipHash } from "../ring/siphash.ts";
-import { Arena } from "./arena.ts";
+import { Arena, BLOCK_WORDS_MAX, WORD_BYTES } from "./arena.ts";
+import type { StoreEvent } from "./event.ts";
 import { PagePool } from "./page_pool.ts";
 import { type RegionCount, RegionTable } from "./region_table.ts";
-import type { StoredSpan } from "./reply.ts";
+import { emptySpan, type StoredSpan } from "./reply.ts";
 
 /** Numbers per page of slots (32 slots of three), and per page of index cells. */
 export const SLOT_PAGE_NUMBERS = 96;
@@ -69,6 +70,11 @@ export interface StoreCounts {
   revocations: number;
 }
 
+function newFormBefore(): StoredSpan {
+  const bytes = new Uint8Array(BLOCK_WORDS_MAX * WORD_BYTES);
+  return { bytes, view: new DataView(bytes.buffer), start: 0, end: 0 };
+}
+
 /** Returns counts of 0, by the number of a kind. */
 export function newCounts(): number[] {
   return Array.from({ length: KIND_MAX + 1 }, () => 0);
@@ -109,6 +115,9 @@ function byNumber<T>(kinds: KindTable, make: (row: AnyKindRow) => T): (T | undef
   });
 }
 
+/** An event while it is passed on. */
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** The objects shared by the partitions of one node. */
 export class StoreShared {
   readonly arena: Arena;
@@ -126,13 +135,20 @@ export class StoreShared {
     revocations: 0,
   };
   readonly keySpan: KeySpan = { bytes: NO_BYTES, start: 0, end: 0 };
-  readonly span: StoredSpan = {
-    bytes: NO_BYTES,
-    view: new DataView(NO_BYTES.buffer),
-    start: 0,
-    end: 0,
-  };
+  readonly span: StoredSpan = emptySpan();
   readonly writer = new FrameWriter({ bytesMax: SCRATCH_BYTES });
+  /** The event that is passed to the sink; valid during that call only. */
+  readonly event: Mutable<StoreEvent> = {
+    partition: 0,
+    type: "updated",
+    kind: 0,
+    generation: 0,
+    index: 0,
+    stored: emptySpan(),
+    before: undefined,
+  };
+  /** A form before its change, for the event of the change. */
+  readonly formBefore: StoredSpan = newFormBefore();
   /** Buffer for image chunks, used by one partition after another. */
   readonly imageScratch = new Uint8Array(IMAGE_CHUNK_BYTES);
 

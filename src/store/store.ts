@@ -21,9 +21,10 @@ import { PARTITION_APPLY_VERSION } from "./apply_version.ts";
 import type { GatewayRanking } from "./free_capacity.ts";
 import { ImageLoader, writeImage } from "./image.ts";
 import { Leases, type RenewOutcome } from "./leases.ts";
-import { forEachInRegion, listRegion } from "./listing.ts";
+import { forEachInRegion, keysAfter, listRegion } from "./listing.ts";
 import { PartitionState } from "./partition_state.ts";
-import { type ApplyReply, type EventSink, refusal, type StoredSpan } from "./reply.ts";
+import type { EventSink } from "./event.ts";
+import { type ApplyReply, refusal, type StoredSpan } from "./reply.ts";
 import type { StoreShared } from "./shared.ts";
 import { FLAG_TOMBSTONE } from "./slot_table.ts";
 
@@ -57,6 +58,13 @@ export class PartitionStore {
     this.#options = options;
     this.#state = this.#newState();
     this.#leases = this.#newLeases(this.#state);
+    this.#begins();
+  }
+
+  /** Tells the sink that the state begins here: the events before are not passed. */
+  #begins(): void {
+    const { appliedIndex, partition } = this.#state;
+    this.#options.sink?.onBegin(partition, appliedIndex);
   }
 
   #newLeases(state: PartitionState): Leases {
@@ -222,6 +230,19 @@ export class PartitionStore {
       : listRegion(this.#state, options);
   }
 
+  /** Number of slots, those of tombstones included: the cost of a scan. */
+  get slotCount(): number {
+    return this.#state.table.count;
+  }
+
+  /**
+   * Returns the first `limit` keys behind `after` (undefined: from the start) of the live records or
+   * aliases of some kinds, in order; a key of several kinds as often. The caller owns them.
+   */
+  keysAfter(kinds: readonly number[], after: Uint8Array | undefined, limit: number): Uint8Array[] {
+    return keysAfter(this.#state, { kinds, after, limit });
+  }
+
   /** Offers the region's live gateways that are not draining. */
   rankGateways(region: Uint8Array, ranking: GatewayRanking<PartitionStore>): void {
     forEachInRegion(this.#state, KIND_GATEWAY, region, (slot) => {
@@ -362,9 +383,16 @@ export class PartitionStore {
   }
 
   /** Returns a loader that reads an image piece by piece into this store, which must be empty. */
-  imageLoader(): ImageLoader {
+  imageLoader(): Pick<ImageLoader, "push" | "finish"> {
     assert(this.#state.table.count === 0, "A store that takes an image must be empty");
-    return new ImageLoader(this.#state, this.applyVersionMax);
+    const loader = new ImageLoader(this.#state, this.applyVersionMax);
+    return {
+      push: (chunk) => loader.push(chunk),
+      finish: () => {
+        loader.finish();
+        this.#begins();
+      },
+    };
   }
 
   /**
@@ -400,6 +428,7 @@ export class PartitionStore {
         this.release();
         this.#state = state;
         this.#leases = this.#newLeases(state);
+        this.#begins();
       },
       discard: () => state.release(),
     };

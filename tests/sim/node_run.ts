@@ -23,7 +23,8 @@ import { KIND_AGENT } from "../../src/record/key.ts";
 import { Partitioner } from "../../src/ring/partition.ts";
 import type { LogDone, SharedLog, SharedLogHandlers } from "../../src/storage/shared_log.ts";
 import type { Storage } from "../../src/storage/storage.ts";
-import type { ApplyReply, EventSink } from "../../src/store/reply.ts";
+import type { EventSink } from "../../src/store/event.ts";
+import type { ApplyReply } from "../../src/store/reply.ts";
 import { StoreShared } from "../../src/store/shared.ts";
 import { PartitionStore } from "../../src/store/store.ts";
 import { decodePeerFrame } from "../../src/wire/peer_frame.ts";
@@ -279,7 +280,7 @@ export class NodeRun {
   #newMachine(group: number): WatchedMachine {
     const { events } = this.#options;
     const sink: EventSink = {
-      onEvent: (type, kind, { bytes, view, start, end }, index) => {
+      onEvent: ({ type, kind, stored: { bytes, view, start, end }, index }) => {
         if (type !== "expired" || kind !== KIND_AGENT) return;
         const agent = this.#view.wrap(view, bytes, start, end);
         const incarnation = {
@@ -288,6 +289,7 @@ export class NodeRun {
         };
         events.expired({ group, key: keyName(agent.id), incarnation, index });
       },
+      onBegin: () => {},
     };
     const options = { shared: this.#shared, partition: group - 1, sink };
     const tell = (event: (ref: ReplicaRef) => void) => {
@@ -410,6 +412,7 @@ export class NodeRun {
       notLeading: () => group.notLeading(),
       readElsewhere: (ageMs) => group.readElsewhere(ageMs),
       readBarrier: (ageMs, timeoutMs) => group.readBarrier(ageMs, timeoutMs),
+      provenAgeMs: () => group.provenAgeMs(),
       timeMs: () => group.timeMs(),
       status: () => group.status(),
       close: () => group.close(),

@@ -15,6 +15,7 @@ import type { PeerInput } from "../../src/replication/group_host.ts";
 import { Joining } from "../../src/replication/placement/joining.ts";
 import { PlacementWork } from "../../src/replication/placement/placement_work.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
+import { EventFeed } from "../../src/store/event_feed.ts";
 import { StoreShared } from "../../src/store/shared.ts";
 import { Process, SteppedWorld } from "./stepped_world.ts";
 
@@ -174,7 +175,7 @@ export class PlacedNodes {
         }
       },
       shared: new StoreShared({ bytesMax: 2 ** 26, hashSeed: new Uint8Array(16) }),
-      sink: { onEvent: () => {} },
+      sink: new EventFeed(),
       partitionVersionMax: this.partitionVersions.get(id) ?? 1,
       region: "eu",
       partitionCount: this.partitionCount,

@@ -93,6 +93,8 @@ export class RawPeer {
   reads = true;
   readonly #names = new Map<number, OperationName>();
   readonly #waiting = new Map<number, (reply: RawReply) => void>();
+  /** By request: takes all of its replies. */
+  readonly #watching = new Map<number, (reply: RawReply) => void>();
   #nextId = 1;
 
   constructor(world: SteppedWorld, session: Session, control: Stream) {
@@ -154,6 +156,19 @@ export class RawPeer {
     return answer;
   }
 
+  /** Sends a request with many replies, which `take` receives; returns its id. */
+  watch<Name extends OperationName>(
+    name: Name,
+    body: Input<RequestOf<Name>>,
+    take: (reply: RawReply) => void,
+  ): number {
+    const id = this.#nextId++;
+    this.#names.set(id, name);
+    this.#watching.set(id, take);
+    this.write(requestFrame(id, name, body));
+    return id;
+  }
+
   /** Resolves with the reply to request `id`, decoded as one of `name`. */
   expect(id: number, name: OperationName): Promise<RawReply> {
     this.#names.set(id, name);
@@ -205,6 +220,8 @@ export class RawPeer {
       : response.bodyInto(OPERATIONS[name].reply.newView()).toPlain();
     if (name !== undefined && body !== undefined) checkItemCodes(name, body);
     const reply = { code, response: response.toPlain(), body, bytes: end - start } as const;
+    const watching = this.#watching.get(response.id);
+    if (watching !== undefined) return watching(reply);
     const resolve = this.#waiting.get(response.id);
     this.#waiting.delete(response.id);
     if (resolve === undefined) this.replies.push(reply);

@@ -22,7 +22,8 @@ import {
 import { firstTermOf } from "../../src/base/ids.ts";
 import { NO_POSITION, type Position } from "../../src/base/position.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../src/record/key.ts";
-import type { ApplyReply, EventSink, EventType, StoredSpan } from "../../src/store/reply.ts";
+import type { EventSink, EventType } from "../../src/store/event.ts";
+import type { ApplyReply, StoredSpan } from "../../src/store/reply.ts";
 import { StoreShared } from "../../src/store/shared.ts";
 import { PartitionStore } from "../../src/store/store.ts";
 
@@ -100,7 +101,8 @@ export class StoreHarness {
     this.shared = shared;
     this.#term = firstTermOf(generation) + 1;
     const sink: EventSink = {
-      onEvent: (type, kind, _stored, index) => this.events.push({ type, kind, index }),
+      onEvent: ({ type, kind, index }) => this.events.push({ type, kind, index }),
+      onBegin: () => {},
     };
     this.store = new PartitionStore({ shared, partition, sink });
   }

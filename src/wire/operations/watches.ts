@@ -9,7 +9,7 @@ import {
 import type { ErrorCode } from "../../base/errors.ts";
 import { ALL_KINDS, named, operation } from "./operation.ts";
 
-const WATCH_CODES: readonly ErrorCode[] = ["history_lost", "not_caught_up", "unsupported_version"];
+const WATCH_CODES: readonly ErrorCode[] = ["history_lost", "not_caught_up"];
 const RECORDS = { kinds: ALL_KINDS, several: true };
 
 /** Watches of records. Any replica of a partition serves them. */
@@ -44,7 +44,7 @@ export const WATCH_OPERATIONS = named({
     request: cancelWatchRequestCodec,
     reply: emptyCodec,
     cost: 1,
-    codes: ["unsupported_version"],
+    codes: [],
   }),
   askProgress: operation({
     id: 63,
@@ -54,6 +54,6 @@ export const WATCH_OPERATIONS = named({
     request: askProgressRequestCodec,
     reply: emptyCodec,
     cost: 1,
-    codes: ["unsupported_version", "not_found"],
+    codes: ["not_found"],
   }),
 });

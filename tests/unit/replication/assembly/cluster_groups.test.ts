@@ -20,6 +20,7 @@ import {
 import type { PeerInput } from "../../../../src/replication/group_host.ts";
 import type { RaftGroup } from "../../../../src/replication/group.ts";
 import { MemoryDisk } from "../../../../src/storage/memory_storage.ts";
+import { EventFeed } from "../../../../src/store/event_feed.ts";
 import { StoreShared } from "../../../../src/store/shared.ts";
 import { encodeAdmitMember } from "../../../../src/system/members/member_state.ts";
 import { encodePutPlacement } from "../../../../src/system/placement/placement_state.ts";
@@ -147,7 +148,7 @@ class Nodes {
         input.peerConnected(toNodeId(3 - nodeId));
       },
       shared: new StoreShared({ bytesMax: 2 ** 26, hashSeed: new Uint8Array(16) }),
-      sink: { onEvent: () => {} },
+      sink: new EventFeed(),
       region: "eu",
       partitionCount: 2,
       ...(joined === undefined ? {} : { joined }),

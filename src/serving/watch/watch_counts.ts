@@ -1,0 +1,69 @@
+/** Counts of a node's watches, for its metrics and its limits. */
+import type { ErrorCode } from "../../base/errors.ts";
+import { RegistryError } from "../../base/errors.ts";
+import { WATCHES_IDENTITY_MAX, WATCHES_NODE_MAX, WATCHES_SESSION_MAX } from "../../base/limits.ts";
+import type { Caller } from "../caller.ts";
+
+/** Why a watch ended: a code, or `canceled` by its client, or with its stream. */
+export type WatchEnd = ErrorCode | "closed";
+
+/** The counts of one node. */
+export class WatchCounts {
+  /** Watches now. */
+  watches = 0;
+  /** Since the start: events sent, and partitions of watches that began anew. */
+  events = 0;
+  resets = 0;
+  /** Watches that ended since the start, by reason. */
+  readonly ended = new Map<WatchEnd, number>();
+  /** Partitions in which watches ended that went on in others, by code. */
+  readonly partitionsEnded = new Map<ErrorCode, number>();
+  readonly #ofSessions = new Map<number, number>();
+  readonly #ofIdentities = new Map<string, number>();
+
+  /**
+   * Counts a new watch.
+   *
+   * @throws RegistryError `overloaded` if its session, identity or the node has too many.
+   */
+  begun({ sessionId, peer }: Caller): void {
+    const ofSession = this.#ofSessions.get(sessionId) ?? 0;
+    const ofIdentity = this.#ofIdentities.get(peer.subject) ?? 0;
+    check("this session", ofSession, WATCHES_SESSION_MAX);
+    // All clients without certificates are one identity, but have nothing in common.
+    if (peer.role !== "development") check("this identity", ofIdentity, WATCHES_IDENTITY_MAX);
+    check("the node", this.watches, WATCHES_NODE_MAX);
+    this.#ofSessions.set(sessionId, ofSession + 1);
+    this.#ofIdentities.set(peer.subject, ofIdentity + 1);
+    this.watches++;
+  }
+
+  /** Counts the end of a watch. */
+  over({ sessionId, peer }: Caller, end: WatchEnd): void {
+    this.watches--;
+    lower(this.#ofSessions, sessionId);
+    lower(this.#ofIdentities, peer.subject);
+    this.ended.set(end, (this.ended.get(end) ?? 0) + 1);
+  }
+
+  /** Counts the end of a watch in one partition. */
+  partitionEnded(code: ErrorCode): void {
+    this.partitionsEnded.set(code, (this.partitionsEnded.get(code) ?? 0) + 1);
+  }
+}
+
+function lower<K>(counts: Map<K, number>, key: K): void {
+  const count = counts.get(key)! - 1;
+  if (count === 0) counts.delete(key);
+  else counts.set(key, count);
+}
+
+function check(whose: string, count: number, max: number): void {
+  if (count < max) return;
+  throw new RegistryError("overloaded", `${whose} has ${count} watches, which is the limit`, {
+    retryAfterMs: RETRY_MS,
+  });
+}
+
+/** Retry hint at a limit of watches, ms: they last. */
+const RETRY_MS = 5_000;

@@ -1,0 +1,137 @@
+/** The records that a watch is about: kinds, and of these a region, labels, and keys. */
+import { RECORD_KINDS } from "../../record/kinds.ts";
+import type { OwnedView } from "../../record/kind_row.ts";
+import { KIND_ALIAS } from "../../record/key.ts";
+import { aliasCodec, type AliasView } from "../../../schemas/gen/record.ts";
+import type { StoredSpan } from "../../store/reply.ts";
+import { UUID_BYTES } from "../../base/uuid.ts";
+import { WATCH_EVENT_TYPES } from "../../wire/watch_message.ts";
+import type { HistoryChange } from "./history.ts";
+
+/** A filter, in the form in which it is compared with stored forms. */
+export interface StoredFilter {
+  readonly kinds: readonly number[];
+  /** Empty: any. */
+  readonly region: Uint8Array;
+  /** All of them must be present. */
+  readonly labels: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[];
+  /** Ids, or the domains of aliases. Empty: any. */
+  readonly keys: readonly Uint8Array[];
+}
+
+/**
+ * How a change concerns a filter: not; with a record that matches it; or `left`, with one that
+ * matched it before.
+ */
+export type Concern = "none" | "matches" | "left";
+
+/** A location of a key. */
+export interface KeyPlace {
+  bytes: Uint8Array;
+  start: number;
+  end: number;
+}
+
+/** Compares stored forms with filters. One instance serves all watches of a node. */
+export class FilterMatcher {
+  /** By the number of the kind. */
+  readonly #records: OwnedView[] = [];
+  readonly #alias: AliasView = aliasCodec.newView();
+  readonly #key: KeyPlace = { bytes: new Uint8Array(0), start: 0, end: 0 };
+
+  constructor() {
+    for (const { number, codec } of RECORD_KINDS.rows) this.#records[number] = codec.newView();
+  }
+
+  /** Returns how a change concerns a filter, whose keys are not compared. */
+  concern(filter: StoredFilter, change: HistoryChange): Concern {
+    const { type, kind, record, before } = change;
+    if (this.matches(filter, kind, record)) return "matches";
+    const hadForm = hasForm(type) && before.end > before.start;
+    return hadForm && this.matches(filter, kind, before) ? "left" : "none";
+  }
+
+  /** Reports whether a stored form matches a filter, whose keys are not compared. */
+  matches({ kinds, region, labels }: StoredFilter, kind: number, form: StoredSpan): boolean {
+    if (!kinds.includes(kind)) return false;
+    if (region.length === 0 && labels.length === 0) return true;
+    const { view, bytes, start, end } = form;
+    const record = this.#records[kind]!.wrap(view, bytes, start, end);
+    if (region.length > 0) {
+      const at = record.regionOffset;
+      if (!isAt(bytes, at, at + record.regionLength, region)) return false;
+    }
+    return labels.every(({ key, value }) => hasLabel(record, key, value));
+  }
+
+  /** Returns the location of the key in a stored form; it is overwritten by the next call. */
+  keyOf(kind: number, { view, bytes, start, end }: StoredSpan): KeyPlace {
+    const key = this.#key;
+    key.bytes = bytes;
+    if (kind === KIND_ALIAS) {
+      const alias = this.#alias.wrap(view, bytes, start, end);
+      key.start = alias.domainOffset;
+      key.end = key.start + alias.domainLength;
+    } else {
+      key.start = this.#records[kind]!.wrap(view, bytes, start, end).idOffset;
+      key.end = key.start + UUID_BYTES;
+    }
+    return key;
+  }
+
+  /**
+   * Returns the time until the logged cover of a record ends, whole ms; 0 without a lease.
+   *
+   * @param timeMs the group's time.
+   */
+  coverLeftMs(kind: number, { view, bytes, start, end }: StoredSpan, timeMs: number): number {
+    if (!RECORD_KINDS.hasLease(kind)) return 0;
+    const { leaseExpiryMs } = this.#records[kind]!.wrap(view, bytes, start, end);
+    return Math.min(0xffff_ffff, Math.max(0, leaseExpiryMs - timeMs));
+  }
+
+  /** Returns the index of the entry that changed a record last; of an alias 0. */
+  revisionIndexOf(kind: number, { view, bytes, start, end }: StoredSpan): number {
+    if (kind === KIND_ALIAS) return 0;
+    return this.#records[kind]!.wrap(view, bytes, start, end).revisionIndex;
+  }
+
+  /** As {@link coverLeftMs} for the record of a change; 0 if it ended. */
+  remainingMs({ type, kind, record }: HistoryChange, timeMs: number): number {
+    return hasForm(type) ? this.coverLeftMs(kind, record, timeMs) : 0;
+  }
+}
+
+/** Reports whether a change of a type leaves a record. */
+function hasForm(type: number): boolean {
+  return type === WATCH_EVENT_TYPES.put || type === WATCH_EVENT_TYPES.superseded;
+}
+
+function hasLabel(record: OwnedView, key: Uint8Array, value: Uint8Array): boolean {
+  if (!record.hasExtra) return false;
+  const { labels } = record.extra;
+  const { $bytes: bytes } = record;
+  for (let place = 0; place < labels.count; place++) {
+    const label = labels.at(place);
+    const keyAt = label.keyOffset;
+    if (!isAt(bytes, keyAt, keyAt + label.keyLength, key)) continue;
+    const valueAt = label.valueOffset;
+    return isAt(bytes, valueAt, valueAt + label.valueLength, value);
+  }
+  return false;
+}
+
+/** Reports whether `[start, end)` of `bytes` are the bytes of `other`. */
+export function isAt(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
+  if (end - start !== other.length) return false;
+  for (let at = 0; at < other.length; at++) if (bytes[start + at] !== other[at]) return false;
+  return true;
+}
+
+/** Returns a number below 2^30 for a key, by which watches of keys are found. */
+export function hashOfKey(bytes: Uint8Array, start: number, end: number): number {
+  // FNV-1a: whoever chooses keys that collide makes only the watches of those keys slower.
+  let hash = 0x811c9dc5;
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+  return hash >>> 2;
+}

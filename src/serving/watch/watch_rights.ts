@@ -1,0 +1,35 @@
+/** The rights of peers to what they watch. */
+import { RegistryError } from "../../base/errors.ts";
+import type { AuthenticatedPeer } from "../../base/peer.ts";
+import { type AccessPolicy, authorize, authorizeRole, reachesAll } from "../../record/access.ts";
+import type { StoredFilter } from "./watch_filter.ts";
+
+/**
+ * Returns why a peer may not watch the records of a filter; undefined if it may. Whoever may not
+ * read all records must name those that it watches.
+ */
+export function watchRefusal(
+  peer: AuthenticatedPeer,
+  { kinds, keys }: StoredFilter,
+  policy: AccessPolicy,
+): RegistryError | undefined {
+  const answer = authorizeRole(peer, "read", policy);
+  if (answer !== "allowed") return refusal(answer, peer, "watch records");
+  if (reachesAll(peer.role, "read")) return undefined;
+  if (keys.length === 0) return refusal("permission_denied", peer, "watch records of any id");
+  for (const kind of kinds) {
+    for (const id of keys) {
+      const code = authorize(peer, "read", { kind, id }, policy);
+      if (code !== "allowed") return refusal(code, peer, "watch each of these records");
+    }
+  }
+  return undefined;
+}
+
+function refusal(
+  code: ConstructorParameters<typeof RegistryError>[0],
+  { subject }: AuthenticatedPeer,
+  what: string,
+): RegistryError {
+  return new RegistryError(code, `The identity ${subject} may not ${what}`);
+}
