@@ -133,9 +133,13 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     this.choice.served(partition, nodeId);
     if (call.done || purpose === "trial") return;
     if (hedge !== undefined) hedge.done = true;
-    const { isCluster } = this.#leaders;
-    const isLeader = !isCluster || this.#leaders.leaderOf(partition) === nodeId;
-    this.#counts[isLeader ? "byLeader" : "byFollowers"]++;
+    this.#counts[this.#isLedBy(partition, nodeId) ? "byLeader" : "byFollowers"]++;
+  }
+
+  /** A call that was made before the cluster was known may be of several partitions, led by many. */
+  #isLedBy(partition: number, nodeId: number): boolean {
+    if (!this.#leaders.isCluster) return true;
+    return partition !== ANY_NODE && this.#leaders.leaderOf(partition) === nodeId;
   }
 
   /** A node refused to serve a partition at this age. */

@@ -522,4 +522,24 @@ test("bounded reads of a single node are sent to it, and count as the leader's",
   await registry.wait(client.close());
 });
 
+test("a list that was asked for before the client knew of several nodes is answered", async () => {
+  const cluster = new FakeCluster();
+  const several = cluster.map;
+  cluster.map = { ...several, nodes: several.nodes.slice(0, 1) };
+  const held: FakeRequest[] = [];
+  cluster.node(1).answer = (request) =>
+    request.name === "listAgentsByRegion" && !!held.push(request);
+  const client = await cluster.connect({}, undefined, BOUNDED);
+  const listed = client.listAgents("eu");
+  await cluster.seed.settle();
+  cluster.map = { ...several, epoch: { generation: 1, number: 2 } };
+  cluster.node(1).sessions[0]!.say({ kind: "ring_map", ringMap: cluster.map });
+  await cluster.seed.settle();
+  held[0]!.reply("listAgentsByRegion", { items: [], nextCursor: new Uint8Array(0) });
+  assert.equal((await cluster.seed.wait(listed)).items, []);
+  const { byLeader, byFollowers } = client.status.boundedReads;
+  assert.equal([byLeader, byFollowers], [0, 1]);
+  await cluster.seed.wait(client.close());
+});
+
 test.run();
