@@ -6,6 +6,7 @@ import { RegistryError } from "../base/errors.ts";
 import {
   CLIENT_MEASURE_MS_MAX,
   CLIENT_MEASURE_TRIPS,
+  CLIENT_REMEASURE_MS,
   READ_STALENESS_MS_MAX,
 } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
@@ -24,6 +25,7 @@ const BOUNDED: ReadonlySet<Operation> = new Set(
   Object.values(OPERATIONS).filter(({ codes }: Operation) => codes.includes("too_stale")),
 );
 const NONE: readonly number[] = [];
+const NO_CALLS: readonly Call[] = [];
 
 /**
  * Returns the age that a call accepts, ms; 0 if it must be linearizable.
@@ -58,8 +60,10 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     hedgesSent: 0,
     hedgesWon: 0,
   };
-  /** Nodes to be measured by the next read of one record. */
-  readonly #toMeasure = new Set<number>();
+  /** How many times nodes are to be measured, by node. */
+  readonly #toMeasure = new Map<number, number>();
+  /** Monotonic time of the last read of one record. */
+  #readAtMs = -Infinity;
 
   constructor(parts: {
     readonly world: World;
@@ -73,7 +77,7 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     this.#links = parts.links;
     const { zone, world: { entropy } } = parts;
     this.choice = new ReplicaChoice(this, { zone, entropy });
-    this.#hedges = new HedgeWatch(parts.world, (call, nowMs) => this.#hedge(call, nowMs));
+    this.#hedges = new HedgeWatch(parts.world, (call, nowMs) => this.#late(call, nowMs));
   }
 
   /** Returns the counts so far. */
@@ -85,22 +89,30 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
    * Returns the node for a read of a partition that accepts this age; 0 if no replica is to be
    * preferred.
    */
-  nodeFor(partition: number, maxStalenessMs: number, nowMs: number): number {
+  nodeFor(partition: number, maxStalenessMs: number, nowMs: number, asked = NONE): number {
     const replicas = this.#leaders.replicasOf(partition);
-    return this.choice.choose({ partition, replicas, maxStalenessMs, asked: NONE }, nowMs);
+    return this.choice.choose({ partition, replicas, maxStalenessMs, asked }, nowMs);
   }
 
   /** Returns the node for a call, as {@link nodeFor}; nodes that are due are measured by it. */
   nodeOfCall(call: Call, partition: number, nowMs: number): number {
     const nodeId = this.nodeFor(partition, call.maxStalenessMs, nowMs);
-    if (this.#toMeasure.size > 0 && isOfOne(call)) {
-      for (const other of this.#toMeasure) this.#try(other, call, CLIENT_MEASURE_TRIPS);
-      this.#toMeasure.clear();
-    }
+    if (!isOfOne(call)) return nodeId;
+    this.#readAtMs = nowMs;
+    if (this.#toMeasure.size > 0) this.#measureBy(call);
     return nodeId;
   }
 
-  /** Sends no second requests any more. */
+  /**
+   * Measures the nodes that are due by status requests, if no reads of one record do that. Such a
+   * request takes longer, so the two are not mixed.
+   */
+  measureByStatus(nowMs: number): void {
+    if (this.#toMeasure.size === 0 || nowMs - this.#readAtMs < CLIENT_REMEASURE_MS) return;
+    this.#measureBy({ operation: OPERATIONS.status, body: {}, maxStalenessMs: 0, serial: 0 });
+  }
+
+  /** Sends no further requests for reads any more. */
   close(): void {
     this.#hedges.close();
   }
@@ -117,22 +129,22 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
 
   replied(queue: CallQueue, call: Call, error?: RegistryError): void {
     const { bounded, partition = ANY_NODE, maxStalenessMs } = call;
-    const { purpose, sentAtMs, hedge } = bounded!;
+    const { purpose, sentAtMs } = bounded!;
     const { nodeId } = queue;
     // Answers of many records take longer than a round trip.
-    if (isOfOne(call)) {
+    if (purpose === "trial" || isOfOne(call)) {
       const nowMs = this.#world.monotonic.nowMs();
       this.choice.measured(nodeId, nowMs - sentAtMs, nowMs);
       if (purpose !== "trial") this.#hedges.answered(nowMs - sentAtMs);
       // What is not sent elsewhere is not reported as refused by the router.
-      if (purpose !== "read" && error !== undefined && isUnknown(error)) {
+      const isRefused = purpose !== "read" && error !== undefined && isUnknown(error);
+      if (isRefused && partition !== ANY_NODE) {
         this.choice.refused(partition, nodeId, maxStalenessMs, nowMs);
       }
     }
     if (error !== undefined && isUnknown(error)) return;
-    this.choice.served(partition, nodeId);
+    if (partition !== ANY_NODE) this.choice.served(partition, nodeId);
     if (call.done || purpose === "trial") return;
-    if (hedge !== undefined) hedge.done = true;
     this.#counts[this.#isLedBy(partition, nodeId) ? "byLeader" : "byFollowers"]++;
   }
 
@@ -149,38 +161,66 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     this.choice.refused(partition, nodeId, maxStalenessMs, this.#world.monotonic.nowMs());
   }
 
-  /** Sends a second request for a read that is late, if another replica is connected. */
-  #hedge(call: Call, nowMs: number): void {
-    const { bounded, partition = ANY_NODE, maxStalenessMs, detour } = call;
-    const { nodeId } = bounded!;
+  /** Sends a further request for a read that is late; returns whether yet another may be needed. */
+  #late(call: Call, nowMs: number): boolean {
     // Refused meanwhile, and waiting for its next attempt.
-    if (call.requestId === -1) return;
-    this.choice.late(nodeId, bounded!.sentAtMs, nowMs);
+    if (call.requestId === -1) return true;
+    const { nodeId, sentAtMs, hedges } = call.bounded!;
+    this.choice.late(nodeId, sentAtMs, nowMs);
+    for (const { done, attempts, bounded } of hedges ?? NO_CALLS) {
+      if (!done && attempts > 0) this.choice.late(bounded!.nodeId, bounded!.sentAtMs, nowMs);
+    }
+    return this.#hedge(call, nowMs);
+  }
+
+  /**
+   * Sends a further request for a read, if another replica is connected; returns whether there may be
+   * one more later.
+   */
+  #hedge(call: Call, nowMs: number): boolean {
+    const { bounded, partition = ANY_NODE, maxStalenessMs, detour } = call;
+    const hedges = bounded!.hedges ??= [];
     const replicas = this.#leaders.replicasOf(partition);
-    const asked = [nodeId, ...detour?.asked ?? NONE];
+    if (hedges.length >= replicas.length - 1) return false;
+    const asked = [bounded!.nodeId, ...detour?.asked ?? NONE];
+    for (const { bounded } of hedges) asked.push(bounded!.nodeId);
     const other = this.choice.choose({ partition, replicas, maxStalenessMs, asked }, nowMs);
-    if (this.#links.loadOf(other) === undefined || !this.#hedges.takeOne()) return;
+    if (this.#links.loadOf(other) === undefined || !this.#hedges.takeOne()) return true;
+    const hedge = this.#newHedge(call);
+    // Known before it is sent, as it may have to wait for room.
+    hedge.bounded!.nodeId = other;
+    hedges.push(hedge);
+    this.#counts.hedgesSent++;
+    this.#links.to(other)?.calls.submit(hedge, nowMs);
+    return true;
+  }
+
+  #won(): void {
+    this.#counts.hedgesWon++;
+    this.#hedges.won();
+  }
+
+  #newHedge(call: Call): Call {
     const hedge = new Call(
       {
         ...call,
         resolve: (value) => {
-          if (!call.done) this.#counts.hedgesWon++;
+          if (!call.done) this.#won();
           resolveCall(call, value);
         },
         reject: (error) => {
-          if (isUnknown(error)) return;
+          if (call.done) return;
+          if (isUnknown(error)) return void this.#hedge(call, this.#world.monotonic.nowMs());
           // That there is no such record is an answer, too.
-          if (!call.done) this.#counts.hedgesWon++;
+          this.#won();
           rejectCall(call, error);
         },
         bounded: new BoundedRead("hedge"),
       },
       call.serial,
     );
-    hedge.partition = partition;
-    bounded!.hedge = hedge;
-    this.#counts.hedgesSent++;
-    this.#links.to(other)?.calls.submit(hedge, nowMs);
+    hedge.partition = call.partition;
+    return hedge;
   }
 
   // What the choice asks about nodes (ReplicaView).
@@ -197,16 +237,24 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     return this.#links.isUp(nodeId);
   }
 
-  measure(nodeId: number): void {
+  measure(nodeId: number, mayBeNear: boolean): void {
     const link = this.#links.to(nodeId);
-    if (link?.calls.isConnected === true) this.#toMeasure.add(nodeId);
+    if (link === undefined) return;
+    link.usedAtMs = this.#world.monotonic.nowMs();
+    // One request shows whether a node that is far still answers, and still is.
+    if (link.calls.isConnected) this.#toMeasure.set(nodeId, mayBeNear ? CLIENT_MEASURE_TRIPS : 1);
+  }
+
+  #measureBy(read: TrialRead): void {
+    for (const [nodeId, trips] of this.#toMeasure) this.#try(nodeId, read, trips);
+    this.#toMeasure.clear();
   }
 
   /**
    * Measures round trips to a node by sending it what another node is asked, some times one after the
    * other: the shortest counts, as it does for nodes that serve many reads. The answers are ignored.
    */
-  #try(nodeId: number, read: Call, trips: number): void {
+  #try(nodeId: number, read: TrialRead, trips: number): void {
     const calls = this.#links.to(nodeId)?.calls;
     if (calls?.isConnected !== true) return;
     const nowMs = this.#world.monotonic.nowMs();
@@ -229,6 +277,11 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
     calls.submit(trial, nowMs);
   }
 }
+
+/** The content of a request that measures a node. */
+type TrialRead =
+  & Pick<Call, "operation" | "body" | "maxStalenessMs" | "serial">
+  & Partial<Pick<Call, "partition">>;
 
 /** Reports whether a read is of one record, so that its reply takes a round trip. */
 function isOfOne({ part, partition = ANY_NODE }: Call): boolean {

@@ -58,10 +58,10 @@ export class BoundedRead {
   /** The node to which it was last sent, and when, by the monotonic clock; 0 before. */
   nodeId = 0;
   sentAtMs = 0;
-  /** The second request for this read, if one was sent. */
-  hedge: Call | undefined;
+  /** Further requests for this read, if any were sent. */
+  hedges: Call[] | undefined;
   /**
-   * Purpose of the request: the read itself, a second request for it, or a trial that measures the
+   * Purpose of the request: the read itself, a further request for it, or a trial that measures the
    * node. Only the first is ever sent elsewhere.
    */
   readonly purpose: "read" | "hedge" | "trial";
@@ -121,15 +121,22 @@ export class Call {
 /** Resolves a call, unless it is done. */
 export function resolveCall(call: Call, value: unknown): void {
   if (call.done) return;
-  call.done = true;
-  call.unlisten?.();
+  end(call);
   call.resolve(value);
 }
 
 /** Rejects a call, unless it is done. */
 export function rejectCall(call: Call, error: RegistryError): void {
   if (call.done) return;
-  call.done = true;
-  call.unlisten?.();
+  end(call);
   call.reject(error);
+}
+
+/** Marks a call as done, and its further requests, so that none that still waits is sent. */
+function end(call: Call): void {
+  call.done = true;
+  if (call.unlisten !== undefined) call.unlisten();
+  const hedges = call.bounded?.hedges;
+  if (hedges === undefined) return;
+  for (const hedge of hedges) hedge.done = true;
 }

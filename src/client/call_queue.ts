@@ -13,7 +13,7 @@ import { CLIENT_SILENCE_MS, CLIENT_WAITING_MAX, CLIENT_WAITING_RETRY_MS } from "
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import type { Call } from "./call.ts";
-import { rejectCall } from "./call.ts";
+import { rejectCall, resolveCall } from "./call.ts";
 import { CoarseTimer } from "./coarse_timer.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import { backOffMs, mayRepeat, RETRY } from "./retry.ts";
@@ -156,11 +156,9 @@ export class CallQueue implements ConnectionOwner {
   answered(call: Call, value: unknown): void {
     if (call.bounded !== undefined) this.#owner.reads.replied(this, call);
     if (call.done) return;
-    call.done = true;
-    if (call.unlisten !== undefined) call.unlisten();
     if (call.part !== undefined) call.part.servedBy = this.nodeId;
     if (call.detour !== undefined) this.#owner.answeredAfterDetour(this, call);
-    call.resolve(value);
+    resolveCall(call, value);
   }
 
   refused(call: Call, error: RegistryError): void {

@@ -86,6 +86,7 @@ export class ClusterRoutes implements ClusterRouting {
         });
       } else known.positions.push(position);
     }
+    if (maxStalenessMs > 0) this.#reads.measureByStatus(nowMs);
     return [...parts.values()];
   }
 

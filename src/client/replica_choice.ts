@@ -5,15 +5,16 @@
  * A round trip is the shortest one of a second, averaged over the seconds, so that the client's own
  * load does not make a node look far. It counts as changed only when it departs clearly from what it
  * was, so that reads do not move back and forth. A node that does not answer as usual counts as far as
- * the read has waited; one that could not serve a partition is passed over for a while. Clock:
- * monotonic.
+ * the read has waited; one that could not serve a partition is passed over for a while.
+ *
+ * Replicas that are not near are kept connected too and measured, so that reads can go there at once
+ * when the near ones do not answer. Clock: monotonic.
  */
 import {
   CLIENT_REFUSAL_MS_BASE,
   CLIENT_REFUSAL_MS_CAP,
   CLIENT_REFUSALS_MAX,
   CLIENT_REMEASURE_MS,
-  CLIENT_REMEASURE_MS_UNCONNECTED,
   CLIENT_TRIP_MARGIN_MS,
   CLIENT_TRIP_MARGIN_RATIO,
   CLIENT_TRIP_WINDOW_MS,
@@ -43,8 +44,12 @@ export interface ReplicaView {
   loadOf(nodeId: number): number | undefined;
   /** Reports whether a node answered last, or was not asked yet. */
   isUp(nodeId: number): boolean;
-  /** Called for a node that should be connected, and measured once it is. */
-  measure(nodeId: number): void;
+  /**
+   * Called for a node that should be connected, and measured once it is.
+   *
+   * @param mayBeNear whether it may be one of the nearest, so that its round trip matters.
+   */
+  measure(nodeId: number, mayBeNear: boolean): void;
 }
 
 /** A read for which a replica is chosen. */
@@ -162,23 +167,16 @@ export class ReplicaChoice {
     const { nodeId } = node;
     const isAway = isLocal && !this.#isInZone(nodeId);
     const isConnected = view.loadOf(nodeId) !== undefined;
-    if (!isAway && nowMs >= node.measureAtMs) this.#measure(node, isConnected, nowMs);
+    if (nowMs >= node.measureAtMs) {
+      node.measureAtMs = nowMs + MEASURE_MS;
+      view.measure(nodeId, !isAway && (node.isNear));
+    }
     if (read.asked.includes(nodeId) || !view.isUp(nodeId)) return Infinity;
     if (this.#refusals.size > 0 && this.#isPassedOver(read, nodeId, nowMs)) return Infinity;
     const isUnknown = node.tripMs === Infinity;
     // A late node of the zone is compared with the others by the time that it takes.
     const isOther = isAway || (isLocal && node.lateSinceMs < Infinity);
     return (isConnected ? 0 : 4) + (isOther ? 2 : 0) + (isUnknown ? 1 : 0);
-  }
-
-  #measure(node: MeasuredNode, isConnected: boolean, nowMs: number): void {
-    node.measureAtMs = nowMs + MEASURE_MS;
-    const isKnown = node.tripMs < Infinity && !node.isNear;
-    // A node that is known to be far need not be dialed often to see whether it still is.
-    if (isKnown && !isConnected && nowMs - node.sampledAtMs < CLIENT_REMEASURE_MS_UNCONNECTED) {
-      return;
-    }
-    this.#view.measure(node.nodeId);
   }
 
   #isPassedOver({ partition, maxStalenessMs }: ReplicaRead, nodeId: number, nowMs: number) {
@@ -225,12 +223,11 @@ class MeasuredNode {
   /** The round trip by which the node is ranked, ms; Infinity if not known. */
   tripMs = Infinity;
   /** Whether the node was among the nearest when it was last compared. */
-  isNear = false;
+  isNear = true;
   /** Since when a call waits for it that waits longer than usual; Infinity if none does. */
   lateSinceMs = Infinity;
   /** Time at which to measure it, unless calls do. */
   measureAtMs: number;
-  sampledAtMs = -Infinity;
   /** The average of the shortest round trips of the windows that have ended. */
   #averageMs = Infinity;
   /** The shortest round trip of the current window, which ends at `#windowEndMs`. */
@@ -251,7 +248,6 @@ class MeasuredNode {
 
   /** Takes a sample. */
   add(tripMs: number, nowMs: number): void {
-    this.sampledAtMs = nowMs;
     if (nowMs >= this.#windowEndMs) this.#endWindow();
     if (this.#shortestMs === Infinity) this.#windowEndMs = nowMs + CLIENT_TRIP_WINDOW_MS;
     this.#shortestMs = Math.min(this.#shortestMs, tripMs);

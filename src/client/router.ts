@@ -238,8 +238,14 @@ export class Router implements Invoker, CallQueueOwner {
       rejectCall(call, error);
       return true;
     }
-    call.detour ??= new Detour();
-    call.detour.asked.push(queue.nodeId);
+    const detour = call.detour ??= new Detour();
+    detour.asked.push(queue.nodeId);
+    const { bounded, partition = ANY_NODE, maxStalenessMs } = call;
+    if (bounded !== undefined && partition !== ANY_NODE) {
+      // The leader need not be asked: no replica has refused.
+      const nowMs = this.#world.monotonic.nowMs();
+      detour.target = this.reads.nodeFor(partition, maxStalenessMs, nowMs, detour.asked);
+    }
     this.#again(call, error);
     return true;
   }
@@ -387,8 +393,8 @@ export class Router implements Invoker, CallQueueOwner {
 /**
  * Reports whether a call is not sent elsewhere. If it concerns several partitions, it is not known
  * which of them a refusal is about, and the caller asks for each again where it belongs now
- * (parts.ts). The second request for a read ends where it was sent, as the first one goes on; so does
- * a trial.
+ * (parts.ts). A further request for a read ends where it was sent, as the first one goes on; so does a
+ * trial.
  */
 function isForOneNode({ part, bounded }: Call): boolean {
   return part !== undefined && !part.isExact ||

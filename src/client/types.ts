@@ -176,7 +176,7 @@ export interface BoundedReadCounts {
   readonly byFollowers: number;
   /** Refusals by nodes that could not serve a partition at the wanted age, or at all. */
   readonly redirected: number;
-  /** Second requests sent because the first was late, and how many were answered first. */
+  /** Further requests sent because the first was late, and how many were answered first. */
   readonly hedgesSent: number;
   readonly hedgesWon: number;
 }

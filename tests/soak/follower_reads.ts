@@ -3,6 +3,10 @@
  * task soak follower_reads [seconds] [partitions]`, by default 600 s and 64 partitions. In turn a node
  * is killed by SIGKILL and started again, or stopped by SIGSTOP for some seconds.
  *
+ * A gap is the longest time in which one of the clients, each of which starts a read of each bound every
+ * 10 ms, got no answer. Neither it nor the longest read is known more exactly than the load's own process
+ * runs (`stallMsMax`).
+ *
  * Holds if no read was older than its receipt or its bound, and no read with a bound of 4 s failed.
  */
 import { BoundedLoad, percentile } from "../support/bounded_load.ts";
@@ -57,12 +61,14 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
       failed: of.failed,
       older: of.older,
       gapMsMax: Math.round(of.gapMsMax),
+      readMsMax: Math.round(of.readMsMax),
       statedMsP50: percentile(of.statedMs, 0.5),
       statedMsP99: percentile(of.statedMs, 0.99),
       realMsP50: Math.round(percentile(of.realMs, 0.5)),
       realMsP99: Math.round(percentile(of.realMs, 0.99)),
     }));
-    figures = { seconds, partitions, kills, stops, writes: load.writes, byBound };
+    const stallMsMax = Math.round(load.stallMsMax);
+    figures = { seconds, partitions, kills, stops, writes: load.writes, stallMsMax, byBound };
     holds = byBound.every(({ older }) => older === 0) && byBound.at(-1)!.failed === 0;
   }, partitions);
   return { figures, holds };

@@ -22,7 +22,7 @@ const NUMBER_MAX = 65_535;
 /** The size of a load. */
 export interface BoundedLoadSize {
   readonly records?: number;
-  /** Pause of a writer or reader between two calls, ms. */
+  /** Pause of a writer after each call, and of a client between the starts of two reads, ms. */
   readonly pauseMs?: number;
   /** Bounds that each reader asks for in turn, ms. */
   readonly boundsMs?: readonly number[];
@@ -36,11 +36,12 @@ export class BoundFigures {
   failed = 0;
   /** Reads that are older than their receipt, or whose receipt is older than the bound. */
   older = 0;
-  /** The longest time between two reads of one reader, ms. */
+  /** The longest time in which one client, which always has reads open, got no answer, ms. */
   gapMsMax = 0;
+  /** The longest time that one read took to be answered, ms. */
+  readMsMax = 0;
   readonly statedMs: number[] = [];
   readonly realMs: number[] = [];
-  readonly durationsMs: number[] = [];
 }
 
 /** The acknowledged writes of one record: the time of each number's acknowledgement. */
@@ -71,6 +72,8 @@ export class BoundedLoad {
   readonly findings: string[] = [];
   readonly failures: string[] = [];
   writes = 0;
+  /** The longest time for which this process itself ran no timer, ms: no gap is seen more exactly. */
+  stallMsMax = 0;
   readonly #clients: readonly Client[];
   readonly #dialer: QuicDialer;
   readonly #logs: readonly WriteLog[];
@@ -102,6 +105,7 @@ export class BoundedLoad {
       ...clients.slice(1).flatMap((client) =>
         [...load.figures].map(([boundMs, figures]) => load.#reads(client, boundMs, figures))
       ),
+      load.#stalls(),
     ];
     return load;
   }
@@ -141,17 +145,34 @@ export class BoundedLoad {
     this.writes++;
   }
 
+  /** Starts a read after each pause, whether or not earlier ones were answered. */
   async #reads(client: Client, boundMs: number, figures: BoundFigures): Promise<void> {
     let lastMs = performance.now();
-    for (let turn = 0; !this.#isEnded; turn++) {
-      const record = turn % this.#logs.length;
+    const read = async (record: number) => {
       const isRead = await this.#tried("read", () => this.#read(client, record, boundMs, figures));
+      if (!isRead) return void figures.failed++;
       const nowMs = performance.now();
-      if (isRead) {
-        figures.gapMsMax = Math.max(figures.gapMsMax, nowMs - lastMs);
-        lastMs = nowMs;
-      } else figures.failed++;
+      figures.gapMsMax = Math.max(figures.gapMsMax, nowMs - lastMs);
+      lastMs = nowMs;
+    };
+    const open = new Set<Promise<void>>();
+    let broken: unknown;
+    for (let turn = 0; !this.#isEnded && broken === undefined; turn++) {
+      const one = read(turn % this.#logs.length).catch((error) => broken = error);
+      open.add(one);
+      void one.finally(() => open.delete(one));
       await this.#pause();
+    }
+    await Promise.all(open);
+    if (broken !== undefined) throw broken;
+  }
+
+  async #stalls(): Promise<void> {
+    for (let lastMs = performance.now(); !this.#isEnded;) {
+      await this.#pause();
+      const nowMs = performance.now();
+      this.stallMsMax = Math.max(this.stallMsMax, nowMs - lastMs - this.#pauseMs);
+      lastMs = nowMs;
     }
   }
 
@@ -168,7 +189,7 @@ export class BoundedLoad {
     const statedMs = ageBoundMsOf(receipts);
     const log = this.#logs[record]!;
     figures.reads++;
-    figures.durationsMs.push(answeredMs - calledMs);
+    figures.readMsMax = Math.max(figures.readMsMax, answeredMs - calledMs);
     if (statedMs > 0) {
       figures.followed++;
       figures.statedMs.push(statedMs);

@@ -32,7 +32,9 @@ class Nodes implements ReplicaView {
   readonly zoneOf = (nodeId: number) => this.zones.get(nodeId)!;
   readonly loadOf = (nodeId: number) => this.loads.get(nodeId);
   readonly isUp = (nodeId: number) => !this.down.has(nodeId);
-  readonly measure = (nodeId: number) => void this.toMeasure.push(nodeId);
+  /** A negative number is a node that is only kept ready. */
+  readonly measure = (nodeId: number, mayBeNear: boolean) =>
+    void this.toMeasure.push(mayBeNear ? nodeId : -nodeId);
 
   choose(options: { partition?: number; maxStalenessMs?: number; asked?: number[] } = {}): number {
     const { partition = 0, maxStalenessMs = 100, asked = [] } = options;
@@ -198,7 +200,7 @@ test("ReplicaChoice remembers a bounded number of refusals", () => {
   assert.is.not(nodes.choose({ partition: CLIENT_REFUSALS_MAX }), 1);
 });
 
-test("ReplicaChoice prefers connected nodes and has nearer ones connected and measured", () => {
+test("ReplicaChoice prefers connected nodes and has all replicas connected and measured", () => {
   const nodes = new Nodes("zone-2", [1]);
   assert.is(nodes.choose(), 1);
   nodes.nowMs = 999;
@@ -206,32 +208,37 @@ test("ReplicaChoice prefers connected nodes and has nearer ones connected and me
   assert.equal(nodes.toMeasure, [], "not for a program that ends at once");
   nodes.nowMs = 1_000;
   assert.is(nodes.choose(), 1);
-  // Nodes of other zones are not needed.
-  assert.equal(nodes.toMeasure, [2]);
+  // Nodes of other zones are kept ready.
+  assert.equal(nodes.toMeasure, [-1, 2, -3]);
   assert.is(nodes.choose(), 1);
-  assert.equal(nodes.toMeasure, [2], "at most once a second");
+  assert.equal(nodes.toMeasure, [-1, 2, -3], "at most once a second");
   nodes.loads.set(2, 0);
   nodes.nowMs = 2_000;
   assert.is(nodes.choose(), 2);
-  assert.equal(nodes.toMeasure, [2, 2]);
-  nodes.choice.measured(2, 1, nodes.nowMs);
+  assert.equal(nodes.toMeasure.splice(0), [-1, 2, -3, -1, 2, -3]);
+  for (const nodeId of [1, 2, 3]) nodes.choice.measured(nodeId, 1, nodes.nowMs);
   nodes.nowMs += CLIENT_REMEASURE_MS - 1;
   nodes.choose();
-  assert.equal(nodes.toMeasure, [2, 2]);
+  assert.equal(nodes.toMeasure, []);
   nodes.nowMs += 1;
   nodes.choose();
-  assert.equal(nodes.toMeasure, [2, 2, 2]);
+  assert.equal(nodes.toMeasure, [-1, 2, -3]);
 });
 
-test("ReplicaChoice does not keep far nodes connected", () => {
+test("ReplicaChoice measures nodes that are clearly farther than others by less", () => {
   const nodes = new Nodes();
   nodes.trips(1, 30, 1.2);
   nodes.choose();
-  nodes.loads.set(2, undefined);
-  nodes.loads.set(3, undefined);
-  nodes.nowMs += 2 * CLIENT_REMEASURE_MS;
-  assert.is(nodes.choose(), 1);
-  assert.equal(nodes.toMeasure, [1, 3]);
+  nodes.nowMs += CLIENT_REMEASURE_MS;
+  nodes.choose();
+  assert.equal(nodes.toMeasure, [1, -2, 3]);
+  nodes.trips(1, 0.9, 1.2);
+  for (let turn = 0; turn < 20; turn++) nodes.trips(1, 0.9, 1.2);
+  nodes.choose();
+  nodes.toMeasure.length = 0;
+  nodes.nowMs += CLIENT_REMEASURE_MS;
+  nodes.choose();
+  assert.equal(nodes.toMeasure, [1, 2, 3]);
 });
 
 test("ReplicaChoice takes a late node for as far as it is late, until it answers", () => {
