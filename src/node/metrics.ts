@@ -11,9 +11,11 @@ import { defined } from "../base/assert.ts";
 import { ERROR_TABLE, type ErrorCode } from "../base/errors.ts";
 import { METRICS_ERROR_STAGES_MAX, METRICS_REGIONS_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
+import type { WatchStatus } from "../serving/watch/watch_counts.ts";
 import { clusterFamilies, type ClusterSnapshot } from "./cluster_metrics.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "./latency_histogram.ts";
 import { counter, type Family, gauge, histogram, type Sample, single } from "./metric_families.ts";
+import { watchFamilies } from "./watch_metrics.ts";
 
 /** An operation, as named in metrics. */
 export interface MeasuredOperation {
@@ -70,6 +72,8 @@ export interface NodeSnapshot {
   readonly portsReopened: ReadonlyMap<string, number>;
   /** The number of connections refused by a limit or their address's rate since the start. */
   readonly connectionsRefused: number;
+  /** Its watches; undefined while its groups are not open. */
+  readonly watches: WatchStatus | undefined;
   /** This node's part in its cluster; undefined while its groups are not open. */
   readonly cluster: ClusterSnapshot | undefined;
 }
@@ -171,6 +175,7 @@ export class NodeMetrics {
       ...this.#requestFamilies(),
       ...stateFamilies(snapshot),
       ...clusterFamilies(() => snapshot().cluster),
+      ...watchFamilies(() => snapshot().watches),
       histogram(
         "crs_log_sync_seconds",
         "Duration of the write and sync of one batch of the log.",

@@ -56,6 +56,7 @@ export function snapshotOf(
     portsReopened: tcpPorts.reopened,
     connectionsRefused: listener?.stats.refused ?? 0,
     handshakesRefused: registry?.refusals.handshakes ?? new Map(),
+    watches: registry?.watches.status,
     cluster: registry === undefined ? undefined : clusterSnapshot(registry, cluster),
   };
 }

@@ -55,8 +55,8 @@ export class PartitionHistory implements ChunkOwner {
   #floorOrdinal = ORDINAL_END;
   #lastIndex: number;
   #lastOrdinal = 0;
-  /** Whether the last event ended an agent: a claim that it drops next is no change of its own. */
-  #isEnd = false;
+  /** Index of the last event if it ended an agent: a claim that it drops next is no change itself. */
+  #endIndex = 0;
   #generation = 1;
 
   /** @param index of the state with which the history begins. */
@@ -84,10 +84,10 @@ export class PartitionHistory implements ChunkOwner {
   /** Appends an event, unless watches do not deliver it; returns whether they do. */
   append(event: StoreEvent): boolean {
     const type = typeOf(event);
-    const isOfEnd = this.#isEnd && event.type === "claim_dropped";
-    this.#isEnd = event.type === "removed" || event.type === "expired";
-    if (type === 0 || isOfEnd) return false;
     const { stored, before, index } = event;
+    const isOfEnd = event.type === "claim_dropped" && this.#endIndex === index;
+    this.#endIndex = event.type === "removed" || event.type === "expired" ? index : 0;
+    if (type === 0 || isOfEnd) return false;
     const formBytes = stored.end - stored.start;
     const beforeBytes = before === undefined ? 0 : before.end - before.start;
     const size = HEADER_BYTES + formBytes + beforeBytes;

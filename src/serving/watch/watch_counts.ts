@@ -7,6 +7,18 @@ import type { Caller } from "../caller.ts";
 /** Why a watch ended: a code, or `canceled` by its client, or with its stream. */
 export type WatchEnd = ErrorCode | "closed";
 
+/** The state of a node's watches, for its metrics. Counts since the start never decrease. */
+export interface WatchStatus {
+  readonly counts: WatchCounts;
+  /** Subscriptions: watches of the same records in the same partitions have one. */
+  readonly subscriptions: number;
+  /** Watches that have something to send to peers that take nothing. */
+  readonly blocked: number;
+  /** The longest time for which one of these peers has taken nothing, ms. */
+  readonly lagMs: number;
+  readonly historyBytes: number;
+}
+
 /** The counts of one node. */
 export class WatchCounts {
   /** Watches now. */

@@ -23,7 +23,7 @@ import { CatchUp } from "./catch_up.ts";
 import type { Histories, HistoryWatcher } from "./histories.ts";
 import { LiveDelivery, type WatcherCare } from "./live_delivery.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { WatchCounts, type WatchEnd } from "./watch_counts.ts";
+import { WatchCounts, type WatchEnd, type WatchStatus } from "./watch_counts.ts";
 import { FilterMatcher } from "./watch_filter.ts";
 import type { WatchOrder } from "./watch_order.ts";
 import { progressTicksOf, WatchProgress } from "./watch_progress.ts";
@@ -96,18 +96,23 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
     table.watch((place) => this.#moved(place));
   }
 
-  /** Bytes of the histories. */
-  get historyBytes(): number {
-    return this.#parts.histories.bytes;
-  }
-
-  /** Watches that are behind somewhere and wait for their peers. */
-  get blockedCount(): number {
-    let count = 0;
-    for (const { blocked } of this.#lanes.values()) {
-      for (const { isEnded } of blocked) if (!isEnded) count++;
+  /** The state of the watches. */
+  get status(): WatchStatus {
+    let blocked = 0;
+    let blockedSinceMs = Infinity;
+    for (const lane of this.#lanes.values()) {
+      const waiting = lane.blocked.reduce((sum, { isEnded }) => sum + Number(!isEnded), 0);
+      if (waiting === 0) continue;
+      blocked += waiting;
+      blockedSinceMs = Math.min(blockedSinceMs, lane.blockedMs);
     }
-    return count;
+    return {
+      counts: this.counts,
+      subscriptions: this.#subscriptions.count,
+      blocked,
+      lagMs: blocked === 0 ? 0 : this.#parts.clock.nowMs() - blockedSinceMs,
+      historyBytes: this.#parts.histories.bytes,
+    };
   }
 
   /**
@@ -186,7 +191,10 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
     if (watcher.isQueued || watcher.isEnded) return;
     watcher.isQueued = true;
     const { lane } = watcher;
-    if (!lane.stream.hasWatchRoom) return void lane.blocked.push(watcher);
+    if (!lane.stream.hasWatchRoom) {
+      if (lane.blocked.length === 0) lane.blockedMs = this.#parts.clock.nowMs();
+      return void lane.blocked.push(watcher);
+    }
     this.#queue.push(watcher);
     this.#plan();
   }
@@ -215,12 +223,17 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
     const untilMs = clock.nowMs() + WATCH_TURN_MS;
     const round = this.#queue;
     this.#queue = [];
+    const again: Watcher[] = [];
     let served = 0;
     while (served < round.length) {
-      this.#serve(round[served++]!);
+      const watcher = round[served++]!;
+      watcher.isQueued = false;
+      if (this.#serve(watcher)) again.push(watcher);
       if (clock.nowMs() >= untilMs) break;
     }
     if (served < round.length) this.#queue = [...round.slice(served), ...this.#queue];
+    // Behind those that had no turn, because their streams had no room left either.
+    for (const watcher of again) this.queue(watcher);
     this.#answerAsked();
     this.#push();
     this.#turnedMs = clock.nowMs();
@@ -232,24 +245,27 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
     if (dirty.length > 0) this.#delivery.deliver(dirty);
   }
 
-  /** Serves a watch that is behind with one reply. */
-  #serve(watcher: Watcher): void {
-    watcher.isQueued = false;
-    if (watcher.behind === undefined || !this.isEntitled(watcher)) return;
+  /** Serves a watch that is behind with one reply; returns whether it has more to send. */
+  #serve(watcher: Watcher): boolean {
+    if (watcher.behind === undefined || !this.isEntitled(watcher)) return false;
     const { lane: { stream }, id, peer } = watcher;
-    if (!stream.hasWatchRoom) return this.queue(watcher);
+    if (!stream.hasWatchRoom) {
+      this.queue(watcher);
+      return false;
+    }
     const { parts, lost } = this.#catchUp.next(watcher);
     if (parts.length > 0) {
       this.#replies.write(stream.writer, id, parts, peer);
       this.appended(watcher, parts.reduce((sum, { events }) => sum + events.length, 0));
     }
     for (const partition of lost) this.#leave(watcher, partition, tooSlow(partition));
-    if (watcher.behind === undefined) return;
-    if (parts.length > 0) this.queue(watcher);
-    else if (!watcher.isAhead) {
+    if (watcher.behind === undefined) return false;
+    if (parts.length > 0) return true;
+    if (!watcher.isAhead) {
       watcher.isAhead = true;
       this.#ahead.push(watcher);
     }
+    return false;
   }
 
   /** Answers those who asked for progress, once they have everything. */

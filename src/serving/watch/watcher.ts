@@ -70,6 +70,8 @@ export class WatchLane {
   readonly watchers = new Map<number, Watcher>();
   /** Watches that have something to send once the peer has taken what it was sent. */
   readonly blocked: Watcher[] = [];
+  /** Since when there are such, monotonic ms. */
+  blockedMs = 0;
   /** Whether something was appended in this turn. */
   isTouched = false;
 

@@ -5,6 +5,7 @@ import { nodeId } from "../../../src/base/ids.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "../../../src/node/latency_histogram.ts";
 import { NodeMetrics, type NodeSnapshot } from "../../../src/node/metrics.ts";
+import { WatchCounts } from "../../../src/serving/watch/watch_counts.ts";
 import { GroupCounts } from "../../../src/replication/group_counts.ts";
 import { PeerCounts } from "../../../src/replication/peers/peer_counts.ts";
 import type { PeerStatus } from "../../../src/replication/peers/peer_network.ts";
@@ -29,6 +30,13 @@ const SNAPSHOT: NodeSnapshot = {
   connectionsRefused: 6,
   handshakesRefused: new Map([["anonymous", 3]]),
   renewalsMisrouted: new Map([["not_leader", 40]]),
+  watches: {
+    counts: watchCounts(),
+    subscriptions: 21,
+    blocked: 22,
+    lagMs: 2_500,
+    historyBytes: 23,
+  },
   cluster: {
     held: 1_024,
     leading: 341,
@@ -40,6 +48,13 @@ const SNAPSHOT: NodeSnapshot = {
     strangersRefused: new Map([["permission_denied", 4]]),
   },
 };
+
+function watchCounts(): WatchCounts {
+  const counts = Object.assign(new WatchCounts(), { watches: 24, events: 25, resets: 26 });
+  counts.ended.set("canceled", 27);
+  counts.partitionEnded("not_replica");
+  return counts;
+}
 
 function groupCounts(): GroupCounts {
   const counts = new GroupCounts();
@@ -203,6 +218,15 @@ test("NodeMetrics shows the snapshot, taken once a scrape", async () => {
   assert.is(value("crs_identity_refusals_total", { reason: "unknown_token" }), 6);
   assert.is(value("crs_handshakes_refused_total", { reason: "anonymous" }), 3);
   assert.is(value("crs_sessions_held_bytes", { kind: "frames" }), 8);
+  assert.is(value("crs_watch_subscriptions"), 21);
+  assert.is(value("crs_watches_blocked"), 22);
+  assert.is(value("crs_watch_lag_seconds"), 2.5);
+  assert.is(value("crs_watch_history_bytes"), 23);
+  assert.is(value("crs_watches"), 24);
+  assert.is(value("crs_watch_events_total"), 25);
+  assert.is(value("crs_watch_resets_total"), 26);
+  assert.is(value("crs_watches_ended_total", { reason: "canceled" }), 27);
+  assert.is(value("crs_watch_partitions_ended_total", { code: "not_replica" }), 1);
   assert.is(value("crs_sessions_ended_total", { reason: "memory" }), 9);
   assert.is(value("crs_anonymous_sessions_evicted_total"), 4);
   assert.is(value("crs_errors_caught_total", { stage: "incoming" }), 2);

@@ -91,12 +91,12 @@ test("progress of a watch that is behind proves nothing, and is answered once it
     await harness.world.pass(2);
   }
   assert.ok(hub.askProgress(stream, 1, 5));
-  assert.is(hub.blockedCount, 1);
+  assert.is(hub.status.blocked, 1);
   await harness.world.pass(1_000);
   assert.is(log.progress.length, 1, "Nothing is added to what the peer does not read");
   stream.reads = true;
   await harness.world.pass(2);
-  assert.is(hub.blockedCount, 0);
+  assert.is(hub.status.blocked, 0);
   assert.is(log.events.length, 19);
   assert.equal(log.progress.slice(1).map(({ body }) => body.nonce), [5]);
 });

@@ -130,7 +130,7 @@ test("watch: when the history was given up it begins anew", async () => {
   const second = await watch({ positions: first.resume() });
   assert.equal(second.resets, [partition]);
   assert.is(second.records.size, 1);
-  assert.ok(harness.registry.watches.historyBytes <= 1024 * 1024);
+  assert.ok(harness.registry.watches.status.historyBytes <= 1024 * 1024);
 });
 
 test("watch: positions that cannot be", async () => {
