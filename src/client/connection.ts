@@ -12,6 +12,7 @@ import {
   CLIENT_IN_FLIGHT_MAX,
   CLIENT_OUTBOX_BYTES,
   CLIENT_SILENCE_MS,
+  CLIENT_WATCHES_BITS,
   REFUSAL_LINGER_MS,
   REQUEST_FRAME_BYTES_MAX,
 } from "../base/limits.ts";
@@ -286,8 +287,9 @@ export class Connection {
       header: this.#header,
       // One more than callers may use, for the probe. The server limits watches by itself.
       capacity: isForWatches
-        ? CLIENT_IN_FLIGHT_MAX
+        ? 1 << CLIENT_WATCHES_BITS
         : Math.min(this.#inFlightMax + 1, CLIENT_IN_FLIGHT_MAX),
+      slotBits: isForWatches ? CLIENT_WATCHES_BITS : undefined,
       frameBytesMax: this.#frameBytesMax,
       owner: {
         heard: () => void (this.#silentSinceMs = this.#world.monotonic.nowMs()),

@@ -2,21 +2,21 @@
  * The requests in flight on one connection, by request id. The slots of the table are reused, so
  * that a request costs no allocation beyond its call.
  *
- * An id holds the slot number in its low 12 bits and the slot's use count above, so that a late
+ * An id holds the slot number in its low bits and the slot's use count above, so that a late
  * reply to an abandoned request is told from the reply to the next request in that slot. An
  * abandoned request keeps its slot until its reply arrives or its deadline is well past: the server
  * holds it that long, and the number in flight must stay below the server's limit.
  */
-import { CLIENT_ABANDONED_MS, CLIENT_IN_FLIGHT_MAX } from "../base/limits.ts";
+import { CLIENT_ABANDONED_MS } from "../base/limits.ts";
 import type { Call } from "./call.ts";
 
-const SLOT_BITS = 12;
-const SLOT_MASK = (1 << SLOT_BITS) - 1;
+const SLOT_BITS_DEFAULT = 12;
 const SLOTS_INITIAL = 16;
 
 /** A table of requests waiting for their replies. */
 export class PendingTable {
   readonly capacity: number;
+  readonly #slotMask: number;
   /** Requests in flight, including abandoned ones. */
   count = 0;
   #calls: (Call | undefined)[] = [];
@@ -30,15 +30,19 @@ export class PendingTable {
   /** Slots from this index on were never used. */
   #high = 0;
 
-  /** @param capacity the maximum number of requests in flight, `[1, 4096]`. */
-  constructor(capacity: number) {
-    if (!Number.isInteger(capacity) || capacity < 1 || capacity > CLIENT_IN_FLIGHT_MAX) {
+  /**
+   * @param capacity the maximum number of requests in flight, `[1, 2^slotBits]`.
+   * @param slotBits bits of an id that number its slot, at most 16.
+   */
+  constructor(capacity: number, slotBits: number = SLOT_BITS_DEFAULT) {
+    const slots = 1 << slotBits;
+    if (!Number.isInteger(capacity) || capacity < 1 || capacity > slots) {
       throw new RangeError(
-        `Requests in flight must be an integer in [1, ${CLIENT_IN_FLIGHT_MAX}]: ` +
-          `current value is ${capacity}`,
+        `Requests in flight must be an integer in [1, ${slots}]: current value is ${capacity}`,
       );
     }
     this.capacity = capacity;
+    this.#slotMask = slots - 1;
   }
 
   get full(): boolean {
@@ -53,8 +57,8 @@ export class PendingTable {
       );
     }
     const slot = this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#newSlot();
-    // Adding 2^12 to the slot's last id counts its uses; 32 bits wrap after a million uses.
-    const id = (this.#ids[slot]! + (1 << SLOT_BITS)) >>> 0;
+    // Adds one to the slot's uses; with 12 bits for the slot they wrap after a million.
+    const id = (this.#ids[slot]! + this.#slotMask + 1) >>> 0;
     this.#ids[slot] = id;
     this.#used[slot] = 1;
     this.#dueMs[slot] = call.deadlineMs;
@@ -66,7 +70,7 @@ export class PendingTable {
 
   /** Removes request `id` and returns its call; `undefined` if it was abandoned or is unknown. */
   take(id: number): Call | undefined {
-    const slot = id & SLOT_MASK;
+    const slot = id & this.#slotMask;
     if (slot >= this.#high || this.#ids[slot] !== id || this.#used[slot] === 0) return undefined;
     const call = this.#calls[slot];
     this.#release(slot);
@@ -75,20 +79,20 @@ export class PendingTable {
 
   /** Returns the call of request `id`, which stays: it gets many replies. */
   peek(id: number): Call | undefined {
-    const slot = id & SLOT_MASK;
+    const slot = id & this.#slotMask;
     if (slot >= this.#high || this.#ids[slot] !== id || this.#used[slot] === 0) return undefined;
     return this.#calls[slot];
   }
 
   /** Sets the time at which `call` expires, by the clock of {@link expire}. */
   postpone(call: Call, dueMs: number): void {
-    const slot = call.requestId & SLOT_MASK;
+    const slot = call.requestId & this.#slotMask;
     if (this.#calls[slot] === call) this.#dueMs[slot] = dueMs;
   }
 
   /** Forgets `call`. Its slot stays taken until its reply arrives or can no longer arrive. */
   abandon(call: Call): void {
-    const slot = call.requestId & SLOT_MASK;
+    const slot = call.requestId & this.#slotMask;
     if (call.requestId === -1 || this.#calls[slot] !== call) return;
     this.#calls[slot] = undefined;
     this.#dueMs[slot] = call.deadlineMs + CLIENT_ABANDONED_MS;
@@ -149,7 +153,7 @@ export class PendingTable {
   }
 
   #grow(): void {
-    const length = Math.min(this.#ids.length * 2, CLIENT_IN_FLIGHT_MAX);
+    const length = Math.min(this.#ids.length * 2, this.#slotMask + 1);
     const ids = new Uint32Array(length);
     ids.set(this.#ids);
     const used = new Uint8Array(length);

@@ -64,6 +64,8 @@ export interface ChannelOptions {
   readonly header: RequestHeader;
   /** Maximum number of requests in flight. */
   readonly capacity: number;
+  /** Bits of a request's id that number its place. Default: as many as most streams need. */
+  readonly slotBits?: number | undefined;
   /** Maximum size of a request's frame. */
   readonly frameBytesMax: number;
   readonly owner: ChannelOwner;
@@ -94,7 +96,7 @@ export class RequestChannel {
     this.#header = options.header;
     this.#frameBytesMax = options.frameBytesMax;
     this.#owner = options.owner;
-    this.table = new PendingTable(options.capacity);
+    this.table = new PendingTable(options.capacity, options.slotBits);
     const sink = stream instanceof Promise
       ? { write: async (bytes: Uint8Array) => await (await stream).write(bytes) }
       : stream;
@@ -117,9 +119,11 @@ export class RequestChannel {
   /**
    * Sends `call` together with the other requests of this turn.
    *
-   * @throws RegistryError `too_large` or `invalid_argument` if the call can never be sent.
+   * @throws RegistryError `too_large` or `invalid_argument` if the call can never be sent,
+   * `overloaded` if too many are in flight.
    */
   send(call: Call, nowMs: number): void {
+    if (this.table.full) throw tooManyInFlight(this.table.capacity);
     const out = this.#outbox.writer;
     const start = out.length;
     const header = this.#header;
@@ -217,6 +221,13 @@ export class RequestChannel {
     }
     this.#owner.answered(call, value);
   };
+}
+
+function tooManyInFlight(capacity: number): RegistryError {
+  return new RegistryError(
+    "overloaded",
+    `Requests in flight on one stream must be at most ${capacity}: cannot send another`,
+  );
 }
 
 function requestTimeoutMs(leftMs: number): number {

@@ -1,5 +1,7 @@
 /** Limits of the SDK's watches and of views kept by them. */
 
+/** Requests of watches on one connection, as a power of two: as many as a node allows a session. */
+export const CLIENT_WATCHES_BITS = 15;
 /** Progress intervals without a word from a node after which another one is asked. */
 export const WATCH_SILENT_INTERVALS = 3;
 /** Time for the first reply to a watch, ms; a node that lives sends it at once. */
