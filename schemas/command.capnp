@@ -128,6 +128,8 @@ struct PutMemberCommand {
   addresses @1 :List(MemberAddress);
   pin :group $bytes { a @2 :UInt64; b @3 :UInt64; c @4 :UInt64; d @5 :UInt64; }
   nextPin :group $bytes { a @6 :UInt64; b @7 :UInt64; c @8 :UInt64; d @9 :UInt64; }
+  applyVersionMax @10 :UInt32;
+  # The highest apply version that the node's program knows, if it was not admitted; 0: the first.
 }
 
 struct RemoveMemberCommand {

@@ -29,11 +29,14 @@ struct Agent {
   writer @17 :UInt32;
   # Lineage of the identity of the last write.
   port @18 :UInt16;
-  state @19 :UInt16;
+  state @19 :UInt8;
   # 0 active, 1 draining.
   domain @20 :Text;
   region @21 :Text;
   extra @22 :Extra;
+  scope @23 :UInt8;
+  # 0 global: mirrored by other regions; 1 region: never leaves its own. Programs that do not know it
+  # read it as part of the state, and refuse the record.
 }
 
 struct Gateway {
@@ -66,10 +69,12 @@ struct Gateway {
   }
   port @24 :UInt16;
   wssPort @25 :UInt16;
-  state @26 :UInt16;
+  state @26 :UInt8;
   domain @27 :Text;
   region @28 :Text;
   extra @29 :Extra;
+  scope @30 :UInt8;
+  # As that of an agent.
 }
 
 struct Extra {

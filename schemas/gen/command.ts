@@ -761,6 +761,8 @@ export interface PutMemberCommand {
   addresses: MemberAddress[];
   pin: Uint8Array;
   nextPin: Uint8Array;
+  /** The highest apply version that the node's program knows, if it was not admitted; 0: the first. */
+  applyVersionMax: number;
 }
 
 /** A flyweight over {@link PutMemberCommand}. */
@@ -778,6 +780,8 @@ export class PutMemberCommandView extends StructView<PutMemberCommand> {
   set nextPin(value: Uint8Array) { this.$setFixed(40, 32, value); }
   get nextPinOffset(): number { return this.$fixedOffset(40, 32); }
   nextPinEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(40, 32, bytes, offset); }
+  get applyVersionMax(): number { return this.$uint32(4); }
+  set applyVersionMax(value: number) { this.$setUint32(4, value); }
 
   override toPlain(): PutMemberCommand {
     this.$payPlain();
@@ -787,6 +791,7 @@ export class PutMemberCommandView extends StructView<PutMemberCommand> {
       addresses: this.addresses.toPlain(),
       pin: fixed.subarray(0, 32),
       nextPin: fixed.subarray(32, 64),
+      applyVersionMax: this.applyVersionMax,
     };
   }
 }
@@ -796,6 +801,7 @@ function putPutMemberCommand(out: FrameWriter, at: number, value: Input<PutMembe
   UINT32.write(view, at + 0, value.nodeId, "nodeId");
   out.$fixed(at + 8, 32, value.pin);
   out.$fixed(at + 40, 32, value.nextPin);
+  UINT32.write(view, at + 4, value.applyVersionMax, "applyVersionMax");
   out.$structs<MemberAddress>(at + 72, value.addresses, memberAddressCodec.layout, "addresses");
 }
 

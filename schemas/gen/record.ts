@@ -15,6 +15,7 @@ import {
   UINT16,
   UINT32,
   UINT64,
+  UINT8,
   type FrameWriter,
   type Input,
 } from "../runtime.ts";
@@ -56,6 +57,11 @@ export interface Agent {
   domain: string;
   region: string;
   extra: Extra | undefined;
+  /**
+   * 0 global: mirrored by other regions; 1 region: never leaves its own. Programs that do not know it
+   * read it as part of the state, and refuse the record.
+   */
+  scope: number;
 }
 
 /** A flyweight over {@link Agent}. */
@@ -100,8 +106,8 @@ export class AgentView extends StructView<Agent> {
   set writer(value: number) { this.$setUint32(112, value); }
   get port(): number { return this.$uint16(116); }
   set port(value: number) { this.$setUint16(116, value); }
-  get state(): number { return this.$uint16(118); }
-  set state(value: number) { this.$setUint16(118, value); }
+  get state(): number { return this.$uint8(118); }
+  set state(value: number) { this.$setUint8(118, value); }
   get domain(): string { return this.$text(0); }
   get domainBytes(): Uint8Array { return this.$textBytes(0); }
   get domainOffset(): number { return this.$textOffset(0); }
@@ -112,6 +118,8 @@ export class AgentView extends StructView<Agent> {
   get regionLength(): number { return this.$textLength(1); }
   get hasExtra(): boolean { return this.$has(2); }
   get extra(): ExtraView { return this.$struct(2, this.#extra ??= new ExtraView()); }
+  get scope(): number { return this.$uint8(119); }
+  set scope(value: number) { this.$setUint8(119, value); }
 
   override toPlain(): Agent {
     this.$payPlain();
@@ -143,6 +151,7 @@ export class AgentView extends StructView<Agent> {
       domain: this.domain,
       region: this.region,
       extra: this.hasExtra ? this.extra.toPlain() : undefined,
+      scope: this.scope,
     };
   }
 }
@@ -165,7 +174,8 @@ function putAgent(out: FrameWriter, at: number, value: Input<Agent>): void {
   UINT32.write(view, at + 108, value.lastSeenUnixS, "lastSeenUnixS");
   UINT32.write(view, at + 112, value.writer, "writer");
   UINT16.write(view, at + 116, value.port, "port");
-  UINT16.write(view, at + 118, value.state, "state");
+  UINT8.write(view, at + 118, value.state, "state");
+  UINT8.write(view, at + 119, value.scope, "scope");
   out.$text(at + 120, value.domain, "domain");
   out.$text(at + 128, value.region, "region");
   out.$nested<Extra>(at + 136, value.extra, extraCodec.layout);
@@ -220,6 +230,8 @@ export interface Gateway {
   domain: string;
   region: string;
   extra: Extra | undefined;
+  /** As that of an agent. */
+  scope: number;
 }
 
 /** A flyweight over {@link Gateway}. */
@@ -278,8 +290,8 @@ export class GatewayView extends StructView<Gateway> {
   set port(value: number) { this.$setUint16(128, value); }
   get wssPort(): number { return this.$uint16(130); }
   set wssPort(value: number) { this.$setUint16(130, value); }
-  get state(): number { return this.$uint16(132); }
-  set state(value: number) { this.$setUint16(132, value); }
+  get state(): number { return this.$uint8(132); }
+  set state(value: number) { this.$setUint8(132, value); }
   get domain(): string { return this.$text(0); }
   get domainBytes(): Uint8Array { return this.$textBytes(0); }
   get domainOffset(): number { return this.$textOffset(0); }
@@ -290,6 +302,8 @@ export class GatewayView extends StructView<Gateway> {
   get regionLength(): number { return this.$textLength(1); }
   get hasExtra(): boolean { return this.$has(2); }
   get extra(): ExtraView { return this.$struct(2, this.#extra ??= new ExtraView()); }
+  get scope(): number { return this.$uint8(133); }
+  set scope(value: number) { this.$setUint8(133, value); }
 
   override toPlain(): Gateway {
     this.$payPlain();
@@ -331,6 +345,7 @@ export class GatewayView extends StructView<Gateway> {
       domain: this.domain,
       region: this.region,
       extra: this.hasExtra ? this.extra.toPlain() : undefined,
+      scope: this.scope,
     };
   }
 }
@@ -361,7 +376,8 @@ function putGateway(out: FrameWriter, at: number, value: Input<Gateway>): void {
   UINT32.write(view, at + 124, value.used.connections, "used.connections");
   UINT16.write(view, at + 128, value.port, "port");
   UINT16.write(view, at + 130, value.wssPort, "wssPort");
-  UINT16.write(view, at + 132, value.state, "state");
+  UINT8.write(view, at + 132, value.state, "state");
+  UINT8.write(view, at + 133, value.scope, "scope");
   out.$text(at + 136, value.domain, "domain");
   out.$text(at + 144, value.region, "region");
   out.$nested<Extra>(at + 152, value.extra, extraCodec.layout);

@@ -129,6 +129,7 @@ function recordFacts(kind: RecordKindName, record: RecordInfo, remainingMs: numb
     ["domain", record.domain === "" ? "none" : record.domain],
     ["address", addressText(record)],
     ["region", record.region],
+    ...(record.scope === "global" ? [] : [["scope", record.scope] as const]),
     ["state", record.state],
     ...kindNamed(kind).ownFields.flatMap((field) => ownFact(field, record)),
     ...ownedFacts(record, remainingMs),

@@ -17,6 +17,7 @@ import type { SharedLog } from "../storage/shared_log.ts";
 import { EventFeed } from "../store/event_feed.ts";
 import { StoreShared } from "../store/shared.ts";
 import type { Genesis, Member } from "../system/system_store.ts";
+import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import type { AliasJanitor } from "../serving/alias_janitor.ts";
 import type { BanFeed } from "../serving/ban_feed.ts";
@@ -206,8 +207,11 @@ export class Registry {
     return { ...map, epoch: { ...map.epoch, generation } };
   }
 
-  /** Logs this node's addresses and pins if they changed; the ring map changes with them. */
-  async putMember(member: Member): Promise<void> {
+  /**
+   * Logs this node's addresses, pins and apply version if they changed; the ring map changes with them.
+   */
+  async putMember(description: Omit<Member, "applyVersionMax">): Promise<void> {
+    const member = { ...description, applyVersionMax: APPLY_VERSION_MAX };
     const { store, group } = this.groups.system;
     if (store.members.some((known) => sameMember(known, member))) return;
     const header = {
@@ -313,7 +317,8 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
 }
 
 function sameMember(left: Member, right: Member): boolean {
-  return left.nodeId === right.nodeId && bytesEqual(left.pin, right.pin) &&
+  return left.nodeId === right.nodeId && left.applyVersionMax === right.applyVersionMax &&
+    bytesEqual(left.pin, right.pin) &&
     bytesEqual(left.nextPin, right.nextPin) && left.addresses.length === right.addresses.length &&
     left.addresses.every((address, index) => {
       const other = right.addresses[index]!;

@@ -31,6 +31,7 @@ import { ListPath } from "../serving/list_path.ts";
 import { ListTurns } from "../serving/list_turns.ts";
 import { NO_NODE_CALLS } from "../serving/node_calls.ts";
 import { NodeSteps } from "../serving/node_steps.ts";
+import { PartitionVersions } from "../serving/partition_versions.ts";
 import { type PartitionPlace, PartitionTable } from "../serving/partitions.ts";
 import { Proposer } from "../serving/proposer.ts";
 import { ReadPath } from "../serving/read_path.ts";
@@ -63,6 +64,7 @@ export interface SharedParts {
   readonly leaders: LeaderCalls;
   readonly claimSteps: ClaimSteps;
   readonly claims: DomainClaims;
+  readonly versions: PartitionVersions;
   readonly rights: RecordRights;
   readonly access: AccessControl;
   readonly admission: RequestAdmission;
@@ -121,6 +123,10 @@ export function sharedParts(
     leaders,
     claimSteps,
     claims: new DomainClaims(table, claimSteps, leaders),
+    versions: new PartitionVersions(
+      proposer,
+      () => groups.system.store.state.versions.applyVersion,
+    ),
     rights,
     access: new AccessControl(policy, rights),
     admission: new RequestAdmission(options.ceilings, {
@@ -183,7 +189,7 @@ export function requestParts(
   readonly watches: WatchHub;
 } {
   const { options, groups, clock, table, proposer, leaders, claimSteps, claims } = parts;
-  const { access, admission, replies, histories } = parts;
+  const { access, admission, replies, histories, versions } = parts;
   const { world, logger } = options;
   const { entropy, scheduler } = world;
   const redaction = new CredentialRedaction(access.policy);
@@ -195,6 +201,7 @@ export function requestParts(
     claims,
     access,
     admission,
+    versions,
     entropy,
     logger,
   });

@@ -164,9 +164,16 @@ export function encodeGenesis(from: CommandHeader, body: Input<GenesisCommand>):
   return commandCodec.encode(header(from, COMMAND_KINDS.genesis), genesisCommandCodec, body);
 }
 
-/** Encodes the addition or update of a cluster member, in the system group. */
-export function encodePutMember(from: CommandHeader, body: Input<PutMemberCommand>): Uint8Array {
-  return commandCodec.encode(header(from, COMMAND_KINDS.putMember), putMemberCommandCodec, body);
+/**
+ * Encodes the addition or update of a cluster member, in the system group. A node that is not admitted,
+ * because it is alone, says here which apply version its program knows.
+ */
+export function encodePutMember(
+  from: CommandHeader,
+  body: Omit<Input<PutMemberCommand>, "applyVersionMax"> & { readonly applyVersionMax?: number },
+): Uint8Array {
+  const command = { applyVersionMax: 0, ...body };
+  return commandCodec.encode(header(from, COMMAND_KINDS.putMember), putMemberCommandCodec, command);
 }
 
 /** Encodes the end of a node's membership. */

@@ -5,7 +5,7 @@ import { parseUuid, UUID_BYTES } from "../base/uuid.ts";
 import type { Gateway, Label } from "../../schemas/gen/record.ts";
 import { canonicalDomain } from "./domain.ts";
 import type { FieldType, FlagForm } from "./field.ts";
-import { RECORD_STATES, type RecordState } from "./plain.ts";
+import { RECORD_SCOPES, RECORD_STATES, type RecordScope, type RecordState } from "./plain.ts";
 import {
   addressFromText,
   canonicalLabels,
@@ -115,21 +115,33 @@ export function integer({ min, max }: { min: number; max: number }): FieldType<n
 /** A time to live, ms; 0 for the default. */
 export const ttl: FieldType<number, number> = numeric(checkTtlMs, "duration");
 
+/** Returns the type of a field with one of some names, which are stored by their index. */
+function named<Name extends string>(
+  names: readonly Name[],
+  form: FlagForm,
+): FieldType<Name, number> {
+  return {
+    form,
+    fromJson: textOf as (value: unknown, field: string) => Name,
+    toStored: (name, field) => {
+      const number = names.indexOf(name);
+      if (number === -1) throw invalid(field, `be one of ${names.join(", ")}`, name);
+      return number;
+    },
+    check: (number, field) => {
+      if (number < names.length) return number;
+      const known = names.map((name, index) => `${index} (${name})`);
+      throw invalid(field, `be ${known.join(" or ")}`, number);
+    },
+    show,
+  };
+}
+
 /** The state of a record, by name. */
-export const state: FieldType<RecordState, number> = {
-  form: "draining",
-  fromJson: textOf as (value: unknown, field: string) => RecordState,
-  toStored: (name, field) => {
-    const number = RECORD_STATES.indexOf(name);
-    if (number === -1) throw invalid(field, `be one of ${RECORD_STATES.join(", ")}`, name);
-    return number;
-  },
-  check: (number, field) => {
-    if (number < RECORD_STATES.length) return number;
-    throw invalid(field, "be 0 (active) or 1 (draining)", number);
-  },
-  show,
-};
+export const state: FieldType<RecordState, number> = named(RECORD_STATES, "draining");
+
+/** The scope of a record, by name. */
+export const scope: FieldType<RecordScope, number> = named(RECORD_SCOPES, "text");
 
 /** Labels by key. */
 export const labels: FieldType<Readonly<Record<string, string>>, readonly Label[]> = {

@@ -26,6 +26,7 @@ export interface OwnedRecord {
   readonly lastSeenUnixS: number;
   readonly writer: number;
   readonly state: number;
+  readonly scope: number;
   readonly domain: string;
   readonly region: string;
   readonly extra: Extra | undefined;
@@ -46,6 +47,7 @@ export interface OwnedView extends StructView<OwnedRecord> {
   lastSeenUnixS: number;
   writer: number;
   state: number;
+  readonly scope: number;
   readonly domain: string;
   readonly domainLength: number;
   readonly region: string;

@@ -10,6 +10,11 @@ export const RECORD_STATES = ["active", "draining"] as const;
 /** The name of a state. */
 export type RecordState = (typeof RECORD_STATES)[number];
 
+/** The scopes of a record, indexed by their number. */
+export const RECORD_SCOPES = ["global", "region"] as const;
+/** The name of a scope: `global` records may be mirrored by other regions, `region` ones never leave. */
+export type RecordScope = (typeof RECORD_SCOPES)[number];
+
 /** Fields of a record set by its owner. Absent ones are empty, zero, or the default. */
 export interface RecordInput {
   /** UUID text; defaults to the id of the caller's identity. */
@@ -25,6 +30,8 @@ export interface RecordInput {
   /** Lease, 5,000 to 86,400,000; default 30,000. */
   readonly ttlMs?: number;
   readonly state?: RecordState;
+  /** Default `global`. */
+  readonly scope?: RecordScope;
 }
 
 /** Fields of every registered record. */
@@ -38,6 +45,7 @@ export interface RecordInfo {
   readonly credentialHash: string;
   readonly ttlMs: number;
   readonly state: RecordState;
+  readonly scope: RecordScope;
   readonly incarnation: Position;
   readonly revision: Position;
   /** Wall time of the last logged sign of life, ms since 1970; for display. */

@@ -7,7 +7,7 @@ import { toHex } from "../base/bytes.ts";
 import { formatUuid, isNilUuid } from "../base/uuid.ts";
 import { ADDRESS_BYTES, formatAddress } from "./address.ts";
 import type { OwnedView } from "./kind_row.ts";
-import { RECORD_STATES, type RecordInfo } from "./plain.ts";
+import { RECORD_SCOPES, RECORD_STATES, type RecordInfo } from "./plain.ts";
 
 /** A view with the fields that agents and gateways share. */
 export interface SharedView extends OwnedView {
@@ -29,6 +29,8 @@ export function recordInfo(view: SharedView): RecordInfo {
     credentialHash: extra === undefined ? "" : toHex(extra.credentialHash),
     ttlMs: view.ttlMs,
     state: RECORD_STATES[view.state] ?? "active",
+    // Unknown scopes are those of a later program: the stricter one is true of them.
+    scope: RECORD_SCOPES[view.scope] ?? "region",
     incarnation: { generation: view.incarnationGeneration, index: view.incarnationIndex },
     revision: { generation: view.revisionGeneration, index: view.revisionIndex },
     lastSeenUnixMs: view.lastSeenUnixS * 1_000,

@@ -57,6 +57,13 @@ const TABLE = {
       help: "marks it as draining: it should receive nothing new",
     }],
   },
+  scope: {
+    type: types.scope,
+    flags: [{
+      flag: "--scope <scope>",
+      help: "global, or region: it never leaves its region (default: global)",
+    }],
+  },
 } satisfies Record<keyof RecordInput, FieldDescription>;
 
 /** The shared fields. */

@@ -15,7 +15,9 @@ import type { AccessControl } from "./access_control.ts";
 import type { DomainClaims, HeldClaim } from "./domain_claims.ts";
 import { leaseRemainingMs, renewAfterMs } from "./lease_times.ts";
 import { requesterOf } from "./node_calls.ts";
+import type { PartitionVersions } from "./partition_versions.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
+import { SCOPES_APPLY_VERSION } from "../store/apply_version.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
 import { type AcceptedRecord, acceptRecord, encodeRecord } from "./record_intake.ts";
 import type { RequestAdmission } from "./request_admission.ts";
@@ -43,6 +45,7 @@ export interface RegistrarParts {
   readonly claims: DomainClaims;
   readonly access: AccessControl;
   readonly admission: RequestAdmission;
+  readonly versions: PartitionVersions;
   readonly entropy: Entropy;
   readonly logger: Logger;
 }
@@ -64,12 +67,15 @@ export class Registrar {
     registration: Registration,
     context: RequestContext,
   ): Promise<DurableRegistration> {
-    const { access, table } = this.#parts;
+    const { access, table, versions } = this.#parts;
     const { kind } = registration;
     const record = acceptRecord(RECORD_KINDS.row(kind), registration.stored, context.peer);
     access.checkRegistration(context.peer, kind, record);
     // Refused before anything is claimed for it elsewhere.
     const partition = table.led(kind, record.id);
+    if (record.record.scope !== 0) {
+      await versions.ensure(partition, SCOPES_APPLY_VERSION, context.deadlineMs);
+    }
     const added = this.#admit(partition, kind, record);
     try {
       return await this.#claimAndPut(partition, registration, record, context);

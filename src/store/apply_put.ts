@@ -23,7 +23,8 @@ import {
   type SupersededProcess,
 } from "../../schemas/gen/record.ts";
 import type { AnyKindRow } from "../record/kinds.ts";
-import { type ApplyContext, invalid, RECORD_STATE_MAX } from "./apply_context.ts";
+import { type ApplyContext, invalid, RECORD_SCOPE_MAX, RECORD_STATE_MAX } from "./apply_context.ts";
+import { SCOPES_APPLY_VERSION } from "./apply_version.ts";
 import {
   describe,
   incarnationOf,
@@ -97,6 +98,10 @@ function checkIncoming(
   }
   if (recordState > RECORD_STATE_MAX) {
     return invalid("state", `State must be 0 or 1: found ${recordState}`);
+  }
+  const { scope } = record;
+  if (scope > (state.applyVersion < SCOPES_APPLY_VERSION ? 0 : RECORD_SCOPE_MAX)) {
+    return invalid("scope", `Scope must be one that the partition knows: found ${scope}`);
   }
   const regionLength = record.regionLength;
   if (regionLength === 0 || regionLength > REGION_BYTES_MAX) {

@@ -1,20 +1,22 @@
 /**
  * The apply version of a partition, as logged state: the meaning of commands changes only at an entry,
- * and so at the same point on every replica. Its leader raises it once all members of the cluster
- * support it (`src/replication/placement/version_raiser.ts`).
+ * and so at the same point on every replica. Its leader raises it when it needs what all members of the
+ * cluster support (`src/serving/partition_versions.ts`).
  */
 import { RaiseApplyVersionCommandView } from "../../schemas/gen/system.ts";
 import { laterProgram } from "../record/command.ts";
 import type { ApplyContext } from "./apply_context.ts";
-import { FIRST_APPLY_VERSION } from "./partition_state.ts";
 import { type ApplyReply, refusal, success } from "./reply.ts";
+
+/** The apply version from which on a record may have another scope than `global`. */
+export const SCOPES_APPLY_VERSION = 3;
 
 /**
  * The highest apply version of a partition that this program knows. A change of what a command does, or
  * another kind of command, raises it together with `APPLY_VERSION_MAX` (src/system/versions): until a
  * partition has that version, nothing may be proposed in it that an earlier program applies differently.
  */
-export const PARTITION_APPLY_VERSION: number = FIRST_APPLY_VERSION;
+export const PARTITION_APPLY_VERSION: number = SCOPES_APPLY_VERSION;
 
 /** Raises the version. @throws RegistryError `unsupported_version` if this program does not know it. */
 export function applyRaise({ state, command, applyVersionMax }: ApplyContext): ApplyReply {

@@ -13,6 +13,7 @@ import {
   encodeExpire,
   encodeExtend,
   encodePut,
+  encodeRaisePartitionVersion,
   encodeRelease,
   encodeRemove,
   encodeReport,
@@ -200,6 +201,11 @@ export class StoreHarness {
   tick(timeMs: number): ApplyReply {
     this.timeMs = timeMs;
     return this.apply(encodeTick(this.header));
+  }
+
+  /** Raises the apply version. */
+  raise(version: number): ApplyReply {
+    return this.apply(encodeRaisePartitionVersion(this.header, version));
   }
 
   /** Applies a command of any kind without a body. */

@@ -41,9 +41,11 @@ export class SystemHarness {
     return this.apply(encodeAdmitMember(HEADER, { nodeId, folderId, applyVersionMax, ...places }));
   }
 
-  put(nodeId: number): Came {
+  /** Puts a node, which says that its program knows that apply version; 0: it does not say. */
+  put(nodeId: number, applyVersionMax = 0): Came {
     const pin = new Uint8Array(32);
-    return this.apply(encodePutMember(HEADER, { nodeId, addresses: [], pin, nextPin: pin }));
+    const member = { nodeId, addresses: [], pin, nextPin: pin, applyVersionMax };
+    return this.apply(encodePutMember(HEADER, member));
   }
 
   /** Continues from an image of the state; fails if the restored state gives a different image. */

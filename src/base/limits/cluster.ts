@@ -44,8 +44,8 @@ export const PLACEMENT_ALONE_MS = 15_000;
 export const PLACEMENT_MOVES_AT_ONCE = 512;
 /** Groups that this node reconfigures at the same time. */
 export const RECONFIGURATIONS_AT_ONCE = 256;
-/** Partitions whose apply version one node raises at the same time. */
-export const VERSION_RAISES_AT_ONCE = 64;
+/** Delay after which a request is repeated that not all members' programs know, ms. */
+export const VERSION_RETRY_MS = 500;
 /** The interval at which leaderships are spread, ms. */
 export const LEADER_BALANCE_MS = 500;
 /** The time without an arrival or a loss of a node after which leaderships are spread, ms. */

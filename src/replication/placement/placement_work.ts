@@ -1,7 +1,7 @@
 /**
  * The work that keeps a node's part of the placement up to date, on one timer: hosts what is placed here,
- * reconfigures the groups that this node leads, raises their apply versions, spreads leaderships, and at
- * the leader of group 0 carries the plan out. A node without peers has little of that to do but look.
+ * reconfigures the groups that this node leads, spreads leaderships, and at the leader of group 0 raises
+ * its apply version and carries the plan out. A node without peers has little of that to do but look.
  */
 import type { NodeId } from "../../base/ids.ts";
 import {
@@ -56,7 +56,7 @@ export class PlacementWork {
       logger,
       report: (made) => this.#report(made),
     });
-    this.#versions = new VersionRaiser({ groups, wall: world.wall, logger });
+    this.#versions = new VersionRaiser({ system: groups.system, wall: world.wall, logger });
     this.balance = new LeaderBalance({
       groups,
       self,

@@ -112,8 +112,9 @@ export class MemberState implements SubMachine {
   /** Returns the highest apply version that all members support. */
   get applyVersionMax(): number {
     let max = Infinity;
-    for (const nodeId of this.#members.keys()) {
-      max = Math.min(max, this.#admissions.get(nodeId)?.applyVersionMax ?? 1);
+    for (const { nodeId, applyVersionMax } of this.#members.values()) {
+      const stated = this.#admissions.get(nodeId)?.applyVersionMax ?? applyVersionMax;
+      max = Math.min(max, stated || 1);
     }
     return max === Infinity ? 1 : max;
   }
@@ -174,7 +175,7 @@ export class MemberState implements SubMachine {
     if (!this.#members.has(nodeId)) {
       this.#members.set(
         nodeId,
-        Object.freeze({ nodeId, addresses: [], pin: NO_PIN, nextPin: NO_PIN }),
+        Object.freeze({ nodeId, addresses: [], pin: NO_PIN, nextPin: NO_PIN, applyVersionMax: 0 }),
       );
       this.#given(nodeId);
     }

@@ -26,8 +26,11 @@ export const VERSION_KINDS = { raiseApplyVersion: 44, raiseGeneration: 45 } as c
 
 /** The apply version of a group that never raised it. */
 export const FIRST_APPLY_VERSION = 1;
-/** The highest apply version of this program. Version 2 adds members, replicas, and placement. */
-export const APPLY_VERSION_MAX = 2;
+/**
+ * The highest apply version of this program. Version 2 adds members, replicas, and placement; version 3
+ * adds scopes of records.
+ */
+export const APPLY_VERSION_MAX = 3;
 
 /** Encodes a raise of the apply version. */
 export function encodeRaiseApplyVersion(from: CommandHeader, version: number): Uint8Array {

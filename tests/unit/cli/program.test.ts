@@ -33,6 +33,7 @@ const RECORD = {
   credentialHash: "",
   ttlMs: 30_000,
   state: "active",
+  scope: "global",
   incarnation: POSITION,
   revision: POSITION,
   lastSeenUnixMs: 1_700_000_000_000,

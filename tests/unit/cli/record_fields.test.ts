@@ -54,6 +54,7 @@ test("recordFields gives flags the last word", () => {
     ttl: "5m",
     label: ["zone=a", "note=x=y"],
     draining: true,
+    scope: "region",
   }, sources({ "g.json": GATEWAY_JSON }));
   assert.equal(fields, {
     region: "asia",
@@ -65,6 +66,7 @@ test("recordFields gives flags the last word", () => {
     ttlMs: 300_000,
     labels: { zone: "a", note: "x=y" },
     state: "draining",
+    scope: "region",
   });
 });
 

@@ -24,7 +24,7 @@ test("AGENT.decode gives what was registered, with every address and with extras
   for (const address of ADDRESSES) {
     for (const more of [{}, { labels: LABELS, credentialHash: "00ff10", gatewayId: OTHER_ID }]) {
       const input = { id: ID, region: "r1", domain: "a.example", address, ttlMs: 5_000, ...more };
-      const stored = toStored(AGENT, { ...input, state: "draining" }, STAMP);
+      const stored = toStored(AGENT, { ...input, state: "draining", scope: "region" }, STAMP);
       const info = infoOf(AGENT, agentCodec.encode({ ...stored, ...REGISTRYS_OWN }));
       assert.equal(info, {
         id: ID,
@@ -36,6 +36,7 @@ test("AGENT.decode gives what was registered, with every address and with extras
         credentialHash: "credentialHash" in more ? "00ff10" : "",
         ttlMs: 5_000,
         state: "draining",
+        scope: "region",
         incarnation: REGISTRYS_OWN.incarnation,
         revision: REGISTRYS_OWN.revision,
         lastSeenUnixMs: 1_700_000_000_000,

@@ -33,6 +33,7 @@ test("gatewayFromJson takes our own words too, and the rest of theirs", () => {
     ttl: 12.5,
     labels: { a: "b" },
     state: "draining",
+    scope: "region",
     used: { connections: 5 },
     domain: null,
   });
@@ -44,6 +45,7 @@ test("gatewayFromJson takes our own words too, and the rest of theirs", () => {
     ttlMs: 12_500,
     labels: { a: "b" },
     state: "draining",
+    scope: "region",
     used: { connections: 5 },
   });
 });
@@ -105,6 +107,7 @@ test("a gateway survives the way through the stored form", () => {
       credentialHash: "ab12",
       ttlMs: 30_000,
       state: "active",
+      scope: "global",
       capacity: { cpu: 1.1, memoryMiB: 4096, storageMiB: 40960, bandwidthMbps: 20, connections: 0 },
       used: { cpu: 0, memoryMiB: 0, storageMiB: 0, bandwidthMbps: 0, connections: 0 },
       incarnation: { generation: 0, index: 0 },

@@ -1,6 +1,8 @@
 /** Every operation against a whole registry, through the client and as frames. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { PARTITION_APPLY_VERSION } from "../../../src/store/apply_version.ts";
 import { gatewayCodec } from "../../../schemas/gen/record.ts";
 import { NEGATIVE_CACHE_MS } from "../../../src/base/limits.ts";
 import { formatUuid, parseUuid } from "../../../src/base/uuid.ts";
@@ -408,6 +410,27 @@ test("an identity that no longer counts is refused what it reads and writes, tho
   assert.equal(await ask(), ["ok", "ok", "ok", "ok"]);
   isRevoked = true;
   assert.equal(await ask(), Array(4).fill("unauthenticated"));
+});
+
+test("a record of region scope is taken once all nodes know scopes", async () => {
+  const harness = await RegistryHarness.open();
+  const { registry, world } = harness;
+  const client = await harness.client();
+  const local = { region: "global", domain: "a1.example", scope: "region" } as const;
+  const register = () => world.wait(client.registerAgent(local, { timeoutMs: 1_500 }));
+  const early = await register().catch((error: RegistryError) => error);
+  assert.ok(early instanceof RegistryError && early.code === "overloaded");
+  const pin = new Uint8Array(32);
+  await world.wait(registry.putMember({ nodeId: 1, addresses: [], pin, nextPin: pin }));
+  registry.placement.hurry();
+  const { id } = await register();
+  const { agent } = await world.wait(client.getAgent(id));
+  assert.is(agent.scope, "region");
+  const raised = [...registry.table.here()].filter(({ store }) => store.applyVersion > 1);
+  assert.equal(raised.map(({ store }) => store.applyVersion), [PARTITION_APPLY_VERSION]);
+  const { created } = await world.wait(client.registerAgent({ ...local, scope: "global" }));
+  assert.is(created, false, "an owner may change the scope");
+  assert.is((await world.wait(client.getAgent(agent.id))).agent.scope, "global");
 });
 
 test("a record is answered with what is left of its lease", async () => {

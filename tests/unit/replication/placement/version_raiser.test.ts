@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
 import { partitionId } from "../../../../src/base/ids.ts";
-import { encodeTick } from "../../../../src/record/command.ts";
+import { encodeRaisePartitionVersion, encodeTick } from "../../../../src/record/command.ts";
 import { PlacedNodes } from "../../../support/placed_nodes.ts";
 
 const PARTITIONS = [0, 1, 2, 3];
@@ -22,25 +22,31 @@ function versionsOf(cluster: PlacedNodes, node: number): number[] {
   return [...cluster.node(node).groups.partitions].map(({ store }) => store.applyVersion);
 }
 
-const isAll = (found: readonly number[], version: number) =>
-  found.length === PARTITIONS.length && found.every((one) => one === version);
-
-test("VersionRaiser: group 0 and then every partition follow what all members support", async () => {
-  const cluster = await threeNodes(2, 2, 2);
-  await cluster.until(
-    "the version everywhere",
-    () => [1, 2, 3].every((node) => isAll(versionsOf(cluster, node), 2)),
+/** Returns the replicas by which these nodes lead partitions. */
+function ledBy(cluster: PlacedNodes, ...nodes: readonly number[]) {
+  return PARTITIONS.flatMap((id) =>
+    nodes.flatMap((node) => cluster.node(node).groups.partition(partitionId(id)) ?? [])
+      .filter(({ group }) => group.isLeading)
   );
-  for (const { groups } of cluster.nodes.values()) {
-    assert.is(groups.system.store.state.versions.applyVersion, 2);
-  }
-  cluster.crash(3);
-  await cluster.restart(3);
-  await cluster.until("the version after a restart", () => isAll(versionsOf(cluster, 3), 2));
-});
+}
 
-test("VersionRaiser leaves partitions at the version that this program knows", async () => {
-  const cluster = await threeNodes(1, 1, 1);
+/** Reports whether every partition is on all three nodes, and is led by one. */
+function isPlaced(cluster: PlacedNodes): boolean {
+  return PARTITIONS.every((partition) => cluster.votersOf(partition).join() === "1,2,3") &&
+    ledBy(cluster, 1, 2, 3).length === PARTITIONS.length;
+}
+
+async function raise(cluster: PlacedNodes, replicas: ReturnType<typeof ledBy>, version: number) {
+  for (const { group } of replicas) {
+    const header = { timeMs: group.timeMs(), unixS: 1, writer: 0 };
+    const command = encodeRaisePartitionVersion(header, version);
+    const proposed = await cluster.world.wait(group.propose(command, 5_000));
+    assert.ok(proposed.ok);
+  }
+}
+
+test("VersionRaiser: group 0 follows what all members support, and partitions stay", async () => {
+  const cluster = await threeNodes(2, 2, 2);
   const isRaised = () => cluster.node(1).groups.system.store.state.versions.applyVersion === 2;
   await cluster.until("group 0's version", isRaised);
   await cluster.world.pass(5_000);
@@ -49,33 +55,37 @@ test("VersionRaiser leaves partitions at the version that this program knows", a
   assert.ok(refused instanceof RegistryError && refused.code === "unsupported_version");
 });
 
+test("a partition's version is raised on all of its replicas, and outlives a restart", async () => {
+  const cluster = await threeNodes(2, 2, 2);
+  await cluster.until("replicas and leaders", () => isPlaced(cluster));
+  await raise(cluster, ledBy(cluster, 1, 2, 3), 2);
+  const isEverywhere = () =>
+    [1, 2, 3].every((node) => {
+      const versions = versionsOf(cluster, node);
+      return versions.length === PARTITIONS.length && versions.every((version) => version === 2);
+    });
+  await cluster.until("the version everywhere", isEverywhere);
+  cluster.crash(3);
+  await cluster.restart(3);
+  await cluster.until("the version after a restart", isEverywhere);
+});
+
 test("a replica of a program older than its node said stops, and the others go on", async () => {
-  const cluster = await threeNodes(1, 1, 1);
-  await cluster.until(
-    "replicas on three nodes",
-    () => PARTITIONS.every((partition) => cluster.votersOf(partition).join() === "1,2,3"),
-  );
-  for (const updated of [1, 2]) {
-    cluster.partitionVersions.set(updated, 2);
-    cluster.crash(updated);
-    await cluster.restart(updated);
-  }
-  // Node 3 raises nothing itself, in what it leads.
+  const cluster = await threeNodes(2, 2, 1);
+  await cluster.until("replicas and leaders", () => isPlaced(cluster));
+  const raised = ledBy(cluster, 1, 2);
+  assert.ok(raised.length > 0);
+  await raise(cluster, raised, 2);
   const stopped = () =>
     PARTITIONS.filter((id) =>
       cluster.node(3).groups.partition(partitionId(id))?.group.status().role === "failed"
     );
-  const ledByOthers = () =>
-    PARTITIONS.flatMap((id) =>
-      [1, 2].map((node) => cluster.node(node).groups.partition(partitionId(id))!)
-        .filter(({ group, store }) => group.isLeading && store.applyVersion === 2)
-    );
   await cluster.until(
     "every raised replica of the old program stops",
-    () => ledByOthers().length > 0 && stopped().length === ledByOthers().length,
+    () => stopped().length === raised.length,
   );
-  assert.equal(stopped(), ledByOthers().map(({ id }) => id as number));
-  for (const { group } of ledByOthers()) {
+  assert.equal(stopped(), raised.map(({ id }) => id as number));
+  for (const { group } of raised) {
     const header = { timeMs: group.timeMs(), unixS: 1, writer: 0 };
     const proposed = await cluster.world.wait(group.propose(encodeTick(header), 5_000));
     assert.ok(proposed.ok, "the others go on");

@@ -44,6 +44,16 @@ test("MemberState binds a node that was only put to the first folder of its numb
   assert.is(harness.state.members.applyVersionMax, 2);
 });
 
+test("MemberState believes a node that is not admitted, and an admission more than that", () => {
+  const harness = new SystemHarness();
+  harness.put(1, 3);
+  assert.is(harness.state.members.applyVersionMax, 3);
+  harness.reload();
+  assert.is(harness.state.members.applyVersionMax, 3);
+  harness.admit(4, 1);
+  assert.is(harness.state.members.applyVersionMax, 2);
+});
+
 test("MemberState gives the number of a removed node to nobody", () => {
   const harness = new SystemHarness();
   harness.admit(1);
