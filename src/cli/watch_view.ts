@@ -29,7 +29,7 @@ export function watchEventText(event: WatchEvent): string {
   const { type, receipt } = event;
   if (!isOfRecord(event)) {
     const what = STREAM_TEXTS[event.type](receipt.partition);
-    return `${type.padEnd(TYPE_COLUMNS)} ${what} (${receiptText(receipt)})`;
+    return `${type.padEnd(TYPE_COLUMNS)} ${what} (${sourceText(receipt)})`;
   }
   const { kind, record: { id, domain, state }, isState, hasLeft } = event;
   const facts = [
@@ -94,11 +94,16 @@ function receiptJson(receipt: WatchReceipt): Readonly<Record<string, unknown>> {
   return { ...receipt, ageBoundMs: receipt.ageBoundMs ?? null };
 }
 
-function receiptText({ node, partition, index, ageBoundMs }: WatchReceipt): string {
+function receiptText(receipt: WatchReceipt): string {
+  const { partition, index } = receipt;
+  return `${sourceText(receipt)}, partition ${partition}, index ${index}`;
+}
+
+function sourceText({ node, ageBoundMs }: WatchReceipt): string {
   const age = ageBoundMs === undefined
     ? "of unknown age"
     : ageBoundMs === 0
     ? "up to date"
     : `at most ${ageBoundMs} ms behind`;
-  return `node ${node}, ${age}, partition ${partition}, index ${index}`;
+  return `node ${node}, ${age}`;
 }

@@ -3,7 +3,7 @@
  * line, until a signal. The token with which to continue is told at the end.
  */
 import { WATCH_PROGRESS_MS_MAX, WATCH_PROGRESS_MS_MIN } from "../../base/limits.ts";
-import type { Client, Watch, WatchFilter, WatchOptions } from "../../client/mod.ts";
+import type { Client, Watch, WatchEvent, WatchFilter, WatchOptions } from "../../client/mod.ts";
 import { kindNamed, type RecordKindName } from "../../record/kinds.ts";
 import { parseDuration } from "../duration.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
@@ -83,9 +83,16 @@ async function watchFilter(
     const watch = client.watch(filter, { ...options, timeoutMs });
     void stop.requested.then(() => watch.close());
     try {
-      await watch.begun;
-      tell(() => ({ event: "watching" }), () => `Watching ${what}. ^C ends it.`);
-      await show(watch, tell, flags.progress !== undefined && flags.progress !== false);
+      // It is read meanwhile; if it does not begin, reading says so.
+      watch.begun.then(
+        () => tell(() => ({ event: "watching" }), () => `Watching ${what}. ^C ends it.`),
+        () => {},
+      );
+      const hidden = new Set<WatchEvent["type"]>();
+      if (flags.progress === undefined) hidden.add("progress");
+      // One for each partition: of no interest to people.
+      if (flags.json !== true) hidden.add("complete");
+      await show(watch, tell, hidden);
     } catch (error) {
       if (!stop.isRequested) throw error;
     } finally {
@@ -96,10 +103,13 @@ async function watchFilter(
 }
 
 /** Shows events until the watch ends. */
-async function show(watch: Watch, tell: Tell, withProgress: boolean): Promise<void> {
+async function show(
+  watch: Watch,
+  tell: Tell,
+  hidden: ReadonlySet<WatchEvent["type"]>,
+): Promise<void> {
   for await (const event of watch) {
-    if (event.type === "progress" && !withProgress) continue;
-    tell(() => watchEventJson(event), () => watchEventText(event));
+    if (!hidden.has(event.type)) tell(() => watchEventJson(event), () => watchEventText(event));
   }
 }
 

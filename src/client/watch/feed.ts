@@ -45,10 +45,14 @@ export interface FeedOwner {
   moved(cursor: WatchCursor): void;
   /** A partition is served here no longer. */
   partitionEnded(feed: WatchFeed, cursor: WatchCursor, error: RegistryError): void;
-  /** A progress reply arrived. */
-  progress(feed: WatchFeed, at: { readonly partition: number; readonly index: number }): void;
+  /** A progress reply arrived. @param isProven whether it proved an age that is accepted. */
+  progress(
+    feed: WatchFeed,
+    at: { readonly partition: number; readonly index: number },
+    isProven: boolean,
+  ): void;
   /** A reply was passed on. */
-  replied(feed: WatchFeed): void;
+  replied(): void;
   /** Nothing follows. @param error the reason, if the node did not end it as asked. */
   ended(feed: WatchFeed, error: RegistryError | undefined): void;
 }
@@ -61,6 +65,8 @@ export class WatchFeed {
   readonly cursors: Map<number, WatchCursor>;
   /** How far the node was behind when it last proved it, ms; undefined if its last word was none. */
   ageBoundMs: number | undefined;
+  /** Whether its first reply has come. */
+  hasReplied = false;
   /** Progress replies in a row without a proof of an age that is accepted. */
   unproven = 0;
   /** The time as of which everything of its partitions is known; undefined if it is not. */
@@ -70,7 +76,8 @@ export class WatchFeed {
   readonly #request: FeedRequest;
   readonly #started: StartedWatch;
   readonly #reply = watchReplyCodec.newView();
-  #hasReplied = false;
+  /** Whether anything but progress came since the last progress. */
+  #hasMoved = false;
   #isOver = false;
   #nonce = 0;
   #askedAt: ClockReading | undefined;
@@ -132,15 +139,16 @@ export class WatchFeed {
     const reply = response.bodyInto(this.#reply);
     const { parts, progress, isLast, nonce } = reply;
     for (let at = 0; at < parts.count; at++) this.#part(parts.at(at), bytes);
-    if (!this.#hasReplied) this.#firstReplied();
+    this.#hasMoved ||= parts.count > 0;
+    if (!this.hasReplied) this.#firstReplied();
     if (progress) this.#progress(response, nonce);
-    this.#owner.replied(this);
+    this.#owner.replied();
     return isLast ? undefined : MORE_REPLIES;
   };
 
   /** Counts the partitions as begun that have a position already, or whose state follows. */
   #firstReplied(): void {
-    this.#hasReplied = true;
+    this.hasReplied = true;
     for (const cursor of this.cursors.values()) {
       cursor.asked = [];
       cursor.hint = 0;
@@ -216,8 +224,10 @@ export class WatchFeed {
     } else this.ageBoundMs = undefined;
     const { ageBoundMs = Infinity } = this;
     const isAccepted = ageBoundMs <= (maxStalenessMs || Number.MAX_VALUE);
-    this.unproven = isAccepted ? 0 : this.unproven + 1;
-    this.#owner.progress(this, at);
+    // A node that is catching up, or sends a state, cannot prove an age yet, but is not dead.
+    this.unproven = isAccepted || this.#hasMoved ? 0 : this.unproven + 1;
+    this.#hasMoved = false;
+    this.#owner.progress(this, at, isAccepted);
     if (asksProgress && nonce === 0) this.#ask();
   }
 

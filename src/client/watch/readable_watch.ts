@@ -9,6 +9,7 @@ export abstract class ReadableWatch implements Watch {
   protected readonly queue: EventQueue<WatchEvent>;
   readonly #begun = Promise.withResolvers<void>();
   #last: WatchEvent | undefined;
+  #unlisten: (() => void) | undefined;
 
   constructor(signal: AbortSignal | undefined) {
     this.begun = this.#begun.promise;
@@ -21,6 +22,7 @@ export abstract class ReadableWatch implements Watch {
     });
     if (signal === undefined) return;
     const close = () => this.close();
+    this.#unlisten = () => signal.removeEventListener("abort", close);
     // Not at once: the watch is still being constructed.
     if (signal.aborted) queueMicrotask(close);
     else signal.addEventListener("abort", close, { once: true });
@@ -50,6 +52,7 @@ export abstract class ReadableWatch implements Watch {
 
   /** Nothing follows. */
   onEnded(error: RegistryError | undefined): void {
+    this.#unlisten?.();
     this.queue.end(error);
     this.#begun.reject(error ?? new RegistryError("canceled", "The watch was closed"));
   }

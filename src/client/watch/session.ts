@@ -179,8 +179,12 @@ export class WatchSession implements FeedOwner, WatchMember {
     this.#plan();
   }
 
-  progress(feed: WatchFeed, { partition, index }: { partition: number; index: number }): void {
-    if (feed.unproven === 0) this.#unprovenMax = UNPROVEN_INTERVALS;
+  progress(
+    feed: WatchFeed,
+    { partition, index }: { readonly partition: number; readonly index: number },
+    isProven: boolean,
+  ): void {
+    if (isProven) this.#unprovenMax = UNPROVEN_INTERVALS;
     this.#failures = 0;
     const change = this.#change;
     change.type = "progress";
@@ -191,10 +195,11 @@ export class WatchSession implements FeedOwner, WatchMember {
     if (feed.unproven >= this.#unprovenMax) this.#moveAway(feed);
   }
 
-  replied(_feed: WatchFeed): void {
-    if (!this.#sink.isFull || this.#isPaused || this.#isOver) return;
+  replied(): void {
+    if (this.#isOver || !this.#isPaused && !this.#sink.isFull) return;
     this.#isPaused = true;
-    for (const feed of [...this.#feeds]) this.#drop(feed, undefined);
+    // Others have yet to begin, for which the reader may be waiting before it reads.
+    for (const feed of [...this.#feeds]) if (feed.hasReplied) this.#drop(feed, undefined);
   }
 
   ended(feed: WatchFeed, error: RegistryError | undefined): void {
@@ -242,13 +247,14 @@ export class WatchSession implements FeedOwner, WatchMember {
   }
 
   #start(): void {
-    if (this.#isOver || this.#isPaused) return;
+    if (this.#isOver) return;
     const { filter, maxStalenessMs } = this.#options;
     const isWide = filter.ids.length === 0 && filter.domains.length === 0;
     const byNode = new Map<number, WatchCursor[]>();
     let isStuck = false;
     for (const cursor of this.#idle) {
-      const { partition, asked, hint } = cursor;
+      const { partition, asked, hint, hasBegun } = cursor;
+      if (this.#isPaused && hasBegun) continue;
       const node = this.#routing.choose({ partition, isWide, maxStalenessMs, asked, hint });
       const others = byNode.get(node ?? -1);
       if (node === undefined) isStuck = true;

@@ -339,6 +339,27 @@ test("watch that is too slow for its state still sees the end of it", async () =
   await ended(model, client);
 });
 
+test("watch begins everywhere although nobody reads what comes first", async () => {
+  const model = new WatchModel();
+  model.pageMax = 500;
+  const { seed } = model.cluster;
+  const client = await model.cluster.connect();
+  const count = 2 * WATCH_WAITING_EVENTS_MAX;
+  for (let at = 0; at < count; at++) model.append(0, model.newId(0));
+  // Only a node that does not answer at first has partition 5.
+  for (const node of model.nodes.slice(0, 2)) node.gone.add(5);
+  model.silence(model.nodes[2]!, true);
+  const watch = client.watch({ kind: "agent" }, { state: true });
+  await seed.pass(500);
+  model.silence(model.nodes[2]!, false);
+  await seed.wait(watch.begun);
+  const reader = new Reader(watch);
+  await seed.pass(2_000);
+  assert.is(reader.events.filter(({ type }) => type === "put").length, count);
+  assert.is(reader.events.filter(({ type }) => type === "complete").length, PARTITIONS);
+  await ended(model, client);
+});
+
 test("watch of ids asks for their partitions only, at their leaders", async () => {
   const model = new WatchModel();
   const { seed } = model.cluster;

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { agentCodec } from "../../../../schemas/gen/record.ts";
 import { developmentPeer } from "../../../../identity/enrolment/development_peer.ts";
-import { RegistryError } from "../../../../src/base/errors.ts";
+import type { RegistryError } from "../../../../src/base/errors.ts";
 import { type AuthenticatedPeer, NO_GRANTS } from "../../../../src/base/peer.ts";
 import { formatUuid } from "../../../../src/base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../../src/record/key.ts";
