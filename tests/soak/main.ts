@@ -28,6 +28,7 @@ const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   pause: () => import("./pause.ts"),
   stalled_write: () => import("./stalled_write.ts"),
   disk_full: () => import("./disk_full.ts"),
+  watch: () => import("./watch.ts"),
 };
 
 const [name = "", ...args] = Deno.args;
