@@ -4,7 +4,7 @@
  * `cluster` is the group of those of three nodes.
  *
  *     deno task bench
- * [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake|cluster …]
+ * [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake|cluster|watch …]
  *     deno task bench table        prints the tables of the stored results
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
@@ -21,6 +21,7 @@ import { benchRenew } from "./renew.ts";
 import { benchSessions } from "./sessions.ts";
 import { benchStart } from "./start.ts";
 import { type Line, tables } from "./tables.ts";
+import { benchWatch } from "./watch.ts";
 import { benchWrites } from "./writes.ts";
 
 const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
@@ -39,6 +40,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   cluster_idle: benchClusterIdle,
   cluster_failover: benchClusterFailover,
   followers: benchClusterFollowers,
+  watch: benchWatch,
 };
 /** Benches that are run together. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {

@@ -6,7 +6,7 @@
  *     node etcd_load.ts <folder of the package @grpc/grpc-js> <port,port,…> <keys> <value bytes>
  *     {"operation":"range","depth":64,"seconds":1}
  *
- * The two messages of etcd's KV service that are used are encoded here by hand, which costs less
+ * The messages of etcd's services that are used are encoded here by hand, which costs less
  * than a generated codec. Calls go to all members in turn, as etcd's own clients send them.
  */
 import { Buffer } from "node:buffer";
@@ -17,10 +17,15 @@ import { LatencyHistogram } from "../latency.ts";
 
 /** One measurement. */
 export interface EtcdOrder {
-  /** `range`: a linearizable read of one key. `put`: a write of a new key. */
-  readonly operation: "range" | "put";
+  /**
+   * `range`: a linearizable read of one key. `put`: a write of a new key. `watch`: such writes, which
+   * watchers of the prefix of all keys see.
+   */
+  readonly operation: "range" | "put" | "watch";
   readonly depth: number;
   readonly seconds: number;
+  /** For `watch`: the number of watchers, on one stream, as etcd's own clients have it. */
+  readonly watchers?: number;
 }
 
 /** Its result. */
@@ -28,6 +33,8 @@ export interface EtcdResult {
   readonly perSecond: number;
   readonly p50Us: number;
   readonly p99Us: number;
+  /** For `watch`: events that all watchers got a second. */
+  readonly eventsPerSecond?: number;
 }
 
 /** The part of grpc-js that is used. */
@@ -44,10 +51,29 @@ interface GrpcClient {
     argument: Uint8Array,
     callback: (error: Error | null, value: Uint8Array) => void,
   ): void;
+  makeBidiStreamRequest(
+    path: string,
+    serialize: (value: Uint8Array) => Uint8Array,
+    deserialize: (bytes: Uint8Array) => Uint8Array,
+  ): GrpcStream;
+}
+
+interface GrpcStream {
+  write(message: Uint8Array): void;
+  on(event: "data", take: (message: Uint8Array) => void): void;
+  on(event: "error", take: (error: Error) => void): void;
+  cancel(): void;
 }
 
 const RANGE = "/etcdserverpb.KV/Range";
 const PUT = "/etcdserverpb.KV/Put";
+const WATCH = "/etcdserverpb.Watch/Watch";
+/** The keys from this one to before the next one have the prefix of all keys. */
+const PREFIX = "agent/";
+const PREFIX_END = "agent0";
+/** Fields of WatchResponse: whether a watcher was created, and its events. */
+const CREATED_FIELD = 3;
+const EVENTS_FIELD = 11;
 /** Puts in flight while the keys are written. */
 const FILL_DEPTH = 64;
 /** A stride that visits the keys in an order that does not favour caches. */
@@ -94,7 +120,37 @@ class EtcdLoad {
     await Promise.all(Array.from({ length: FILL_DEPTH }, writer));
   }
 
-  async measure({ operation, depth, seconds }: EtcdOrder): Promise<EtcdResult> {
+  async measure(order: EtcdOrder): Promise<EtcdResult> {
+    return order.operation === "watch" ? await this.#watched(order) : await this.#closedLoop(order);
+  }
+
+  /** Writes keys that many watchers see. */
+  async #watched({ watchers = 1, ...order }: EtcdOrder): Promise<EtcdResult> {
+    const stream = this.#clients[0]!.makeBidiStreamRequest(WATCH, asBuffer, asBytes);
+    const { promise: created, resolve, reject } = Promise.withResolvers<void>();
+    let open = 0;
+    let events = 0;
+    stream.on("error", reject);
+    stream.on("data", (message) => {
+      const counts = fieldsIn(message);
+      events += counts.get(EVENTS_FIELD) ?? 0;
+      if (counts.has(CREATED_FIELD) && ++open === watchers) resolve();
+    });
+    const range = concatenated(field(1, textOf(PREFIX)), field(2, textOf(PREFIX_END)));
+    for (let at = 0; at < watchers; at++) stream.write(field(1, range));
+    await created;
+    // Its end is an error of the stream.
+    created.catch(() => {});
+    const startMs = performance.now();
+    const before = events;
+    const result = await this.#closedLoop({ ...order, operation: "put" });
+    const eventsPerSecond = (events - before) / (performance.now() - startMs) * 1_000;
+    stream.on("error", () => {});
+    stream.cancel();
+    return { ...result, eventsPerSecond: Math.round(eventsPerSecond) };
+  }
+
+  async #closedLoop({ operation, depth, seconds }: EtcdOrder): Promise<EtcdResult> {
     const histogram = new LatencyHistogram();
     const warmUntilMs = performance.now() + seconds * 200;
     const endMs = warmUntilMs + seconds * 1_000;
@@ -133,8 +189,34 @@ class EtcdLoad {
   }
 }
 
+/** Returns how often each field stands in a message, by its number. */
+function fieldsIn(message: Uint8Array): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>();
+  let at = 0;
+  const varint = () => {
+    let value = 0;
+    for (let unit = 1;; unit *= 128) {
+      const byte = message[at++]!;
+      value += (byte & 127) * unit;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < message.length) {
+    const tag = varint();
+    counts.set(tag >>> 3, (counts.get(tag >>> 3) ?? 0) + 1);
+    // The messages used here have varints and length-delimited fields only.
+    if ((tag & 7) === 0) varint();
+    else at += varint();
+  }
+  return counts;
+}
+
+function textOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
 function keyOf(number: number): Uint8Array {
-  return new TextEncoder().encode(`agent/${String(number).padStart(32, "0")}`);
+  return textOf(`${PREFIX}${String(number).padStart(32, "0")}`);
 }
 
 const [folder = "", ports = "", keys = "", valueBytes = ""] = process.argv.slice(2);
