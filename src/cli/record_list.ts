@@ -11,7 +11,6 @@ import type { Leased } from "./record_calls.ts";
 import { addressText, incarnationText, shownField } from "./record_view.ts";
 import type { Reply } from "./shell.ts";
 import type { Cell } from "./table.ts";
-import type { Terminal } from "./terminal.ts";
 
 /** Items of one or more pages of a list. */
 export type Listed<T> = Pick<Page<T>, "items" | "nextCursor" | "receipts">;
@@ -21,7 +20,6 @@ export interface ListView {
   readonly region: string;
   /** Whether all columns are shown, uncut. */
   readonly wide: boolean;
-  readonly terminal: Pick<Terminal, "isOutTty" | "columns">;
 }
 
 /** A column of a list. */
@@ -70,23 +68,23 @@ function columnsOf({ ownFields }: AnyKindRow): readonly Column[] {
 export function recordsReply(
   kind: RecordKindName,
   { items, nextCursor, receipts }: Listed<Leased>,
-  { region, wide, terminal }: ListView,
+  { region, wide }: ListView,
 ): Reply {
   const row: AnyKindRow = kindNamed(kind);
   const cursor = nextCursor === undefined ? null : toHex(nextCursor);
   const records = items.map(({ record, remainingMs }) => ({ [kind]: record, remainingMs }));
   return {
     json: { region, [row.plural]: records, nextCursor: cursor, receipts },
-    text: async () => {
+    text: async (columns) => {
       if (items.length === 0) return `No ${row.plural} are registered in region ${region}.\n`;
       const { table } = await import("./table.ts");
-      const width = terminal.isOutTty ? terminal.columns : COLUMNS_PIPED;
+      const width = columns === Infinity ? COLUMNS_PIPED : columns;
       const shown = columnsOf(row).filter(({ from }) => wide || width >= from);
       return table(
         shown.map(({ head }) => head),
         items.map((item) => shown.map(({ cell }) => cell(item))),
         {
-          columns: wide || !terminal.isOutTty ? Infinity : width,
+          columns: wide ? Infinity : columns,
           shrinks: shown.flatMap(({ shrinks }, index) => shrinks === true ? [index] : []),
         },
       );

@@ -7,14 +7,18 @@ import type { OperationCaller } from "../client/invoker.ts";
 import type { Client, ClientOptions } from "../client/types.ts";
 import type { KeptIdentity } from "../../identity/files/kept_identity.ts";
 import type { Endpoint } from "../../transport/transport.ts";
-import type { Terminal } from "./terminal.ts";
+import { tableColumns, type Terminal } from "./terminal.ts";
 
 /** An answer, for scripts and for people. */
 export interface Reply {
   /** Stable machine-readable output. */
   readonly json: unknown;
-  /** Returns the text, which ends with a newline. */
-  text(): string | Promise<string>;
+  /**
+   * Returns the text, which ends with a newline.
+   *
+   * @param columns the width to which tables are fitted; Infinity where nothing limits it.
+   */
+  text(columns: number): string | Promise<string>;
   /** A remark for people, printed on standard error; ends with a newline. */
   readonly note?: string;
   /** Exit code, if not 0, of a command that got an answer but found a problem. */
@@ -88,7 +92,7 @@ export async function showReply(
   { json }: CommonOptions,
   terminal: Terminal,
 ): Promise<number> {
-  terminal.out(json === true ? jsonDocument(reply.json) : await reply.text());
+  terminal.out(json === true ? jsonDocument(reply.json) : await reply.text(tableColumns(terminal)));
   if (json !== true && reply.note !== undefined) terminal.err(reply.note);
   return reply.exitCode ?? 0;
 }

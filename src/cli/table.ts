@@ -18,6 +18,7 @@ export interface TableOptions {
 }
 
 const GAP = "  ";
+const INDENT = "  ";
 /** Minimum width to which a cell is cut. */
 const CELL_WIDTH_MIN = 8;
 const CUT = "…";
@@ -35,14 +36,32 @@ export function table(
   return render([head, ...rows], isNumber, { columns, shrinks });
 }
 
+/**
+ * Formats rows as an indented {@link table}, or, if that is wider than `columns` even after cutting,
+ * one below the other with a line for each cell.
+ */
+export function fitted(
+  head: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  { columns, shrinks }: { readonly columns: number; readonly shrinks: readonly number[] },
+): string {
+  const whole = indented(table(head, rows, { columns: columns - INDENT.length, shrinks }));
+  if (rows.length === 0 || widestLine(whole) <= columns) return whole;
+  return rows.map((row) => facts(row.map((cell, at) => [head[at]!, cell]))).join("\n");
+}
+
+function widestLine(text: string): number {
+  return text.split("\n").reduce((widest, line) => Math.max(widest, widthOf(line)), 0);
+}
+
 /** Indents every line that is not empty, like {@link facts}. */
 export function indented(text: string): string {
-  return text.replaceAll(/^(?=.)/gm, "  ");
+  return text.replaceAll(/^(?=.)/gm, INDENT);
 }
 
 /** Formats indented lines of `name  value`, without a header. */
 export function facts(rows: readonly (readonly [string, Cell])[]): string {
-  return render(rows.map(([name, value]) => [`  ${name}`, String(value)]), [false, false]);
+  return render(rows.map(([name, value]) => [INDENT + name, String(value)]), [false, false]);
 }
 
 function render(

@@ -28,7 +28,7 @@ export interface Terminal {
   /** Whether standard output, and standard error, is a terminal. */
   readonly isOutTty: boolean;
   readonly isErrTty: boolean;
-  /** Width of the terminal, characters. */
+  /** Width of the terminal, characters: that which the variable COLUMNS names, if it does. */
   readonly columns: number;
   /** Writes `text` unchanged to standard output; {@link err} writes to standard error. */
   out(text: string): void;
@@ -51,6 +51,21 @@ export interface Terminal {
 
 /** Default width if none is known: that of a punched card. */
 const COLUMNS_DEFAULT = 80;
+
+/** Returns the width that the variable COLUMNS names (POSIX); `undefined` if it names none. */
+function namedColumns({ COLUMNS = "" }: Terminal["environment"]): number | undefined {
+  return /^[1-9][0-9]{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined;
+}
+
+/**
+ * Returns the width to which tables on standard output are fitted; Infinity for a pipe or a file,
+ * unless the variable COLUMNS names one.
+ */
+export function tableColumns(
+  { isOutTty, columns, environment }: Pick<Terminal, "isOutTty" | "columns" | "environment">,
+): number {
+  return namedColumns(environment) ?? (isOutTty ? columns : Infinity);
+}
 
 /** Returns the terminal of this process. */
 export function processTerminal(): Terminal {
@@ -75,7 +90,7 @@ export function processTerminal(): Terminal {
     environment: env,
     isOutTty: stdout.isTTY === true,
     isErrTty: stderr.isTTY === true,
-    columns: stdout.columns ?? COLUMNS_DEFAULT,
+    columns: namedColumns(env) ?? stdout.columns ?? COLUMNS_DEFAULT,
     out: (text) => {
       const end = writeAll(1, text);
       if (end === "reader gone") readerGone();

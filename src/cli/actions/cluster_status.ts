@@ -13,7 +13,7 @@ import {
 } from "../cluster/ask_nodes.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { type Reply, type ServerOptions, type Shell, showReply } from "../shell.ts";
-import { type Cell, facts, indented, table } from "../table.ts";
+import { type Cell, facts, fitted } from "../table.ts";
 
 type StatusAnswer = NodeAnswer<ClusterStatusReply>;
 
@@ -98,7 +98,7 @@ function statusReply(seen: ClusterStatusReply, nodes: readonly StatusAnswer[]): 
   return {
     json: statusJson(seen, nodes, found),
     exitCode: found.unled > 0 ? EXIT_CODES.unavailable : EXIT_CODES.success,
-    text: () => statusText(seen, nodes, found),
+    text: (columns) => statusText(seen, nodes, found, columns),
   };
 }
 
@@ -170,6 +170,7 @@ function statusText(
   seen: ClusterStatusReply,
   nodes: readonly StatusAnswer[],
   found: ClusterFacts,
+  columns: number,
 ): string {
   const { newest } = found;
   const { systemLeader, systemVoters, systemLearners, systemTerm } = newest;
@@ -192,7 +193,8 @@ function statusText(
   const head = ["node", "zone", "address", "state", "leads", "replicas", "behind", "links"];
   return `Cluster ${formatUuid(seen.clusterId)} of region ${seen.region}, ` +
     `as node ${seen.nodeId} at ${at ?? "an unknown address"} and the others report it\n\n` +
-    indented(table(head, rows)) + "\n" +
+    fitted(head, rows, { columns, shrinks: [head.indexOf("behind"), head.indexOf("links")] }) +
+    "\n" +
     facts([
       ["partitions", partitionsText(seen, found)],
       [

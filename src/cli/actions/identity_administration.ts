@@ -87,7 +87,7 @@ export async function bans(flags: ServerOptions, shell: Shell): Promise<number> 
   const time = (ms: number) => new Date(ms).toISOString();
   const reply: Reply = {
     json: { bans: shown },
-    text: () =>
+    text: (columns) =>
       table(
         ["KIND", "NAME", "UNTIL", "BY LINEAGE", "MADE", "REASON"],
         shown.map(({ kind, name, untilMs, ended, writer, madeAtMs, reason }) => [
@@ -98,6 +98,7 @@ export async function bans(flags: ServerOptions, shell: Shell): Promise<number> 
           madeAtMs === 0 ? "-" : time(madeAtMs),
           reason,
         ]),
+        { columns, shrinks: [1, 5] },
       ),
   };
   return await showReply(reply, flags, shell.terminal);
@@ -183,7 +184,7 @@ export async function audit(flags: AuditFlags, shell: Shell): Promise<number> {
         previous: toHex(previous),
       })),
     },
-    text: () =>
+    text: (columns) =>
       table(
         ["NUMBER", "TIME", "ACTION", "BY LINEAGE", "SUBJECT", "DETAIL"],
         shown.map(({ number, unixS, action, writer, subject, detail }) => [
@@ -194,6 +195,7 @@ export async function audit(flags: AuditFlags, shell: Shell): Promise<number> {
           subject,
           detail,
         ]),
+        { columns, shrinks: [4, 5] },
       ) + (flags.verify === true
         ? `Verified the chain of ${entries.length} entries, up to ${toHex(head)}.\n`
         : ""),

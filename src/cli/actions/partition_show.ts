@@ -8,7 +8,7 @@ import { askNodes, errorJson, noAnswerText, type NodeAnswer } from "../cluster/a
 import { EXIT_CODES } from "../exit_codes.ts";
 import { usageFailure } from "../failure.ts";
 import { type Reply, type ServerOptions, type Shell, showReply } from "../shell.ts";
-import { type Cell, facts, indented, table } from "../table.ts";
+import { type Cell, facts, fitted } from "../table.ts";
 
 type PartitionAnswer = NodeAnswer<PartitionStatusReply>;
 
@@ -99,7 +99,7 @@ function partitionReply(
         error: errorJson(node),
       })),
     },
-    text: () => {
+    text: (columns) => {
       const rows = replicas.map(({ node, nodeId, zone, placed, answer, match }): Cell[] => [
         nodeId,
         zone === "" ? "-" : zone,
@@ -116,7 +116,7 @@ function partitionReply(
         "proven age",
       ];
       return `Partition ${partition}${/^\d+$/.test(what) ? "" : ` of ${what}`}\n\n` +
-        indented(table(head, rows)) + "\n" + facts(leaderFacts(leader));
+        fitted(head, rows, { columns, shrinks: [] }) + "\n" + facts(leaderFacts(leader));
     },
   };
 }

@@ -88,16 +88,15 @@ export async function list(
   fetch?: Fetch,
 ): Promise<number> {
   checkListFlags(flags);
-  const { terminal } = shell;
   const reply = await withClient(shell, flags, async (connected) => {
     const { client } = connected;
-    const { region, range, view } = await listPlan(flags, connected, terminal);
+    const { region, range, view } = await listPlan(flags, connected);
     const listed = fetch === undefined
       ? await gather((options) => callsOf(kind).list(client, region, options), range)
       : await fetch(client, region, range.limit);
     return recordsReply(kind, listed, view);
   });
-  return await showReply(reply, flags, terminal);
+  return await showReply(reply, flags, shell.terminal);
 }
 
 /** Implements `drain`. */

@@ -4,7 +4,6 @@ import type { ListOptions, Page, Receipt } from "../../client/mod.ts";
 import { usageFailure } from "../failure.ts";
 import { type Listed, parseCursor } from "../record_list.ts";
 import type { Connected, ServerOptions } from "../shell.ts";
-import type { Terminal } from "../terminal.ts";
 
 /** Flags of a registration. */
 export interface RegisterFlags extends ServerOptions {
@@ -99,7 +98,6 @@ export async function gather<T>(
 export async function listPlan(
   flags: ListFlags,
   connected: Connected,
-  terminal: Terminal,
 ) {
   const limit = limitOf(flags.limit);
   const cursor = parseCursor(flags.cursor);
@@ -108,5 +106,5 @@ export async function listPlan(
     ...(limit === undefined ? {} : { limit }),
     ...(cursor === undefined ? {} : { cursor }),
   };
-  return { region, range, view: { region, wide: flags.wide === true, terminal } };
+  return { region, range, view: { region, wide: flags.wide === true } };
 }

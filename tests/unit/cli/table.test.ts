@@ -1,7 +1,7 @@
 /** Tables for people. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { facts, printable, table } from "../../../src/cli/table.ts";
+import { facts, fitted, printable, table } from "../../../src/cli/table.ts";
 
 test("table has columns two spaces apart, numbers to the right, no trailing spaces", () => {
   assert.is(
@@ -24,6 +24,21 @@ test("table cuts the widest of the columns that may be cut, and no other", () =>
   assert.is(row, `${"x".repeat(14)}…  ${"y".repeat(12)}  ${"北京".repeat(3)}北…`);
   const [, least] = table(["A", "B", "C"], rows, { columns: 1, shrinks: [0, 2] }).split("\n");
   assert.is(least, `xxxxxxx…  ${"y".repeat(12)}  北京北…`);
+});
+
+test("fitted cuts only what may be cut, and beyond that puts cells one below the other", () => {
+  const head = ["node", "address", "links"];
+  const rows = [[1, "192.0.2.1:4433", "2: 0.3 ms, 3: 0.4 ms"], [2, "192.0.2.2:4433", "1: none"]];
+  const lines = (columns: number) => fitted(head, rows, { columns, shrinks: [2] }).split("\n");
+  assert.is(lines(Infinity)[1], "     1  192.0.2.1:4433  2: 0.3 ms, 3: 0.4 ms");
+  assert.is(lines(40)[1], "     1  192.0.2.1:4433  2: 0.3 ms, 3: 0…");
+  assert.equal(lines(31).slice(0, 5), [
+    "  node     1",
+    "  address  192.0.2.1:4433",
+    "  links    2: 0.3 ms, 3: 0.4 ms",
+    "",
+    "  node     2",
+  ]);
 });
 
 test("table takes time linear in its rows", () => {

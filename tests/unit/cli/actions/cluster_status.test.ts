@@ -76,8 +76,8 @@ function reply(nodeId: number, leading: number): ClusterStatusReply {
  *
  * @param leading the partitions that each node leads at each look; the last look repeats.
  */
-async function run(leading: readonly (readonly number[])[]) {
-  const terminal = new FakeTerminal({});
+async function run(leading: readonly (readonly number[])[], environment = {}) {
+  const terminal = new FakeTerminal({ environment });
   const time = new WaitedTime();
   let looks = 0;
   const clientOf = (nodeId: number) =>
@@ -110,6 +110,13 @@ test("clusterStatus shows a cluster whose partitions are all led at once", async
   const { code, looks, waitedMs, stdout } = await run([[3, 3, 3]]);
   assert.equal([code, looks, waitedMs], [EXIT_CODES.success, 1, 0]);
   assert.match(stdout, "9, all led and fully replicated");
+});
+
+test("clusterStatus fits its table to the width that COLUMNS names", async () => {
+  const whole = await run([[3, 3, 3]]);
+  assert.match(whole.stdout, /node +zone +address/);
+  const { stdout } = await run([[3, 3, 3]], { COLUMNS: "30" });
+  assert.match(stdout, "  leads     3\n");
 });
 
 test("clusterStatus looks again when a leadership moved between the answers", async () => {
