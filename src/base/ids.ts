@@ -98,3 +98,9 @@ export function groupOfPartition(partition: PartitionId): GroupId {
 export function partitionOfGroup(group: GroupId): PartitionId | undefined {
   return group === SYSTEM_GROUP ? undefined : (group - 1) as PartitionId;
 }
+
+/** Returns the name of a group in messages: its partition, by which operators know it, or group 0. */
+export function groupName(group: GroupId): string {
+  const partition = partitionOfGroup(group);
+  return partition === undefined ? `Group ${group}` : `Partition ${partition}`;
+}

@@ -126,6 +126,15 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
   }
 
   readPoint(maxStalenessMs: number): ReadPoint | undefined {
+    const point = this.permission(maxStalenessMs);
+    if (point !== undefined && point.ageBoundMs > 0) {
+      this.#host.freshness.counts.served(point.ageBoundMs);
+    }
+    return point;
+  }
+
+  /** Implements `BoundedGroup.permission`. */
+  permission(maxStalenessMs: number): ReadPoint | undefined {
     if (!this.#leadership.isServing) return this.#pointOfFollower(maxStalenessMs);
     if (this.#members.isSole) return this.#applied.point;
     // A follower may already have served entries that are committed but not applied here, because this
@@ -162,7 +171,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
     timeoutMs: number,
   ): Promise<ReadPoint | RegistryError> {
     if (this.#end !== undefined) return Promise.resolve(endedError(this.id, this.#end));
-    const point = this.readPoint(maxStalenessMs);
+    const point = this.permission(maxStalenessMs);
     if (point !== undefined) return Promise.resolve({ ...point });
     if (maxStalenessMs > 0 && !this.#mayLead) {
       return this.#host.freshness.wait(this, maxStalenessMs, timeoutMs);

@@ -1,6 +1,6 @@
 /** The errors that a group answers with, by code. */
 import { RegistryError } from "../base/errors.ts";
-import type { GroupId, NodeId } from "../base/ids.ts";
+import { type GroupId, groupName, type NodeId } from "../base/ids.ts";
 import { GROUP_RETRY_MS, WAL_PROBE_MS } from "../base/limits.ts";
 import type { ProposeResult } from "../raft/mod.ts";
 
@@ -11,11 +11,11 @@ export type GroupEnd = "closed" | "failed" | "given_up";
 export function endedError(group: GroupId, end: GroupEnd): RegistryError {
   switch (end) {
     case "closed":
-      return new RegistryError("shutting_down", `Group ${group} is closed`);
+      return new RegistryError("shutting_down", `${groupName(group)} is closed`);
     case "failed":
-      return new RegistryError("internal", `Group ${group} is quarantined: see the log`);
+      return new RegistryError("internal", `${groupName(group)} is quarantined: see the log`);
     case "given_up":
-      return new RegistryError("storage_unavailable", `Group ${group} has lost its log`);
+      return new RegistryError("storage_unavailable", `${groupName(group)} has lost its log`);
   }
 }
 
@@ -27,7 +27,7 @@ export function openProposalError(group: GroupId, end: GroupEnd): RegistryError 
   if (end !== "closed") return endedError(group, end);
   return new RegistryError(
     "connection_lost",
-    `Group ${group} was closed before the command was applied: its outcome is not known`,
+    `${groupName(group)} was closed before the command was applied: its outcome is not known`,
   );
 }
 
@@ -43,9 +43,9 @@ export function notLeaderError(
   term: number,
 ): RegistryError {
   if (leader === undefined) {
-    return new RegistryError("not_leader", `Group ${group} has no leader here yet`);
+    return new RegistryError("not_leader", `${groupName(group)} has no leader here yet`);
   }
-  return new RegistryError("not_leader", `Group ${group} is led by node ${leader}`, {
+  return new RegistryError("not_leader", `${groupName(group)} is led by node ${leader}`, {
     leaderHint: leader,
     leaderTerm: term,
   });
@@ -77,11 +77,11 @@ export function proposalError(
     case "not_member":
       return notLeader();
     case "transferring":
-      return overloadedError(`Group ${group} is transferring its leadership`);
+      return overloadedError(`${groupName(group)} is transferring its leadership`);
     case "over_limit":
-      return overloadedError(`Group ${group} has too much uncommitted data`);
+      return overloadedError(`${groupName(group)} has too much uncommitted data`);
     case "conf_change_ignored":
-      return overloadedError(`Group ${group} is changing its configuration`);
+      return overloadedError(`${groupName(group)} is changing its configuration`);
     case "conf_change_invalid":
       return new RegistryError(
         "invalid_argument",

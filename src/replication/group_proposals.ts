@@ -9,7 +9,7 @@
  * so that it can repeat the command at the next leader within its own deadline.
  */
 import { RegistryError } from "../base/errors.ts";
-import type { GroupId, LogIndex, Term } from "../base/ids.ts";
+import { type GroupId, groupName, type LogIndex, type Term } from "../base/ids.ts";
 import { GROUP_FORMER_PROPOSAL_MS } from "../base/limits.ts";
 import type { Proposed } from "./group_interface.ts";
 
@@ -85,7 +85,7 @@ export class GroupProposals {
   overtaken(index: number): void {
     this.#endTerm();
     this.#takeFormer(({ index: at }) => at <= index, (one) => {
-      refuse(one, unknown(`Group ${this.#id} replaced its log here by an image`));
+      refuse(one, unknown(`${groupName(this.#id)} replaced its log here by an image`));
     });
   }
 
@@ -146,7 +146,10 @@ function decide(id: GroupId, proposal: Proposal, term: number, outcome: unknown)
   if (proposal.term !== term) {
     return refuse(
       proposal,
-      new RegistryError("not_leader", `Group ${id} has a new leader, which replaced the entry`),
+      new RegistryError(
+        "not_leader",
+        `${groupName(id)} has a new leader, which replaced the entry`,
+      ),
     );
   }
   const { index, settle } = proposal;
@@ -163,7 +166,7 @@ function refuse(proposal: Proposal, error: RegistryError): void {
 function tooLate(id: GroupId): RegistryError {
   return new RegistryError(
     "deadline_exceeded",
-    `Group ${id} could not commit the command in time: the outcome is not known`,
+    `${groupName(id)} could not commit the command in time: the outcome is not known`,
   );
 }
 

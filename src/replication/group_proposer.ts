@@ -3,6 +3,7 @@
  * other members, whose entries are committed as soon as they are durable.
  */
 import { RegistryError } from "../base/errors.ts";
+import { groupName } from "../base/ids.ts";
 import { GROUP_PROPOSALS_MAX, WAL_ENTRY_BYTES_MAX } from "../base/limits.ts";
 import type { ConfChange, Configuration, Entry, ProposeResult } from "../raft/mod.ts";
 import { endedError, overloadedError, proposalError } from "./group_errors.ts";
@@ -38,7 +39,7 @@ export class GroupProposer<Outcome> {
   proposeConfChange(change: ConfChange, timeoutMs: number): Promise<Proposed<Configuration>> {
     const { id, leadership, support, node } = this.#parts;
     if (leadership.term !== 0 && !support.coversChange(change)) {
-      return refused(overloadedError(`Group ${id} waits for the new voters' support`));
+      return refused(overloadedError(`${groupName(id)} waits for the new voters' support`));
     }
     return this.#propose<Configuration>(timeoutMs, () => node.proposeConfChange(change));
   }
@@ -96,7 +97,7 @@ export class GroupProposer<Outcome> {
     }
     const { count } = proposals;
     if (count >= GROUP_PROPOSALS_MAX) {
-      return overloadedError(`Group ${id} has ${count} commands in progress, its limit`);
+      return overloadedError(`${groupName(id)} has ${count} commands in progress, its limit`);
     }
     return host.writeRefusal() ?? storage.blocked;
   }

@@ -4,7 +4,7 @@
  * are applied (Raft thesis §6.4). Each read has a deadline, and their number is limited.
  */
 import { RegistryError } from "../base/errors.ts";
-import type { GroupId } from "../base/ids.ts";
+import { type GroupId, groupName } from "../base/ids.ts";
 import { GROUP_READS_MAX, GROUP_RETRY_MS } from "../base/limits.ts";
 import type { ReadPoint } from "./group_interface.ts";
 
@@ -51,7 +51,7 @@ export class GroupReads {
       return Promise.resolve(
         new RegistryError(
           "overloaded",
-          `Group ${this.#id} has ${this.#count} reads waiting, which is its limit`,
+          `${groupName(this.#id)} has ${this.#count} reads waiting, which is its limit`,
           { retryAfterMs: GROUP_RETRY_MS },
         ),
       );
@@ -129,7 +129,10 @@ export class GroupReads {
       if (waiter.deadlineMs > nowMs) return true;
       this.#settle(
         waiter,
-        new RegistryError("deadline_exceeded", `Group ${this.#id} did not permit the read in time`),
+        new RegistryError(
+          "deadline_exceeded",
+          `${groupName(this.#id)} did not permit the read in time`,
+        ),
       );
       return false;
     });

@@ -49,7 +49,11 @@ export interface NodeFreshnessOptions {
 
 /** A group that a read waits for. */
 export interface BoundedGroup extends AnsweringGroup {
-  readPoint(maxStalenessMs: number): ReadPoint | undefined;
+  /**
+   * Returns permission as `Group.readPoint`, but counts no read as served: one that waited asks again,
+   * because the age has grown since.
+   */
+  permission(maxStalenessMs: number): ReadPoint | undefined;
   /** Returns why the read cannot be permitted here; undefined while it may be soon. */
   readElsewhere(maxStalenessMs: number): RegistryError | undefined;
   /** Returns the refusal of a read that has waited for as long as it may. */
@@ -237,7 +241,7 @@ export class NodeFreshness {
     const nowMs = this.#clock.nowMs();
     this.#waiters = this.#waiters.filter((waiter) => {
       const { group, maxStalenessMs, deadlineMs, settle } = waiter;
-      const point = group.readPoint(maxStalenessMs);
+      const point = group.permission(maxStalenessMs);
       if (point !== undefined) {
         settle({ ...point });
         return false;

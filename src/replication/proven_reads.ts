@@ -4,7 +4,7 @@
  * with an older state than the bound allows.
  */
 import { RegistryError } from "../base/errors.ts";
-import type { GroupId, LogIndex, NodeId, Term } from "../base/ids.ts";
+import { type GroupId, groupName, type LogIndex, type NodeId, type Term } from "../base/ids.ts";
 import type { GroupProof } from "../liveness/mod.ts";
 import type { RaftNode } from "../raft/mod.ts";
 import type { FreshnessMiss } from "./freshness_counts.ts";
@@ -50,7 +50,6 @@ export class ProvenReads {
     point.appliedIndex = this.#applied.index;
     point.term = this.#applied.term;
     point.ageBoundMs = ageBoundMs;
-    this.#host.freshness.counts.served(ageBoundMs);
     return point;
   }
 
@@ -77,7 +76,9 @@ export class ProvenReads {
     freshness.counts.missed(miss, leader !== undefined);
     return new RegistryError(
       "too_stale",
-      `Group ${this.#id} on node ${nodeId} must prove an age of at most ${maxStalenessMs} ms: ` +
+      `${
+        groupName(this.#id)
+      } on node ${nodeId} must prove an age of at most ${maxStalenessMs} ms: ` +
         reason,
       leader === undefined ? {} : { leaderHint: leader, leaderTerm: this.#node.term },
     );

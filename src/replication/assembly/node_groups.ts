@@ -12,7 +12,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { RegistryError } from "../../base/errors.ts";
-import type { GroupId, NodeId, ReplicaId } from "../../base/ids.ts";
+import { type GroupId, groupName, type NodeId, type ReplicaId } from "../../base/ids.ts";
 import { COMPACTION_POLL_MS, WAL_PROBE_MS } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { MonotonicClock, Timer, World } from "../../base/world.ts";
@@ -314,7 +314,7 @@ export class NodeGroups<Machine extends RestorableMachine> {
     const applied = hosted?.raft.status().appliedIndex ?? 0;
     if (hosted === undefined || applied === 0 || this.#imaging.has(group)) {
       return done(
-        new RegistryError("overloaded", `Group ${group} makes no image now`, {
+        new RegistryError("overloaded", `${groupName(group)} makes no image now`, {
           retryAfterMs: COMPACTION_POLL_MS,
         }),
       );

@@ -35,6 +35,16 @@ test("a follower's first read with a bound waits for one round trip and is serve
   assert.is(leader.group().readPoint(100)?.ageBoundMs, 0, "a leader's lease proves age 0");
 });
 
+test("a read that waited is counted once, when it is served", async () => {
+  const cluster = await GroupCluster.led();
+  const [follower] = cluster.followers(await cluster.leader());
+  const { freshness: counts } = follower!.set.counts;
+  assert.not.instance(await read(cluster, follower!, 100), RegistryError);
+  assert.is(counts.servedCount, 0, "it asks again");
+  follower!.group().readPoint(100);
+  assert.is(counts.servedCount, 1);
+});
+
 test("a read without a bound is refused at a follower, whatever is proven there", async () => {
   const cluster = await GroupCluster.led();
   const follower = await probing(cluster);

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { PROOFS_KEPT } from "../../../../src/base/limits.ts";
-import { newLease, ProofPair } from "../../../support/proof_pair.ts";
+import { LEADING, newLease, ProofPair } from "../../../support/proof_pair.ts";
 
 function proven(): ProofPair {
   const pair = new ProofPair();
@@ -117,6 +117,15 @@ test("an answer of an earlier epoch is not taken for one of the present epoch", 
   assert.is(pair.age(2), Infinity, "nothing is proven after a session ended");
   pair.prove();
   assert.is(pair.age(2), 2);
+});
+
+test("the end of a session voids what that node asserted, and nothing of another", () => {
+  const pair = proven();
+  pair.prober.connected(3 as never);
+  pair.prober.disconnected(3 as never);
+  assert.is(pair.age(1), 2);
+  pair.prober.disconnected(LEADING);
+  assert.is(pair.age(1), Infinity);
 });
 
 test("answers that began with another full list are not continued", () => {
