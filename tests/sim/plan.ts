@@ -146,8 +146,6 @@ export interface LoadPlan {
   readonly shortKeys: number;
   /** Mean time between a client's reply and its next operation, ms. */
   readonly thinkMs: number;
-  /** Part of requests that arrive twice. */
-  readonly doubled: number;
   /** Owners of short leases renew them only when these are about to end. */
   readonly isLastMinute: boolean;
   /** Clients wait twice as long before each further attempt, as real clients do. */
@@ -255,7 +253,6 @@ export function planOf(seed: number): Plan {
       longKeys: draw.int(1, 4),
       shortKeys: draw.int(0, 4),
       thinkMs: draw.int(70, 160),
-      doubled: draw.chance(0.3) ? 0.05 : 0,
       // Outages affect patient owners of leases that are about to end most.
       isLastMinute: isPatient || apart(seed, 0x1a57).chance(0.25),
       isPatient,
