@@ -120,14 +120,17 @@ export class DevelopmentIdentity {
     return this.#authority.certificatePem;
   }
 
-  /** The certificate to serve now. */
+  /**
+   * The certificate to serve now. Without the CA's the first flight of a handshake fits one packet,
+   * where the runtime would otherwise keep a send buffer of 13 KB for the connection.
+   */
   get current(): ServerCertificate {
-    return withChain(this.#current, this.#authority.certificatePem);
+    return withChain(this.#current, "");
   }
 
   /** The certificate to serve after the next rotation. */
   get next(): ServerCertificate {
-    return withChain(this.#next, this.#authority.certificatePem);
+    return withChain(this.#next, "");
   }
 
   /** Unix ms from which {@link check} rotates. */

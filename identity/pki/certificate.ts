@@ -27,13 +27,17 @@ export interface KeyedCertificate {
 
 /** A server certificate: its leaf with its chain. A `transport/` listener takes it unchanged. */
 export interface ServerCertificate extends KeyedCertificate {
-  /** PEM, the leaf first, then its CA. */
+  /** PEM, the leaf first, then an intermediate that issued it. Clients know roots themselves. */
   readonly chainPem: string;
 }
 
-/** Returns a certificate with the chain that its issuer completes. */
-export function withChain(keyed: KeyedCertificate, issuerPem: string): ServerCertificate {
-  return { ...keyed, chainPem: keyed.certificatePem + issuerPem };
+/**
+ * Returns a certificate with its chain.
+ *
+ * @param intermediatePem the intermediate that issued it; empty if a root did.
+ */
+export function withChain(keyed: KeyedCertificate, intermediatePem: string): ServerCertificate {
+  return { ...keyed, chainPem: keyed.certificatePem + intermediatePem };
 }
 
 const KEY_PATTERN = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----\n?/;
