@@ -37,39 +37,42 @@ nodeTest("TLS and WebTransport on Node keep the contract of transports", async (
   assert.is(passed, total, output);
 });
 
-nodeTest("a program on Node registers and resolves at a Deno node over TLS", async (node) => {
-  const data = `${folder}/data`;
-  const administrator = ["--identity", `${folder}/pki/administrator`, "--data", data];
-  const init = ["--trust-domain", "registry.example", "--region", "eu-1"];
-  await done("identity", "init", ...init, "--out", `${folder}/pki`);
-  const authority = ["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--found"];
-  const { process } = await startCrs(data, {
-    flags: [...authority, "--partitions", "8", "--tls", "on", "--tls-port", "0"],
-  });
-  processes.push(process);
-  await done("identity", "issue", ...administrator);
-  const { token, subject } = await done(
-    ...["identity", "join-token", "gateway", "--domain", "g.example"],
-    ...administrator,
-  );
-  const gateway = ["--identity", `${folder}/gateway`, "--data", data];
-  await done("identity", "issue", "--subject", subject!, "--token", token!, ...gateway);
-  const { addresses } = JSON.parse(await Deno.readTextFile(`${data}/node.json`)) as {
-    addresses: { transport: string; host: string; port: number }[];
-  };
-  const { host, port } = addresses.find(({ transport }) => transport === "tls")!;
-  const id = subject!.slice(subject!.lastIndexOf("/") + 1);
-  const output = await run(
-    node,
-    "./node/sdk.ts",
-    `${folder}/gateway`,
-    host,
-    `${port}`,
-    id,
-    "g.example",
-  );
-  assert.equal(JSON.parse(output), { id, found: [id] });
-});
+nodeTest(
+  "a program on Node registers, resolves and watches at a Deno node over TLS",
+  async (node) => {
+    const data = `${folder}/data`;
+    const administrator = ["--identity", `${folder}/pki/administrator`, "--data", data];
+    const init = ["--trust-domain", "registry.example", "--region", "eu-1"];
+    await done("identity", "init", ...init, "--out", `${folder}/pki`);
+    const authority = ["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--found"];
+    const { process } = await startCrs(data, {
+      flags: [...authority, "--partitions", "8", "--tls", "on", "--tls-port", "0"],
+    });
+    processes.push(process);
+    await done("identity", "issue", ...administrator);
+    const { token, subject } = await done(
+      ...["identity", "join-token", "gateway", "--domain", "g.example"],
+      ...administrator,
+    );
+    const gateway = ["--identity", `${folder}/gateway`, "--data", data];
+    await done("identity", "issue", "--subject", subject!, "--token", token!, ...gateway);
+    const { addresses } = JSON.parse(await Deno.readTextFile(`${data}/node.json`)) as {
+      addresses: { transport: string; host: string; port: number }[];
+    };
+    const { host, port } = addresses.find(({ transport }) => transport === "tls")!;
+    const id = subject!.slice(subject!.lastIndexOf("/") + 1);
+    const output = await run(
+      node,
+      "./node/sdk.ts",
+      `${folder}/gateway`,
+      host,
+      `${port}`,
+      id,
+      "g.example",
+    );
+    assert.equal(JSON.parse(output), { id, found: [id], watched: id });
+  },
+);
 
 test.after(async () => {
   for (const process of processes) process.kill("SIGTERM");

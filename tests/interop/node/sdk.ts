@@ -1,6 +1,6 @@
 /**
- * A gateway as a program on Node: registers itself at a registry over TLS and resolves itself by
- * region. Prints one JSON document.
+ * A gateway as a program on Node: registers itself at a registry over TLS, resolves itself by region,
+ * and is told of itself by a watch. Prints one JSON document.
  *
  *     node sdk.ts <identity folder> <host> <port> <gateway id> <domain>
  */
@@ -35,8 +35,14 @@ const gateway = await client.keepGateway({
   port: 4000,
 });
 const found = await client.resolveGateways("eu-1");
+let watched = "";
+for await (const event of client.watch({ kind: "gateway", region: "eu-1" }, { state: true })) {
+  if (event.type !== "put") continue;
+  watched = event.record.id;
+  break;
+}
 console.log(
-  JSON.stringify({ id: gateway.id, found: found.items.map(({ gateway }) => gateway.id) }),
+  JSON.stringify({ id: gateway.id, found: found.items.map(({ gateway }) => gateway.id), watched }),
 );
 await client.close({ releaseLeases: true });
 await dialer.close();
