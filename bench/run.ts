@@ -9,7 +9,7 @@
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
 import { benchAuthority } from "./authority.ts";
-import { benchClusterFollowers } from "./cluster/followers.ts";
+import { benchClusterFollowers, benchClusterFollowersMost } from "./cluster/followers.ts";
 import { benchClusterFailover } from "./cluster/failover.ts";
 import { benchClusterIdle } from "./cluster/idle.ts";
 import { benchClusterLoad } from "./cluster/load.ts";
@@ -40,6 +40,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   cluster_idle: benchClusterIdle,
   cluster_failover: benchClusterFailover,
   followers: benchClusterFollowers,
+  followers_most: benchClusterFollowersMost,
   watch: benchWatch,
 };
 /** Benches that are run together. */

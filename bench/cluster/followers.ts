@@ -1,9 +1,11 @@
 /**
  * Measures reads with a proven age at followers: beside reads of the same client that the leader
- * serves by its lease, in turns; and what the probes cost while the cluster is otherwise idle.
+ * serves by its lease, in turns; spread over all replicas beside one of them; their real age while
+ * records change; and what the probes cost, while nodes are idle and under writes.
  */
 import type { Client } from "../../src/client/mod.ts";
-import { RECORDS_PER_GATEWAY, spreadId } from "../fleet.ts";
+import { BoundedLoad, percentile } from "../../tests/support/bounded_load.ts";
+import { agentInput, RECORDS_PER_GATEWAY, spreadId } from "../fleet.ts";
 import type { ResultFile } from "../harness.ts";
 import { LatencyHistogram } from "../latency.ts";
 import { closedLoop } from "../load.ts";
@@ -14,19 +16,54 @@ const TTL_MS = 3_600_000;
 const BOUND_MS = 100;
 const ROUNDS = 5;
 const SECONDS = 1;
-/** Time for which idle nodes are measured, with probes and without, ms. */
-const IDLE_MS = 12_000;
+/** Reads that are sent together to each node, while the CPU of a read is measured. */
+const BURST = 64;
+/** Time for which nodes are measured, with probes and without, ms. */
+const PROBES_MS = 12_000;
 /** Pause between the reads that keep the probes going, ms. */
 const WANTED_MS = 2_000;
 /** Time after the last read after which no node probes any more, ms. */
-const STOPPED_MS = 16_000;
+const STOPPED_MS = 11_000;
+const WRITES_PER_SECOND = 1_000;
+/** Interval in which writes are started, ms. */
+const WRITES_MS = 10;
+/** Time for which real ages are measured, ms. */
+const AGES_MS = 12_000;
+
+/** The cluster of a bench, its client in the first node's zone, and records by who leads them. */
+interface Bench {
+  readonly file: ResultFile;
+  readonly cluster: ClusterServers;
+  readonly client: Client;
+  readonly partitions: number;
+  readonly ids: readonly string[];
+  readonly followed: readonly string[];
+  readonly led: readonly string[];
+}
 
 /** Measures bounded reads and their probes, with 1,024 partitions. */
 export async function benchClusterFollowers(file: ResultFile): Promise<void> {
-  for (const partitions of [1_024]) await benchPartitions(file, partitions);
+  await withCluster(file, 1_024, async (bench) => {
+    await benchReads(bench);
+    await benchSpread(bench);
+    await benchAges(bench);
+    await benchProbes(bench);
+  });
 }
 
-async function benchPartitions(file: ResultFile, partitions: number): Promise<void> {
+/** Measures the probes with 8,192 partitions, the most that there may be. */
+export async function benchClusterFollowersMost(file: ResultFile): Promise<void> {
+  await withCluster(file, 8_192, async (bench) => {
+    await benchReads(bench);
+    await benchProbes(bench);
+  });
+}
+
+async function withCluster(
+  file: ResultFile,
+  partitions: number,
+  measure: (bench: Bench) => Promise<void>,
+): Promise<void> {
   const cluster = await ClusterServers.start(partitions);
   try {
     const client = await cluster.connect({ zone: "zone-1" });
@@ -38,8 +75,7 @@ async function benchPartitions(file: ResultFile, partitions: number): Promise<vo
     const near = cluster.nodeIds[0]!;
     const followed = ids.filter((id) => leaderOf(id) !== near);
     const led = ids.filter((id) => leaderOf(id) === near);
-    await benchReads(file, cluster, client, { partitions, followed, led });
-    await benchProbes(file, cluster, { partitions, followed });
+    await measure({ file, cluster, client, partitions, ids, followed, led });
     await client.close();
   } finally {
     await cluster.stop();
@@ -47,16 +83,7 @@ async function benchPartitions(file: ResultFile, partitions: number): Promise<vo
 }
 
 /** Reads of one node, which follows for some records and leads the others, one in flight. */
-async function benchReads(
-  file: ResultFile,
-  cluster: ClusterServers,
-  client: Client,
-  { partitions, followed, led }: {
-    readonly partitions: number;
-    readonly followed: readonly string[];
-    readonly led: readonly string[];
-  },
-): Promise<void> {
+async function benchReads({ file, cluster, client, partitions, followed, led }: Bench) {
   const bounded = { maxStalenessMs: BOUND_MS };
   const sides = {
     follower: (call: number) => client.getAgent(followed[call % followed.length]!, bounded),
@@ -64,7 +91,10 @@ async function benchReads(
   };
   const histograms = { follower: new LatencyHistogram(), lease: new LatencyHistogram() };
   const one = { depth: 1, seconds: SECONDS };
-  for (const ask of Object.values(sides)) await closedLoop(ask, one, new LatencyHistogram());
+  // Until the replica in the zone is connected.
+  for (const ask of Object.values(sides)) {
+    await closedLoop(ask, { depth: 1, seconds: 2 * SECONDS }, new LatencyHistogram());
+  }
   const before = await sums(cluster);
   for (let round = 0; round < ROUNDS; round++) {
     for (const name of ["follower", "lease"] as const) {
@@ -72,8 +102,6 @@ async function benchReads(
     }
   }
   const after = await sums(cluster);
-  const served = after.served - before.served;
-  const missed = after.missed - before.missed;
   const [follower, lease] = [histograms.follower.summary(), histograms.lease.summary()];
   file.write({
     bench: "follower read",
@@ -84,25 +112,103 @@ async function benchReads(
     leaseP50Us: lease.p50Us,
     leaseP99Us: lease.p99Us,
     p50Ratio: rounded(follower.p50Us / lease.p50Us),
-    served,
-    servedPercent: rounded(served / (served + missed) * 100),
+    ...servedBetween(before, after),
   });
 }
 
-/** Idle nodes without probes, and with them. */
-async function benchProbes(
-  file: ResultFile,
-  cluster: ClusterServers,
-  { partitions, followed }: { readonly partitions: number; readonly followed: readonly string[] },
-): Promise<void> {
+/**
+ * One client over three replicas beside one over the replica in its zone. Every node that serves gets
+ * the same number of reads at a time, because a node's cost is for each time it wakes up.
+ */
+async function benchSpread({ file, cluster, client, partitions, ids }: Bench) {
+  const spread = await cluster.connect();
+  const sides = [
+    { name: "One", client, burst: BURST },
+    { name: "Three", client: spread, burst: BURST * cluster.nodes.length },
+  ];
+  const cpuUs = new Map(sides.map(({ name }) => [name, [] as number[]]));
+  const perSecond = new Map(sides.map(({ name }) => [name, [] as number[]]));
+  for (const side of sides) await burst(side.client, ids, side.burst, 4 * SECONDS);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const side of sides) {
+      const [before, startMs] = [cluster.cpuMs(), performance.now()];
+      const reads = await burst(side.client, ids, side.burst, 2 * SECONDS);
+      const tookMs = performance.now() - startMs;
+      const usedMs = cluster.cpuMs().reduce((sum, ms, at) => sum + ms - before[at]!, 0);
+      cpuUs.get(side.name)!.push(usedMs * 1_000 / reads);
+      perSecond.get(side.name)!.push(reads / tookMs * 1_000);
+    }
+  }
+  const { byLeader, byFollowers } = spread.status.boundedReads;
+  await spread.close();
+  const [one, three] = [median(cpuUs.get("One")!), median(cpuUs.get("Three")!)];
+  file.write({
+    bench: "follower spread",
+    partitions,
+    readsTogether: BURST,
+    cpuUsOne: rounded(one),
+    cpuUsThree: rounded(three),
+    cpuRatio: rounded(three / one),
+    perSecondOne: Math.round(median(perSecond.get("One")!)),
+    perSecondThree: Math.round(median(perSecond.get("Three")!)),
+    byLeaderPercent: rounded(byLeader / (byLeader + byFollowers) * 100),
+  });
+}
+
+/** Sends reads in bursts for a time; returns their number. */
+async function burst(
+  client: Client,
+  ids: readonly string[],
+  count: number,
+  seconds: number,
+): Promise<number> {
+  const endMs = performance.now() + seconds * 1_000;
+  let reads = 0;
+  while (performance.now() < endMs) {
+    const next = Array.from({ length: count }, (_, at) => ids[(reads + at) % ids.length]!);
+    await Promise.all(next.map((id) => client.getAgent(id, { maxStalenessMs: BOUND_MS })));
+    reads += count;
+  }
+  return reads;
+}
+
+/** Real ages, by a log of the acknowledged writes in one clock. */
+async function benchAges({ file, cluster, partitions }: Bench) {
+  const load = await BoundedLoad.start(cluster.folder, { boundsMs: [BOUND_MS] });
+  await pause(2_000);
+  const before = await sums(cluster);
+  const figures = load.figures.get(BOUND_MS)!;
+  const writes = load.writes;
+  figures.realMs.length = figures.statedMs.length = 0;
+  await pause(AGES_MS);
+  const after = await sums(cluster);
+  await load.end();
+  file.write({
+    bench: "follower ages",
+    partitions,
+    boundMs: BOUND_MS,
+    writesPerSecond: Math.round((load.writes - writes) / AGES_MS * 1_000),
+    reads: figures.realMs.length,
+    failed: figures.failed,
+    olderThanReceipt: figures.older,
+    realMsP50: rounded(percentile(figures.realMs, 0.5)),
+    realMsP99: rounded(percentile(figures.realMs, 0.99)),
+    statedMsP50: percentile(figures.statedMs, 0.5),
+    statedMsP99: percentile(figures.statedMs, 0.99),
+    ...servedBetween(before, after),
+  });
+}
+
+/** Nodes without probes and with them, idle and under writes. */
+async function benchProbes({ file, cluster, client, partitions, followed }: Bench) {
   await pause(STOPPED_MS);
-  const without = await measured(cluster, () => pause(IDLE_MS));
+  const without = await measured(cluster, () => pause(PROBES_MS));
   // Every node probes while it is asked; a client reads at one node, so it asks each in turn.
   const clients = await Promise.all(
     cluster.nodeIds.map((node) => cluster.connect({ zone: `zone-${node}` })),
   );
   const asked = async () => {
-    const untilMs = performance.now() + IDLE_MS;
+    const untilMs = performance.now() + PROBES_MS;
     while (performance.now() < untilMs) {
       for (const one of clients) {
         for (const id of followed.slice(0, 3)) await one.getAgent(id, { maxStalenessMs: BOUND_MS });
@@ -110,16 +216,45 @@ async function benchProbes(
       await pause(WANTED_MS);
     }
   };
-  const withProbes = await measured(cluster, asked);
+  await asked();
+  const idle = await measured(cluster, asked);
+  let writes = 0;
+  const writing = await measured(cluster, async () => {
+    [, writes] = await Promise.all([asked(), written(client)]);
+  });
   for (const one of clients) await one.close();
   file.write({
     bench: "follower probes",
     partitions,
-    probeKilobytesPerSecondAndPair: rounded(withProbes.probeKilobytesPerSecondAndPair),
-    probesPerSecondAndPair: rounded(withProbes.probesPerSecondAndPair),
-    cpuPercentWithProbes: withProbes.cpuPercent.map(rounded),
+    boundMs: BOUND_MS,
+    kilobytesPerSecondAndPair: rounded(idle.probeKilobytesPerSecondAndPair),
+    framesPerSecondAndPair: rounded(idle.probesPerSecondAndPair),
+    cpuPercentWithProbes: idle.cpuPercent.map(rounded),
     cpuPercentWithout: without.cpuPercent.map(rounded),
+    cpuPercentOfProbes: rounded(
+      Math.max(...idle.cpuPercent.map((percent, at) => percent - without.cpuPercent[at]!)),
+    ),
+    writesPerSecond: Math.round(writes / PROBES_MS * 1_000),
+    kilobytesPerSecondAndPairWriting: rounded(writing.probeKilobytesPerSecondAndPair),
   });
+}
+
+/** Starts writes at a fixed rate; returns how many were acknowledged. */
+async function written(client: Client): Promise<number> {
+  const untilMs = performance.now() + PROBES_MS;
+  const perTurn = WRITES_PER_SECOND * WRITES_MS / 1_000;
+  const open: Promise<unknown>[] = [];
+  let count = 0;
+  let acknowledged = 0;
+  for (let dueMs = performance.now(); dueMs < untilMs; dueMs += WRITES_MS) {
+    for (let at = 0; at < perTurn; at++) {
+      const input = agentInput(count++ % RECORDS, TTL_MS, false);
+      open.push(client.registerAgent(input).then(() => acknowledged++));
+    }
+    await pause(Math.max(0, dueMs + WRITES_MS - performance.now()));
+  }
+  await Promise.all(open);
+  return acknowledged;
 }
 
 interface Measured {
@@ -142,6 +277,8 @@ async function measured(cluster: ClusterServers, run: () => Promise<unknown>): P
   };
 }
 
+type Sums = Awaited<ReturnType<typeof sums>>;
+
 /** Sums over all nodes of what they sent and served, from their metrics. */
 async function sums(cluster: ClusterServers) {
   const texts = await Promise.all(cluster.nodes.map(async ({ ops: { host, port } }) => {
@@ -157,6 +294,17 @@ async function sums(cluster: ClusterServers) {
     probes: sum("crs_peer_probes_total", 'direction="out"'),
     probeBytes: sum("crs_peer_probe_bytes_total", 'direction="out"'),
   };
+}
+
+/** Returns how many reads followers served, and their share of those that followers were asked for. */
+function servedBetween(before: Sums, after: Sums) {
+  const served = after.served - before.served;
+  const missed = after.missed - before.missed;
+  return { served, servedPercent: rounded(served / (served + missed) * 100) };
+}
+
+function median(numbers: readonly number[]): number {
+  return percentile(numbers, 0.5);
 }
 
 function pause(ms: number): Promise<void> {

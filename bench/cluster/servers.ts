@@ -48,8 +48,9 @@ export class ClusterServers {
   readonly readyMs: number;
   /** Time until every partition is on all nodes, ms. */
   readonly replicatedMs: number;
+  /** The folder of the cluster, in which commands and clients find it. */
+  readonly folder: string;
   readonly #command: Deno.ChildProcess;
-  readonly #folder: string;
   readonly #dialer = newDialer();
 
   private constructor(
@@ -58,7 +59,7 @@ export class ClusterServers {
     times: { readonly readyMs: number; readonly replicatedMs: number },
   ) {
     this.#command = command;
-    this.#folder = folder;
+    this.folder = folder;
     this.nodes = servingNodes(folder);
     this.readyMs = times.readyMs;
     this.replicatedMs = times.replicatedMs;
@@ -95,7 +96,7 @@ export class ClusterServers {
 
   /** Connects a client. */
   async connect(parameters: { readonly zone?: string } = {}): Promise<Client> {
-    const { endpoints, trust } = findTarget({ data: this.#folder }, {});
+    const { endpoints, trust } = findTarget({ data: this.folder }, {});
     const options = { timeoutMs: 20_000 };
     return await connect({
       ...{ endpoints, trust, dialer: this.#dialer, world: processWorld() },
@@ -138,7 +139,7 @@ export class ClusterServers {
 
   async stop(): Promise<void> {
     await this.#dialer.close();
-    await end(this.#command, this.#folder);
+    await end(this.#command, this.folder);
   }
 }
 
