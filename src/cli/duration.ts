@@ -1,6 +1,6 @@
 /**
  * Durations as people type and read them. A number alone is in seconds unless a unit follows.
- * Durations are kept as whole milliseconds.
+ * Durations are whole milliseconds; parts of one are refused.
  */
 import { usageFailure } from "./failure.ts";
 
@@ -33,12 +33,15 @@ export function parseDuration(
   bounds: { readonly min: number; readonly max: number },
 ): number {
   const match = /^(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d|)$/.exec(text);
-  const ms = match === null ? NaN : Math.round(Number(match[1]) * UNITS_MS[match[2]!]!);
-  if (!(ms >= bounds.min && ms <= bounds.max)) {
+  const exactMs = match === null ? NaN : Number(match[1]) * UNITS_MS[match[2]!]!;
+  const ms = Math.round(exactMs);
+  // A product such as 1.001 s is whole but for the rounding of the factors.
+  const isWhole = Math.abs(exactMs - ms) < 1e-6 * Math.max(1, ms);
+  if (!(isWhole && ms >= bounds.min && ms <= bounds.max)) {
     throw usageFailure(
       `${name} must be a duration from ${formatDuration(bounds.min)} to ` +
         `${formatDuration(bounds.max)}: found ${JSON.stringify(text)}`,
-      "Pass a number of seconds, or a number with a unit: 250ms, 30s, 5m, 2h.",
+      "Pass a number of seconds, or a number with a unit: 250ms, 30s, 5m, 2h; in whole milliseconds.",
       name.replace(/^--/, ""),
     );
   }

@@ -37,13 +37,18 @@ const COLUMNS_PIPED = 120;
 /** Minimum width with room for an address beside id and domain. */
 const COLUMNS_ADDRESS = 100;
 
-/** Returns the columns of a kind; those of its own fields are shown by `--wide` only. */
-function columnsOf({ ownFields }: AnyKindRow): readonly Column[] {
+/**
+ * Returns the columns of a kind; those of its own fields are shown by `--wide` only.
+ *
+ * @param isAged whether followers answered, who know of a lease only how long it lasts at most.
+ */
+function columnsOf({ ownFields }: AnyKindRow, isAged: boolean): readonly Column[] {
   const own = ownFields.flatMap((field): Column[] => {
     const head = field.view?.column;
     if (head === undefined) return [];
     return [{ head, from: Infinity, cell: ({ record }) => shownField(field, record) }];
   });
+  const most = isAged ? "<= " : "";
   return [
     { head: "ID", from: 0, cell: ({ record }) => record.id },
     { head: "DOMAIN", from: 0, shrinks: true, cell: ({ record }) => record.domain },
@@ -54,7 +59,7 @@ function columnsOf({ ownFields }: AnyKindRow): readonly Column[] {
       cell: ({ record }) => addressText(record),
     },
     { head: "STATE", from: 0, cell: ({ record }) => record.state },
-    { head: "LEASE", from: 0, cell: ({ remainingMs }) => formatDuration(remainingMs) },
+    { head: "LEASE", from: 0, cell: ({ remainingMs }) => most + formatDuration(remainingMs) },
     ...own,
     {
       head: "INCARNATION",
@@ -79,7 +84,8 @@ export function recordsReply(
       if (items.length === 0) return `No ${row.plural} are registered in region ${region}.\n`;
       const { table } = await import("./table.ts");
       const width = columns === Infinity ? COLUMNS_PIPED : columns;
-      const shown = columnsOf(row).filter(({ from }) => wide || width >= from);
+      const shown = columnsOf(row, ageBoundMsOf(receipts) > 0)
+        .filter(({ from }) => wide || width >= from);
       return table(
         shown.map(({ head }) => head),
         items.map((item) => shown.map(({ cell }) => cell(item))),

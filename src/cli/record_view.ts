@@ -53,7 +53,7 @@ export function recordReply(
     text: async () => {
       const { facts } = await import("./table.ts");
       return facts([
-        ...recordFacts(kind, record, remainingMs),
+        ...recordFacts(kind, record, leaseOf(remainingMs, receipts[0])),
         ...writerFacts(writer),
         ["receipt", receiptsText(receipts)],
       ]);
@@ -64,6 +64,7 @@ export function recordReply(
 /** Returns a reply with an agent and its gateway. */
 export function resolvedReply(resolved: ResolvedAgent): Reply {
   const { domain, agent, gateway, gatewayId, agentRemainingMs, gatewayRemainingMs } = resolved;
+  const [, agentReceipt, gatewayReceipt] = resolved.receipts;
   return {
     json: {
       domain,
@@ -81,11 +82,11 @@ export function resolvedReply(resolved: ResolvedAgent): Reply {
       const missing = gatewayId === undefined
         ? "  none: the agent names no gateway\n"
         : `  ${gatewayId} is not registered, or its lease has ended\n`;
-      return `Agent of ${domain}\n` + facts(recordFacts("agent", agent, agentRemainingMs)) +
+      const agentLease = leaseOf(agentRemainingMs, agentReceipt);
+      const gatewayLease = leaseOf(gatewayRemainingMs, gatewayReceipt);
+      return `Agent of ${domain}\n` + facts(recordFacts("agent", agent, agentLease)) +
         "Gateway\n" +
-        (gateway === undefined
-          ? missing
-          : facts(recordFacts("gateway", gateway, gatewayRemainingMs))) +
+        (gateway === undefined ? missing : facts(recordFacts("gateway", gateway, gatewayLease))) +
         `Receipts\n` + resolved.receipts.map((receipt) => `  ${receiptText(receipt)}\n`).join("");
     },
   };
@@ -123,7 +124,7 @@ export function deregisteredReply(
   };
 }
 
-function recordFacts(kind: RecordKindName, record: RecordInfo, remainingMs: number): Fact[] {
+function recordFacts(kind: RecordKindName, record: RecordInfo, lease: string): Fact[] {
   return [
     ["id", record.id],
     ["domain", record.domain === "" ? "none" : record.domain],
@@ -132,7 +133,7 @@ function recordFacts(kind: RecordKindName, record: RecordInfo, remainingMs: numb
     ...(record.scope === "global" ? [] : [["scope", record.scope] as const]),
     ["state", record.state],
     ...kindNamed(kind).ownFields.flatMap((field) => ownFact(field, record)),
-    ...ownedFacts(record, remainingMs),
+    ...ownedFacts(record, lease),
   ];
 }
 
@@ -158,17 +159,25 @@ function writerFacts(writer: Writer | undefined): Fact[] {
   return [["written by", `${subject}, lineage ${lineage}${state}`]];
 }
 
-function ownedFacts(record: RecordInfo, remainingMs: number): Fact[] {
+function ownedFacts(record: RecordInfo, lease: string): Fact[] {
   const labels = Object.entries(record.labels).map(([key, value]) => `${key}=${value}`).join(" ");
   return [
     ...(labels === "" ? [] : [["labels", labels] as const]),
     ...(record.credentialHash === "" ? [] : [["credential hash", record.credentialHash] as const]),
-    // May exceed the ttl: after a restart a node uses the logged cover.
-    ["lease", `${formatDuration(remainingMs)} left, ttl ${formatDuration(record.ttlMs)}`],
+    ["lease", `${lease}, ttl ${formatDuration(record.ttlMs)}`],
     ["last seen", new Date(record.lastSeenUnixMs).toISOString()],
     ["incarnation", incarnationText(record.incarnation)],
     ["revision", incarnationText(record.revision)],
   ];
+}
+
+/**
+ * Returns the rest of a lease. A follower knows only the cover, up to which the record is logged to
+ * live; a leader knows the renewals, too, but after a restart it may expire a record by its cover.
+ */
+function leaseOf(remainingMs: number, receipt: Receipt | undefined): string {
+  const left = `${formatDuration(remainingMs)} left`;
+  return (receipt?.ageBoundMs ?? 0) > 0 ? `at most ${left} (its cover)` : left;
 }
 
 /** Formats an address as `host:port`, as far as the parts exist. */

@@ -26,7 +26,7 @@ export interface LastKnown {
 /** The result of `getAgent`. */
 export interface AgentAnswer extends LastKnown {
   readonly agent: AgentInfo;
-  /** Remaining lease when the answer was sent, ms. */
+  /** Remaining lease when the answer was sent, ms; of a follower's answer (with an age) at most. */
   readonly remainingMs: number;
   readonly receipts: readonly Receipt[];
 }
@@ -34,7 +34,7 @@ export interface AgentAnswer extends LastKnown {
 /** The result of `getGateway`. */
 export interface GatewayAnswer extends LastKnown {
   readonly gateway: GatewayInfo;
-  /** Remaining lease when the answer was sent, ms. */
+  /** Remaining lease when the answer was sent, ms; of a follower's answer (with an age) at most. */
   readonly remainingMs: number;
   readonly receipts: readonly Receipt[];
 }

@@ -269,6 +269,14 @@ export const SETTINGS = {
       "folder of the CA by which the nodes of a development cluster recognize each other; " +
       "all of them name the same one (default: node-ca in the data folder)",
   },
+  leaderLeases: {
+    kind: "choice",
+    default: "on",
+    choices: ["off", "on"],
+    description: "whether leases serve reads; off where this machine may be paused together with " +
+      "its clocks: then each read that its partitions serve asks other nodes, and reads of a " +
+      "stated age are refused",
+  },
   logLevel: {
     kind: "choice",
     default: "info",

@@ -8,6 +8,8 @@ const ANY = { min: 1, max: 86_400_000 };
 test("parseDuration takes a number alone as seconds", () => {
   assert.is(parseDuration("30", "--ttl", ANY), 30_000);
   assert.is(parseDuration("0.25", "--ttl", ANY), 250);
+  assert.is(parseDuration("1.001", "--ttl", ANY), 1_001);
+  assert.is(parseDuration("16.1", "--ttl", ANY), 16_100);
 });
 
 test("parseDuration takes units", () => {
@@ -18,7 +20,9 @@ test("parseDuration takes units", () => {
 });
 
 test("parseDuration refuses what is none or out of bounds, and names the flag", () => {
-  for (const text of ["", "x", "-1", "1w", "1e3", "0", "25h", "1 s", "9".repeat(13)]) {
+  for (
+    const text of ["", "x", "-1", "1w", "1e3", "0", "25h", "1 s", "1.5ms", "0.0015", "9".repeat(13)]
+  ) {
     assert.throws(
       () => parseDuration(text, "--ttl", ANY),
       (error: { code?: string; message: string; fields: { field?: string } }) =>
