@@ -4,7 +4,7 @@
  * records change; and what the probes cost, while nodes are idle and under writes.
  */
 import type { Client } from "../../src/client/mod.ts";
-import { BoundedLoad, percentile } from "../../tests/support/bounded_load.ts";
+import { BoundedLoad, percentile } from "./bounded_load.ts";
 import { agentInput, RECORDS_PER_GATEWAY, spreadId } from "../fleet.ts";
 import type { ResultFile } from "../harness.ts";
 import { LatencyHistogram } from "../latency.ts";

@@ -20,8 +20,9 @@
  * 6. A read from a leader's own state calls `hasLease` in the turn in which it reads.
  */
 export { Answerer, type AnsweringGroup } from "./freshness/answerer.ts";
-export type { GroupProof } from "./freshness/group_proof.ts";
+export type { GroupProof, ProvenReplica } from "./freshness/group_proof.ts";
 export type { Assertion, FreshnessRefusal, Probe, Proofs } from "./freshness/messages.ts";
+export { ProbeDemand } from "./freshness/probe_demand.ts";
 export { Prober } from "./freshness/prober.ts";
 export { ProofClock } from "./freshness/proof_clock.ts";
 export type { LeaderLease } from "./lease.ts";

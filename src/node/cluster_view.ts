@@ -162,7 +162,9 @@ export class ClusterView {
     };
     const hosted = groups.partition(id);
     // A follower that is not asked for bounded reads has no proof: this one asks for it.
-    await hosted?.group.readBarrier(READ_STALENESS_MS_MAX, AGE_WAIT_MS);
+    if (hosted?.group.provenAgeMs() === Infinity) {
+      await hosted.group.readBarrier(READ_STALENESS_MS_MAX, AGE_WAIT_MS);
+    }
     return hosted === undefined
       ? { ...NO_REPLICA, ...described }
       : { ...this.#replica(hosted), ...described };

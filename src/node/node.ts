@@ -230,8 +230,7 @@ class Node {
       policy: { trustUnpinned: config.unpinnedSessions === "trusted" },
       renewalGrace: { recordMs: config.renewalGraceMs, memberMs: config.memberRenewalGraceMs },
       logLimits: { softBytes: config.logBytesSoft, hardBytes: config.logBytesHard },
-      requestTimeoutMs: config.requestTimeoutMs,
-      leases: config.leaderLeases === "on",
+      ...{ requestTimeoutMs: config.requestTimeoutMs, leases: config.leaderLeases === "on" },
       events: this.#events,
       logEvents: logEvents({
         logger: this.#logger,

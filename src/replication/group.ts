@@ -13,6 +13,7 @@
  */
 import type { RegistryError } from "../base/errors.ts";
 import type { GroupId, GroupTimeMs, LogIndex, NodeId, ReplicaId, Term } from "../base/ids.ts";
+import { PROVEN_AGE_MS } from "../base/limits.ts";
 import type { LeaderLease, VoteRestriction } from "../liveness/mod.ts";
 import {
   type CampaignResult,
@@ -99,7 +100,11 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
       support: this.#support,
     });
     this.#proposals = new GroupProposals(id);
-    this.#proven = new ProvenReads(id, host, this.#node, this.#applied);
+    const [applied, support] = [this.#applied, this.#support];
+    this.#proven = new ProvenReads(id, host, this.#node, {
+      applied,
+      hasMemberOn: (node) => support.hasMemberOn(node),
+    });
     this.#openedIndex = this.#node.lastIndex;
     const parts = {
       ...{ id, replica, host, machine, node: this.#node, replicaLog, storage: this.#storage },
@@ -192,7 +197,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
 
   provenAgeMs(): number {
     if (this.#end !== undefined) return Infinity;
-    if (!this.#leadership.isServing) this.#host.freshness.isWanted();
+    if (!this.#leadership.isServing) this.#host.freshness.asked(PROVEN_AGE_MS);
     return this.ageBoundMs;
   }
 

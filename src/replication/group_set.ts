@@ -72,17 +72,9 @@ export class GroupSet {
   constructor(options: GroupSetOptions) {
     this.#options = options;
     this.#clock = options.clock ?? options.world.monotonic;
-    const { nodeId, world, log, directory, nodeState, leases: areLeasesOn = true } = options;
+    const { world, log, directory, leases: areLeasesOn = true } = options;
     const timing = options.settings?.liveness ?? LIVENESS_TIMING;
-    this.#liveness = new NodeLiveness({
-      nodeId,
-      world,
-      log,
-      directory,
-      nodeState,
-      areLeasesOn,
-      timing,
-    });
+    this.#liveness = new NodeLiveness({ ...options, areLeasesOn, timing });
     this.#frames = new PeerFrames(this.#liveness, this.#groups, options.peers);
     this.#freshness = new NodeFreshness({
       world,
@@ -91,7 +83,9 @@ export class GroupSet {
       driftPpm: timing.driftPpm,
       counts: this.counts.freshness,
       groups: () => this.#groups.values(),
-      turnSoon: () => this.#turnSoon(),
+      outbox: this.#outbox,
+      sendFrames: () => this.#frames.send(this.#outbox),
+      isTurnDue: () => this.#turnDue || this.#closed,
     });
     const outages = options.settings?.outages;
     this.availableTime = new AvailableTime({
@@ -216,7 +210,7 @@ export class GroupSet {
 
   /** Takes a frame from `from`, whose session has proven that it is that node. */
   receive(from: NodeId, frame: Uint8Array): void {
-    this.#input.receive(from, frame);
+    this.#freshness.receiving(() => this.#input.receive(from, frame));
   }
 
   #receiveBeat(from: NodeId, beat: Beat): void {
@@ -356,7 +350,7 @@ export class GroupSet {
     this.#freshness.touched(dirty);
     // These have changed already, although they work in the next turn.
     this.#freshness.touched(this.#dirty);
-    this.#freshness.takeOutgoing(this.#outbox);
+    this.#freshness.takeOutgoing();
     this.#liveness.takeBeats((to, beat) => {
       this.#outbox.addBeat(to, beat);
       this.#options.peers.countLiveness?.(to, "beatOut");

@@ -3,18 +3,13 @@
  * the probes of others, and holds the reads that wait for a first answer. The protocol is in
  * `src/liveness/freshness/`.
  *
- * Probes are sent only while such reads are asked for, and for a while after. They leave, as the
- * answers do, at the end of a turn of the group set, in the frames of that turn.
+ * Probes are sent only while such reads are asked for, and for a while after, as often as the smallest
+ * bound needs. They leave, as the answers do, at the end of the turn of the group set that is due, in
+ * its frames, or at once if none is.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId, NodeId } from "../base/ids.ts";
-import {
-  GROUP_RETRY_MS,
-  PROBE_LINGER_MS,
-  PROBE_MS,
-  PROOF_WAIT_MS,
-  PROOF_WAITERS_MAX,
-} from "../base/limits.ts";
+import { GROUP_RETRY_MS, PROOF_WAIT_MS, PROOF_WAITERS_MAX } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 import {
   Answerer,
@@ -23,9 +18,11 @@ import {
   type GroupProof,
   type LeaderLease,
   type Probe,
+  ProbeDemand,
   Prober,
   ProofClock,
   type Proofs,
+  type ProvenReplica,
 } from "../liveness/mod.ts";
 import type { FreshnessCounts, FreshnessMiss } from "./freshness_counts.ts";
 import type { ReadPoint } from "./group_interface.ts";
@@ -43,8 +40,11 @@ export interface NodeFreshnessOptions {
   readonly counts: FreshnessCounts;
   /** Returns the groups of this node. */
   readonly groups: () => Iterable<AnsweringGroup>;
-  /** Asks for a turn, at whose end {@link NodeFreshness.takeOutgoing} is called. */
-  readonly turnSoon: () => void;
+  readonly outbox: PeerOutbox;
+  /** Reports whether a turn is due, at whose end {@link NodeFreshness.takeOutgoing} is called. */
+  readonly isTurnDue: () => boolean;
+  /** Sends what is in the outbox. */
+  readonly sendFrames: () => void;
 }
 
 /** A group that a read waits for. */
@@ -74,9 +74,15 @@ export class NodeFreshness {
   readonly #prober: Prober;
   readonly #answerer: Answerer;
   readonly counts: FreshnessCounts;
+  /** The nodes to probe, and whether one has asked this node. */
   readonly #due = new Set<NodeId>();
+  #isAsked = false;
   #waiters: Waiter[] = [];
-  #wantedMs = Number.NEGATIVE_INFINITY;
+  readonly #demand = new ProbeDemand();
+  /** The interval of the probes now, ms. */
+  #intervalMs = Infinity;
+  /** Monotonic time since which this interval is wanted: proofs from before may be too old for it. */
+  #sinceMs = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #isClosed = false;
 
@@ -90,8 +96,8 @@ export class NodeFreshness {
   }
 
   /** Adds a replica of this node, and returns its proofs. */
-  addGroup(id: GroupId, appliedIndex: () => number): GroupProof {
-    return this.#prober.addGroup(id, appliedIndex);
+  addGroup(id: GroupId, replica: ProvenReplica): GroupProof {
+    return this.#prober.addGroup(id, replica);
   }
 
   /** Removes a replica of this node, which ended: reads that wait for it are refused with `error`. */
@@ -111,22 +117,26 @@ export class NodeFreshness {
     this.#answerer.touched(groups);
   }
 
-  /** Returns the proven age of a replica that applied `appliedIndex`, ms; Infinity for no proof. */
-  ageMs(proof: GroupProof, appliedIndex: number): number {
-    return this.#prober.ageMs(proof, appliedIndex);
+  /** Returns the proven age of a replica's applied state, ms; Infinity for no proof. */
+  ageMs(proof: GroupProof): number {
+    return this.#prober.ageMs(proof);
   }
 
   /** Records that a read with a bound was asked for: probes are sent from now on. */
-  isWanted(): void {
-    this.#wantedMs = this.#clock.nowMs();
-    if (this.#timer !== undefined || this.#isClosed || !this.#options.areLeasesOn) return;
-    this.#prober.restart();
+  asked(maxStalenessMs: number): void {
+    const nowMs = this.#clock.nowMs();
+    const isMore = this.#demand.asked(maxStalenessMs, nowMs);
+    if (this.#timer !== undefined && !isMore) return;
+    if (this.#isClosed || !this.#options.areLeasesOn) return;
+    if (this.#timer === undefined) this.#prober.restart();
+    this.#timer?.cancel();
+    this.#sinceMs = nowMs;
     this.#probe();
   }
 
-  /** Reports whether `leader` is about to answer for the first time since it is probed. */
+  /** Reports whether `leader` is about to answer for the first time since it is probed this often. */
   isAwaited(leader: NodeId): boolean {
-    return this.#timer !== undefined && !this.#prober.isAnswered(leader) &&
+    return this.#timer !== undefined && this.#prober.answeredMs(leader) < this.#sinceMs &&
       this.#options.liveness.supportedEpoch(leader) !== 0;
   }
 
@@ -184,7 +194,7 @@ export class NodeFreshness {
   /** Takes a probe from a frame of run `run` of `from`; returns a code if it was refused. */
   receiveProbe(from: NodeId, run: number, probe: Probe): FreshnessRefusal | undefined {
     const refused = this.#answerer.probed(from, run, probe, this.#clock.nowMs());
-    if (refused === undefined) this.#options.turnSoon();
+    this.#isAsked = refused === undefined;
     return refused;
   }
 
@@ -195,17 +205,35 @@ export class NodeFreshness {
     return refused;
   }
 
-  /** Adds the probes and answers that are due to the frames of this turn. */
-  takeOutgoing(outbox: PeerOutbox): void {
-    const { liveness, areLeasesOn } = this.#options;
+  /** Calls `receive`, which takes a frame of another node, and answers the probe in it. */
+  receiving(receive: () => void): void {
+    receive();
+    if (this.#isAsked) this.#send();
+  }
+
+  /**
+   * Sends what is due, at the end of the turn that is due, or at once if none is: a turn of its own
+   * would cost as much as all else about a probe. Without a turn no group has changed.
+   */
+  #send(): void {
+    const { isTurnDue, sendFrames } = this.#options;
+    if (isTurnDue()) return;
+    this.takeOutgoing();
+    sendFrames();
+  }
+
+  /** Adds the probes and answers that are due to the frames that leave now. */
+  takeOutgoing(): void {
+    const { liveness, areLeasesOn, outbox } = this.#options;
     if (liveness.run === 0) return;
+    this.#isAsked = false;
     if (this.#answerer.size > 0) {
       const nowMs = liveness.nowMs();
       const stands = (lease: LeaderLease) => liveness.stands(lease, nowMs);
       this.#answerer.answer(nowMs, stands, !areLeasesOn, (to, proofs) => {
         outbox.setProofs(to, proofs);
         // A probe that would be due soon saves a frame of its own.
-        const isSoon = nowMs - this.#prober.probedMs(to) > PROBE_MS / 2;
+        const isSoon = nowMs - this.#prober.probedMs(to) > this.#intervalMs / 2;
         if (this.#timer !== undefined && isSoon) this.#due.add(to);
       });
     }
@@ -222,15 +250,16 @@ export class NodeFreshness {
   }
 
   #probe(): void {
-    const { liveness, world, turnSoon } = this.#options;
+    const { liveness, world } = this.#options;
     const nowMs = this.#clock.nowMs();
+    const intervalMs = this.#intervalMs = this.#demand.intervalMs(nowMs);
     for (const node of liveness.sharing) {
-      if (nowMs - this.#prober.probedMs(node) > PROBE_MS / 2) this.#due.add(node);
+      if (nowMs - this.#prober.probedMs(node) > intervalMs / 2) this.#due.add(node);
     }
-    if (this.#due.size > 0) turnSoon();
-    this.#timer = world.scheduler.after(PROBE_MS, () => {
+    if (this.#due.size > 0) this.#send();
+    this.#timer = world.scheduler.after(intervalMs, () => {
       this.#timer = undefined;
-      const isWanted = this.#clock.nowMs() - this.#wantedMs < PROBE_LINGER_MS;
+      const isWanted = this.#demand.intervalMs(this.#clock.nowMs()) < Infinity;
       if (isWanted && !this.#isClosed) this.#probe();
       this.#settleWaiters();
     });

@@ -5,7 +5,7 @@
  */
 import { RegistryError } from "../base/errors.ts";
 import { type GroupId, groupName, type LogIndex, type NodeId, type Term } from "../base/ids.ts";
-import type { GroupProof } from "../liveness/mod.ts";
+import type { GroupProof, ProvenReplica } from "../liveness/mod.ts";
 import type { RaftNode } from "../raft/mod.ts";
 import type { FreshnessMiss } from "./freshness_counts.ts";
 import type { GroupHost } from "./group_host.ts";
@@ -28,22 +28,27 @@ export class ProvenReads {
     ageBoundMs: 0,
   };
 
-  constructor(id: GroupId, host: GroupHost, node: RaftNode, applied: AppliedPoint) {
+  constructor(
+    id: GroupId,
+    host: GroupHost,
+    node: RaftNode,
+    replica: ProvenReplica & { readonly applied: AppliedPoint },
+  ) {
     this.#id = id;
     this.#host = host;
     this.#node = node;
-    this.#applied = applied;
-    this.#proof = host.freshness.addGroup(id, () => applied.index);
+    this.#applied = replica.applied;
+    this.#proof = host.freshness.addGroup(id, replica);
   }
 
   /** The proven age of the applied state now, whole ms; Infinity if none is proven. */
   get ageBoundMs(): number {
-    return Math.ceil(this.#host.freshness.ageMs(this.#proof, this.#applied.index));
+    return Math.ceil(this.#host.freshness.ageMs(this.#proof));
   }
 
   /** Returns permission to read a state of at most that age, valid in this turn only. */
   readPoint(maxStalenessMs: number): ReadPoint | undefined {
-    this.#host.freshness.isWanted();
+    this.#host.freshness.asked(maxStalenessMs);
     const { ageBoundMs } = this;
     if (ageBoundMs > maxStalenessMs) return undefined;
     const point = this.#point;

@@ -113,6 +113,10 @@ export function encodePeerFrame(
   return writer.written.slice();
 }
 
+/** Frames of up to this size are decoded by one view: most of them, many times a second. */
+const SMALL_FRAME_BYTES = 4 * 1024;
+const smallFrame = peerFrameCodec.newView();
+
 /**
  * Decodes the frame in `bytes`; the result shares nothing with them.
  *
@@ -129,7 +133,8 @@ export function decodePeerFrame(bytes: Uint8Array): PeerFrame {
       `Frame must have the size that its header claims: it has ${bytes.length} bytes`,
     );
   }
-  const frame = peerFrameCodec.newView().wrap(view, bytes, 8, bytes.length);
+  const frame = (bytes.length <= SMALL_FRAME_BYTES ? smallFrame : peerFrameCodec.newView())
+    .wrap(view, bytes, 8, bytes.length);
   const { count } = frame.messages;
   if (count > PEER_MESSAGES_MAX) {
     throw malformed(`Frame must have at most ${PEER_MESSAGES_MAX} messages: it has ${count}`);

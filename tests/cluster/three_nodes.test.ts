@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crsInProcess } from "../support/crs_in_process.ts";
 import { killed } from "../support/cluster_faults.ts";
-import { BoundedLoad } from "../support/bounded_load.ts";
+import { BoundedLoad } from "../../bench/cluster/bounded_load.ts";
 import { ClusterLoad } from "../support/cluster_load.ts";
 import { type RunningCluster, ThreeNodes } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";

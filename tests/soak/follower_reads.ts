@@ -9,7 +9,7 @@
  *
  * Holds if no read was older than its receipt or its bound, and no read with a bound of 4 s failed.
  */
-import { BoundedLoad, percentile } from "../support/bounded_load.ts";
+import { BoundedLoad, percentile } from "../../bench/cluster/bounded_load.ts";
 import { ThreeNodes } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
 import type { SoakResult } from "./soak.ts";

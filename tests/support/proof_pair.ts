@@ -46,9 +46,11 @@ export class ProofPair {
   answeringRun = RUN;
   readonly groups: LedGroup[] = [];
   readonly proofs = new Map<number, GroupProof>();
-  readonly applied = new Map<number, number>();
+  readonly applied = new Map<number, { index: number; term: number }>();
   readonly prober: Prober;
   answerer: Answerer;
+  /** The nodes that have members of the groups, by the follower's configuration. */
+  readonly members = new Set<NodeId>([LEADING]);
   /** Whether the answering node holds leases. */
   leasesOff = false;
 
@@ -67,14 +69,16 @@ export class ProofPair {
   add(id: number, lease: LeaderLease): LedGroup {
     const group = new LedGroup(id, lease);
     this.groups.push(group);
-    this.follow(id, group.commitIndex);
+    const applied = { index: group.commitIndex, term: group.term };
+    this.applied.set(id, applied);
+    const replica = { applied, hasMemberOn: (node: NodeId) => this.members.has(node) };
+    this.proofs.set(id, this.prober.addGroup(id as GroupId, replica));
     return group;
   }
 
-  /** Adds the follower's replica. */
-  follow(id: number, appliedIndex: number): void {
-    this.applied.set(id, appliedIndex);
-    this.proofs.set(id, this.prober.addGroup(id as GroupId, () => this.applied.get(id)!));
+  /** Applies an entry at the follower. */
+  apply(id: number, index: number, term = 3): void {
+    Object.assign(this.applied.get(id)!, { index, term });
   }
 
   /** Moves both clocks. */
@@ -119,6 +123,6 @@ export class ProofPair {
 
   /** Returns the proven age of a group's replica, whole ms. */
   age(id: number): number {
-    return Math.ceil(this.prober.ageMs(this.proofs.get(id)!, this.applied.get(id)!));
+    return Math.ceil(this.prober.ageMs(this.proofs.get(id)!));
   }
 }

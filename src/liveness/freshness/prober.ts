@@ -9,7 +9,7 @@
  */
 import type { GroupId, NodeId } from "../../base/ids.ts";
 import { PROBES_REMEMBERED, READ_STALENESS_MS_MAX } from "../../base/limits.ts";
-import { GroupProof, ProofSeries } from "./group_proof.ts";
+import { GroupProof, ProofSeries, type ProvenReplica } from "./group_proof.ts";
 import { type FreshnessRefusal, isProofs, type Probe, type Proofs } from "./messages.ts";
 import { type Moment, NEVER, type ProofClock } from "./proof_clock.ts";
 
@@ -67,8 +67,8 @@ export class Prober {
   }
 
   /** Adds a replica of this node; every node is asked for a full list. */
-  addGroup(group: GroupId, appliedIndex: () => number): GroupProof {
-    const proof = new GroupProof(appliedIndex);
+  addGroup(group: GroupId, replica: ProvenReplica): GroupProof {
+    const proof = new GroupProof(replica);
     this.#groups.set(group, proof);
     // A list that has not arrived yet finds the replica.
     for (const source of this.#sources.values()) source.lacksGroup = source.series !== undefined;
@@ -126,9 +126,12 @@ export class Prober {
     return this.#sources.get(node)?.sentMs ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** Reports whether `node` has answered in the present epoch. */
-  isAnswered(node: NodeId): boolean {
-    return this.#sources.get(node)?.series !== undefined;
+  /**
+   * Returns when the probe was sent that `node` answered last in the present epoch, by the monotonic
+   * clock; -Infinity for none.
+   */
+  answeredMs(node: NodeId): number {
+    return this.#sources.get(node)?.series?.newest.monotonicMs ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Reports whether `node` said that it holds no leases. */
@@ -200,8 +203,8 @@ export class Prober {
    * Returns the proven age of a replica's applied state, ms; Infinity if there is no proof. Voids all
    * proofs if the clocks disagree.
    */
-  ageMs(proof: GroupProof, appliedIndex: number): number {
-    const ageMs = this.#clock.ageMs(proof.moment(appliedIndex));
+  ageMs(proof: GroupProof): number {
+    const ageMs = this.#clock.ageMs(proof.moment());
     if (ageMs === ageMs) return ageMs;
     this.void();
     return Number.POSITIVE_INFINITY;

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { PROBE_LINGER_MS } from "../../../src/base/limits.ts";
+import { PROBE_LINGER_MS, PROBE_MS_MAX } from "../../../src/base/limits.ts";
 import type { ReadPoint } from "../../../src/replication/group_interface.ts";
 import { type ClusterNode, GroupCluster } from "../../support/group_cluster.ts";
 
@@ -60,6 +60,27 @@ test("probes go on while reads are asked for, and the age stays within the bound
     const point = follower.group().readPoint(100);
     assert.ok(point !== undefined && point.ageBoundMs <= 40, `${step}: ${point?.ageBoundMs}`);
   }
+});
+
+test("probes are as frequent as the smallest bound needs, and a smaller one is served at once", async () => {
+  const cluster = await GroupCluster.led();
+  const leader = await cluster.leader();
+  const [follower] = cluster.followers(leader);
+  await read(cluster, follower!, 4_000);
+  await cluster.world.pass(1_000);
+  const before = cluster.sent.length;
+  await cluster.world.pass(2_000);
+  const rare = cluster.sent.length - before;
+  assert.ok(follower!.group().readPoint(4_000)!.ageBoundMs <= PROBE_MS_MAX + 10);
+  // The newest proof is older than the next read accepts, which waits for one answer.
+  await cluster.world.pass(0.6 * PROBE_MS_MAX);
+  assert.is(follower!.group().readPoint(40), undefined);
+  assert.is(follower!.group().readElsewhere(40), undefined, "it may be soon");
+  const { ageBoundMs } = await read(cluster, follower!, 40) as ReadPoint;
+  assert.ok(ageBoundMs <= 40, `${ageBoundMs}`);
+  const then = cluster.sent.length;
+  await cluster.world.pass(2_000);
+  assert.ok(cluster.sent.length - then > 3 * rare, `${cluster.sent.length - then}, ${rare} before`);
 });
 
 test("probes end when no read was asked for, and the next read starts them again", async () => {

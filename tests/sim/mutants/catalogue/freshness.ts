@@ -17,8 +17,39 @@ export const FRESHNESS_MUTANTS: readonly Mutant[] = [
     shows: withBoundedReads,
     edits: [{
       file: "src/liveness/freshness/group_proof.ts",
-      anchor: "if (series !== undefined && this.#index <= appliedIndex) {",
-      replacement: "if (series !== undefined && appliedIndex > 0) {",
+      anchor: "if (asserted.index > applied.index || asserted.term > applied.term) return false;",
+      replacement: "if (applied.index === 0) return false;",
+    }],
+  },
+  {
+    name: "assertion_of_a_later_term",
+    breaks: "An assertion of a later term than that of the applied entry does not count",
+    test: "tests/unit/liveness/freshness/group_proof.test.ts",
+    edits: [{
+      file: "src/liveness/freshness/group_proof.ts",
+      anchor: "if (asserted.index > applied.index || asserted.term > applied.term) return false;",
+      replacement: "if (asserted.index > applied.index) return false;",
+    }],
+  },
+  {
+    name: "assertion_replaces_another_nodes",
+    breaks: "No node's assertion replaces that of another one",
+    test: "tests/unit/liveness/freshness/group_proof.test.ts",
+    edits: [{
+      file: "src/liveness/freshness/group_proof.ts",
+      anchor:
+        "for (const current of this.#current) if (current.series.node === node) return current;",
+      replacement: "for (const current of this.#current) if (node > 0) return current;",
+    }],
+  },
+  {
+    name: "assertion_of_no_member",
+    breaks: "A node asserts nothing of a group without a member there",
+    test: "tests/unit/liveness/freshness/group_proof.test.ts",
+    edits: [{
+      file: "src/liveness/freshness/group_proof.ts",
+      anchor: "return asserted.isMember ||= this.#replica.hasMemberOn(asserted.series.node);",
+      replacement: "return asserted.series.node > 0;",
     }],
   },
   {

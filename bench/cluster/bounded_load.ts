@@ -9,13 +9,14 @@ import { RegistryError } from "../../src/base/errors.ts";
 import { ageBoundMsOf, type Client, connect } from "../../src/client/mod.ts";
 import { findTarget } from "../../src/cli/target.ts";
 import { processWorld } from "../../src/node/process_world.ts";
-import { until } from "./until.ts";
+import { until } from "./polling.ts";
 
 const ZONES = ["zone-1", "zone-2", "zone-3"];
 const DEADLINE_MS = 5_000;
 const TTL_MS = 600_000;
 /** Reads that prove that followers serve. */
 const MORE_READS = 50;
+const FOLLOWED_MS_MAX = 5_000;
 /** An address's port holds the number of a write. */
 const NUMBER_MAX = 65_535;
 
@@ -117,7 +118,7 @@ export class BoundedLoad {
       [...this.figures].every(([boundMs, { followed }]) =>
         followed > before.get(boundMs)! + MORE_READS
       );
-    await until(what, haveServed);
+    await until(what, () => Promise.resolve(haveServed()), FOLLOWED_MS_MAX);
   }
 
   /** Ends the load; resolves when the last calls have ended. */
