@@ -45,6 +45,11 @@ const SPECIAL: Readonly<Record<string, Special>> = {
   "npx -y deno@2.9.6 task cluster": { kind: "serves three" },
   "npx -y deno@2.9.6 task test": { kind: "not run", reason: "this is a part of it" },
   "crs gateway keep --file examples/gateway.json": { kind: "until ^C", ready: /Registered/i },
+  "crs watch agents --with-state": { kind: "until ^C", ready: /^put +agent /m },
+  "crs watch agents --region eu-1 --label tier=gold": { kind: "until ^C", ready: /^Watching/m },
+  "crs watch domain a1.example": { kind: "until ^C", ready: /^Watching/m },
+  "crs watch ring": { kind: "until ^C", ready: /^ring \d/m },
+  "crs watch domain a2.example --with-state": { kind: "until ^C", ready: /^put +agent /m },
   "crs demo": { kind: "shortened", flags: "--seconds 1 --gateways 2 --agents 20 --proxies 2" },
   "crs start --authority ./pki/authority --region eu-1 --found": { kind: "serves" },
   "deno task test [pattern]": { kind: "not run", reason: "this is a part of it" },
@@ -68,7 +73,7 @@ const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
 ];
 
 /** The file names of the page's programs, in order. */
-const PROGRAMS = ["main.ts", "near.ts", "kept.ts"];
+const PROGRAMS = ["main.ts", "near.ts", "watch.ts", "kept.ts"];
 
 const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "crs-readme-" }));
 /** The data folder of the node: that of the folder in which the page's commands run. */
