@@ -22,12 +22,13 @@ import type { ControlMessage, Greeting } from "../wire/control.ts";
 import { type Operation, OPERATIONS } from "../wire/operations/mod.ts";
 import type { Dialer, Endpoint, Session, Stream, Trust } from "../../transport/transport.ts";
 import type { Call } from "./call.ts";
-import { cancelCall, probeCall } from "./connection_calls.ts";
+import { probeCall } from "./connection_calls.ts";
 import type { Credentials } from "./credentials.ts";
 import { goodbyeError, goodbyeOf, greet, type Greeted } from "./greeting.ts";
 import { type ChannelOptions, RequestChannel, type RequestHeader } from "./request_channel.ts";
 import { proveSession, type SessionProof, SessionRenewal, whyRefused } from "./session_proof.ts";
 import { SessionToken } from "./session_token.ts";
+import { WATCH_OPERATIONS, WatchRequests } from "./watch_requests.ts";
 
 /** Callbacks through which a connection reports to its owner. */
 export interface ConnectionOwner {
@@ -111,15 +112,6 @@ const BULK: ReadonlySet<Operation> = new Set([
   OPERATIONS.readAudit,
 ]);
 
-/** Operations with many replies. */
-const STREAMED: ReadonlySet<Operation> = new Set([OPERATIONS.watch, OPERATIONS.listAndWatch]);
-/** Operations on the stream for watches. */
-const WATCHES: ReadonlySet<Operation> = new Set([
-  ...STREAMED,
-  OPERATIONS.cancelWatch,
-  OPERATIONS.askProgress,
-]);
-
 const NO_EPOCH: RingEpoch = { generation: 0, number: 0 };
 
 /** A session on which Hello was answered. */
@@ -139,7 +131,7 @@ export class Connection {
   /** The stream for large replies; opened with the first such call, and kept. */
   #bulk: RequestChannel | undefined;
   /** The stream for watches; opened with the first one, and kept. */
-  #watches: RequestChannel | undefined;
+  #watches: WatchRequests | undefined;
   #owner: ConnectionOwner | undefined;
   #waitingForRoom = false;
   /** True when no more requests may be sent: the server said goodbye, or the connection ended. */
@@ -201,7 +193,7 @@ export class Connection {
 
   /** The number of watches. */
   get watching(): number {
-    return this.#watches?.table.count ?? 0;
+    return this.#watches?.count ?? 0;
   }
 
   /** The number of requests waiting for replies, without watches. */
@@ -228,15 +220,12 @@ export class Connection {
       this.#silentSinceMs = nowMs;
       this.#probe = undefined;
     }
-    this.#channelOf(call).send(call, nowMs);
+    this.#streamOf(call).send(call, nowMs);
   }
 
   /** Ends a watch: the server is told, and what still arrives is ignored. */
   cancel(call: Call): void {
-    const { requestId } = call;
-    if (this.#watches === undefined || requestId === -1) return;
-    this.#watches.table.abandon(call);
-    this.#tellCanceled(requestId, this.#world.monotonic.nowMs());
+    this.#watches?.cancel(call);
   }
 
   /**
@@ -245,11 +234,10 @@ export class Connection {
    * @returns the time at which to call this next; Infinity if nothing is in flight.
    */
   check(nowMs: number): number {
-    let dueMs = Infinity;
-    for (const channel of [this.#main, this.#bulk, this.#watches]) {
+    let dueMs = this.#watches?.expire(nowMs) ?? Infinity;
+    for (const channel of [this.#main, this.#bulk]) {
       if (channel === undefined || channel.table.count === 0) continue;
-      const nextMs = channel.table.expire(nowMs, (call, id) => {
-        if (STREAMED.has(call.operation)) this.#tellCanceled(id, nowMs);
+      const nextMs = channel.table.expire(nowMs, (call) => {
         if (call !== this.#probe) this.#owner?.late(call);
       });
       dueMs = Math.min(dueMs, nextMs);
@@ -263,7 +251,7 @@ export class Connection {
     const calls = this.#main.table.drain();
     if (this.#bulk === undefined && this.#watches === undefined) return calls;
     const bulk = this.#bulk?.table.drain() ?? [];
-    const watches = this.#watches?.table.drain() ?? [];
+    const watches = this.#watches?.drain() ?? [];
     return [...calls, ...bulk, ...watches].sort((a, b) => a.serial - b.serial);
   }
 
@@ -312,9 +300,13 @@ export class Connection {
     });
   }
 
-  #channelOf({ operation }: Call): RequestChannel {
+  #streamOf({ operation }: Call): RequestChannel | WatchRequests {
     if (BULK.has(operation)) return this.#bulk ??= this.#openBeside(false);
-    return WATCHES.has(operation) ? this.#watches ??= this.#openBeside(true) : this.#main;
+    if (!WATCH_OPERATIONS.has(operation)) return this.#main;
+    return this.#watches ??= new WatchRequests(this.#openBeside(true), this.#world, {
+      refused: (call, error) => this.#owner?.refused(call, error),
+      late: (call) => this.#owner?.late(call),
+    });
   }
 
   /** Opens a stream beside the first one. */
@@ -332,22 +324,21 @@ export class Connection {
   #besideFailed(channel: RequestChannel, error: RegistryError): void {
     if (this.#ended) return;
     if (error.code === "malformed" || error.code === "too_large") return this.#end(error);
+    const watches = this.#watches;
+    if (watches?.channel === channel) {
+      this.#watches = undefined;
+      watches.close();
+      for (const call of watches.drain()) this.#owner?.refused(call, error);
+      return;
+    }
     channel.close();
-    const isBulk = channel === this.#bulk;
-    if (isBulk) this.#bulk = undefined;
-    else this.#watches = undefined;
+    this.#bulk = undefined;
     const nowMs = this.#world.monotonic.nowMs();
     for (const call of channel.table.drain()) {
       // Without room for another stream, the first one carries the large replies too.
-      if (isBulk && error.code === "overloaded") this.#sendOnMain(call, nowMs);
+      if (error.code === "overloaded") this.#sendOnMain(call, nowMs);
       else this.#owner?.refused(call, error);
     }
-  }
-
-  #tellCanceled(requestId: number, nowMs: number): void {
-    const { table } = this.#watches!;
-    // Without a place for the request, the server finds the watch unread and ends it.
-    if (!table.full) this.#watches!.send(cancelCall(requestId, nowMs), nowMs);
   }
 
   #sendOnMain(call: Call, nowMs: number): void {

@@ -1,7 +1,12 @@
 /** Limits of the SDK's watches and of views kept by them. */
 
-/** Requests of watches on one connection, as a power of two: as many as a node allows a session. */
-export const CLIENT_WATCHES_BITS = 15;
+/**
+ * Requests of watches on one connection, as a power of two: twice as many as a node allows a session,
+ * as all of them may be canceled at once.
+ */
+export const CLIENT_WATCHES_BITS = 16;
+/** Time for a node to answer that a watch is canceled, ms, after which it is told again. */
+export const CLIENT_CANCEL_MS = 10_000;
 /** Progress intervals without a word from a node after which another one is asked. */
 export const WATCH_SILENT_INTERVALS = 3;
 /** Time for the first reply to a watch, ms; a node that lives sends it at once. */

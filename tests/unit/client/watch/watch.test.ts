@@ -414,6 +414,41 @@ test("watch refuses what cannot be, at once or when the cluster says so", async 
   await ended(model, client);
 });
 
+test("watch that is closed is canceled at its node, again if the node refuses to hear it", async () => {
+  const model = new WatchModel(1);
+  const { seed } = model.cluster;
+  const client = await model.cluster.connect();
+  const [node] = model.nodes;
+  const watches = [1, 2].map(() => client.watch({ kind: "agent" }));
+  watches.forEach((watch) => new Reader(watch));
+  await seed.settle();
+  assert.is(node!.watchers.size, 2);
+  node!.deafFor = 2;
+  watches[0]!.close();
+  await seed.settle();
+  assert.is(node!.watchers.size, 2);
+  await seed.pass(5_000);
+  assert.is(node!.watchers.size, 1);
+  await ended(model, client);
+});
+
+test("watches that are started at once wait until their requests fit the stream", async () => {
+  const model = new WatchModel(1);
+  const { seed } = model.cluster;
+  const client = await model.cluster.connect();
+  // Each request has 24 KB: together they are twice what a stream gathers.
+  const ids = Array.from({ length: 1_024 }, (_, at) => formatUuid(model.newId(at % PARTITIONS)));
+  const watches = Array.from({ length: 100 }, () => client.watch({ kind: "agent", ids }));
+  watches.forEach((watch) => new Reader(watch));
+  await seed.settle();
+  await Promise.all(watches.map(({ begun }) => begun));
+  assert.is(model.nodes[0]!.watchers.size, 100);
+  for (const watch of watches) watch.close();
+  await seed.settle();
+  assert.is(model.nodes[0]!.watchers.size, 0);
+  await ended(model, client);
+});
+
 test("watch that cannot begin everywhere fails in time, and says where", async () => {
   const model = new WatchModel();
   const { seed } = model.cluster;

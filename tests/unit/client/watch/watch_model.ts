@@ -52,6 +52,8 @@ export class WatchNode {
   repeats = false;
   /** Refuses the next watch with that code. */
   refusal: ErrorCode | undefined;
+  /** Refuses so many cancels. */
+  deafFor = 0;
   readonly watchers = new Map<string, Watcher>();
   /** Watch requests that it took. */
   started = 0;
@@ -398,6 +400,11 @@ export class WatchModel {
   }
 
   #cancel(node: WatchNode, request: FakeRequest): boolean {
+    if (node.deafFor > 0) {
+      node.deafFor--;
+      request.refuse("overloaded", { retryAfterMs: 50 });
+      return true;
+    }
     const key = keyOf({ ...request, id: request.body.id });
     const watcher = node.watchers.get(key);
     node.watchers.delete(key);
