@@ -24,7 +24,7 @@ export type { GroupProof, ProvenReplica } from "./freshness/group_proof.ts";
 export type { Assertion, FreshnessRefusal, Probe, Proofs } from "./freshness/messages.ts";
 export { ProbeDemand } from "./freshness/probe_demand.ts";
 export { Prober } from "./freshness/prober.ts";
-export { ProofClock } from "./freshness/proof_clock.ts";
+export { type Moment, NEVER, ProofClock } from "./freshness/proof_clock.ts";
 export type { LeaderLease } from "./lease.ts";
 export type { Beat, BeatRefusal, GroupTerm } from "./beat.ts";
 export type {

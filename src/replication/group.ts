@@ -153,6 +153,10 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
     return this.#end === undefined ? this.#proven.readPoint(maxStalenessMs) : undefined;
   }
 
+  ageNowMs(point: ReadPoint): number {
+    return point.ageBoundMs === 0 ? 0 : this.#proven.ageNowMs(point);
+  }
+
   notLeading(): RegistryError | undefined {
     return this.#mayLead ? undefined : this.#loop.notLeader();
   }

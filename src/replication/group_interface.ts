@@ -7,6 +7,7 @@
  */
 import type { GroupId, GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
 import type { RegistryError } from "../base/errors.ts";
+import type { Moment } from "../liveness/mod.ts";
 
 /** The result of a proposal. `outcome` is the state machine's own reply, ordered by `index`. */
 export type Proposed<Outcome> =
@@ -19,6 +20,8 @@ export interface ReadPoint {
   readonly term: Term;
   /** Proven upper bound of the state's age, ms; 0 is linearizable. */
   readonly ageBoundMs: number;
+  /** The moment of this node's clocks from which a follower counts the age; absent for age 0. */
+  readonly provenAt?: Moment;
 }
 
 /** The status of a group, for operators. */
@@ -61,6 +64,12 @@ export interface Group<Outcome> {
    * @param maxStalenessMs the age that the reader accepts; 0 for a linearizable read.
    */
   readPoint(maxStalenessMs: number): ReadPoint | undefined;
+
+  /**
+   * Returns the age by now of what was read in an earlier turn with that permission, whole ms; 0 for a
+   * linearizable read. Infinity once the node's clocks cannot tell.
+   */
+  ageNowMs(point: ReadPoint): number;
 
   /**
    * Returns `not_leader`, with the leader as the hint if it is known; undefined if this replica leads,

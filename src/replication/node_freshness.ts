@@ -17,6 +17,7 @@ import {
   type FreshnessRefusal,
   type GroupProof,
   type LeaderLease,
+  type Moment,
   type Probe,
   ProbeDemand,
   Prober,
@@ -117,9 +118,9 @@ export class NodeFreshness {
     this.#answerer.touched(groups);
   }
 
-  /** Returns the proven age of a replica's applied state, ms; Infinity for no proof. */
-  ageMs(proof: GroupProof): number {
-    return this.#prober.ageMs(proof);
+  /** Returns the age of what holds everything up to `moment`, ms; Infinity if the clocks disagree. */
+  ageMs(moment: Moment): number {
+    return this.#prober.ageMs(moment);
   }
 
   /** Records that a read with a bound was asked for: probes are sent from now on. */

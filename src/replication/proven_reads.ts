@@ -5,7 +5,7 @@
  */
 import { RegistryError } from "../base/errors.ts";
 import { type GroupId, groupName, type LogIndex, type NodeId, type Term } from "../base/ids.ts";
-import type { GroupProof, ProvenReplica } from "../liveness/mod.ts";
+import { type GroupProof, type Moment, NEVER, type ProvenReplica } from "../liveness/mod.ts";
 import type { RaftNode } from "../raft/mod.ts";
 import type { FreshnessMiss } from "./freshness_counts.ts";
 import type { GroupHost } from "./group_host.ts";
@@ -26,6 +26,7 @@ export class ProvenReads {
     appliedIndex: 0 as LogIndex,
     term: 0 as Term,
     ageBoundMs: 0,
+    provenAt: NEVER,
   };
 
   constructor(
@@ -43,15 +44,22 @@ export class ProvenReads {
 
   /** The proven age of the applied state now, whole ms; Infinity if none is proven. */
   get ageBoundMs(): number {
-    return Math.ceil(this.#host.freshness.ageMs(this.#proof));
+    return this.#ageMs(this.#proof.moment());
+  }
+
+  /** Implements `Group.ageNowMs` for a point that {@link readPoint} returned. */
+  ageNowMs({ provenAt = NEVER }: ReadPoint): number {
+    return this.#ageMs(provenAt);
   }
 
   /** Returns permission to read a state of at most that age, valid in this turn only. */
   readPoint(maxStalenessMs: number): ReadPoint | undefined {
     this.#host.freshness.asked(maxStalenessMs);
-    const { ageBoundMs } = this;
+    const provenAt = this.#proof.moment();
+    const ageBoundMs = this.#ageMs(provenAt);
     if (ageBoundMs > maxStalenessMs) return undefined;
     const point = this.#point;
+    point.provenAt = provenAt;
     point.appliedIndex = this.#applied.index;
     point.term = this.#applied.term;
     point.ageBoundMs = ageBoundMs;
@@ -73,6 +81,10 @@ export class ProvenReads {
   /** Returns the refusal of a read for which that answer did not come in time. */
   late(maxStalenessMs: number): RegistryError {
     return this.#refuse(maxStalenessMs, "no_answer", "the leader's node has not answered in time");
+  }
+
+  #ageMs(moment: Moment): number {
+    return Math.ceil(this.#host.freshness.ageMs(moment));
   }
 
   #refuse(maxStalenessMs: number, miss: FreshnessMiss, reason: string): RegistryError {

@@ -10,7 +10,6 @@ import { PART_ELSEWHERE, PART_INCLUDED } from "../wire/resolve_parts.ts";
 import {
   listReplyCodec,
   listRequestCodec,
-  type RecordReply,
   type RequestView,
   resolveGatewaysRequestCodec,
   resolveManyReplyCodec,
@@ -18,7 +17,7 @@ import {
   type ResolveOutcome,
 } from "../../schemas/gen/wire.ts";
 import { WORD_BYTES } from "../../schemas/runtime/cursor.ts";
-import type { ByteSource, FrameWriter, Input } from "../../schemas/runtime/writer.ts";
+import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
 import { defined } from "../base/assert.ts";
 import { type ErrorCode, errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
 import {
@@ -41,6 +40,15 @@ import type { ReadPoint } from "../replication/group_interface.ts";
 import type { Caller } from "./caller.ts";
 import type { CredentialRedaction } from "./credential_redaction.ts";
 import type { ListBarrier, ListSteps } from "./list_job.ts";
+import {
+  keepItems,
+  type ListPage,
+  newPage,
+  noteRead,
+  partsNow,
+  type ReadPart,
+  spanBytes,
+} from "./list_page.ts";
 import { type ListScope, listScope } from "./list_scope.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
 import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
@@ -48,28 +56,6 @@ import { pointOf, type ReadAnswer, type ReadBarrier, type ReadPermits } from "./
 import type { ReadBy, ReadPath } from "./read_path.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import { newResolution } from "./resolution.ts";
-
-const NO_CURSOR = new Uint8Array(0);
-
-/** A partition that was read, with a permission of its own. */
-interface ReadPart {
-  readonly partition: number;
-  readonly point: ReadPoint;
-}
-
-/** Page under construction. */
-interface Page {
-  readonly kind: RecordKind;
-  readonly peer: AuthenticatedPeer;
-  readonly items: Input<RecordReply>[];
-  readonly receipts: ReadPart[];
-  /** The part read with the greatest age, which may have no items; undefined if all have age 0. */
-  oldest: ReadPart | undefined;
-  bytes: number;
-  /** Number of leading items whose bytes are copies. */
-  kept: number;
-  nextCursor: Uint8Array;
-}
 
 /** Best gateways of a region, valid in this turn only. */
 interface Ranked {
@@ -119,7 +105,7 @@ export class ListPath {
     return this.#stepsOf(steps, request, writer, page);
   }
 
-  *#listSteps(request: RequestView, page: Page): Generator<ListBarrier | undefined, void> {
+  *#listSteps(request: RequestView, page: ListPage): Generator<ListBarrier | undefined, void> {
     const body = request.bodyInto(listRequestCodec.newView());
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, LIST_ITEMS_MAX);
@@ -134,7 +120,7 @@ export class ListPath {
       }
       const point = yield* permission(partition, request.maxStalenessMs, scope);
       if (point === undefined) continue;
-      noteAge(page, id, point);
+      noteRead(page, { partition, point });
       const afterId = scope.afterId(id);
       const wanted = limit - page.items.length;
       // One more than wanted shows whether another page follows.
@@ -145,7 +131,7 @@ export class ListPath {
         afterId,
       });
       const taken = this.#takeSlots(partition, slots, wanted, page);
-      if (taken > 0) page.receipts.push({ partition: id, point: { ...point } });
+      if (taken > 0) page.shown.push({ partition, point: { ...point } });
       if (taken < slots.length) {
         scope.stop(id, taken > 0 ? idOfSlot(partition, slots[taken - 1]!) : afterId);
         break;
@@ -170,7 +156,7 @@ export class ListPath {
     return this.#stepsOf(steps, request, writer, page);
   }
 
-  *#gatewaySteps(request: RequestView, page: Page): Generator<ListBarrier | undefined, void> {
+  *#gatewaySteps(request: RequestView, page: ListPage): Generator<ListBarrier | undefined, void> {
     const body = request.bodyInto(resolveGatewaysRequestCodec.newView());
     const region = checkedRegion(body.regionBytes);
     const limit = checkedLimit(body.limit, RESOLVE_GATEWAYS_MAX);
@@ -185,11 +171,11 @@ export class ListPath {
     }
     for (const { partition, point, slot } of ranked.best) {
       if (this.#takeSlots(partition, [slot], 1, page) === 0) break;
-      page.receipts.push({ partition: partition.id, point: { ...point } });
+      page.shown.push({ partition, point: { ...point } });
     }
-    for (const { partition, point } of ranked.read) {
-      noteAge(page, partition, point);
-      scope.finish(partition);
+    for (const part of ranked.read) {
+      noteRead(page, part);
+      scope.finish(part.partition.id);
     }
     page.nextCursor = scope.nextCursor();
   }
@@ -214,7 +200,7 @@ export class ListPath {
       // Needed even where no gateway is: the leader may have one that is not here yet.
       const point = pointOf(partition.group, by.maxStalenessMs, by.permits);
       if (point === undefined) return partition;
-      read.push({ partition: id, point });
+      read.push({ partition, point });
       if (partition.store.countOf(KIND_GATEWAY) === 0) continue;
       asked.set(partition.store, { partition, point });
       partition.store.rankGateways(region, ranking);
@@ -230,7 +216,7 @@ export class ListPath {
     steps: Generator<ListBarrier | undefined, void>,
     request: RequestView,
     writer: () => FrameWriter,
-    page: Page,
+    page: ListPage,
   ): ListSteps {
     return {
       next: () => steps.next(),
@@ -307,7 +293,7 @@ export class ListPath {
     partition: Partition,
     slots: readonly number[],
     wanted: number,
-    page: Page,
+    page: ListPage,
   ): number {
     let taken = 0;
     while (taken < wanted && taken < slots.length && page.bytes < LIST_PAGE_BYTES) {
@@ -323,52 +309,12 @@ export class ListPath {
     return taken;
   }
 
-  #answerPage(request: RequestView, out: FrameWriter, page: Page): void {
-    const { items, nextCursor, receipts, oldest } = page;
+  #answerPage(request: RequestView, out: FrameWriter, page: ListPage): void {
+    const parts = partsNow(page, request.maxStalenessMs);
     this.#replies.begin(request.id);
-    for (const { partition, point } of receipts) this.#replies.addReceipt(partition, point);
-    // That a partition has no record of the region is part of the answer, and has an age too.
-    if (oldest !== undefined && !receipts.some(({ partition }) => partition === oldest.partition)) {
-      this.#replies.addReceipt(oldest.partition, oldest.point);
-    }
-    this.#replies.success(out, listReplyCodec, { items, nextCursor });
+    for (const { partition, point } of parts) this.#replies.addReceipt(partition.id, point);
+    this.#replies.success(out, listReplyCodec, { items: page.items, nextCursor: page.nextCursor });
   }
-}
-
-function newPage(kind: RecordKind, peer: AuthenticatedPeer): Page {
-  return {
-    ...{ kind, peer, items: [], receipts: [], oldest: undefined },
-    ...{ bytes: 0, kept: 0, nextCursor: NO_CURSOR },
-  };
-}
-
-/** Notes the age of a part that was read. */
-function noteAge(page: Page, partition: number, point: ReadPoint): void {
-  if (point.ageBoundMs > (page.oldest?.point.ageBoundMs ?? 0)) {
-    page.oldest = { partition, point: { ...point } };
-  }
-}
-
-/**
- * Copies the records of a page that are still in the store, which may move them in another turn.
- */
-function keepItems(page: Page): void {
-  const { items, kept } = page;
-  let bytes = 0;
-  for (let index = kept; index < items.length; index++) bytes += spanBytes(items[index]!.record);
-  const copies = new Uint8Array(bytes);
-  let at = 0;
-  for (let index = kept; index < items.length; index++) {
-    const { record, remainingMs } = items[index]!;
-    const start = at;
-    const source = record instanceof Uint8Array
-      ? record
-      : record.bytes.subarray(record.start, record.end);
-    copies.set(source, at);
-    at += source.length;
-    items[index] = { record: { bytes: copies, start, end: at }, remainingMs };
-  }
-  page.kept = items.length;
 }
 
 /** Outcome of a domain beyond a page's bytes: to be requested again, with fewer domains. */
@@ -376,11 +322,6 @@ const NO_ROOM = refusedDomain("too_large");
 
 function refusedDomain(code: ErrorCode): Input<ResolveOutcome> {
   return { reply: undefined, code: errorCodeToWire(code), cacheMs: 0, receipts: [] };
-}
-
-function spanBytes(source: ByteSource | undefined): number {
-  if (source === undefined) return 0;
-  return source instanceof Uint8Array ? source.length : source.end - source.start;
 }
 
 /** Returns the id of a record: the first field of an agent's and of a gateway's stored form. */

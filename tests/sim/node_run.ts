@@ -409,6 +409,7 @@ export class NodeRun {
         return proposed;
       },
       readPoint: (ageMs) => group.readPoint(ageMs),
+      ageNowMs: (point) => group.ageNowMs(point),
       notLeading: () => group.notLeading(),
       readElsewhere: (ageMs) => group.readElsewhere(ageMs),
       readBarrier: (ageMs, timeoutMs) => group.readBarrier(ageMs, timeoutMs),

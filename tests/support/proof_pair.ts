@@ -123,6 +123,6 @@ export class ProofPair {
 
   /** Returns the proven age of a group's replica, whole ms. */
   age(id: number): number {
-    return Math.ceil(this.prober.ageMs(this.proofs.get(id)!));
+    return Math.ceil(this.prober.ageMs(this.proofs.get(id)!.moment()));
   }
 }

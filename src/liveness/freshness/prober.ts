@@ -200,11 +200,11 @@ export class Prober {
   }
 
   /**
-   * Returns the proven age of a replica's applied state, ms; Infinity if there is no proof. Voids all
+   * Returns the age of what holds everything up to `moment`, ms; Infinity for {@link NEVER}. Voids all
    * proofs if the clocks disagree.
    */
-  ageMs(proof: GroupProof): number {
-    const ageMs = this.#clock.ageMs(proof.moment());
+  ageMs(moment: Moment): number {
+    const ageMs = this.#clock.ageMs(moment);
     if (ageMs === ageMs) return ageMs;
     this.void();
     return Number.POSITIVE_INFINITY;

@@ -83,6 +83,20 @@ test("probes are as frequent as the smallest bound needs, and a smaller one is s
   assert.ok(cluster.sent.length - then > 3 * rare, `${cluster.sent.length - then}, ${rare} before`);
 });
 
+test("what was read grows older, whatever is proven of the replica meanwhile", async () => {
+  const cluster = await GroupCluster.led();
+  const follower = await probing(cluster);
+  await cluster.world.pass(100);
+  const point = { ...follower.group().readPoint(100)! };
+  await cluster.world.pass(200);
+  const newer = follower.group().readPoint(100)!;
+  assert.is(follower.group().ageNowMs(newer), newer.ageBoundMs);
+  const ageMs = follower.group().ageNowMs(point) - point.ageBoundMs;
+  assert.ok(ageMs >= 199 && ageMs <= 202, `${ageMs} ms after 200 ms`);
+  const leader = await cluster.leader();
+  assert.is(leader.group().ageNowMs(leader.group().readPoint(100)!), 0);
+});
+
 test("probes end when no read was asked for, and the next read starts them again", async () => {
   const cluster = await GroupCluster.led();
   const follower = await probing(cluster);

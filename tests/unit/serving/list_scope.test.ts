@@ -56,12 +56,17 @@ async function scene() {
         const { id } = partition;
         return holds(id) ? partition : { isHere: false, id, nodes: [2], leader: 2 };
       }),
-    /** Returns the table of a node that proves an age of each partition, by one point of each. */
-    aged: (ageOf: (id: number) => number) =>
+    /**
+     * Returns the table of a node that proves an age of each partition, by one point of each, and the age
+     * of that point when the list is answered.
+     */
+    aged: (ageOf: (id: number) => number, lateAgeOf = ageOf) =>
       replaced((partition) => {
-        const point = { ...partition.group.readPoint(0)!, ageBoundMs: ageOf(partition.id) };
-        const timeMs = () => partition.group.timeMs();
-        return { ...partition, group: { readPoint: () => point, timeMs } } as unknown as Partition;
+        const { group, id } = partition;
+        const provenAt = { monotonicMs: -ageOf(id), wallMs: -ageOf(id) };
+        const point = { ...group.readPoint(0)!, ageBoundMs: ageOf(id), provenAt };
+        const aged = { readPoint: () => point, ageNowMs: () => lateAgeOf(id) };
+        return { ...partition, group: { ...aged, timeMs: () => group.timeMs() } } as never;
       }),
     /** Returns the table of a node that holds all and leads those for which `leads` is true. */
     leading: (leads: (id: number) => boolean) =>
@@ -79,13 +84,24 @@ async function scene() {
   };
 }
 
-/** Returns the receipts of a page that followers serve, each partition with an age of its own. */
-async function receiptsAt(ageOf: (partition: number) => number, region: string) {
+/**
+ * Returns the receipts of a page that followers serve, each partition with an age of its own when it is
+ * read and when the page is answered.
+ */
+async function receiptsAt(
+  region: string,
+  ageOf: (partition: number) => number,
+  lateAgeOf = ageOf,
+) {
   const { count, aged } = await scene();
   const cursor = encodeListCursor(newListCursor(count));
-  const response = await asked(aged(ageOf), "listAgentsByRegion", cursor, { region, limit: 100 });
+  const table = aged(ageOf, lateAgeOf);
+  const response = await asked(table, "listAgentsByRegion", cursor, { region, limit: 100 });
   return { count, receipts: response.receipts.toPlain() };
 }
+
+/** The age that requests accept, ms. */
+const STALENESS_MS = 100;
 
 type ListName = "listAgentsByRegion" | "resolveGateways";
 
@@ -101,7 +117,8 @@ async function asked(
   cursor: Uint8Array,
   { region, limit }: { readonly region: string; readonly limit: number },
 ) {
-  const frame = requestFrame(5, name, { region, cursor, limit });
+  const body = { region, cursor, limit };
+  const frame = requestFrame(5, name, body, { maxStalenessMs: STALENESS_MS });
   const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
   const replies = new ReplyWriter(1);
   const redaction = new CredentialRedaction();
@@ -194,20 +211,35 @@ test("listScope refuses a cursor that is none of this cluster", () => {
 });
 
 test("a list names the oldest partition that was read, even if it has no record of the region", async () => {
-  const empty = await receiptsAt((id) => id === 3 ? 90 : 10, "nowhere");
+  const empty = await receiptsAt("nowhere", (id) => id === 3 ? 90 : 10);
   assert.equal(empty.receipts.map(({ partition, ageBoundMs }) => [partition, ageBoundMs]), [[
     3,
     90,
   ]]);
-  const full = await receiptsAt((id) => id + 1, "eu");
+  const full = await receiptsAt("eu", (id) => id + 1);
   const oldest = Math.max(...full.receipts.map(({ ageBoundMs }) => ageBoundMs));
   assert.is(oldest, full.count, "the last partition is the oldest");
   const named = full.receipts.map(({ partition }) => partition);
   assert.is(new Set(named).size, named.length, "each partition is named once");
 });
 
+test("a list states the ages that its parts have when it is answered", async () => {
+  const { receipts } = await receiptsAt("eu", () => 10, (id) => id === 3 ? STALENESS_MS : 20);
+  assert.equal(new Set(receipts.map(({ ageBoundMs }) => ageBoundMs)), new Set([20, STALENESS_MS]));
+  for (const { ageBoundMs, partition } of receipts) {
+    assert.is(ageBoundMs, partition === 3 ? STALENESS_MS : 20);
+  }
+});
+
+test("a list of which a part has become too old before it is answered is refused", async () => {
+  for (const region of ["eu", "nowhere"]) {
+    const late = receiptsAt(region, (id) => 10 + id, (id) => id === 3 ? STALENESS_MS + 1 : 20);
+    assert.is(await codeOf(late), "too_stale", region);
+  }
+});
+
 test("a list that leaders serve has no receipt of a partition without records", async () => {
-  const { receipts } = await receiptsAt(() => 0, "nowhere");
+  const { receipts } = await receiptsAt("nowhere", () => 0);
   assert.equal(receipts, []);
 });
 

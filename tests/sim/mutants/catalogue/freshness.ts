@@ -140,9 +140,20 @@ export const FRESHNESS_MUTANTS: readonly Mutant[] = [
     breaks: "The age of a list is that of its oldest partition",
     test: "tests/unit/serving/list_scope.test.ts",
     edits: [{
-      file: "src/serving/list_path.ts",
-      anchor: "if (point.ageBoundMs > (page.oldest?.point.ageBoundMs ?? 0)) {",
-      replacement: "if (point.ageBoundMs < (page.oldest?.point.ageBoundMs ?? Infinity)) {",
+      file: "src/serving/list_page.ts",
+      anchor: "if (now.point.ageBoundMs > (oldest?.point.ageBoundMs ?? 0)) oldest = now;",
+      replacement:
+        "if (now.point.ageBoundMs < (oldest?.point.ageBoundMs ?? Infinity)) oldest = now;",
+    }],
+  },
+  {
+    name: "list_ages_before_answer",
+    breaks: "The age of a list is that at its answer, not that at the reading of its parts",
+    test: "tests/unit/serving/list_scope.test.ts",
+    edits: [{
+      file: "src/serving/list_page.ts",
+      anchor: "ageBoundMs: partition.group.ageNowMs(point)",
+      replacement: "ageBoundMs: point.ageBoundMs",
     }],
   },
   {
