@@ -67,6 +67,8 @@ export interface RegistryOptions {
   readonly policy?: AccessPolicy;
   /** The time after expiry in which certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */
   readonly renewalGrace?: RenewalGrace;
+  /** Time in which every alias is checked once, ms; default: `ALIAS_SWEEP_MS`. */
+  readonly aliasSweepMs?: number;
   /** Aborts a start that waits for the log. */
   readonly signal?: AbortSignal;
   /** Receives the events of apply, those of recovered entries too. */

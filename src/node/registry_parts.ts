@@ -250,9 +250,9 @@ export function requestParts(
 
 /** Creates the work in the background. */
 export function backgroundParts(
-  { options: { world: { scheduler }, logger }, groups, shared, clock, table, proposer, claims }:
-    SharedParts,
+  { options, groups, shared, clock, table, proposer, claims }: SharedParts,
 ): { readonly leases: LeaseDriver; readonly janitor: AliasJanitor } {
+  const { world: { scheduler }, logger, aliasSweepMs: sweepMs } = options;
   const { availableTime } = groups.nodes.set;
   return {
     leases: new LeaseDriver({ table, proposer, availableTime, scheduler, logger }),
@@ -263,6 +263,7 @@ export function backgroundParts(
       clock,
       scheduler,
       logger,
+      sweepMs,
     }),
   };
 }

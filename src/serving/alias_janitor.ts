@@ -40,6 +40,8 @@ export interface AliasJanitorOptions {
   readonly clock: MonotonicClock;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
+  /** Time in which every partition is visited once, ms. Default: {@link ALIAS_SWEEP_MS}. */
+  readonly sweepMs?: number | undefined;
 }
 
 /** Repair of one alias that is, or may be, inconsistent. */
@@ -49,7 +51,7 @@ interface Repair extends ClaimedDomain {
   readonly held: boolean | undefined;
 }
 
-/** Visits every partition once in ALIAS_SWEEP_MS. */
+/** Visits every partition once in the time of a round. */
 export class AliasJanitor {
   readonly #options: AliasJanitorOptions;
   /** Claims without a register, as found by the last round. */
@@ -143,12 +145,12 @@ export class AliasJanitor {
     if (!this.#isStarted || this.#timer !== undefined) return;
     this.#timer = this.#options.scheduler.after(GROUP_TICK_MS, () => {
       this.#timer = undefined;
-      const count = this.#options.table.partitioner.partitionCount;
-      // A round takes ALIAS_SWEEP_MS for any number of partitions, so that a pending claim has that
-      // time.
-      this.#owed += count * GROUP_TICK_MS / ALIAS_SWEEP_MS;
+      const { aliasCount, sweepMs = ALIAS_SWEEP_MS, table } = this.#options;
+      const count = table.partitioner.partitionCount;
+      // A round takes `sweepMs` for any number of partitions, so that a pending claim has that time.
+      this.#owed += count * GROUP_TICK_MS / sweepMs;
       for (; this.#owed >= 1; this.#owed--) this.#sweepNext(count);
-      if (this.#soundCount < count && this.#options.aliasCount() > 0) this.#later();
+      if (this.#soundCount < count && aliasCount() > 0) this.#later();
     });
   }
 

@@ -1,5 +1,6 @@
 /** The hooks of a checker of growing clusters. Each may throw a `Finding`. */
 import type { RegistryError } from "../../../src/base/errors.ts";
+import type { ReadPoint } from "../../../src/replication/group_interface.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import type { LeasePromise } from "./kept_lease.ts";
 import type { PlacedMachine } from "./machine.ts";
@@ -18,6 +19,8 @@ export interface PlacedChecker {
   removed?(machine: PlacedMachine, replica: number): void;
   /** The SDK promises a client that a record lives. */
   promised?(promise: LeasePromise): void;
+  /** A machine answers with a part of some age. */
+  aged?(machine: PlacedMachine, partition: number, point: ReadPoint): void;
   /** A client begins a call. */
   called?(call: SdkCall): void;
   /** A call of a client has ended. */

@@ -11,6 +11,7 @@ import { hashBytes } from "../trace.ts";
 import type { PlacedChecker } from "./checker.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
+import { AGE_CHECKERS } from "./age_checkers.ts";
 import { SDK_CHECKERS } from "./sdk_checkers.ts";
 
 /** Entries that a new voter may lack: those of the rule, and those that were logged meanwhile. */
@@ -72,6 +73,10 @@ class ReplicaIds implements PlacedChecker {
   readonly #assigned = new Map<number, string>();
   readonly #hosted = new Map<number, string>();
   readonly #removed = new Map<number, string>();
+  /** The replicas that were looked at. */
+  readonly #seen = new WeakSet<object>();
+  /** The applied index at which a table was looked at, by the state that has it. */
+  readonly #noted = new WeakMap<object, number>();
 
   removed({ address }: PlacedMachine, replica: number): void {
     // The founder of every partition is called 1.
@@ -79,20 +84,34 @@ class ReplicaIds implements PlacedChecker {
   }
 
   stepped({ address, nodeId }: PlacedMachine, groups: ClusterGroups): void {
-    for (const { group, replica } of groups.nodes.all) {
+    for (const { group, raft, replica } of groups.nodes.all) {
       if (replica === 1) continue;
+      this.#notGone(address, group, replica);
+      if (this.#seen.has(raft)) continue;
+      this.#seen.add(raft);
       const place = `group ${group} on machine ${address}`;
       const before = this.#hosted.get(replica);
       if (before === undefined) this.#hosted.set(replica, place);
       else if (before !== place) {
         throw new Finding(this.name, `Replica ${replica} is of ${before} and of ${place}`);
       }
-      const gone = this.#removed.get(replica);
-      if (gone === undefined) continue;
-      throw new Finding(this.name, `Replica ${replica} was removed by ${gone}, and is on ${place}`);
     }
-    const { replicas } = groups.system.store.state;
-    for (const { replica, groupId } of replicas.onNode(nodeId)) {
+    this.#noteTable(nodeId, groups.system.store);
+  }
+
+  #notGone(address: number, group: number, replica: number): void {
+    const gone = this.#removed.get(replica);
+    if (gone === undefined) return;
+    throw new Finding(
+      this.name,
+      `Replica ${replica} was removed by ${gone}, and is on group ${group} on machine ${address}`,
+    );
+  }
+
+  #noteTable(nodeId: number, { appliedIndex, state }: ClusterGroups["system"]["store"]): void {
+    if (this.#noted.get(state) === appliedIndex) return;
+    this.#noted.set(state, appliedIndex);
+    for (const { replica, groupId } of state.replicas.onNode(nodeId)) {
       const place = `group ${groupId} on node ${nodeId}`;
       const before = this.#assigned.get(replica);
       if (before === undefined) this.#assigned.set(replica, place);
@@ -295,9 +314,10 @@ class OneLease implements PlacedChecker {
 
   stepped({ address }: PlacedMachine, groups: ClusterGroups): void {
     for (const { group, raft } of groups.nodes.all) {
+      const elected = this.#elected.get(group);
+      if (elected?.term === raft.term && elected.replica === raft.replica) continue;
       const { role, term } = raft.raftStatus();
       if (role !== "leader") continue;
-      const elected = this.#elected.get(group);
       if (elected === undefined || elected.term < term) {
         this.#elected.set(group, { term, replica: raft.replica });
       } else if (elected.term === term && elected.replica !== raft.replica) {
@@ -361,4 +381,5 @@ export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecke
   (cluster) => new OneLease(cluster),
   (cluster) => new NoStorm(cluster),
   ...SDK_CHECKERS,
+  ...AGE_CHECKERS,
 ];

@@ -3,6 +3,7 @@ import type { RegistryError } from "../../../src/base/errors.ts";
 import { partitionId } from "../../../src/base/ids.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { Registry } from "../../../src/node/registry.ts";
+import type { ReadPoint } from "../../../src/replication/group_interface.ts";
 import type { HostedPartition } from "../../../src/replication/assembly/cluster_groups.ts";
 import { Trace } from "../trace.ts";
 import { microtaskCheckpoint, SimWorld } from "../world.ts";
@@ -119,6 +120,11 @@ export class PlacedCluster implements MachineHost {
       });
     };
     this.tell((checker) => checker.opened?.(machine, groups));
+  }
+
+  receipt(machine: PlacedMachine, partition: number, point: ReadPoint): void {
+    if (point.ageBoundMs === 0) return;
+    this.tell((checker) => checker.aged?.(machine, partition, point));
   }
 
   refused(machine: PlacedMachine, error: RegistryError): void {

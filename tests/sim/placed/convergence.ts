@@ -7,8 +7,29 @@ import { spreadLeaders } from "../../../src/ring/leader_spread.ts";
 import { placePartitions } from "../../../src/ring/placement.ts";
 import type { PlacedCluster } from "./cluster.ts";
 
+/** The placement of a cluster, computed anew once its members have changed. */
+export class WishedPlacement {
+  #members = "";
+  #placement: ReturnType<typeof placePartitions> = [];
+
+  /** Returns the nodes of each partition, as group 0 wishes them. */
+  of({ state, genesis }: ClusterGroups["system"]["store"]): ReturnType<typeof placePartitions> {
+    const nodes = state.members.all.map(({ nodeId }) => {
+      const { zone = "", host = "" } = state.members.admission(nodeId) ?? {};
+      return { nodeId, zone, host: host === "" ? `node ${nodeId}` : host };
+    });
+    const members = JSON.stringify(nodes);
+    if (members !== this.#members) {
+      const { partitionCount, hashKey } = genesis!;
+      this.#placement = placePartitions({ nodes, partitionCount, hashKey });
+      this.#members = members;
+    }
+    return this.#placement;
+  }
+}
+
 /** Returns what is not settled yet; undefined if everything is. */
-export function unsettled(cluster: PlacedCluster): string | undefined {
+export function unsettled(cluster: PlacedCluster, wishes: WishedPlacement): string | undefined {
   const { machines } = cluster;
   const down = machines.find(({ groups }) => groups === undefined);
   if (down !== undefined) return `machine ${down.address} does not serve`;
@@ -22,7 +43,7 @@ export function unsettled(cluster: PlacedCluster): string | undefined {
   );
   if (behind !== undefined) return `machine ${behind.address} has not all of group 0`;
   if (placement.changing.size > 0) return `partitions ${[...placement.changing]} are changing`;
-  return systemFault(leader, machines.length) ?? placementFault(cluster, leader) ??
+  return systemFault(leader, machines.length) ?? placementFault(cluster, leader, wishes) ??
     leaderFault(cluster);
 }
 
@@ -45,15 +66,14 @@ function systemFault(leader: ClusterGroups, count: number): string | undefined {
   return isSpread ? undefined : `group 0's voters are in ${voting.size} zones`;
 }
 
-function placementFault(cluster: PlacedCluster, { system }: ClusterGroups): string | undefined {
+function placementFault(
+  cluster: PlacedCluster,
+  { system }: ClusterGroups,
+  wishes: WishedPlacement,
+): string | undefined {
   const { state, genesis } = system.store;
-  const nodes = state.members.all.map(({ nodeId }) => {
-    const { zone = "", host = "" } = state.members.admission(nodeId) ?? {};
-    return { nodeId, zone, host: host === "" ? `node ${nodeId}` : host };
-  });
-  const { partitionCount, hashKey } = genesis!;
-  const wished = placePartitions({ nodes, partitionCount, hashKey });
-  for (let number = 0; number < partitionCount; number++) {
+  const wished = wishes.of(system.store);
+  for (let number = 0; number < genesis!.partitionCount; number++) {
     const id = partitionId(number);
     const placed = nodesOf(state, id).sort().join();
     const wishedNodes = [...wished[number]!].sort().join();

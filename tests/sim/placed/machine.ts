@@ -6,6 +6,7 @@ import { type RegistryError, toRegistryError } from "../../../src/base/errors.ts
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { Registry } from "../../../src/node/registry.ts";
 import type { ClusterFile } from "../../../src/node/cluster_file.ts";
+import type { ReadPoint } from "../../../src/replication/group_interface.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import { MemoryDisk } from "../../../src/storage/memory_storage.ts";
 import { Machine } from "../machine.ts";
@@ -34,6 +35,7 @@ export interface MachineHost {
   joined(machine: PlacedMachine): void;
   opened(machine: PlacedMachine, registry: Registry): void;
   refused(machine: PlacedMachine, error: RegistryError): void;
+  receipt(machine: PlacedMachine, partition: number, point: ReadPoint): void;
 }
 
 /** A machine with a data folder. */
@@ -205,6 +207,7 @@ export class PlacedMachine {
         this.#note(registry.created ? "has founded the cluster" : "has its groups");
         world.guard(() => this.#cluster.opened(this, registry));
       },
+      onReceipt: (partition, point) => this.#cluster.receipt(this, partition, point),
       onBug: (message, cause) => {
         if (this.#cluster.stopsGroups) return;
         world.fail(new Error(`Machine ${address}: ${message}`, cause ? { cause } : {}));

@@ -19,6 +19,8 @@ import { Sessions } from "../../../src/node/sessions.ts";
 import { WallWatch } from "../../../src/node/wall_watch.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import type { MemoryDisk } from "../../../src/storage/memory_storage.ts";
+import type { ReadPoint } from "../../../src/replication/group_interface.ts";
+import type { ReplyWriter } from "../../../src/serving/reply_writer.ts";
 import type { NodeCalls } from "../../../src/serving/node_calls.ts";
 import { ListedCodes } from "../../../src/serving/listed_codes.ts";
 import { BanList } from "../../../identity/trust/ban_list.ts";
@@ -30,6 +32,8 @@ const CLIENT_PORT_MIN = 4_000;
 const PEER_PORT_MIN = 5_000;
 const RECORDS_MAX = 100_000;
 const MEMORY_BYTES_MAX = 2 ** 22;
+/** A twelfth of production's, so that aliases are repaired while faults go on. */
+const ALIAS_SWEEP_MS = 5_000;
 /** More than any client sends. */
 const REQUESTS_PER_SECOND = 1e6;
 
@@ -56,6 +60,8 @@ export interface NodeMachine {
   readonly joins: number;
   /** Called when the log is recovered and all groups are open. */
   readonly onOpened: (registry: Registry) => void;
+  /** Called with each receipt that the node writes, in the turn in which it answers. */
+  readonly onReceipt: (partition: number, point: ReadPoint) => void;
   /** Called with each message of the node's log at level `error`, and with bugs. */
   readonly onBug: (message: string, error: unknown) => void;
   /** Called when the log is poisoned: somebody must start the node anew. */
@@ -113,6 +119,7 @@ export class NodeProgram {
     this.registry = registry;
     this.#options.onOpened(registry);
     const { router: handler, replies, clock } = registry;
+    watchReceipts(replies, this.#options.onReceipt);
     const observer = new ListedCodes(
       { requestDone: () => {} },
       (operation, code) =>
@@ -209,6 +216,7 @@ export class NodeProgram {
       logger: this.#logger,
       ...cluster.registryOptions,
       bans: new BanList(),
+      aliasSweepMs: ALIAS_SWEEP_MS,
       wallWatch,
       leases,
       region: config.region,
@@ -227,6 +235,20 @@ export class NodeProgram {
       }),
     });
   }
+}
+
+/** Reports each receipt before it is written. */
+function watchReceipts(replies: ReplyWriter, report: NodeMachine["onReceipt"]): void {
+  const add = replies.addReceipt.bind(replies);
+  const receiptOf = replies.receiptOf.bind(replies);
+  replies.addReceipt = (partition, point) => {
+    report(partition, point);
+    add(partition, point);
+  };
+  replies.receiptOf = (partition, point) => {
+    report(partition, point);
+    return receiptOf(partition, point);
+  };
 }
 
 function loggerOf(onBug: NodeMachine["onBug"]): Logger {

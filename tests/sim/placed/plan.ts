@@ -84,10 +84,16 @@ export interface PlacedPlan {
   readonly hasNewerCommand: boolean;
 }
 
+/** A client's machine. */
+export interface ClientPlan {
+  readonly clock: MachineClock;
+  /** The zone that it is in; "" for none. */
+  readonly zone: string;
+}
+
 /** Actions of clients. */
 export interface LoadPlan {
-  /** Their clocks: one for each client. */
-  readonly clients: readonly MachineClock[];
+  readonly clients: readonly ClientPlan[];
   readonly agents: number;
   readonly domains: number;
   /** Mean time between an answer and a client's next call, ms. */
@@ -95,6 +101,8 @@ export interface LoadPlan {
   readonly timeoutMs: number;
   /** The lease of the agents that clients keep alive, ms. */
   readonly keptTtlMs: number;
+  /** The part of the reads that accept some age. */
+  readonly bounded: number;
 }
 
 /** Returns the plan of a seed. */
@@ -128,7 +136,7 @@ export function placedPlanOf(seed: number): PlacedPlan {
     if (isOn) faults.set(kind, meanMs);
   }
   const isRough = unit() < 0.4;
-  return {
+  const plan = {
     seed,
     partitionCount: of([1, 2, 4, 4, 8]),
     machines,
@@ -155,4 +163,7 @@ export function placedPlanOf(seed: number): PlacedPlan {
     },
     hasNewerCommand: unit() < 0.1,
   };
+  const zoneOf = () => hasZones ? of(["", "a", "b"]) : "";
+  const clients = plan.load.clients.map((clock): ClientPlan => ({ clock, zone: zoneOf() }));
+  return { ...plan, load: { ...plan.load, clients, bounded: of([0.1, 0.3, 0.6]) } };
 }

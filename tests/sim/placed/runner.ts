@@ -8,10 +8,11 @@ import { PLACED_CHECKERS } from "./checkers.ts";
 import { PlacedCluster } from "./cluster.ts";
 import { ALIAS_SWEEP_MS } from "../../../src/base/limits.ts";
 import { unsettledClaim } from "./claims.ts";
-import { describeCluster, unsettled } from "./convergence.ts";
+import { describeCluster, unsettled, WishedPlacement } from "./convergence.ts";
 import { PlacedFaults } from "./faults.ts";
 import { proposeNewerCommand } from "./newer_command.ts";
 import { placedPlanOf } from "./plan.ts";
+import { callName } from "./sdk_history.ts";
 import { unconvergedRouting } from "./routing.ts";
 
 /** Within this time after the last fault everything must have come to rest, ms. */
@@ -55,6 +56,7 @@ function wordsOf(error: unknown): string {
 class PlacedRun {
   readonly #cluster: PlacedCluster;
   readonly #faults: PlacedFaults;
+  readonly #wishes = new WishedPlacement();
 
   constructor(
     seed: number,
@@ -76,7 +78,8 @@ class PlacedRun {
     const untilMs = world.nowMs + SETTLE_MS;
     for (let quietSinceMs = world.nowMs; world.nowMs - quietSinceMs < REST_MS;) {
       await this.#pass();
-      const reason = unsettled(this.#cluster);
+      const reason = unsettled(this.#cluster, this.#wishes);
+      load.isCalm = reason === undefined;
       if (reason === undefined) continue;
       quietSinceMs = world.nowMs;
       if (world.nowMs < untilMs) continue;
@@ -92,7 +95,11 @@ class PlacedRun {
   /** Lets everybody learn where everything is, and read it. */
   async #converge(): Promise<void> {
     const { load } = this.#cluster;
-    const isIdle = () => load.isIdle ? undefined : "calls are under way";
+    const isIdle = () => {
+      if (load.isIdle) return undefined;
+      const open = load.clients.flatMap((client) => [...client.open]).map(callName);
+      return `calls are under way: ${open.join(", ")}`;
+    };
     load.stop();
     await this.#until(CALLS_MS_MAX, isIdle);
     await this.#until(ROUTING_MS_MAX, () => unconvergedRouting(this.#cluster));
@@ -105,6 +112,8 @@ class PlacedRun {
     // Everybody has been told every leader now.
     this.#cluster.isSettled = true;
     load.readAll();
+    await this.#until(CALLS_MS_MAX, isIdle);
+    load.readAll({ isBounded: true });
     await this.#until(CALLS_MS_MAX, isIdle);
     await this.#until(CLAIMS_MS_MAX, () => unsettledClaim(this.#cluster));
   }

@@ -1,5 +1,6 @@
 /** The checkers of what SDK clients are told. */
 import type { ErrorCode } from "../../../src/base/errors.ts";
+import { CLIENT_NODE_SILENCE_MS } from "../../../src/base/limits.ts";
 import { findNotLinearizable, type RegisterOperation } from "../checkers/register_search.ts";
 import { Finding } from "../history.ts";
 import type { PlacedChecker } from "./checker.ts";
@@ -24,6 +25,7 @@ const EXPECTED_CODES: ReadonlySet<ErrorCode | ""> = new Set<ErrorCode | "">([
   "not_replica",
   "shutting_down",
   "connection_lost",
+  "too_stale",
 ]);
 /** The time by which a call may be late, ms: its timers have a resolution, and its clock drifts. */
 const LATE_MS_MAX = 300;
@@ -31,6 +33,11 @@ const LATE_MS_MAX = 300;
 const DRIFT_MS_MAX = 20;
 /** Attempts beyond the first at rest: a ring map may name the leader that another node last knew. */
 const HOPS_AT_REST_MAX = 2;
+/**
+ * The same of a read that accepts some age, where leases are off: each of its trips (alias, agent, alias
+ * again, gateway) may have gone to a follower, which refuses it.
+ */
+const HOPS_WITHOUT_PROOFS_MAX = 6;
 /** The longest that a call takes at rest, ms. */
 const SETTLED_MS_MAX = 100;
 
@@ -74,16 +81,43 @@ class CallsEnd implements PlacedChecker {
   }
 }
 
+/** The order of all calls and answers, by true time. */
+class Places {
+  readonly #places: { readonly ms: number; readonly at: number }[] = [];
+
+  /** Notes that a call or an answer has a place. */
+  note(ms: number, at: number): void {
+    this.#places.push({ ms, at });
+  }
+
+  /**
+   * Returns the place at which a read may have taken effect at the earliest: when it was called, or so
+   * long before.
+   */
+  since({ calledAt, calledMs }: SdkCall, ageMs: number): number {
+    if (ageMs === 0) return calledAt;
+    const before = this.#places.findLast(({ ms }) => ms < calledMs - ageMs);
+    return Math.min(calledAt, (before?.at ?? 0) + 0.5);
+  }
+}
+
 /**
  * Each agent's record is a register: reads, resolutions and lists show what some order of all writes
  * explains. A complete list shows each record once, and proves the absence of what it does not show.
+ * A read that accepts some age may show what was there so long before it was called, but no longer.
  */
 class LinearizableRecords implements PlacedChecker {
   readonly name = "linearizability";
+  readonly #places = new Places();
   readonly #history: { readonly told: RegisterOperation; readonly by: SdkAnswer }[] = [];
 
+  called({ calledAt, calledMs }: SdkCall): void {
+    this.#places.note(calledMs, calledAt);
+  }
+
   answered(answer: SdkAnswer): void {
-    const { kind, key, value, end, calledAt, answeredAt, records } = answer;
+    const { kind, key, value, end, calledAt, answeredAt, answeredMs, records } = answer;
+    if (answeredAt !== Infinity) this.#places.note(answeredMs, answeredAt);
     const note = (told: RegisterOperation) => void this.#history.push({ told, by: answer });
     if (isWrite(answer)) {
       const didNothing = end === "refused" || end === "not_found";
@@ -107,7 +141,8 @@ class LinearizableRecords implements PlacedChecker {
       if (isTwice) throw new Finding(this.name, `${callName(answer)} shows ${record.key} twice`);
       if (shown.has(record.key)) continue;
       shown.add(record.key);
-      note({ key: record.key, kind: "read", value: record.value, calledAt, answeredAt });
+      const since = this.#places.since(answer, record.ageMs);
+      note({ key: record.key, kind: "read", value: record.value, calledAt: since, answeredAt });
     }
   }
 
@@ -142,21 +177,24 @@ interface Holding {
 
 /**
  * While an agent surely has a domain, no other gets it, and it resolves to that agent. An agent surely
- * has a domain from the answer to the write that claimed it, until the next write of its record begins,
- * if no other write of the record was under way.
+ * has a domain from the answer to the write that claimed it, until the next write of its record that does
+ * not name it begins, if no such write was under way.
  */
 class DomainHolders implements PlacedChecker {
   readonly name = "domain_holders";
   readonly #writes = new Map<string, SdkAnswer[]>();
   readonly #open = new Map<SdkCall["calledAt"], SdkCall>();
+  readonly #places = new Places();
   readonly #reads: SdkAnswer[] = [];
 
   called(call: SdkCall): void {
+    this.#places.note(call.calledMs, call.calledAt);
     if (isWrite(call)) this.#open.set(call.calledAt, call);
   }
 
   answered(answer: SdkAnswer): void {
     this.#open.delete(answer.calledAt);
+    if (answer.answeredAt !== Infinity) this.#places.note(answer.answeredMs, answer.answeredAt);
     for (const { domain, holder, named } of answer.domains) {
       if (holder === undefined || named === domain) continue;
       throw new Finding(this.name, `${callName(answer)} shows an agent of ${named} at ${domain}`);
@@ -182,9 +220,10 @@ class DomainHolders implements PlacedChecker {
       }
     }
     for (const read of this.#reads) {
-      for (const { domain, holder } of read.domains) {
+      for (const { ageMs, domain, holder } of read.domains) {
+        const since = this.#places.since(read, ageMs);
         const wrong = (byDomain.get(domain) ?? []).find(({ key, fromAt, untilAt }) =>
-          key !== holder && fromAt <= read.calledAt && read.answeredAt <= untilAt
+          key !== holder && fromAt <= since && read.answeredAt <= untilAt
         );
         if (wrong === undefined) continue;
         throw new Finding(
@@ -203,7 +242,8 @@ class DomainHolders implements PlacedChecker {
       if (end !== "ok" || domain === "") return [];
       let untilAt = Infinity;
       for (const other of all) {
-        if (other === by || other.key !== key) continue;
+        // Whoever names the domain again keeps it.
+        if (other.key !== key || other.domain === domain) continue;
         const answered = "answeredAt" in other ? other.answeredAt : Infinity;
         if (answered < calledAt) continue;
         if (other.calledAt < answeredAt) return [];
@@ -214,7 +254,10 @@ class DomainHolders implements PlacedChecker {
   }
 }
 
-/** Once nothing moves, clients know where everything is: all calls succeed at once, but for a hop. */
+/**
+ * Once nothing moves, clients know where everything is: all calls succeed at once, but for a hop. Reads
+ * that accept some age also go to replicas that the client has not asked since they were killed.
+ */
 class SettledCalls implements PlacedChecker {
   readonly name = "settled_calls";
   readonly #cluster: PlacedCluster;
@@ -225,9 +268,12 @@ class SettledCalls implements PlacedChecker {
 
   answered(answer: SdkAnswer): void {
     if (!this.#cluster.isSettled) return;
-    const { answeredMs, calledMs, end, retries } = answer;
-    const isWell = end !== "unknown" && retries <= HOPS_AT_REST_MAX &&
-      answeredMs - calledMs < SETTLED_MS_MAX;
+    const { answeredMs, calledMs, end, maxStalenessMs, retries } = answer;
+    const isProven = maxStalenessMs === 0 || this.#cluster.plan.leases;
+    const hopsMax = isProven ? HOPS_AT_REST_MAX : HOPS_WITHOUT_PROOFS_MAX;
+    const lostMs = maxStalenessMs === 0 ? 0 : 2 * CLIENT_NODE_SILENCE_MS * retries;
+    const isWell = end !== "unknown" && retries <= hopsMax &&
+      answeredMs - calledMs < SETTLED_MS_MAX + lostMs;
     if (isWell) return;
     throw new Finding(this.name, `${callName(answer)}, in ${1 + retries} attempts, at rest`);
   }

@@ -3,6 +3,7 @@
  * `calledAt` and `answeredAt` are places in the one order of all calls and answers.
  */
 import type { ErrorCode } from "../../../src/base/errors.ts";
+import type { Receipt } from "../../../src/client/mod.ts";
 
 /** The kinds of calls. */
 export type SdkCallKind =
@@ -30,6 +31,8 @@ export interface SeenRecord {
   readonly key: string;
   /** The number of the write that made it so; undefined: there was no such record. */
   readonly value: number | undefined;
+  /** The age that the answer states, or that was accepted if it states none, ms. */
+  readonly ageMs: number;
 }
 
 /** A domain and the agent that it resolved to. */
@@ -39,6 +42,8 @@ export interface SeenDomain {
   readonly holder: string | undefined;
   /** The domain that the agent names; "" for none. */
   readonly named: string;
+  /** As of a record. */
+  readonly ageMs: number;
 }
 
 /** A call that has begun. */
@@ -51,6 +56,8 @@ export interface SdkCall {
   readonly value: number;
   /** Of the same: the domain that the record claims; "" for none. */
   readonly domain: string;
+  /** Of a read: the age that it accepts, ms; 0: linearizable. */
+  readonly maxStalenessMs: number;
   readonly calledAt: number;
   readonly calledMs: number;
   /** The longest that the call may take, by the client's clock, ms. */
@@ -71,12 +78,18 @@ export interface SdkAnswer extends SdkCall {
   /** All records that a read has shown, or has shown to be absent. */
   readonly records: readonly SeenRecord[];
   readonly domains: readonly SeenDomain[];
+  readonly receipts: readonly Receipt[];
 }
 
 /** Returns the description of a call for messages. */
 export function callName(call: SdkCall | SdkAnswer): string {
-  const { client, kind, key, value, domain, calledMs } = call;
-  const what = [key.slice(-4), domain, value === 0 ? "" : `write ${value}`].filter((one) => one);
+  const { client, kind, key, value, domain, maxStalenessMs, calledMs } = call;
+  const what = [
+    key.slice(-4),
+    domain,
+    value === 0 ? "" : `write ${value}`,
+    maxStalenessMs === 0 ? "" : `at most ${maxStalenessMs} ms old`,
+  ].filter((one) => one);
   const answer = "end" in call
     ? `${call.end}${call.code === "" ? "" : ` ${call.code}`} at ${call.answeredMs.toFixed(1)} ms`
     : "under way";

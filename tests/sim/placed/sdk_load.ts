@@ -11,6 +11,8 @@ import type { SimWire } from "./wire.ts";
 /** Addresses of machines that are given to a client. */
 const ENDPOINTS_MAX = 3;
 const GATEWAYS = 3;
+/** The age that reads accept once nothing moves, ms. */
+const SETTLED_STALENESS_MS = 100;
 
 /** The parts of a cluster that the load uses. */
 export interface SdkLoadParts {
@@ -34,16 +36,19 @@ export class SdkLoad {
   /** Calls that have begun, and those that were answered with what was asked. */
   called = 0;
   well = 0;
+  /** Set while nothing happens in the cluster: clients work slowly then. */
+  isCalm = false;
   #lastPlace = 0;
   #lastValue = 0;
 
   constructor({ world, wire, plan, called, answered, promised }: SdkLoadParts) {
     const entropy = new SeededEntropy(plan.seed ^ 0x10ad);
-    const { agents, clients, domains, keptTtlMs, thinkMs, timeoutMs } = plan.load;
+    const { agents, bounded, clients, domains, keptTtlMs, thinkMs, timeoutMs } = plan.load;
     this.agents = Array.from({ length: agents }, (_, number) => idOf(0x40, number));
     this.gateways = Array.from({ length: GATEWAYS }, (_, number) => idOf(0x60, number));
     this.domains = Array.from({ length: domains }, (_, number) => `d${number}.example`);
     this.kept = clients.map((_, number) => idOf(0x50, number));
+    const isCalm = () => this.isCalm;
     const shared = {
       kept: this.kept,
       promised,
@@ -54,6 +59,9 @@ export class SdkLoad {
       gateways: this.gateways,
       nodes: plan.machines.map(({ address }) => address),
       clientCount: clients.length,
+      get isCalm() {
+        return isCalm();
+      },
       nextPlace: () => ++this.#lastPlace,
       nextValue: () => ++this.#lastValue,
       called: (call: SdkCall) => {
@@ -65,10 +73,11 @@ export class SdkLoad {
         answered(answer);
       },
     };
-    this.clients = clients.map((clock, number) =>
+    this.clients = clients.map((client, number) =>
       new SdkClient(shared, {
+        ...client,
         number,
-        clock,
+        bounded,
         seed: entropy.uint32(),
         thinkMs,
         timeoutMs,
@@ -92,8 +101,8 @@ export class SdkLoad {
     return this.clients.every(({ isIdle, open }) => isIdle && open.size === 0);
   }
 
-  /** Lets every idle client read everything, one call after another. */
-  readAll(): void {
+  /** Lets every idle client read everything, one call after another, accepting some age or none. */
+  readAll({ isBounded = false } = {}): void {
     const calls: [SdkCallKind, string][] = [
       ...this.agents.map((id): [SdkCallKind, string] => ["get", id]),
       ...this.domains.map((domain): [SdkCallKind, string] => ["resolve", domain]),
@@ -102,10 +111,13 @@ export class SdkLoad {
       ["list", ""],
       ["gateways", ""],
     ];
+    const maxStalenessMs = isBounded ? SETTLED_STALENESS_MS : 0;
     for (const client of this.clients) {
       const next = (at: number) => {
         const call = calls[at];
-        if (call !== undefined) client.ask(...call, () => next(at + 1));
+        if (call === undefined) return;
+        const [kind, about] = call;
+        client.ask({ kind, about, maxStalenessMs }, () => next(at + 1));
       };
       next(0);
     }
