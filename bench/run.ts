@@ -1,7 +1,7 @@
 /**
  * Runs the benches and prints their tables. Load and server are separate processes; results go to
  * `bench/results/<name>.ndjson`. All benches together take some twelve minutes;
- * `cluster` is the group of those of three nodes.
+ * `cluster` is the group of those of three nodes, `watch` of those of watches.
  *
  *     deno task bench
  * [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake|cluster|watch …]
@@ -13,6 +13,7 @@ import { benchClusterFollowers, benchClusterFollowersMost } from "./cluster/foll
 import { benchClusterFailover } from "./cluster/failover.ts";
 import { benchClusterIdle } from "./cluster/idle.ts";
 import { benchClusterLoad } from "./cluster/load.ts";
+import { benchClusterWatches } from "./cluster/watches.ts";
 import { benchHandshake } from "./handshake.ts";
 import { benchIdentity } from "./identity.ts";
 import { benchAliases, benchMemory, benchRestart } from "./memory.ts";
@@ -21,7 +22,7 @@ import { benchRenew } from "./renew.ts";
 import { benchSessions } from "./sessions.ts";
 import { benchStart } from "./start.ts";
 import { type Line, tables } from "./tables.ts";
-import { benchWatch } from "./watch.ts";
+import { benchWatchDomains, benchWatchEverything } from "./watch.ts";
 import { benchWrites } from "./writes.ts";
 
 const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
@@ -41,11 +42,14 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   cluster_failover: benchClusterFailover,
   followers: benchClusterFollowers,
   followers_most: benchClusterFollowersMost,
-  watch: benchWatch,
+  watch_everything: benchWatchEverything,
+  watch_domains: benchWatchDomains,
+  watch_cluster: benchClusterWatches,
 };
 /** Benches that are run together. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   cluster: ["cluster_load", "cluster_idle", "cluster_failover"],
+  watch: ["watch_everything", "watch_domains", "watch_cluster"],
 };
 
 /** Returns the stored results, those of the newest machine last. */

@@ -124,4 +124,35 @@ const OTHERS = [
     name: "access rules at admission, µs a request",
     goal: "≤ 1",
   },
+  {
+    bench: "watch latency",
+    field: "afterAnswerP50Ms",
+    name: "event at a watcher of a follower after the answer to the write, p50 ms",
+    goal: "≤ 5",
+  },
+  { bench: "watch latency", field: "afterAnswerP99Ms", name: "the same, p99 ms", goal: "≤ 50" },
+  {
+    bench: "watch everything",
+    field: "eventsPerSecond",
+    name: "events a second, one watcher of everything",
+    goal: "≥ 50,000",
+  },
+  {
+    bench: "watch domains",
+    field: "bytesPerWatcher",
+    name: "bytes a watcher of one domain, 10,000 of them",
+    goal: "≤ 4,096",
+  },
+  {
+    bench: "watch domains",
+    field: "rateRatio",
+    name: "registers a second beside them, of those without",
+    goal: "≥ 0.8",
+  },
+  {
+    bench: "watch beside etcd",
+    field: "rateRatio",
+    name: "events a second, 100 watchers, of etcd's",
+    goal: "≥ 3",
+  },
 ] as const;

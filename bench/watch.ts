@@ -1,10 +1,9 @@
 /**
- * Measures watches: one watcher of everything that follows a node, and that catches up with it; ten
- * thousand watchers of one domain each, by the memory that the node needs for one and by the registers
- * that it serves beside them; then three nodes (cluster/watches.ts).
+ * Measures watches of one node: one watcher of everything that follows it, and that catches up with
+ * it; and ten thousand watchers of one domain each, by the memory that the node needs for one and by
+ * the registers that it serves beside them.
  */
 import type { Client, Watch } from "../src/client/mod.ts";
-import { benchClusterWatches } from "./cluster/watches.ts";
 import { until } from "./cluster/polling.ts";
 import { agentInput, domainOf, registerFleet, spreadId } from "./fleet.ts";
 import type { ResultFile } from "./harness.ts";
@@ -29,15 +28,8 @@ const ROUNDS = 3;
 const SECONDS = 1;
 const DEPTH = 64;
 
-/** Measures watches of one node and of three. */
-export async function benchWatch(file: ResultFile): Promise<void> {
-  await benchEverything(file);
-  await benchDomains(file);
-  await benchClusterWatches(file);
-}
-
-/** One watcher of everything. */
-async function benchEverything(file: ResultFile): Promise<void> {
+/** Measures one watcher of everything. */
+export async function benchWatchEverything(file: ResultFile): Promise<void> {
   const server = await RegistryServer.start();
   try {
     const writer = await server.connect();
@@ -86,8 +78,8 @@ async function received(watch: Watch, count: number, startMs: number): Promise<n
   return performance.now() - startMs;
 }
 
-/** Many watchers of one domain each, whose agents do not change. */
-async function benchDomains(file: ResultFile): Promise<void> {
+/** Measures many watchers of one domain each, whose agents do not change. */
+export async function benchWatchDomains(file: ResultFile): Promise<void> {
   const server = await RegistryServer.start();
   try {
     const client = await server.connect();
