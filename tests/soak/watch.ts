@@ -3,7 +3,7 @@
  * [rounds]`, by default 1,000 watchers and 2 rounds of three kills. All watchers begin before the
  * first write.
  *
- * Holds if every watcher was told every change that concerns it once and in order, without a reset,
+ * A write that fails within its deadline may have taken effect or not, and is only counted. Holds if every watcher was told every change that concerns it once and in order, without a reset,
  * every acknowledged write among them, and ended with what a full list has; so did the views.
  */
 import { toRegistryError } from "../../src/base/errors.ts";
@@ -57,5 +57,5 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
       await fleet.end();
     }
   });
-  return { figures, holds: trouble === "" && figures["failedWrites"] === 0 };
+  return { figures, holds: trouble === "" };
 }

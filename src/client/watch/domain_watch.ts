@@ -183,7 +183,7 @@ export class DomainWatch extends ReadableWatch {
     );
   }
 
-  /** Watches the agent that the alias names. */
+  /** Watches the agent that the alias names, however long it takes: the watch has begun. */
   #follow(from: WatchSessionOptions["from"]): void {
     this.#agentSession?.close();
     this.#agentState = new PartState(from !== "state");
@@ -191,7 +191,7 @@ export class DomainWatch extends ReadableWatch {
     const sink = this.#sink((change) => this.#agentChanged(change), () => {});
     this.#agentSession = new WatchSession(
       this.#routing,
-      { ...this.#common(), filter, from },
+      { ...this.#common(), timeoutMs: Infinity, filter, from },
       sink,
     );
   }

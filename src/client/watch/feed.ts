@@ -129,6 +129,11 @@ export class WatchFeed {
     this.#started.cancel();
   }
 
+  #leave(): void {
+    this.cancel();
+    this.#owner.ended(this, undefined);
+  }
+
   #ended(error: RegistryError | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -143,6 +148,8 @@ export class WatchFeed {
     if (!this.hasReplied) this.#firstReplied();
     if (progress) this.#progress(response, nonce);
     this.#owner.replied();
+    // The node says so with its last reply; one that does not is left.
+    if (!isLast && this.cursors.size === 0) this.#leave();
     return isLast ? undefined : MORE_REPLIES;
   };
 

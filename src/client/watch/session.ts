@@ -32,7 +32,7 @@ const UNPROVEN_INTERVALS = 3;
 export interface WatchSessionOptions extends FeedRequest {
   /** Where it begins: behind a token, with the next change, or with the state. */
   readonly from: { readonly token: string } | "next" | "state";
-  /** Time in which every partition must begin, ms. */
+  /** Time in which every partition must begin, ms; Infinity for any. */
   readonly timeoutMs: number;
   /** Whether lost history is replaced by the state, instead of ending the watch. */
   readonly startsAnew: boolean;
@@ -71,7 +71,10 @@ export class WatchSession implements FeedOwner, WatchMember {
     this.#sink = sink;
     this.#change = new WatchChange(this.#positions);
     this.#leave = routing.join(this);
-    this.#deadline = routing.world.scheduler.after(options.timeoutMs, () => this.#tooLate());
+    const { timeoutMs } = options;
+    if (timeoutMs < Infinity) {
+      this.#deadline = routing.world.scheduler.after(timeoutMs, () => this.#tooLate());
+    }
     if (routing.partitioner !== undefined) this.#begin();
   }
 
@@ -185,7 +188,7 @@ export class WatchSession implements FeedOwner, WatchMember {
     isProven: boolean,
   ): void {
     if (isProven) this.#unprovenMax = UNPROVEN_INTERVALS;
-    this.#failures = 0;
+    if (this.#idle.size === 0) this.#failures = 0;
     const change = this.#change;
     change.type = "progress";
     change.partition = partition;

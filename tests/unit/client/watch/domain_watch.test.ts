@@ -192,6 +192,29 @@ test("watch of a domain tells a reset, and what holds the domain after it", asyn
   await seed.wait(client.close());
 });
 
+test("watch of a domain outlives an outage in which its agent changes", async () => {
+  const model = new DomainModel();
+  const { seed } = model.cluster;
+  const client = await model.cluster.connect();
+  const { told } = reader(client.watch({ domain: model.domain }));
+  await seed.settle();
+  model.alias(0, 5);
+  model.agent(0, 5, 80);
+  await seed.pass(300);
+  // Nobody has the next agent's partition for longer than a watch may take to begin.
+  for (const node of model.nodes) node.gone.add(3);
+  model.agent(0, 5, 80, deregistered);
+  model.alias(1, 6, superseded);
+  model.agent(1, 6, 90);
+  await seed.pass(20_000);
+  assert.equal(told, ["put 80", "deregistered 80"]);
+  for (const node of model.nodes) node.gone.clear();
+  await seed.pass(5_000);
+  assert.equal(told.slice(2), ["put 90"]);
+  model.stop();
+  await seed.wait(client.close());
+});
+
 test("watch of a domain refuses other conditions, and tokens of other watches", async () => {
   const model = new DomainModel();
   const client = await model.cluster.connect();
