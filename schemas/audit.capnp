@@ -4,14 +4,30 @@
 
 using import "codec.capnp".bytes;
 
+enum AuditAction {
+  # Audited actions. The numbers are stored in logs.
+  unset @0;
+  joinToken @1;
+  enrol @2;
+  renew @3;
+  lineageStopped @4;
+  ban @5;
+  unban @6;
+  tokenKey @7;
+  trustBundle @8;
+  member @9;
+  removeMember @10;
+  removeRecord @11;
+  token @12;
+}
+
 struct AuditEntry {
   number @0 :UInt64;
   # Entry number, from 1, without gaps.
   unixS @1 :UInt32;
   writer @2 :UInt32;
   # Lineage of the identity that acted; 0: the registry itself.
-  action @3 :UInt16;
-  # Action code; see src/system/audit_log.ts.
+  action @3 :AuditAction;
   subject @4 :Text;
   # The target of the action: a SPIFFE URI, or the name of a member, key or record.
   detail @5 :Text;

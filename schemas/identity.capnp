@@ -4,13 +4,15 @@
 # current.
 
 using import "codec.capnp".bytes;
+using Audit = import "audit.capnp";
+using Wire = import "wire.capnp";
 
 struct EnrolmentCommand {
   # Applied as a whole or not at all.
   tokens @0 :List(JoinTokenChange);
   lineages @1 :List(LineageChange);
-  action @2 :UInt16;
-  # Action code for the audit log; see src/system/audit_log.ts. 0: no audit entry.
+  action @2 :Audit.AuditAction;
+  # For the audit log. 0: no audit entry.
   detail @3 :Text;
 }
 
@@ -44,11 +46,21 @@ struct LineageChange {
   record @1 :LineageRecord;
 }
 
+enum StopReason {
+  # Why a lineage was stopped; unset while it is active.
+  unset @0;
+  stolen @1;
+  # Two holders were seen.
+  replaced @2;
+  # Its owner joined again.
+  banned @3;
+  # An operator banned it.
+}
+
 struct LineageRecord {
   lineage @0 :UInt32;
   version @1 :UInt32;
-  stopped @2 :UInt16;
-  # 0 not, 1 stolen, 2 replaced, 3 banned.
+  stopped @2 :StopReason;
   latestUsed @3 :Bool;
   subject @4 :Text;
   grants @5 :GrantsRecord;
@@ -67,8 +79,7 @@ struct LeafRecord {
 }
 
 struct BanCommand {
-  kind @0 :UInt16;
-  # 1 subject, 2 lineage, 3 token.
+  kind @0 :Wire.BanKind;
   name @1 :Text;
   reason @2 :Text;
   untilMs @3 :UInt64;
@@ -91,10 +102,19 @@ struct GrantCommand {
   # For the audit log.
 }
 
+enum Document {
+  # The documents that group 0 stores.
+  unset @0;
+  trustBundle @1;
+  tokenKeys @2;
+  # The plan of the token keys.
+  keyHolders @3;
+  # The nodes that have the authority's keys.
+}
+
 struct DocumentCommand {
   # A document that group 0 stores for all nodes.
-  name @0 :UInt16;
-  # 1 trust bundle, 2 plan of the token keys.
+  name @0 :Document;
   replacedVersion @1 :UInt32;
   version @2 :UInt32;
   bytes @3 :Data;
@@ -103,7 +123,7 @@ struct DocumentCommand {
 
 struct AuditNoteCommand {
   # Records an action that changed no state of group 0, in the audit log only.
-  action @0 :UInt16;
+  action @0 :Audit.AuditAction;
   subject @1 :Text;
   detail @2 :Text;
 }

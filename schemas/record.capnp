@@ -97,13 +97,19 @@ struct SupersededProcess {
   untilMs @1 :UInt64;
 }
 
+enum AliasState {
+  pending @0;
+  # No register with its claim was seen yet.
+  confirmed @1;
+  # Its agent registered with its claim.
+}
+
 struct Alias {
   # Maps a domain to its agent, in the domain's own partition.
   agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   claim :group { generation @2 :UInt32; index @3 :UInt64; }
   # Position at which the claim was logged, 2^40 x partition + index, and therefore unique.
-  state @4 :UInt16;
-  # 0 pending, 1 confirmed.
+  state @4 :AliasState;
   domain @5 :Text;
 }
 

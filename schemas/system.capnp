@@ -58,10 +58,18 @@ struct PutPlacementCommand {
   replicas @3 :List(PlacedReplica);
 }
 
+enum PlacedRole {
+  # The roles of a placed replica: joining until it holds the log, leaving until it is removed.
+  unset @0;
+  voter @1;
+  learner @2;
+  joining @3;
+  leaving @4;
+}
+
 struct PlacedReplica {
   replica @0 :UInt64;
-  role @1 :UInt16;
-  # 1 voter, 2 learner, 3 joining, 4 leaving.
+  role @1 :PlacedRole;
 }
 
 struct PlacementRecord {

@@ -254,6 +254,16 @@ struct ResolveRequest {
   domain @0 :Text;
 }
 
+enum ResolvedPart {
+  # The states of a part of the answer for a domain.
+  none @0;
+  # The agent names no gateway, or nothing was looked up.
+  included @1;
+  notFound @2;
+  elsewhere @3;
+  # Another node holds the part's partition: fetch it by its id.
+}
+
 struct ResolveReply {
   # An agent and its gateway. Receipts: domain, agent, gateway, as far as this node was asked for
   # them.
@@ -263,9 +273,8 @@ struct ResolveReply {
   gatewayId :group $bytes { high @4 :UInt64; low @5 :UInt64; }
   agentRemainingMs @6 :UInt32;
   gatewayRemainingMs @7 :UInt32;
-  agentPart @8 :UInt16;
-  # 0 none, 1 included, 2 not found, 3 held by another node: fetch it by its id.
-  gatewayPart @9 :UInt16;
+  agentPart @8 :ResolvedPart;
+  gatewayPart @9 :ResolvedPart;
   claim :group { generation @10 :UInt32; index @11 :UInt64; }
   # The alias' claim; an agent fetched from another node must have the same claim.
 }
@@ -424,6 +433,14 @@ struct TextReply {
   text @0 :Text;
 }
 
+enum BanKind {
+  # The kinds of ban, by what they name. The numbers are stored in logs.
+  unset @0;
+  subject @1;
+  lineage @2;
+  token @3;
+}
+
 struct BanRequest {
   # Request of Ban and Unban.
   name @0 :Text;
@@ -431,8 +448,7 @@ struct BanRequest {
   reason @1 :Text;
   untilMs @2 :UInt64;
   # Unix ms; 0: until it is lifted.
-  kind @3 :UInt16;
-  # 1 subject, 2 lineage, 3 token.
+  kind @3 :BanKind;
 }
 
 struct BanReply {
@@ -460,8 +476,7 @@ struct BanEntry {
   reason @1 :Text;
   untilMs @2 :UInt64;
   # Unix ms; 0: until it is lifted.
-  kind @3 :UInt16;
-  # 1 subject, 2 lineage, 3 token.
+  kind @3 :BanKind;
   writer @4 :UInt32;
   # Lineage of its author; 0: the registry itself, or a version that did not record it.
   unixS @5 :UInt32;
@@ -807,6 +822,13 @@ struct WatchRequest {
   # Events carry the record before the change too.
 }
 
+enum WatchStart {
+  # Where a watch starts in a partition: behind the position, with the next change, or with the state.
+  position @0;
+  next @1;
+  state @2;
+}
+
 struct WatchPosition {
   # A position in a partition's history: everything up to it has been received.
   partition @0 :UInt32;
@@ -814,11 +836,11 @@ struct WatchPosition {
   index @2 :UInt64;
   ordinal @3 :UInt32;
   # Number of the event in its entry, from 1; 2^32 - 1: all events of the entry.
-  start @4 :UInt16;
-  # 0 behind the position; 1 with the next change; 2 with the state. The position is read for 0, and
-  # for 2 with afterId.
+  start @4 :WatchStart;
+  # The position is read for `position`, and for `state` with afterId.
   afterId @5 :Data;
-  # For 2: the state up to this id was received, as of the position; 16 bytes. Empty: none of it.
+  # For `state`: the state up to this id was received, as of the position; 16 bytes. Empty: none of
+  # it.
 }
 
 struct WatchReply {
@@ -832,27 +854,45 @@ struct WatchReply {
   # Of a progress that AskProgress asked for: its nonce; else 0.
 }
 
+enum WatchPhase {
+  # The phases of a part of a watch.
+  changes @0;
+  reset @1;
+  # The history behind the position is gone, and the state follows.
+  state @2;
+  stateEnd @3;
+  ended @4;
+  # This node serves the partition no longer, or not at all; the watch of the others goes on.
+}
+
 struct WatchPart {
   partition @0 :UInt32;
   generation @1 :UInt32;
   index @2 :UInt64;
   ordinal @3 :UInt32;
   # The position behind this part.
-  phase @4 :UInt16;
-  # 0 changes; 1 the history behind the position is gone and the state follows; 2 state; 3 end of
-  # the state; 4 this node serves the partition no longer, or not at all, and the watch of the others
-  # goes on.
+  phase @4 :WatchPhase;
   events @5 :List(WatchEvent);
   code @6 :UInt16;
-  # Of phase 4: why.
+  # Of phase `ended`: why.
   leaderHint @7 :UInt32;
   retryAfterMs @8 :UInt32;
 }
 
+enum WatchEventType {
+  # The types of events of a watch.
+  unset @0;
+  put @1;
+  superseded @2;
+  # Another process took the record over.
+  deregistered @3;
+  expired @4;
+  domainLost @5;
+  # An agent gave its domain up, or an alias ended.
+}
+
 struct WatchEvent {
-  type @0 :UInt16;
-  # 1 put; 2 superseded: another process took the record over; 3 deregistered; 4 expired; 5 domain
-  # lost: an agent gave its domain up, or an alias ended.
+  type @0 :WatchEventType;
   kind @1 :UInt16;
   ordinal @2 :UInt32;
   index @3 :UInt64;

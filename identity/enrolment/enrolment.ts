@@ -24,13 +24,13 @@ import {
   MEMBER_RENEWAL_GRACE_MS_DEFAULT,
   RENEWAL_GRACE_MS_DEFAULT,
 } from "../../src/base/limits.ts";
+import type { StopReason } from "../../schemas/gen/identity.ts";
 import type {
   EnrolmentChange,
   IssuedLeaf,
   JoinToken,
   Lineage,
   RecordChange,
-  StopReason,
 } from "../../src/system/enrolment_records.ts";
 import type { IdentityLeaf, Validity } from "./authority.ts";
 import { type CertifiedRole, parseSpiffeId } from "../pki/spiffe.ts";

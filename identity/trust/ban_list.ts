@@ -13,7 +13,7 @@ import {
   LISTED_BANS_MAX,
   SPIFFE_ID_BYTES_MAX,
 } from "../../src/base/limits.ts";
-import type { BanKind } from "../../src/record/ban_kind.ts";
+import type { BanKind } from "../../schemas/gen/wire.ts";
 import type { TokenBans } from "../tokens/token_check.ts";
 
 /** A ban. */

@@ -15,13 +15,48 @@ import {
   type Input,
 } from "../runtime.ts";
 
+/** Audited actions. The numbers are stored in logs. */
+export type AuditAction = keyof typeof AUDIT_ACTIONS;
+
+/** The numbers of AuditAction. */
+export const AUDIT_ACTIONS = {
+  joinToken: 1,
+  enrol: 2,
+  renew: 3,
+  lineageStopped: 4,
+  ban: 5,
+  unban: 6,
+  tokenKey: 7,
+  trustBundle: 8,
+  member: 9,
+  removeMember: 10,
+  removeRecord: 11,
+  token: 12,
+} as const;
+
+/** The names of AuditAction by number. */
+export const AUDIT_ACTION_NAMES: readonly (AuditAction | undefined)[] = [
+  undefined,
+  "joinToken",
+  "enrol",
+  "renew",
+  "lineageStopped",
+  "ban",
+  "unban",
+  "tokenKey",
+  "trustBundle",
+  "member",
+  "removeMember",
+  "removeRecord",
+  "token",
+];
+
 export interface AuditEntry {
   /** Entry number, from 1, without gaps. */
   number: number;
   unixS: number;
   /** Lineage of the identity that acted; 0: the registry itself. */
   writer: number;
-  /** Action code; see src/system/audit_log.ts. */
   action: number;
   /** The target of the action: a SPIFFE URI, or the name of a member, key or record. */
   subject: string;

@@ -19,11 +19,47 @@ import {
   type Input,
 } from "../runtime.ts";
 
+/** Why a lineage was stopped; unset while it is active. */
+export type StopReason = keyof typeof STOP_REASONS;
+
+/** The numbers of StopReason. */
+export const STOP_REASONS = {
+  stolen: 1,
+  replaced: 2,
+  banned: 3,
+} as const;
+
+/** The names of StopReason by number. */
+export const STOP_REASON_NAMES: readonly (StopReason | undefined)[] = [
+  undefined,
+  "stolen",
+  "replaced",
+  "banned",
+];
+
+/** The documents that group 0 stores. */
+export type Document = keyof typeof DOCUMENTS;
+
+/** The numbers of Document. */
+export const DOCUMENTS = {
+  trustBundle: 1,
+  tokenKeys: 2,
+  keyHolders: 3,
+} as const;
+
+/** The names of Document by number. */
+export const DOCUMENT_NAMES: readonly (Document | undefined)[] = [
+  undefined,
+  "trustBundle",
+  "tokenKeys",
+  "keyHolders",
+];
+
 /** Applied as a whole or not at all. */
 export interface EnrolmentCommand {
   tokens: JoinTokenChange[];
   lineages: LineageChange[];
-  /** Action code for the audit log; see src/system/audit_log.ts. 0: no audit entry. */
+  /** For the audit log. 0: no audit entry. */
   action: number;
   detail: string;
 }
@@ -264,7 +300,6 @@ export const lineageChangeCodec = new StructCodec<LineageChange, LineageChangeVi
 export interface LineageRecord {
   lineage: number;
   version: number;
-  /** 0 not, 1 stolen, 2 replaced, 3 banned. */
   stopped: number;
   latestUsed: boolean;
   subject: string;
@@ -391,7 +426,6 @@ export const leafRecordCodec = new StructCodec<LeafRecord, LeafRecordView>({
 });
 
 export interface BanCommand {
-  /** 1 subject, 2 lineage, 3 token. */
   kind: number;
   name: string;
   reason: string;
@@ -525,7 +559,6 @@ export const grantCommandCodec = new StructCodec<GrantCommand, GrantCommandView>
 
 /** A document that group 0 stores for all nodes. */
 export interface DocumentCommand {
-  /** 1 trust bundle, 2 plan of the token keys. */
   name: number;
   replacedVersion: number;
   version: number;

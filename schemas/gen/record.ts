@@ -20,6 +20,20 @@ import {
   type Input,
 } from "../runtime.ts";
 
+export type AliasState = keyof typeof ALIAS_STATES;
+
+/** The numbers of AliasState. */
+export const ALIAS_STATES = {
+  pending: 0,
+  confirmed: 1,
+} as const;
+
+/** The names of AliasState by number. */
+export const ALIAS_STATE_NAMES: readonly (AliasState | undefined)[] = [
+  "pending",
+  "confirmed",
+];
+
 /** An agent: its owner's data and the fields that the registry adds. 15 words of data, 3 pointers. */
 export interface Agent {
   id: Uint8Array;
@@ -523,7 +537,6 @@ export interface Alias {
     generation: number;
     index: number;
   };
-  /** 0 pending, 1 confirmed. */
   state: number;
   domain: string;
 }

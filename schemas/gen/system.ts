@@ -17,6 +17,26 @@ import {
   type Input,
 } from "../runtime.ts";
 
+/** The roles of a placed replica: joining until it holds the log, leaving until it is removed. */
+export type PlacedRole = keyof typeof PLACED_ROLES;
+
+/** The numbers of PlacedRole. */
+export const PLACED_ROLES = {
+  voter: 1,
+  learner: 2,
+  joining: 3,
+  leaving: 4,
+} as const;
+
+/** The names of PlacedRole by number. */
+export const PLACED_ROLE_NAMES: readonly (PlacedRole | undefined)[] = [
+  undefined,
+  "voter",
+  "learner",
+  "joining",
+  "leaving",
+];
+
 /** Admits a node as a member, or updates a member's description of itself. */
 export interface AdmitMemberCommand {
   /** 0: the next free number. */
@@ -322,7 +342,6 @@ export const putPlacementCommandCodec = new StructCodec<PutPlacementCommand, Put
 
 export interface PlacedReplica {
   replica: number;
-  /** 1 voter, 2 learner, 3 joining, 4 leaving. */
   role: number;
 }
 

@@ -27,6 +27,103 @@ import {
 } from "../runtime.ts";
 import { LabelView, labelCodec, type Label } from "./record.ts";
 
+/** The states of a part of the answer for a domain. */
+export type ResolvedPart = keyof typeof RESOLVED_PARTS;
+
+/** The numbers of ResolvedPart. */
+export const RESOLVED_PARTS = {
+  none: 0,
+  included: 1,
+  notFound: 2,
+  elsewhere: 3,
+} as const;
+
+/** The names of ResolvedPart by number. */
+export const RESOLVED_PART_NAMES: readonly (ResolvedPart | undefined)[] = [
+  "none",
+  "included",
+  "notFound",
+  "elsewhere",
+];
+
+/** The kinds of ban, by what they name. The numbers are stored in logs. */
+export type BanKind = keyof typeof BAN_KINDS;
+
+/** The numbers of BanKind. */
+export const BAN_KINDS = {
+  subject: 1,
+  lineage: 2,
+  token: 3,
+} as const;
+
+/** The names of BanKind by number. */
+export const BAN_KIND_NAMES: readonly (BanKind | undefined)[] = [
+  undefined,
+  "subject",
+  "lineage",
+  "token",
+];
+
+/** Where a watch starts in a partition: behind the position, with the next change, or with the state. */
+export type WatchStart = keyof typeof WATCH_STARTS;
+
+/** The numbers of WatchStart. */
+export const WATCH_STARTS = {
+  position: 0,
+  next: 1,
+  state: 2,
+} as const;
+
+/** The names of WatchStart by number. */
+export const WATCH_START_NAMES: readonly (WatchStart | undefined)[] = [
+  "position",
+  "next",
+  "state",
+];
+
+/** The phases of a part of a watch. */
+export type WatchPhase = keyof typeof WATCH_PHASES;
+
+/** The numbers of WatchPhase. */
+export const WATCH_PHASES = {
+  changes: 0,
+  reset: 1,
+  state: 2,
+  stateEnd: 3,
+  ended: 4,
+} as const;
+
+/** The names of WatchPhase by number. */
+export const WATCH_PHASE_NAMES: readonly (WatchPhase | undefined)[] = [
+  "changes",
+  "reset",
+  "state",
+  "stateEnd",
+  "ended",
+];
+
+/** The types of events of a watch. */
+export type WatchEventType = keyof typeof WATCH_EVENT_TYPES;
+
+/** The numbers of WatchEventType. */
+export const WATCH_EVENT_TYPES = {
+  put: 1,
+  superseded: 2,
+  deregistered: 3,
+  expired: 4,
+  domainLost: 5,
+} as const;
+
+/** The names of WatchEventType by number. */
+export const WATCH_EVENT_TYPE_NAMES: readonly (WatchEventType | undefined)[] = [
+  undefined,
+  "put",
+  "superseded",
+  "deregistered",
+  "expired",
+  "domainLost",
+];
+
 /** The first frame of every stream, 24 bytes, written by the transport. */
 export interface StreamPreface {
   /** 0x41435253 */
@@ -1578,7 +1675,6 @@ export interface ResolveReply {
   gatewayId: Uint8Array;
   agentRemainingMs: number;
   gatewayRemainingMs: number;
-  /** 0 none, 1 included, 2 not found, 3 held by another node: fetch it by its id. */
   agentPart: number;
   gatewayPart: number;
   /** The alias' claim; an agent fetched from another node must have the same claim. */
@@ -2547,7 +2643,6 @@ export interface BanRequest {
   reason: string;
   /** Unix ms; 0: until it is lifted. */
   untilMs: number;
-  /** 1 subject, 2 lineage, 3 token. */
   kind: number;
 }
 
@@ -2714,7 +2809,6 @@ export interface BanEntry {
   reason: string;
   /** Unix ms; 0: until it is lifted. */
   untilMs: number;
-  /** 1 subject, 2 lineage, 3 token. */
   kind: number;
   /** Lineage of its author; 0: the registry itself, or a version that did not record it. */
   writer: number;
@@ -4678,12 +4772,12 @@ export interface WatchPosition {
   index: number;
   /** Number of the event in its entry, from 1; 2^32 - 1: all events of the entry. */
   ordinal: number;
-  /**
-   * 0 behind the position; 1 with the next change; 2 with the state. The position is read for 0, and
-   * for 2 with afterId.
-   */
+  /** The position is read for `position`, and for `state` with afterId. */
   start: number;
-  /** For 2: the state up to this id was received, as of the position; 16 bytes. Empty: none of it. */
+  /**
+   * For `state`: the state up to this id was received, as of the position; 16 bytes. Empty: none of
+   * it.
+   */
   afterId: Uint8Array;
 }
 
@@ -4794,14 +4888,9 @@ export interface WatchPart {
   index: number;
   /** The position behind this part. */
   ordinal: number;
-  /**
-   * 0 changes; 1 the history behind the position is gone and the state follows; 2 state; 3 end of
-   * the state; 4 this node serves the partition no longer, or not at all, and the watch of the others
-   * goes on.
-   */
   phase: number;
   events: WatchEvent[];
-  /** Of phase 4: why. */
+  /** Of phase `ended`: why. */
   code: number;
   leaderHint: number;
   retryAfterMs: number;
@@ -4868,10 +4957,6 @@ export const watchPartCodec = new StructCodec<WatchPart, WatchPartView>({
 });
 
 export interface WatchEvent {
-  /**
-   * 1 put; 2 superseded: another process took the record over; 3 deregistered; 4 expired; 5 domain
-   * lost: an agent gave its domain up, or an alias ended.
-   */
   type: number;
   kind: number;
   ordinal: number;

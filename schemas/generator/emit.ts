@@ -1,9 +1,11 @@
 /**
  * Generates TypeScript from the model of a schema file: for each struct `Foo` an interface `Foo`, a
- * flyweight `FooView`, a function that writes it, and `fooCodec`. Code common to all structs is in
+ * flyweight `FooView`, a function that writes it, and `fooCodec`; for each enum `Bar` the type of its
+ * names, their numbers `BARS`, and `BAR_NAMES`. Code common to all structs is in
  * the runtime; the generated code holds offsets and names only.
  */
 import {
+  type EnumModel,
   type FieldModel,
   type FileModel,
   flatFields,
@@ -12,11 +14,11 @@ import {
   UnsupportedSchemaError,
 } from "./model.ts";
 import { emitView } from "./emit_view.ts";
-import { codecName, comment, viewName } from "./names.ts";
+import { codecName, comment, constantName, viewName } from "./names.ts";
 
 /** Returns the text of `schemas/gen/<name>.ts`. */
 export function emitFile(file: FileModel): string {
-  const body = file.structs.map(emitStruct).join("\n");
+  const body = [...file.enums.map(emitEnum), ...file.structs.map(emitStruct)].join("\n");
   return [
     header(file),
     imports(file, body),
@@ -81,6 +83,29 @@ function references(struct: StructModel): StructRef[] {
     if (field.kind === "list" && field.element.kind === "struct") return [field.element.struct];
     return [];
   });
+}
+
+function emitEnum({ name, doc, members }: EnumModel): string {
+  const constant = constantName(name);
+  const numbers = members.flatMap((member, number) =>
+    member === undefined ? [] : [`  ${member}: ${number},`]
+  );
+  const names = members.map((member) => `  ${member === undefined ? member : `"${member}"`},`);
+  return [
+    doc === "" ? undefined : comment(doc.split("\n"), "").trimEnd(),
+    `export type ${name} = keyof typeof ${constant}S;`,
+    "",
+    comment([`The numbers of ${name}.`], "").trimEnd(),
+    `export const ${constant}S = {`,
+    ...numbers,
+    "} as const;",
+    "",
+    comment([`The names of ${name} by number.`], "").trimEnd(),
+    `export const ${constant}_NAMES: readonly (${name} | undefined)[] = [`,
+    ...names,
+    "];",
+    "",
+  ].filter((line) => line !== undefined).join("\n");
 }
 
 function emitStruct(struct: StructModel): string {

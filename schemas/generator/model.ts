@@ -54,7 +54,13 @@ interface FieldBase {
 export type FieldModel =
   & FieldBase
   & (
-    | { readonly kind: "number"; readonly type: NumberType; readonly offset: number }
+    | {
+      readonly kind: "number";
+      readonly type: NumberType;
+      readonly offset: number;
+      /** Of an enum: its names by number, as the schema has them. */
+      readonly names?: readonly string[];
+    }
     | { readonly kind: "bool"; readonly offset: number; readonly mask: number }
     | { readonly kind: "bytes"; readonly offset: number; readonly length: number }
     | { readonly kind: "group"; readonly fields: readonly FieldModel[] }
@@ -75,11 +81,23 @@ export interface StructModel {
   readonly fields: readonly FieldModel[];
 }
 
+/** An enum: a closed set of names, each with its number. */
+export interface EnumModel {
+  readonly name: string;
+  readonly doc: string;
+  /** By number, from 0 without gaps; undefined for {@link UNSET}. */
+  readonly members: readonly (string | undefined)[];
+}
+
+/** The name of number 0 in an enum whose fields may hold no name of the set. */
+const UNSET = "unset";
+
 /** A schema file. */
 export interface FileModel {
   /** Without folder and extension. */
   readonly name: string;
   readonly doc: string;
+  readonly enums: readonly EnumModel[];
   readonly structs: readonly StructModel[];
 }
 
@@ -92,6 +110,8 @@ const NUMBER_TYPES: ReadonlyMap<number, { type: NumberType; bytes: number }> = n
   [Type.UINT16, { type: "uint16", bytes: 2 }],
   [Type.UINT32, { type: "uint32", bytes: 4 }],
   [Type.UINT64, { type: "uint64", bytes: 8 }],
+  // A later version may know more names, so a field holds the number.
+  [Type.ENUM, { type: "uint16", bytes: 2 }],
   [Type.FLOAT32, { type: "float32", bytes: 4 }],
   [Type.FLOAT64, { type: "float64", bytes: 8 }],
 ]);
@@ -100,7 +120,6 @@ const TYPE_NAMES: ReadonlyMap<number, string> = new Map([
   [Type.VOID, "Void"],
   [Type.BOOL, "Bool"],
   [Type.LIST, "List"],
-  [Type.ENUM, "enum"],
   [Type.INTERFACE, "interface"],
   [Type.ANY_POINTER, "AnyPointer"],
 ]);
@@ -135,8 +154,10 @@ class RequestReader {
   file(id: bigint): FileModel {
     const node = this.#node(id);
     const structs: StructModel[] = [];
-    for (const nested of node.nestedNodes) this.#collect(this.#node(nested.id), structs);
-    return { name: baseName(node.displayName), doc: this.#docs.get(id)?.doc ?? "", structs };
+    const enums: EnumModel[] = [];
+    for (const nested of node.nestedNodes) this.#collect(this.#node(nested.id), structs, enums);
+    const name = baseName(node.displayName);
+    return { name, doc: this.#docs.get(id)?.doc ?? "", enums, structs };
   }
 
   #node(id: bigint): Node {
@@ -145,14 +166,27 @@ class RequestReader {
     return node;
   }
 
-  #collect(node: Node, structs: StructModel[]): void {
+  #collect(node: Node, structs: StructModel[], enums: EnumModel[]): void {
     const which = node.which();
     if (which === Node.ANNOTATION) return;
+    if (which === Node.ENUM) return void enums.push(this.#enum(node));
     if (which !== Node.STRUCT) {
-      throw unsupported(node, "only structs and annotations may be declared");
+      throw unsupported(node, "only structs, enums and annotations may be declared");
     }
     structs.push(this.#struct(node));
-    for (const nested of node.nestedNodes) this.#collect(this.#node(nested.id), structs);
+    for (const nested of node.nestedNodes) this.#collect(this.#node(nested.id), structs, enums);
+  }
+
+  #enumerants(id: bigint): string[] {
+    return this.#node(id).enum.enumerants.map(({ name }) => name);
+  }
+
+  #enum(node: Node): EnumModel {
+    const members = this.#enumerants(node.id).map((name, number) =>
+      number === 0 && name === UNSET ? undefined : name
+    );
+    const doc = this.#docs.get(node.id)?.doc ?? "";
+    return { name: structRef(node).name, doc, members };
   }
 
   #struct(node: Node): StructModel {
@@ -193,7 +227,9 @@ class RequestReader {
     const which = type.which();
     const number = NUMBER_TYPES.get(which);
     if (number !== undefined) {
-      return { kind: "number", name, doc, type: number.type, offset: offset * number.bytes };
+      const plain = { name, doc, type: number.type, offset: offset * number.bytes };
+      if (which !== Type.ENUM) return { kind: "number", ...plain };
+      return { kind: "number", ...plain, names: this.#enumerants(type.enum.typeId) };
     }
     switch (which) {
       case Type.BOOL:

@@ -10,6 +10,11 @@ export function codecName(struct: string): string {
   return `${struct[0]!.toLowerCase()}${struct.slice(1)}Codec`;
 }
 
+/** Returns the beginning of the names of an enum's constants: `BAN_KIND` for `BanKind`. */
+export function constantName(name: string): string {
+  return name.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, "_").toUpperCase();
+}
+
 /** Returns `name` with a capital first letter. */
 export function capital(name: string): string {
   return name[0]!.toUpperCase() + name.slice(1);

@@ -8,7 +8,7 @@ import { defined } from "../base/assert.ts";
 import { IDENTITY_CHECK_MS, REQUEST_TIMEOUT_MS_DEFAULT, ROOT_REMINDER_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
-import { DOCUMENTS } from "../system/identity_codec.ts";
+import { DOCUMENTS } from "../../schemas/gen/identity.ts";
 import type { Member } from "../system/members/member_state.ts";
 import type { RequestOf } from "../wire/operations/mod.ts";
 import { PEER_TRANSPORT } from "../ring/ring_map.ts";

@@ -25,7 +25,7 @@ import {
 import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { KIND_ALIAS } from "../record/key.ts";
-import { ALIAS_PENDING } from "../store/apply_aliases.ts";
+import { ALIAS_STATES } from "../../schemas/gen/record.ts";
 import type { StoreEvent } from "../store/event.ts";
 import type { ClaimedDomain } from "./claim_steps.ts";
 import type { DomainClaims } from "./domain_claims.ts";
@@ -198,7 +198,7 @@ export class AliasJanitor {
       const alias = store.aliasView(slot);
       const claim = { generation: alias.claimGeneration, index: alias.claimIndex };
       const held = this.#options.claims.seemsHeld(alias.agentId, claim);
-      const pending = alias.state === ALIAS_PENDING;
+      const pending = alias.state === ALIAS_STATES.pending;
       if (held && !pending) return;
       if (held === undefined && !pending && elsewhere++ < askAfter) return;
       if (held !== undefined || pending) isSound = false;

@@ -11,7 +11,7 @@ import { IDENTITY_CHECK_MS, RENEWAL_GRACE_MS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler, Timer, WallClock } from "../base/world.ts";
 import type { Lineage } from "../system/enrolment_records.ts";
-import { banKindName } from "../record/ban_kind.ts";
+import { BAN_KIND_NAMES } from "../../schemas/gen/wire.ts";
 import type { Ban, RevocationSink, RevocationState } from "../system/identity_state.ts";
 import type { TokenGrant } from "../system/token_grants.ts";
 import type { BanList, EnforcedBan as ListedBan } from "../../identity/trust/ban_list.ts";
@@ -65,7 +65,7 @@ export class BanFeed implements RevocationSink {
   }
 
   lifted({ kind, name }: Pick<Ban, "kind" | "name">): void {
-    const found = banKindName(kind);
+    const found = BAN_KIND_NAMES[kind];
     if (found === undefined) return;
     this.#bans.unban(found, name);
     // A lineage that was stopped for another reason stays stopped.
@@ -92,7 +92,7 @@ export class BanFeed implements RevocationSink {
   }
 
   #enforce({ kind, name, reason, untilMs }: Ban): void {
-    const found = banKindName(kind);
+    const found = BAN_KIND_NAMES[kind];
     if (found === undefined) return;
     this.#add({ kind: found, name, reason, ...(untilMs === 0 ? {} : { untilMs }) });
   }

@@ -9,7 +9,7 @@ import type { Position } from "../base/position.ts";
 import { RegistryError } from "../base/errors.ts";
 import { encodeClaim, encodeConfirm, encodeRelease, encodeRevoke } from "../record/command.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
-import { ALIAS_PENDING } from "../store/apply_aliases.ts";
+import { ALIAS_STATES } from "../../schemas/gen/record.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
 
@@ -120,7 +120,7 @@ export class ClaimSteps {
     return {
       agentId: alias.agentId,
       claim: { generation: alias.claimGeneration, index: alias.claimIndex },
-      pending: alias.state === ALIAS_PENDING,
+      pending: alias.state === ALIAS_STATES.pending,
     };
   }
 

@@ -6,11 +6,11 @@
  * stopped, and a page ends when it is full, by count or by bytes. Lists run in steps, between which
  * other requests are served.
  */
-import { PART_ELSEWHERE, PART_INCLUDED } from "../wire/resolve_parts.ts";
 import {
   listReplyCodec,
   listRequestCodec,
   type RequestView,
+  RESOLVED_PARTS,
   resolveGatewaysRequestCodec,
   resolveManyReplyCodec,
   resolveManyRequestCodec,
@@ -277,7 +277,7 @@ export class ListPath {
       return refusedDomain(toRegistryError(error).code);
     }
     const part = resolution.reply.agentPart;
-    const found = part === PART_INCLUDED || part === PART_ELSEWHERE;
+    const found = part === RESOLVED_PARTS.included || part === RESOLVED_PARTS.elsewhere;
     return {
       reply: found ? resolution.reply : undefined,
       code: found ? 0 : errorCodeToWire("not_found"),

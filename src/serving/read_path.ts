@@ -9,16 +9,16 @@
  * partition it came from; a part that another node holds or leads is given as its id, for the client to
  * fetch.
  */
-import { PART_ELSEWHERE, PART_INCLUDED, PART_NOT_FOUND } from "../wire/resolve_parts.ts";
-import { agentCodec, aliasCodec } from "../../schemas/gen/record.ts";
 import {
   idRequestCodec,
   type RecordReply,
   recordReplyCodec,
   type RequestView,
+  RESOLVED_PARTS,
   resolveReplyCodec,
   resolveRequestCodec,
 } from "../../schemas/gen/wire.ts";
+import { agentCodec, aliasCodec } from "../../schemas/gen/record.ts";
 import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
 import { NEGATIVE_CACHE_MS } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
@@ -124,7 +124,7 @@ export class ReadPath {
       this.#replies.addReceipt(resolution.partitions[part]!, resolution.points[part]!);
     }
     const part = resolution.reply.agentPart;
-    if (part !== PART_INCLUDED && part !== PART_ELSEWHERE) {
+    if (part !== RESOLVED_PARTS.included && part !== RESOLVED_PARTS.elsewhere) {
       return this.#notFound(out, `No live agent holds the domain ${asciiText(bytes, start, end)}`);
     }
     this.#replies.success(out, resolveReplyCodec, resolution.reply);
@@ -169,12 +169,12 @@ export class ReadPath {
     const home = this.#table.of(KIND_AGENT, alias.$bytes, idAt, idAt + UUID_BYTES);
     const point = home.isHere ? pointOf(home.group, by.maxStalenessMs, by.permits) : undefined;
     if (!home.isHere || (point === undefined && isElsewhere(home.group, by))) {
-      reply.agentPart = PART_ELSEWHERE;
+      reply.agentPart = RESOLVED_PARTS.elsewhere;
       return undefined;
     }
     if (point === undefined) return home.group;
     noteRead(into, home, point);
-    reply.agentPart = PART_NOT_FOUND;
+    reply.agentPart = RESOLVED_PARTS.notFound;
     const slot = home.store.find(KIND_AGENT, alias.$bytes, idAt, idAt + UUID_BYTES);
     if (slot === -1) return undefined;
     const span = home.store.locate(slot, into.agent);
@@ -182,7 +182,7 @@ export class ReadPath {
     if (
       agent.claimIndex !== alias.claimIndex || agent.claimGeneration !== alias.claimGeneration
     ) return undefined;
-    reply.agentPart = PART_INCLUDED;
+    reply.agentPart = RESOLVED_PARTS.included;
     reply.agent = this.#redaction.redact(peer, KIND_AGENT, span);
     reply.agentRemainingMs = leaseRemainingMs(home, slot);
     return this.#findGateway(by, peer, into);
@@ -202,13 +202,13 @@ export class ReadPath {
     const home = this.#table.of(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES);
     const point = home.isHere ? pointOf(home.group, by.maxStalenessMs, by.permits) : undefined;
     if (!home.isHere || (point === undefined && isElsewhere(home.group, by))) {
-      reply.gatewayPart = PART_ELSEWHERE;
+      reply.gatewayPart = RESOLVED_PARTS.elsewhere;
       return undefined;
     }
     if (point === undefined) return home.group;
     noteRead(into, home, point);
     const slot = home.store.find(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES);
-    reply.gatewayPart = slot === -1 ? PART_NOT_FOUND : PART_INCLUDED;
+    reply.gatewayPart = slot === -1 ? RESOLVED_PARTS.notFound : RESOLVED_PARTS.included;
     if (slot === -1) return undefined;
     const span = home.store.locate(slot, into.gateway);
     reply.gateway = this.#redaction.redact(peer, KIND_GATEWAY, span);

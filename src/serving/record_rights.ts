@@ -17,7 +17,7 @@ import { attachedIdOf } from "../record/kind_row.ts";
 import { RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { Lineage } from "../system/enrolment_records.ts";
-import { BAN_KINDS } from "../record/ban_kind.ts";
+import { BAN_KINDS } from "../../schemas/gen/wire.ts";
 import type { IdentityState } from "../system/identity_state.ts";
 import type { TokenGrant } from "../system/token_grants.ts";
 

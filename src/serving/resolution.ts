@@ -2,12 +2,11 @@
  * The answer for a domain while it is composed: the agent, its gateway, and the partitions in which
  * they were read.
  */
-import type { ResolveReply } from "../../schemas/gen/wire.ts";
+import { RESOLVED_PARTS, type ResolveReply } from "../../schemas/gen/wire.ts";
 import type { Input } from "../../schemas/runtime/writer.ts";
 import { NO_POSITION } from "../base/position.ts";
 import { UUID_BYTES } from "../base/uuid.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
-import { PART_NONE } from "../wire/resolve_parts.ts";
 import { emptySpan, type StoredSpan } from "../store/reply.ts";
 import type { Partition } from "./partitions.ts";
 
@@ -38,8 +37,8 @@ export function newResolution(): Resolution {
       gatewayId: NIL_ID,
       agentRemainingMs: 0,
       gatewayRemainingMs: 0,
-      agentPart: PART_NONE,
-      gatewayPart: PART_NONE,
+      agentPart: RESOLVED_PARTS.none,
+      gatewayPart: RESOLVED_PARTS.none,
       claim: NO_POSITION,
     },
     agent: emptySpan(),
@@ -57,7 +56,7 @@ export function clearResolution(resolution: Resolution): void {
   reply.agent = reply.gateway = NO_BYTES;
   reply.agentId = reply.gatewayId = NIL_ID;
   reply.agentRemainingMs = reply.gatewayRemainingMs = 0;
-  reply.agentPart = reply.gatewayPart = PART_NONE;
+  reply.agentPart = reply.gatewayPart = RESOLVED_PARTS.none;
   reply.claim = NO_POSITION;
 }
 

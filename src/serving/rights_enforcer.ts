@@ -21,7 +21,7 @@ import { formatUuid } from "../base/uuid.ts";
 import type { MonotonicClock, Scheduler, Timer, WallClock } from "../base/world.ts";
 import { encodeRemove } from "../record/command.ts";
 import { kindOwnedBy, type RecordKind, recordKindName } from "../record/kinds.ts";
-import { BAN_KINDS } from "../record/ban_kind.ts";
+import { BAN_KINDS } from "../../schemas/gen/wire.ts";
 import type { Ban, IdentityState } from "../system/identity_state.ts";
 import { parseSpiffeId, type SpiffeId } from "../../identity/pki/spiffe.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";

@@ -9,15 +9,15 @@
 import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
 import { type Position, samePosition } from "../base/position.ts";
 import { isNilUuid } from "../base/uuid.ts";
-import { type AgentView, aliasCodec, type AliasView } from "../../schemas/gen/record.ts";
+import {
+  type AgentView,
+  ALIAS_STATES,
+  aliasCodec,
+  type AliasView,
+} from "../../schemas/gen/record.ts";
 import { KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
 import type { ApplyContext } from "./apply_context.ts";
 import { type ApplyReply, refusal, success } from "./reply.ts";
-
-/** State of an alias whose register was not seen yet (schemas/record.capnp, Alias). */
-export const ALIAS_PENDING = 0;
-/** State of an alias whose agent registered with its claim. */
-export const ALIAS_CONFIRMED = 1;
 
 /**
  * Claim indexes per partition: partition p has `[p × this, (p + 1) × this)`; 8,192 times it is
@@ -75,7 +75,7 @@ export function applyClaim({ state, command, data, index }: ApplyContext): Apply
   aliasCodec.append(writer, {
     agentId: claim.agentId,
     claim: position,
-    state: ALIAS_PENDING,
+    state: ALIAS_STATES.pending,
     domain,
   });
   if (slot === -1) {
@@ -110,9 +110,9 @@ export function applyConfirm({ state, command, data, index }: ApplyContext): App
   const claim = claimPosition(confirm);
   if (!samePosition(claimOf(alias), claim)) return revoked();
   if (!alias.agentIdEquals(data, confirm.agentIdOffset)) return revoked();
-  if (alias.state === ALIAS_CONFIRMED) return success({ claim });
+  if (alias.state === ALIAS_STATES.confirmed) return success({ claim });
   state.keepForm(slot);
-  alias.state = ALIAS_CONFIRMED;
+  alias.state = ALIAS_STATES.confirmed;
   state.emitChange("confirmed", slot, index);
   return success({ claim, count: 1 });
 }

@@ -9,30 +9,16 @@
  * chain as in RFC 9162 §2.1, without its tree, because the log is always read whole.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { type AuditEntry, auditEntryCodec } from "../../schemas/gen/audit.ts";
+import {
+  AUDIT_ACTIONS,
+  type AuditAction,
+  type AuditEntry,
+  auditEntryCodec,
+} from "../../schemas/gen/audit.ts";
 import { assert } from "../base/assert.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { AUDIT_ENTRIES_MAX } from "../base/limits.ts";
-
-/** Numbers of audited actions. They are stable, because they are stored in logs. */
-export const AUDIT_ACTIONS = {
-  joinToken: 1,
-  enrol: 2,
-  renew: 3,
-  lineageStopped: 4,
-  ban: 5,
-  unban: 6,
-  tokenKey: 7,
-  trustBundle: 8,
-  member: 9,
-  removeMember: 10,
-  removeRecord: 11,
-  token: 12,
-} as const;
-
-/** The name of an action, for display. */
-export type AuditAction = keyof typeof AUDIT_ACTIONS;
 
 /** The hash that precedes the first entry. */
 export const AUDIT_ORIGIN: Uint8Array = new Uint8Array(32);

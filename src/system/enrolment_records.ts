@@ -4,6 +4,7 @@
  * a change only if that is still current: a change names the version of each record that it
  * replaces, so that of two concurrent decisions one succeeds and the other is made again.
  */
+import type { StopReason } from "../../schemas/gen/identity.ts";
 import type { Grants } from "../base/peer.ts";
 
 /** A one-time right to a first certificate. Only its bearer knows its secret. */
@@ -41,12 +42,6 @@ export interface Lineage {
   /** The leaf that the latest one renewed, until the latest was seen in use. */
   readonly previous?: IssuedLeaf;
 }
-
-/**
- * Reason why a lineage was stopped: two holders were seen, its owner joined again, or an operator
- * banned it.
- */
-export type StopReason = "stolen" | "replaced" | "banned";
 
 /** Input from which a leaf is made; the same input always gives the same leaf. */
 export interface IssuedLeaf {

@@ -20,33 +20,24 @@ import {
   type JoinTokenRecord,
   type LeafRecord,
   type LineageRecord,
+  STOP_REASON_NAMES,
 } from "../../schemas/gen/identity.ts";
 import type { Input } from "../../schemas/runtime.ts";
 import { RegistryError } from "../base/errors.ts";
 import { TOKEN_NAME_BYTES_MAX } from "../base/limits.ts";
 import { type Grants, NO_GRANTS } from "../base/peer.ts";
 import { COMMAND_KINDS, type CommandHeader } from "../record/command.ts";
-import { AUDIT_ACTIONS, type AuditAction } from "./audit_log.ts";
+import { AUDIT_ACTIONS, type AuditAction } from "../../schemas/gen/audit.ts";
 import type {
   EnrolmentChange,
   IssuedLeaf,
   JoinToken,
   Lineage,
   RecordChange,
-  StopReason,
 } from "./enrolment_records.ts";
 import type { TokenGrant } from "./token_grants.ts";
 
 const NO_KEY = new Uint8Array(32);
-const STOP_REASONS: readonly (StopReason | undefined)[] = [
-  undefined,
-  "stolen",
-  "replaced",
-  "banned",
-];
-
-/** Numbers of the documents stored in group 0. */
-export const DOCUMENTS = { trustBundle: 1, tokenKeys: 2, keyHolders: 3 } as const;
 
 /** Encodes the put of join tokens and lineages, all or none, if what they replace is current. */
 export function encodeEnrolment(
@@ -127,7 +118,7 @@ function tokenToWire({ spent, ...token }: JoinToken): Input<JoinTokenRecord> {
 function lineageToWire({ stopped, previous, ...lineage }: Lineage): Input<LineageRecord> {
   return {
     ...lineage,
-    stopped: STOP_REASONS.indexOf(stopped),
+    stopped: STOP_REASON_NAMES.indexOf(stopped),
     grants: grantsToWire(lineage.grants),
     previous,
   };
@@ -147,7 +138,7 @@ export function tokenFromWire(wire: JoinTokenRecord | undefined): JoinToken {
 /** Returns a logged lineage as a plain value. */
 export function lineageFromWire(wire: LineageRecord | undefined): Lineage {
   const { lineage, version, subject, latestUsed, stopped, ...rest } = present(wire);
-  const reason = STOP_REASONS[stopped];
+  const reason = STOP_REASON_NAMES[stopped];
   if (stopped !== 0 && reason === undefined) throw malformed(`stop reason ${stopped}`);
   const { previous } = rest;
   return {

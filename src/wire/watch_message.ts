@@ -24,9 +24,6 @@ export function comparePositions(left: HistoryPosition, right: HistoryPosition):
     left.ordinal - right.ordinal;
 }
 
-/** Starts of a watch in a partition (`WatchPosition.start`). */
-export const WATCH_STARTS = { position: 0, next: 1, state: 2 } as const;
-
 /** Phases of a part (`WatchPart.phase`). */
 export const WATCH_PHASES = { changes: 0, reset: 1, state: 2, stateEnd: 3, ended: 4 } as const;
 

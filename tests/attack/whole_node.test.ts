@@ -4,7 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { auditEntryCodec } from "../../schemas/gen/audit.ts";
+import { AUDIT_ACTIONS, auditEntryCodec } from "../../schemas/gen/audit.ts";
 import { createCertificateRequest } from "../../identity/pki/certificate_request.ts";
 import { IdentityFolder } from "../../identity/files/identity_folder.ts";
 import { type KeptIdentity, renewFolder } from "../../identity/files/kept_identity.ts";
@@ -14,7 +14,6 @@ import { NO_GRANTS } from "../../src/base/peer.ts";
 import { connect } from "../../src/client/client.ts";
 import { askUnauthenticated } from "../../src/client/unauthenticated.ts";
 import type { Client, ConnectionEvent } from "../../src/client/types.ts";
-import { AUDIT_ACTIONS } from "../../src/system/audit_log.ts";
 import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../support/certified_registry.ts";
 
 const AUDIENCE = `spiffe://${TRUST_DOMAIN}/region/${REGION}`;

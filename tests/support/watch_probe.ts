@@ -2,7 +2,13 @@
  * A watch over the wire, sent by hand: its replies as they arrive, and what they make of the
  * records, checked for order at each step.
  */
-import type { WatchEvent, WatchPosition, WatchReply } from "../../schemas/gen/wire.ts";
+import {
+  WATCH_EVENT_TYPES,
+  WATCH_PHASES,
+  type WatchEvent,
+  type WatchPosition,
+  type WatchReply,
+} from "../../schemas/gen/wire.ts";
 import { toHex } from "../../src/base/bytes.ts";
 import { errorCodeFromWire } from "../../src/base/errors.ts";
 import { KIND_ALIAS } from "../../src/record/key.ts";
@@ -10,8 +16,6 @@ import {
   comparePositions,
   type HistoryPosition,
   ORDINAL_END,
-  WATCH_EVENT_TYPES,
-  WATCH_PHASES,
 } from "../../src/wire/watch_message.ts";
 import type { RequestOf } from "../../src/wire/operations/mod.ts";
 import type { RawPeer, RawReply } from "./raw_peer.ts";

@@ -3,13 +3,13 @@
  * audit log.
  */
 import { isRecordKindName } from "../../record/kinds.ts";
-import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
+import { AUDIT_ACTION_NAMES, auditEntryCodec } from "../../../schemas/gen/audit.ts";
 import { bytesEqual, toHex } from "../../base/bytes.ts";
 import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
 import type { ListedBan } from "../../client/identity_types.ts";
 import type { Client } from "../../client/mod.ts";
 import { processWorld } from "../../node/process_world.ts";
-import { AUDIT_ACTIONS, verifyAudit } from "../../system/audit_log.ts";
+import { verifyAudit } from "../../system/audit_log.ts";
 import { parseDuration } from "../duration.ts";
 import { CliFailure, usageFailure } from "../failure.ts";
 import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
@@ -147,10 +147,6 @@ export interface AuditFlags extends ServerOptions {
   readonly last?: string;
 }
 
-const ACTION_NAMES = new Map<number, string>(
-  Object.entries(AUDIT_ACTIONS).map(([name, number]) => [number, name]),
-);
-
 /** The audit log as a node returned it. */
 interface ReadAudit {
   readonly entries: readonly Uint8Array[];
@@ -223,7 +219,7 @@ async function readAudit({ identities }: Pick<Client, "identities">): Promise<Re
 }
 
 function actionName(action: number): string {
-  return ACTION_NAMES.get(action) ?? String(action);
+  return AUDIT_ACTION_NAMES[action] ?? String(action);
 }
 
 function parseCount(text: string): number {

@@ -2,11 +2,10 @@
  * Calls on identities: join tokens, certificates, tokens, bans and the audit log. Certificates are
  * opaque bytes here; `identity/` parses and stores them.
  */
-import type { BanEntry } from "../../../schemas/gen/wire.ts";
+import { BAN_KIND_NAMES, BAN_KINDS, type BanEntry } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
 import type { Grants } from "../../base/peer.ts";
 import { parseUuid } from "../../base/uuid.ts";
-import { BAN_KINDS, banKindName } from "../../record/ban_kind.ts";
 import { kindNamed, type RecordKindName } from "../../record/kinds.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
 import type { CallOptions } from "../call_options.ts";
@@ -67,7 +66,7 @@ export interface IdentityClient {
 }
 
 function banOfEntry({ kind: number, untilMs, unixS, ...ban }: BanEntry): ListedBan {
-  const kind = banKindName(number);
+  const kind = BAN_KIND_NAMES[number];
   if (kind === undefined) {
     throw new RegistryError(
       "malformed",

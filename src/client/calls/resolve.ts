@@ -2,9 +2,12 @@
  * Resolves agents by domain, with their gateways. A part that another node holds is returned as its
  * id and fetched by resolve_completion.ts.
  */
-import { PART_INCLUDED } from "../../wire/resolve_parts.ts";
+import {
+  RESOLVED_PARTS,
+  type ResolveReplyView,
+  type ResponseView,
+} from "../../../schemas/gen/wire.ts";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
-import type { ResolveReplyView, ResponseView } from "../../../schemas/gen/wire.ts";
 import { errorCodeFromWire, RegistryError, toRegistryError } from "../../base/errors.ts";
 import { RESOLVE_ITEMS_MAX } from "../../base/limits.ts";
 import { formatUuid } from "../../base/uuid.ts";
@@ -182,11 +185,11 @@ export class ResolveCalls {
     const { agentPart, gatewayPart } = reply;
     let agent: AgentInfo | undefined;
     let gateway: GatewayInfo | undefined;
-    if (agentPart === PART_INCLUDED) {
+    if (agentPart === RESOLVED_PARTS.included) {
       const start = reply.agentOffset;
       agent = AGENT.decode(this.#agent.wrap(view, bytes, start, start + reply.agentLength));
     }
-    if (gatewayPart === PART_INCLUDED) {
+    if (gatewayPart === RESOLVED_PARTS.included) {
       const start = reply.gatewayOffset;
       gateway = GATEWAY.decode(this.#gateway.wrap(view, bytes, start, start + reply.gatewayLength));
     }

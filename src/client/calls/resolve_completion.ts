@@ -7,9 +7,8 @@
  * have changed hands between the two reads, so the alias is read again: if it still names the same
  * claim, nobody holds the domain.
  */
-import { PART_ELSEWHERE, PART_INCLUDED } from "../../wire/resolve_parts.ts";
+import { recordReplyCodec, RESOLVED_PARTS } from "../../../schemas/gen/wire.ts";
 import { agentCodec } from "../../../schemas/gen/record.ts";
-import { recordReplyCodec } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { CLIENT_RETRY_MS_BASE } from "../../base/limits.ts";
 import { samePosition } from "../../base/position.ts";
@@ -39,7 +38,7 @@ export interface Parts {
 
 /** Reports whether nothing has to be fetched. */
 export function isComplete({ agentPart, gatewayPart }: Parts): boolean {
-  return agentPart !== PART_ELSEWHERE && gatewayPart !== PART_ELSEWHERE;
+  return agentPart !== RESOLVED_PARTS.elsewhere && gatewayPart !== RESOLVED_PARTS.elsewhere;
 }
 
 /** Returns the answer made of complete parts. @throws RegistryError `not_found` without an agent. */
@@ -93,10 +92,14 @@ export class ResolveCompletion {
   async complete(domain: string, first: Parts): Promise<ResolvedAgent> {
     let parts = first;
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const completed = parts.agentPart === PART_ELSEWHERE ? await this.#withAgent(parts) : parts;
+      const completed = parts.agentPart === RESOLVED_PARTS.elsewhere
+        ? await this.#withAgent(parts)
+        : parts;
       if (completed !== undefined) return resolvedOf(domain, await this.#withGateway(completed));
       const again = await this.#again(domain, this.#options());
-      if (again.agentPart === PART_ELSEWHERE && isSameClaim(again, parts)) throw noHolder(domain);
+      if (again.agentPart === RESOLVED_PARTS.elsewhere && isSameClaim(again, parts)) {
+        throw noHolder(domain);
+      }
       parts = again;
     }
     throw new RegistryError(
@@ -116,10 +119,10 @@ export class ResolveCompletion {
         ...parts,
         agent,
         gatewayId,
-        agentPart: PART_INCLUDED,
+        agentPart: RESOLVED_PARTS.included,
         agentRemainingMs: remainingMs,
         // Only the agent says which gateway it names, so the gateway was not looked up yet.
-        gatewayPart: gatewayId === undefined ? parts.gatewayPart : PART_ELSEWHERE,
+        gatewayPart: gatewayId === undefined ? parts.gatewayPart : RESOLVED_PARTS.elsewhere,
         receipts: [...parts.receipts, ...receipts],
       };
     } catch (error) {
@@ -130,7 +133,7 @@ export class ResolveCompletion {
 
   async #withGateway(parts: Parts): Promise<Parts> {
     const { gatewayId, gatewayPart } = parts;
-    if (gatewayPart !== PART_ELSEWHERE || gatewayId === undefined) return parts;
+    if (gatewayPart !== RESOLVED_PARTS.elsewhere || gatewayId === undefined) return parts;
     let fetched = this.#gateways.get(gatewayId);
     if (fetched === undefined) {
       this.#gateways.set(gatewayId, fetched = this.#fetchGateway(gatewayId));

@@ -1,6 +1,6 @@
 /** What a watch passes to its sink, and what a sink is. */
 import type { RegistryError } from "../../base/errors.ts";
-import { WATCH_EVENT_TYPES } from "../../wire/watch_message.ts";
+import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
 import type { RecordEvent, WatchEvent } from "../watch_types.ts";
 import type { PositionMap } from "./positions.ts";
 

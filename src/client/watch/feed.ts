@@ -5,6 +5,7 @@
  */
 import {
   type ResponseView,
+  WATCH_PHASES,
   type WatchEventView,
   type WatchPartView,
   watchReplyCodec,
@@ -14,7 +15,7 @@ import { errorCodeFromWire, RegistryError } from "../../base/errors.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
 import { KIND_ALIAS } from "../../record/key.ts";
 import { WATCH_FIRST_REPLY_MS, WATCH_SILENT_INTERVALS } from "../../base/limits.ts";
-import { type HistoryPosition, WATCH_PHASES } from "../../wire/watch_message.ts";
+import type { HistoryPosition } from "../../wire/watch_message.ts";
 import { type Decode, MORE_REPLIES } from "../call.ts";
 import { EVENT_TYPES } from "./change.ts";
 import type { WatchCursor } from "./cursor.ts";

@@ -2,7 +2,7 @@
 import { RegistryError } from "../../base/errors.ts";
 import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
 import type { Grants } from "../../base/peer.ts";
-import { type BanKind, banKindName } from "../../record/ban_kind.ts";
+import { BAN_KIND_NAMES, type BanKind } from "../../../schemas/gen/wire.ts";
 import type { IDENTITY_OPERATIONS } from "../../wire/operations/identities.ts";
 import type { Handlers } from "../handler.ts";
 import type { IdentityService } from "../identities/identity_service.ts";
@@ -94,7 +94,7 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
 }
 
 function banKind(kind: number): BanKind {
-  const name = banKindName(kind);
+  const name = BAN_KIND_NAMES[kind];
   if (name !== undefined) return name;
   throw new RegistryError("invalid_argument", `kind must be 1, 2 or 3: found ${kind}`, {
     field: "kind",

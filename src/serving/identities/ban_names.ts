@@ -4,9 +4,8 @@
  */
 import { RegistryError } from "../../base/errors.ts";
 import { isUuidText } from "../../base/uuid.ts";
-import { BAN_KINDS } from "../../record/ban_kind.ts";
+import { BAN_KINDS, type BanKind } from "../../../schemas/gen/wire.ts";
 import type { IdentityState } from "../../system/identity_state.ts";
-import type { BanKind } from "../../record/ban_kind.ts";
 import { parseSpiffeId } from "../../../identity/pki/spiffe.ts";
 
 /** Kind and name of a ban's target. */

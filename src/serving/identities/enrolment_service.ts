@@ -11,7 +11,7 @@ import { IDENTITY_DECISIONS_MAX, RENEWAL_GRACE_MS_MAX } from "../../base/limits.
 import type { Logger } from "../../base/logger.ts";
 import type { AuthenticatedPeer, Grants } from "../../base/peer.ts";
 import type { Entropy, WallClock } from "../../base/world.ts";
-import type { AuditAction } from "../../system/audit_log.ts";
+import type { AuditAction } from "../../../schemas/gen/audit.ts";
 import type { EnrolmentChange, JoinToken, Lineage } from "../../system/enrolment_records.ts";
 import { encodeEnrolment } from "../../system/identity_codec.ts";
 import { encodeAdmitMember } from "../../system/members/member_state.ts";

@@ -5,7 +5,7 @@
  */
 import { RegistryError } from "../../base/errors.ts";
 import type { Entropy, WallClock } from "../../base/world.ts";
-import { DOCUMENTS } from "../../system/identity_codec.ts";
+import { DOCUMENTS } from "../../../schemas/gen/identity.ts";
 import type { IdentityState } from "../../system/identity_state.ts";
 import type { CertificateAuthority } from "../../../identity/enrolment/authority.ts";
 import {

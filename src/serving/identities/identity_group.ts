@@ -9,8 +9,9 @@ import type { AuthenticatedPeer, Grants } from "../../base/peer.ts";
 import type { MonotonicClock, Scheduler, WallClock } from "../../base/world.ts";
 import type { CommandHeader } from "../../record/command.ts";
 import type { Group } from "../../replication/group_interface.ts";
-import { AUDIT_ACTIONS, type AuditAction } from "../../system/audit_log.ts";
-import { DOCUMENTS, encodeAuditNote, encodeDocument } from "../../system/identity_codec.ts";
+import { AUDIT_ACTIONS, type AuditAction } from "../../../schemas/gen/audit.ts";
+import { type Document, DOCUMENTS } from "../../../schemas/gen/identity.ts";
+import { encodeAuditNote, encodeDocument } from "../../system/identity_codec.ts";
 import type { IdentityState } from "../../system/identity_state.ts";
 import { commandOf, type SystemReply, type SystemStore } from "../../system/system_store.ts";
 import type { OperationName, ReplyOf, RequestOf } from "../../wire/operations/mod.ts";
@@ -218,7 +219,7 @@ export class IdentityGroup {
 
   /** Replaces the current version of a document. @throws RegistryError as a commit does. */
   async putDocument(
-    name: keyof typeof DOCUMENTS,
+    name: Document,
     bytes: Uint8Array,
     detail: string,
   ): Promise<void> {

@@ -2,7 +2,7 @@
  * The nodes that have the authority's keys, as group 0 lists them. A node adds itself when it starts
  * with an authority folder, and removes itself when it starts without.
  */
-import { DOCUMENTS } from "../../system/identity_codec.ts";
+import { DOCUMENTS } from "../../../schemas/gen/identity.ts";
 import type { IdentityState } from "../../system/identity_state.ts";
 
 /** Returns the ids of the nodes that have the keys, in ascending order. */

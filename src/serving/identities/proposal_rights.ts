@@ -6,11 +6,11 @@
  * signature with a token key of the plan.
  */
 import type { CommandView } from "../../../schemas/gen/command.ts";
-import { EnrolmentCommandView } from "../../../schemas/gen/identity.ts";
+import { DOCUMENTS, EnrolmentCommandView } from "../../../schemas/gen/identity.ts";
 import { bytesEqual, concatBytes } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { COMMAND_KINDS } from "../../record/command.ts";
-import { DOCUMENTS, encodeEnrolment } from "../../system/identity_codec.ts";
+import { encodeEnrolment } from "../../system/identity_codec.ts";
 import type { IdentityState } from "../../system/identity_state.ts";
 import { ADMIT_MEMBER } from "../../system/members/member_state.ts";
 import { commandOf, type SystemStore } from "../../system/system_store.ts";

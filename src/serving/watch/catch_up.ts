@@ -7,7 +7,8 @@
  */
 import { WATCH_PARTS_MAX, WATCH_REPLY_BYTES } from "../../base/limits.ts";
 import { emptySpan } from "../../store/reply.ts";
-import { ORDINAL_END, WATCH_EVENT_TYPES, WATCH_PHASES } from "../../wire/watch_message.ts";
+import { WATCH_EVENT_TYPES, WATCH_PHASES } from "../../../schemas/gen/wire.ts";
+import { ORDINAL_END } from "../../wire/watch_message.ts";
 import type { Histories } from "./histories.ts";
 import { type HistoryChange, newHistoryChange } from "./history.ts";
 import { eventOf } from "./live_delivery.ts";

@@ -13,7 +13,8 @@ import { WATCH_HISTORY_PARTITION_BYTES } from "../../base/limits.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
 import type { EventType, StoreEvent } from "../../store/event.ts";
 import { emptySpan, type StoredSpan } from "../../store/reply.ts";
-import { ORDINAL_END, WATCH_EVENT_TYPES } from "../../wire/watch_message.ts";
+import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
+import { ORDINAL_END } from "../../wire/watch_message.ts";
 import type { ChunkOwner, HistoryChunk, HistoryChunks } from "./history_chunks.ts";
 
 const HEADER_BYTES = 32;

@@ -5,7 +5,7 @@ import { KIND_ALIAS } from "../../record/key.ts";
 import { aliasCodec, type AliasView } from "../../../schemas/gen/record.ts";
 import type { StoredSpan } from "../../store/reply.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
-import { WATCH_EVENT_TYPES } from "../../wire/watch_message.ts";
+import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
 import type { HistoryChange } from "./history.ts";
 
 /** A filter, in the form in which it is compared with stored forms. */

@@ -1,5 +1,5 @@
 /** The request of a watch, checked. */
-import type { WatchPosition, WatchRequest } from "../../../schemas/gen/wire.ts";
+import { WATCH_STARTS, type WatchPosition, type WatchRequest } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
 import {
   REGION_BYTES_MAX,
@@ -14,7 +14,6 @@ import { canonicalDomain } from "../../record/domain.ts";
 import { domainBytes, KIND_ALIAS } from "../../record/key.ts";
 import { RECORD_KINDS, recordKind } from "../../record/kinds.ts";
 import { invalid } from "../../record/validation.ts";
-import { WATCH_STARTS } from "../../wire/watch_message.ts";
 import type { StoredFilter } from "./watch_filter.ts";
 
 /** A watch as requested. */

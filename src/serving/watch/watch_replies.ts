@@ -4,7 +4,7 @@
  * credential hash is encoded once for those who see all hashes, once for those who see none, and
  * for each of those who may see some.
  */
-import { type WatchPart, watchReplyCodec } from "../../../schemas/gen/wire.ts";
+import { WATCH_PHASES, type WatchPart, watchReplyCodec } from "../../../schemas/gen/wire.ts";
 import { FrameWriter, type Input } from "../../../schemas/runtime/writer.ts";
 import { errorCodeToWire, type RegistryError } from "../../base/errors.ts";
 import { RESPONSE_FRAME_BYTES_MAX } from "../../base/limits.ts";
@@ -13,7 +13,6 @@ import { recordKind } from "../../record/kinds.ts";
 import { KIND_ALIAS } from "../../record/key.ts";
 import type { ReadPoint } from "../../replication/group_interface.ts";
 import type { StoredSpan } from "../../store/reply.ts";
-import { WATCH_PHASES } from "../../wire/watch_message.ts";
 import type { CredentialRedaction } from "../credential_redaction.ts";
 import { type ReplyWriter, setReplyId } from "../reply_writer.ts";
 

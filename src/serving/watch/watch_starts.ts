@@ -1,8 +1,8 @@
 /** The cursors with which a watch begins: behind its positions, at the next change, or with the state. */
 import { RegistryError } from "../../base/errors.ts";
 import { generationOfTerm } from "../../base/ids.ts";
-import type { WatchPosition } from "../../../schemas/gen/wire.ts";
-import { ORDINAL_END, WATCH_STARTS } from "../../wire/watch_message.ts";
+import { WATCH_STARTS, type WatchPosition } from "../../../schemas/gen/wire.ts";
+import { ORDINAL_END } from "../../wire/watch_message.ts";
 import { notReplica, type Partition, type PartitionTable } from "../partitions.ts";
 import type { Histories } from "./histories.ts";
 import type { WatchOrder } from "./watch_order.ts";

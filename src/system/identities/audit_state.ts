@@ -11,14 +11,11 @@ import {
 } from "../../../schemas/gen/identity.ts";
 import { AUDIT_PAGE_ENTRIES } from "../../base/limits.ts";
 import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
-import { AUDIT_ACTIONS, type AuditAction, AuditLog } from "../audit_log.ts";
+import { AUDIT_ACTION_NAMES, type AuditAction } from "../../../schemas/gen/audit.ts";
+import { AuditLog } from "../audit_log.ts";
 import { encodeAuditPage } from "../identity_codec.ts";
 import type { SubMachine } from "../sub_machine.ts";
 import { malformed } from "./refusals.ts";
-
-const AUDIT_NAMES = new Map<number, AuditAction>(
-  Object.entries(AUDIT_ACTIONS).map(([name, number]) => [number, name as AuditAction]),
-);
 
 /** The audit log of group 0. */
 export class AuditState implements SubMachine {
@@ -80,7 +77,7 @@ export class AuditState implements SubMachine {
 /** Returns the name of an action; undefined for 0. @throws RegistryError `malformed` if unknown. */
 export function auditName(action: number): AuditAction | undefined {
   if (action === 0) return undefined;
-  const name = AUDIT_NAMES.get(action);
+  const name = AUDIT_ACTION_NAMES[action];
   if (name === undefined) throw malformed(`action ${action}`);
   return name;
 }

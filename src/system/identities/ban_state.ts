@@ -4,7 +4,7 @@ import { BanCommandView } from "../../../schemas/gen/identity.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { BAN_REASON_BYTES_MAX, BANS_MAX, SPIFFE_ID_BYTES_MAX } from "../../base/limits.ts";
 import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
-import { BAN_KINDS } from "../../record/ban_kind.ts";
+import { BAN_KINDS } from "../../../schemas/gen/wire.ts";
 import { encodeBan } from "../identity_codec.ts";
 import { full, type SubMachine } from "../sub_machine.ts";
 import type { AuditState } from "./audit_state.ts";

@@ -1,9 +1,9 @@
 /** The documents that group 0 stores for all nodes, such as the trust bundle. */
 import type { CommandView } from "../../../schemas/gen/command.ts";
-import { DocumentCommandView } from "../../../schemas/gen/identity.ts";
+import { DocumentCommandView, DOCUMENTS } from "../../../schemas/gen/identity.ts";
 import { DOCUMENT_BYTES_MAX } from "../../base/limits.ts";
 import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
-import { DOCUMENTS, encodeDocument } from "../identity_codec.ts";
+import { encodeDocument } from "../identity_codec.ts";
 import { full, type SubMachine } from "../sub_machine.ts";
 import type { AuditState } from "./audit_state.ts";
 import { checkReplaced, malformed } from "./refusals.ts";

@@ -9,6 +9,8 @@
  */
 import { commandCodec, type CommandView } from "../../../schemas/gen/command.ts";
 import {
+  PLACED_ROLE_NAMES,
+  type PlacedRole,
   placementRecordCodec,
   PlacementRecordView,
   type PutPlacementCommand,
@@ -25,16 +27,6 @@ import { type Effect, type EntryPoint, invalid, moved, type SubMachine } from ".
 /** Kinds of the commands about placement; the second occurs only in images. */
 export const PLACEMENT_KINDS = { put: 43, record: 61 } as const;
 
-/** The roles of a placed replica: `joining` until it holds the log, `leaving` until it is removed. */
-export type PlacedRole = "voter" | "learner" | "joining" | "leaving";
-
-const ROLES: readonly (PlacedRole | undefined)[] = [
-  undefined,
-  "voter",
-  "learner",
-  "joining",
-  "leaving",
-];
 /** The id of the replica that founded its group; it is in no replica table. */
 const FOUNDER = 1;
 
@@ -172,14 +164,14 @@ export class PlacementState implements SubMachine {
 }
 
 function toWire(replicas: readonly PlacedReplica[]) {
-  return replicas.map(({ replica, role }) => ({ replica, role: ROLES.indexOf(role) }));
+  return replicas.map(({ replica, role }) => ({ replica, role: PLACED_ROLE_NAMES.indexOf(role) }));
 }
 
 function fromWire(
   replicas: readonly { readonly replica: number; readonly role: number }[],
 ): PlacedReplica[] {
   return replicas.map(({ replica, role }) => {
-    const name = ROLES[role];
+    const name = PLACED_ROLE_NAMES[role];
     if (name === undefined) {
       throw invalid(`Role of replica ${replica} must be known: found ${role}`);
     }

@@ -3,7 +3,7 @@ import { parseUuid } from "../../../src/base/uuid.ts";
 import { samePosition } from "../../../src/base/position.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../../../src/record/key.ts";
 import type { Partition } from "../../../src/serving/partitions.ts";
-import { ALIAS_PENDING } from "../../../src/store/apply_aliases.ts";
+import { ALIAS_STATES } from "../../../schemas/gen/record.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
 
@@ -15,7 +15,7 @@ export function unsettledClaim(cluster: PlacedCluster): string | undefined {
   const { agents, domains } = cluster.load;
   for (const domain of domains) {
     const { alias } = aliasAt(cluster, domain) ?? {};
-    if (alias?.state === ALIAS_PENDING) return `the claim on ${domain} is pending`;
+    if (alias?.state === ALIAS_STATES.pending) return `the claim on ${domain} is pending`;
   }
   for (const id of agents) {
     const key = parseUuid(id);

@@ -3,7 +3,7 @@
  * or a stolen one: the node that is asked must refuse them.
  */
 import { KIND_AGENT } from "../../../src/record/key.ts";
-import { ALIAS_PENDING } from "../../../src/store/apply_aliases.ts";
+import { ALIAS_STATES } from "../../../schemas/gen/record.ts";
 import { Finding } from "../history.ts";
 import { aliasAt } from "./claims.ts";
 import type { PlacedCluster } from "./cluster.ts";
@@ -16,7 +16,7 @@ export function strayStep(cluster: PlacedCluster, from: PlacedMachine, domain: s
   const { alias, leader } = aliasAt(cluster, domain) ?? {};
   if (alias === undefined || leader === undefined || leader === from) return;
   // Confirming it again changes nothing, in case the machine holds the record by the time it is asked.
-  if (alias.state === ALIAS_PENDING) return;
+  if (alias.state === ALIAS_STATES.pending) return;
   const { agentId, claim } = alias;
   const mayAsk = () => {
     const { groups, table } = leader.registry ?? {};

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { bytesEqual } from "../../../src/base/bytes.ts";
 import { IDENTITY_CHECK_MS, WALL_LOOK_MS } from "../../../src/base/limits.ts";
-import { DOCUMENTS } from "../../../src/system/identity_codec.ts";
+import { DOCUMENTS } from "../../../schemas/gen/identity.ts";
 import { CertifiedRegistry } from "../../support/certified_registry.ts";
 import { DAY_MS, MINUTE_MS } from "../../support/test_pki.ts";
 

@@ -44,7 +44,7 @@ function toToolJson(fields: readonly FieldModel[], value: PlainStruct): PlainStr
       case "number":
         json[field.name] = field.type.endsWith("64") && !field.type.startsWith("float")
           ? String(found)
-          : found;
+          : field.names?.[found as number] ?? found;
         break;
       case "data":
         if ((found as Uint8Array).length > 0) json[field.name] = [...found as Uint8Array];

@@ -54,7 +54,6 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
   ["a union", "struct A { union { a @0 :UInt8; b @1 :UInt8; } }", /unions/],
   ["a union in a group", "struct A { g :group { union { a @0 :Void; b @1 :Void; } } }", /unions/],
   ["a generic struct", "struct A(T) { a @0 :T; }", /generics/],
-  ["an enum", "enum E { a @0; }", /only structs/],
   ["an interface", "interface I { a @0 (); }", /only structs/],
   ["a constant", "const c :UInt8 = 1;", /only structs/],
   ["a default", "struct A { a @0 :UInt8 = 1; }", /a has a default/],
@@ -104,6 +103,26 @@ capnpTest("generator writes what is committed under schemas/gen", () => {
   const present = [...Deno.readDirSync(new URL("schemas/gen/", root))].map(({ name }) => name);
   assert.equal(present.sort(), FILES.map(({ name }) => `${name}.ts`).sort());
 });
+
+capnpTest(
+  "an enum is its numbers and names; a field of it holds the number, known or not",
+  async () => {
+    const file = model(`
+    enum BanKind { unset @0; subject @1; lineage @2; }
+    enum Phase { none @0; ended @1; }
+    struct A { kind @0 :BanKind; phase @1 :Phase; kinds @2 :List(BanKind); }
+    struct B { kind @0 :UInt16; phase @1 :UInt16; kinds @2 :List(UInt16); }`);
+    const module = await load(file);
+    assert.equal(module["BAN_KINDS"], { subject: 1, lineage: 2 });
+    assert.equal(module["BAN_KIND_NAMES"], [undefined, "subject", "lineage"]);
+    assert.equal(module["PHASES"], { none: 0, ended: 1 });
+    assert.equal(module["PHASE_NAMES"], ["none", "ended"]);
+    const value = { kind: 2, phase: 700, kinds: [1, 9] };
+    const codecs = ["aCodec", "bCodec"].map((name) => module[name] as AnyCodec);
+    assert.equal(codecs[0]!.decode(codecs[0]!.encode(value)), value);
+    assert.equal(codecs[0]!.encode(value), codecs[1]!.encode(value), "the bytes of UInt16");
+  },
+);
 
 capnpTest("generated view and codec agree for every type that is supported", async () => {
   const file = model(`

@@ -7,7 +7,7 @@ import { KIND_AGENT } from "../../../src/record/key.ts";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { KeptIdentity } from "../../../identity/files/kept_identity.ts";
-import type { BanKind } from "../../../src/record/ban_kind.ts";
+import type { BanKind } from "../../../schemas/gen/wire.ts";
 import type { RegistryError } from "../../../src/base/errors.ts";
 import { type Grants, NO_GRANTS } from "../../../src/base/peer.ts";
 import type { Client, Registered } from "../../../src/client/types.ts";

@@ -4,15 +4,15 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
+import { AUDIT_ACTIONS, auditEntryCodec } from "../../../schemas/gen/audit.ts";
 import { BANS_MAX, JOIN_TOKENS_MAX } from "../../../src/base/limits.ts";
 import { NO_GRANTS } from "../../../src/base/peer.ts";
 import { encodeGenesis } from "../../../src/record/command.ts";
-import { AUDIT_ACTIONS, verifyAudit } from "../../../src/system/audit_log.ts";
+import { verifyAudit } from "../../../src/system/audit_log.ts";
 import type { JoinToken, Lineage } from "../../../src/system/enrolment_records.ts";
-import { BAN_KINDS } from "../../../src/record/ban_kind.ts";
+import { BAN_KINDS } from "../../../schemas/gen/wire.ts";
+import { DOCUMENTS } from "../../../schemas/gen/identity.ts";
 import {
-  DOCUMENTS,
   encodeAuditNote,
   encodeAuditPage,
   encodeBan,

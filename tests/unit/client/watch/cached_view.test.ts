@@ -6,7 +6,7 @@ import type { RegistryError } from "../../../../src/base/errors.ts";
 import { formatUuid } from "../../../../src/base/uuid.ts";
 import type { CachedView, Client } from "../../../../src/client/mod.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../../src/record/key.ts";
-import { WATCH_EVENT_TYPES } from "../../../../src/wire/watch_message.ts";
+import { WATCH_EVENT_TYPES } from "../../../../schemas/gen/wire.ts";
 import { PARTITIONS } from "../fake_cluster.ts";
 import { GATEWAY_ID, rejection, storedAgentBytes, storedGatewayBytes } from "../fake_registry.ts";
 import { WatchModel } from "./watch_model.ts";

@@ -5,7 +5,7 @@ import { agentCodec, aliasCodec } from "../../../../schemas/gen/record.ts";
 import { formatUuid } from "../../../../src/base/uuid.ts";
 import type { Watch } from "../../../../src/client/mod.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../../../../src/record/key.ts";
-import { WATCH_EVENT_TYPES } from "../../../../src/wire/watch_message.ts";
+import { WATCH_EVENT_TYPES } from "../../../../schemas/gen/wire.ts";
 import { storedAgentBytes } from "../fake_registry.ts";
 import { WatchModel } from "./watch_model.ts";
 

@@ -10,7 +10,7 @@ import { formatUuid } from "../../../../src/base/uuid.ts";
 import type { Client, Watch, WatchEvent } from "../../../../src/client/mod.ts";
 import { infoOf } from "../../../../src/record/stored_form.ts";
 import { AGENT } from "../../../../src/record/agent.ts";
-import { WATCH_EVENT_TYPES } from "../../../../src/wire/watch_message.ts";
+import { WATCH_EVENT_TYPES } from "../../../../schemas/gen/wire.ts";
 import { PARTITIONS } from "../fake_cluster.ts";
 import { rejection } from "../fake_registry.ts";
 import { type Change, WatchModel } from "./watch_model.ts";

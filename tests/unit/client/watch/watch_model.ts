@@ -3,16 +3,18 @@
  * each node how far it has applied it, whether it answers, and whether it proves its age. A test
  * appends changes and disturbs nodes; what a watch must deliver is the history itself.
  */
-import type { Receipt } from "../../../../schemas/gen/wire.ts";
+import {
+  type Receipt,
+  WATCH_EVENT_TYPES,
+  WATCH_PHASES,
+  WATCH_STARTS,
+} from "../../../../schemas/gen/wire.ts";
 import { type ErrorCode, errorCodeToWire } from "../../../../src/base/errors.ts";
 import { formatUuid } from "../../../../src/base/uuid.ts";
 import {
   comparePositions,
   type HistoryPosition,
   ORDINAL_END,
-  WATCH_EVENT_TYPES,
-  WATCH_PHASES,
-  WATCH_STARTS,
 } from "../../../../src/wire/watch_message.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../../../../src/record/key.ts";
 import type { Timer } from "../../../../src/base/world.ts";

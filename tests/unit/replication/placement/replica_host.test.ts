@@ -8,10 +8,8 @@ import {
   ReplicaHost,
   type ReplicaHostOptions,
 } from "../../../../src/replication/placement/replica_host.ts";
-import {
-  encodePutPlacement,
-  type PlacedRole,
-} from "../../../../src/system/placement/placement_state.ts";
+import type { PlacedRole } from "../../../../schemas/gen/system.ts";
+import { encodePutPlacement } from "../../../../src/system/placement/placement_state.ts";
 import { encodeAssignReplicas } from "../../../../src/system/replicas/replica_state.ts";
 import { HEADER, SystemHarness } from "../../../support/system_harness.ts";
 

@@ -1,7 +1,7 @@
 /** The names of bans: one spelling, and no names that cannot exist. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { BanKind } from "../../../../src/record/ban_kind.ts";
+import type { BanKind } from "../../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../../../src/base/errors.ts";
 import { banDetail, canonicalBanName } from "../../../../src/serving/identities/ban_names.ts";
 import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../../../support/certified_registry.ts";

@@ -5,14 +5,14 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { auditEntryCodec } from "../../../../schemas/gen/audit.ts";
+import { AUDIT_ACTIONS, auditEntryCodec } from "../../../../schemas/gen/audit.ts";
 import { createCertificateRequest } from "../../../../identity/pki/certificate_request.ts";
 import { generateSigningKey, type SigningKey } from "../../../../identity/pki/ed25519.ts";
 import { IdentityFolder } from "../../../../identity/files/identity_folder.ts";
 import { proveRenewal } from "../../../../identity/enrolment/renewal_proof.ts";
 import { bytesEqual } from "../../../../src/base/bytes.ts";
 import type { Client } from "../../../../src/client/types.ts";
-import { AUDIT_ACTIONS, verifyAudit } from "../../../../src/system/audit_log.ts";
+import { verifyAudit } from "../../../../src/system/audit_log.ts";
 import { CertifiedRegistry } from "../../../support/certified_registry.ts";
 import { codeOf } from "../../../support/refusal.ts";
 

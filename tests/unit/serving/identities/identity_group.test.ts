@@ -2,11 +2,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { GROUP_TIME_MS_MAX } from "../../../../src/base/limits.ts";
-import { BAN_KINDS } from "../../../../src/record/ban_kind.ts";
+import { BAN_KINDS } from "../../../../schemas/gen/wire.ts";
 import { encodeRemoveMember } from "../../../../src/record/command.ts";
-import { AUDIT_ACTIONS } from "../../../../src/system/audit_log.ts";
+import { AUDIT_ACTIONS, auditEntryCodec } from "../../../../schemas/gen/audit.ts";
+import { DOCUMENTS } from "../../../../schemas/gen/identity.ts";
 import {
-  DOCUMENTS,
   encodeAuditNote,
   encodeBan,
   encodeDocument,
@@ -21,7 +21,6 @@ import type { TokenSigningKey } from "../../../../identity/tokens/token.ts";
 import { planToBytes } from "../../../../identity/tokens/token_key_plan.ts";
 import { keyIdOf, withKey } from "../../../../identity/tokens/token_keys.ts";
 import { decideUse } from "../../../../identity/enrolment/enrolment.ts";
-import { auditEntryCodec } from "../../../../schemas/gen/audit.ts";
 import { defined } from "../../../../src/base/assert.ts";
 import { NO_GRANTS } from "../../../../src/base/peer.ts";
 import type { Lineage } from "../../../../src/system/enrolment_records.ts";

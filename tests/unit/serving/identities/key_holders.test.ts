@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { keyHolders, nextKeyHolders } from "../../../../src/serving/identities/key_holders.ts";
-import { DOCUMENTS } from "../../../../src/system/identity_codec.ts";
+import { DOCUMENTS } from "../../../../schemas/gen/identity.ts";
 import type { IdentityState } from "../../../../src/system/identity_state.ts";
 
 function holdersIn(bytes: Uint8Array | undefined): readonly number[] {

@@ -11,7 +11,8 @@ import { newHistoryChange, PartitionHistory } from "../../../../src/serving/watc
 import { HistoryChunks } from "../../../../src/serving/watch/history_chunks.ts";
 import type { EventType, StoreEvent } from "../../../../src/store/event.ts";
 import type { StoredSpan } from "../../../../src/store/reply.ts";
-import { ORDINAL_END, WATCH_EVENT_TYPES } from "../../../../src/wire/watch_message.ts";
+import { WATCH_EVENT_TYPES } from "../../../../schemas/gen/wire.ts";
+import { ORDINAL_END } from "../../../../src/wire/watch_message.ts";
 
 function spanOf(bytes: number, value: number): StoredSpan {
   const form = new Uint8Array(bytes).fill(value);

@@ -5,7 +5,7 @@ import { developmentPeer } from "../../../../identity/enrolment/development_peer
 import type { RegistryError } from "../../../../src/base/errors.ts";
 import { PEER_STALL_MS, WATCHES_SESSION_MAX } from "../../../../src/base/limits.ts";
 import { KIND_AGENT } from "../../../../src/record/key.ts";
-import { WATCH_STARTS } from "../../../../src/wire/watch_message.ts";
+import { WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
 import { FakeWatchStream } from "../../../support/fake_watch_stream.ts";
 import { requestFrame } from "../../../support/raw_peer.ts";
 import { agentRequest, RegistryHarness } from "../../../support/registry_harness.ts";

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { agentCodec, aliasCodec } from "../../../../schemas/gen/record.ts";
 import { ALIAS_SWEEP_MS } from "../../../../src/base/limits.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../../../src/record/key.ts";
-import { WATCH_EVENT_TYPES, WATCH_STARTS } from "../../../../src/wire/watch_message.ts";
+import { WATCH_EVENT_TYPES, WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
 import {
   agentRequest,
   gatewayRequest,

@@ -1,7 +1,7 @@
 /** Progress of watches: when it is told, what it names, and the age that it proves. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { WATCH_STARTS } from "../../../../src/wire/watch_message.ts";
+import { WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
 import { developmentPeer } from "../../../../identity/enrolment/development_peer.ts";
 import { FakeWatchStream } from "../../../support/fake_watch_stream.ts";
 import { agentRequest, RegistryHarness } from "../../../support/registry_harness.ts";

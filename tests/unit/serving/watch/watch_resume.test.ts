@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { groupOfPartition, partitionId } from "../../../../src/base/ids.ts";
 import { KIND_AGENT } from "../../../../src/record/key.ts";
-import { WATCH_PHASES, WATCH_STARTS } from "../../../../src/wire/watch_message.ts";
+import { WATCH_PHASES, WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
 import { agentRequest, RegistryHarness } from "../../../support/registry_harness.ts";
 import type { RawPeer } from "../../../support/raw_peer.ts";
 import { extraOf, idOf } from "../../../support/store.ts";

@@ -7,7 +7,7 @@ import type { RegistryError } from "../../../../src/base/errors.ts";
 import { type AuthenticatedPeer, NO_GRANTS } from "../../../../src/base/peer.ts";
 import { formatUuid } from "../../../../src/base/uuid.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../../src/record/key.ts";
-import { WATCH_STARTS } from "../../../../src/wire/watch_message.ts";
+import { WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
 import { FakeWatchStream } from "../../../support/fake_watch_stream.ts";
 import {
   agentRequest,

@@ -3,11 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../../../src/base/bytes.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../../src/record/key.ts";
-import {
-  WATCH_EVENT_TYPES,
-  WATCH_PHASES,
-  WATCH_STARTS,
-} from "../../../../src/wire/watch_message.ts";
+import { WATCH_EVENT_TYPES, WATCH_PHASES, WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
 import {
   agentRequest,
   gatewayRequest,
