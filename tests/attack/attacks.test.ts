@@ -121,7 +121,7 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
   ],
   "agent writing another's record": [
     [ACCESS, "registerMany refuses what is another's, item by item"],
-    [ACCESS, "nobody but its owner reports, deregisters or takes over a record"],
+    [ACCESS, "record: only its owner reports, deregisters or takes it over"],
   ],
   "gateway registering in another region": [
     [SESSIONS, "a gateway of one region does not register in another"],
@@ -190,11 +190,11 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
   ],
   "a node that is no member": [[
     HOSTILE,
-    "nobody but a member is heard at the port for other nodes, and a member waits to be dialed",
+    "port for nodes: only members are heard, and a member waits to be dialed",
   ]],
   "a member node of another cluster": [[
     HOSTILE,
-    "after all of it the node lives in bounded memory, and a hello of another cluster ends the link",
+    "node after all attacks: its memory is bounded, and a hello of another cluster ends the link",
   ]],
   "break-glass request played again": [
     [

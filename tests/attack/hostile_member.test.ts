@@ -288,14 +288,14 @@ test("a flood of request streams is cut at its limit", async () => {
   await serves();
 });
 
-test("nobody but a member is heard at the port for other nodes, and a member waits to be dialed", async () => {
+test("port for nodes: only members are heard, and a member waits to be dialed", async () => {
   const { peerPort } = await facts();
   assert.match(await liar.dialAs(99, peerPort), /no member of the cluster/);
   assert.match(await liar.dialAs(2, peerPort), /must wait until node 1 dials/);
   await serves();
 });
 
-test("after all of it the node lives in bounded memory, and a hello of another cluster ends the link", async () => {
+test("node after all attacks: its memory is bounded, and a hello of another cluster ends the link", async () => {
   const { memoryBytes } = await facts();
   assert.ok(memoryBytes < 120 * MIB + MEMORY_BYTES_MAX, `${memoryBytes / MIB} MiB`);
   const counts = await rejected();

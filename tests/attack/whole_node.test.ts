@@ -333,7 +333,7 @@ test("refused identities are counted and occasionally logged, and do not fill th
   assert.is(identities.group.state.audit.count, count);
 });
 
-test("all ends", async () => {
+test("teardown: the node and its clients end", async () => {
   await node.close();
   await Deno.remove(folder, { recursive: true });
 });

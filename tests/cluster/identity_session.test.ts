@@ -302,7 +302,7 @@ test("an identity goes by TLS too, where UDP is blocked", async () => {
   ]);
 });
 
-test("all processes end", async () => {
+test("teardown: all processes end", async () => {
   for (const process of processes) process.kill("SIGKILL");
   await Promise.all(processes.map((process) => process.ended()));
   await Deno.remove(folder, { recursive: true });

@@ -131,7 +131,7 @@ function endAt(count: number): End {
   return end;
 }
 
-test("each end at each stage takes arbitrary bytes in arbitrary pieces, and is never done by them", () => {
+test("handshake: arbitrary bytes in arbitrary pieces complete it at neither end and no stage", () => {
   const pieces = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 8 });
   const property = fc.property(fc.nat(3), fc.boolean(), pieces, (stage, labelled, chunks) => {
     const end = endAt(stage);

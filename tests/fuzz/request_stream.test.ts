@@ -99,7 +99,7 @@ async function healthy(harness: RegistryHarness, bystander: RawPeer): Promise<vo
   }
 }
 
-test("every whole frame with changed bytes is answered once, and its stream goes on", async () => {
+test("request stream: a whole frame with changed bytes is answered once, and the stream goes on", async () => {
   const entropy = new SeededEntropy(20);
   const harness = await RegistryHarness.open();
   const bystander = await harness.peer();

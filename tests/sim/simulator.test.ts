@@ -54,7 +54,7 @@ test("a finding ends the run with its message and the events before it", async (
   assert.match(lines.at(-1)!, /client/);
 });
 
-test("every kind of fault befalls some seed, and every size of cluster is there", () => {
+test("plans: every kind of fault and every size of cluster occurs in some seed", () => {
   const kinds = new Set<string>();
   const sizes = new Set<number>();
   const groupSizes = new Set<number>();

@@ -21,7 +21,7 @@ test("a seed with faults finds nothing, and takes the same course twice", async 
   assert.is(again, hash);
 });
 
-test("every kind of fault befalls some placed seed, and clusters grow to six nodes", () => {
+test("placed plans: every kind of fault occurs in some seed, and clusters grow to six nodes", () => {
   const kinds = new Set<string>();
   const sizes = new Set<number>();
   for (let seed = 1; seed <= 60; seed++) {

@@ -431,7 +431,7 @@ test("a list whose stream ends is asked again on another one, in the same sessio
   await registry.wait(client.close());
 });
 
-test("after the server's goodbye what is in flight is awaited and what is new goes elsewhere", async () => {
+test("goodbye of the server: requests in flight are awaited, and new ones go to another connection", async () => {
   const registry = new FakeRegistry();
   const client = await registry.connect();
   const first = client.getAgent(AGENT_ID);

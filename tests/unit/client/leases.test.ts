@@ -308,7 +308,7 @@ test("a client with 1,000 leases and no server tries at most once a second after
   await registry.wait(client.close());
 });
 
-test("only the leases that fail are renewed again, together and less and less often", async () => {
+test("renewal: failed leases alone are renewed again, together and at growing intervals", async () => {
   const { registry, client } = await keepSome(100);
   registry.answer = () => false;
   const [all] = await nextWithin(registry, 10_000);

@@ -174,7 +174,7 @@ test("an echo acknowledges only promises sent with that beat and in all later on
   assert.is(one.beat(TWO).released.length, 0);
 });
 
-test("no promise is made for a reply of a term that was left, a leader that was, or as no follower", () => {
+test("promise: refused for a reply of an earlier term or leader, and by a replica that is no follower", () => {
   const { nodes, groups, replicas } = ledGroup();
   const [, follower] = groups;
   const [, replica] = replicas;
@@ -191,7 +191,7 @@ test("no promise is made for a reply of a term that was left, a leader that was,
   assert.not.ok(follower!.fortify(reply, replica!, epoch));
 });
 
-test("no promise is made under an epoch that the frame does not name, or that is not supported", () => {
+test("promise: refused under an epoch that the frame does not name or that is not supported", () => {
   const { nodes, groups, replicas } = ledGroup();
   const [, replica] = replicas;
   const [, follower] = groups;
@@ -280,7 +280,7 @@ test("a promise that the leader does not know of is found by the digest, and mad
   assert.equal(two.beat(ONE).asked, [], "Both sides count alike");
 });
 
-test("nothing is asked while digests agree, also after elections, restarts and membership changes", () => {
+test("digests: nothing is asked while they agree, also after elections, restarts and changes of members", () => {
   const { nodes, groups, replicas } = ledGroup();
   const isQuiet = () => {
     for (let rounds = 0; rounds < 2; rounds++) {

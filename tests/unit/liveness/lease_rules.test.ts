@@ -301,7 +301,7 @@ test("a lease is the quorum minimum of when the answered beats were sent", () =>
   assert.not.ok(hasLease());
 });
 
-test("both halves of a joint configuration must stand, and the leader counts only where it votes", () => {
+test("lease: needs both halves of a joint configuration, and counts the leader only where it votes", () => {
   const { nodes, groups, replicas } = ledGroup(5);
   const [leader] = groups;
   const hasLease = (voters: number[], votersOutgoing: number[]) => {

@@ -98,7 +98,7 @@ test("a ban ends sessions of all transports within a second", async () => {
   await Promise.all(dialers.map(([dialer]) => dialer.close()));
 });
 
-test("all sessions end, and the node with them", async () => {
+test("teardown: all sessions end, and the node with them", async () => {
   await within("the end", node.close(), 10_000);
 });
 

@@ -75,7 +75,7 @@ for (const days of [29, 31, 80]) {
     }));
 }
 
-test("after a year a node says all that only the root can make, and starts once that is there", () =>
+test("restart after a year: the node names all that only the root can issue, and starts once it is there", () =>
   inNode(async (node) => {
     const { sequence } = bundle(node);
     const refused = await downFor(node, 365 * DAY_MS);

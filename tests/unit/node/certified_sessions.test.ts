@@ -182,7 +182,7 @@ test("a session without a pin may read and nothing else", async () => {
   assert.is(await scene.code(pinned.registerGateway(mine)), "ok");
 });
 
-test("of several pins the one that the server owns is found", async () => {
+test("client with several pins: finds the one that the server owns", async () => {
   const scene = await Scene.open();
   const pins = [new Uint8Array(32).fill(1), tlsLeaf(scene.server, "current")];
   const client = await scene.connect(scene.credentials(scene.gateway), pins);
@@ -494,7 +494,7 @@ test("a node without tokens says so", async () => {
   assert.equal(scene.refused, ["invalid_configuration"]);
 });
 
-test("many that say nothing after they connected do not keep others out", async () => {
+test("sessions: silent peers do not keep others out, however many connect", async () => {
   const scene = await Scene.open();
   for (let count = 0; count < 300; count++) {
     const peer = await scene.harness.unauthenticated();

@@ -11,7 +11,7 @@ import { OUTAGE_GRACE_MS_MAX, WAL_PROBE_MS } from "../../../src/base/limits.ts";
 import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { idOf } from "../../support/store.ts";
 
-test("with a full disk writes are refused, reads and renewals go on, and writes resume with room", async () => {
+test("full disk: writes are refused until there is room, reads and renewals go on", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
   const { incarnation } = await peer.must(
@@ -44,7 +44,7 @@ test("with a full disk writes are refused, reads and renewals go on, and writes 
   assert.is(harness.agent(idOf(3)), undefined);
 });
 
-test("nothing that a full disk kept from expiring is lost sight of", async () => {
+test("full disk: records that could not expire meanwhile expire once there is room", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
   await peer.must("registerAgent", agentRequest({ number: 1, ttlMs: 5_000 }));
@@ -56,7 +56,7 @@ test("nothing that a full disk kept from expiring is lost sight of", async () =>
   assert.is(harness.agent(idOf(1)), undefined);
 });
 
-test("after a failed sync writes are refused and reads go on until a restart, which loses nothing", async () => {
+test("failed sync: writes are refused and reads served until a restart, which loses nothing", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
   for (let number = 1; number <= 20; number++) {
@@ -85,7 +85,7 @@ test("after a failed sync writes are refused and reads go on until a restart, wh
   assert.is(harness.agent(idOf(22)), undefined);
 });
 
-test("no acknowledged write is lost, whatever turn the power fails at and whatever pages it leaves", async () => {
+test("power cut: at any turn, with any pages left, no acknowledged write is lost", async () => {
   for (let seed = 1; seed <= 12; seed++) {
     const entropy = new SeededEntropy(seed);
     const harness = await RegistryHarness.open({ seed });

@@ -163,7 +163,7 @@ test("a ban by subject ends the sessions of both within a second", async () => {
   await until("both sessions are over", async () => await open() === openBefore - 4, 1_000);
 });
 
-test("all ends", async () => {
+test("teardown: node and dialers end", async () => {
   await Promise.all(clients.map((client) => client.close()));
   administrator.close();
   gateway.close();

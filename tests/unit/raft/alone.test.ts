@@ -184,7 +184,7 @@ test("wroteAlone: an entry that was not handed out cannot be durable", () => {
   );
 });
 
-test("both ways mixed come to the same log and state as one way alone", () => {
+test("sole voter: both ways of proposing, mixed, lead to the same log and state as one", () => {
   for (let seed = 1; seed <= 300; seed++) {
     const random = new SeededEntropy(seed);
     const below = (bound: number) => Math.floor(random.unit() * bound);

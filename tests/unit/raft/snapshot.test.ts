@@ -133,7 +133,7 @@ test("reportSnapshot: after failure probing starts where the logs match, after s
   }
 });
 
-test("no snapshot at the moment: nothing is sent, and later it is", () => {
+test("snapshot that is not there yet: nothing is sent until it is", () => {
   const cluster = new RaftCluster();
   cluster.elect(1);
   cluster.isolate(3);

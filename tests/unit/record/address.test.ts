@@ -26,7 +26,7 @@ test("formatAddress is RFC 5952: shortest, lower case, the first longest run of 
   for (const [text, canonical] of pairs) assert.is(formatAddress(parseAddress(text)), canonical);
 });
 
-test("no address is empty text and sixteen zeros", () => {
+test("address: none is empty text, and sixteen zeros when stored", () => {
   assert.is(formatAddress(parseAddress("")), "");
   assert.is(formatAddress(parseAddress("::")), "");
 });

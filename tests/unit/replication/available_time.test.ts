@@ -163,7 +163,7 @@ test("a stop with a write pending is left out once", async () => {
   assert.is(time.nowMs(), 20_000);
 });
 
-test("after a restart owners get the longest grace, for nobody knows how long it took", async () => {
+test("restart: owners get the longest grace, as the time of the outage is not known", async () => {
   const { time, world } = setUp(true);
   await world.pass(graceMsMax);
   assert.is(time.nowMs(), 0);

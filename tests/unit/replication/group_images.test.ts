@@ -184,7 +184,7 @@ test("an image that says nothing new is not even read", async () => {
   assert.equal(follower.journal().applied, ["a"]);
 });
 
-test("one that is refused does not take the place of the one that was taken in the same turn", async () => {
+test("image: a refused one does not replace the one that was accepted in the same turn", async () => {
   const { cluster, follower, from } = await alone();
   sendSnapshot(from, follower, { ahead: 10, text: "taken" });
   sendSnapshot(from, follower, { ahead: 10, text: "of an older term", term: 1 });
@@ -193,7 +193,7 @@ test("one that is refused does not take the place of the one that was taken in t
   assert.equal(follower.journal().applied, ["taken"]);
 });
 
-test("one that comes while another is on its way to the disk is put off", async () => {
+test("image: one that arrives while another is written is deferred", async () => {
   const { cluster, follower, from } = await alone();
   follower.disk.delayMs = () => 5;
   sendSnapshot(from, follower, { ahead: 10, text: "first" });

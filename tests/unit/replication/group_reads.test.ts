@@ -53,7 +53,7 @@ test("those that were wanted together are one request, permitted when its index 
   assert.is((await harness.told()).length, 2);
 });
 
-test("one that comes after a request does not pass with it", async () => {
+test("read: one that is added after a request is not permitted by it", async () => {
   const harness = new Harness();
   const { reads } = harness;
   harness.add("a");

@@ -194,7 +194,7 @@ test("a commit index alone asks nothing of the log, and waits for nothing", () =
   assert.is(log.submitted.at(-1), "state 1 1 2", "it was not forgotten");
 });
 
-test("behind an image nothing is appended until it is durable, in place of the whole log", () => {
+test("image: appends wait until it is durable, and it replaces the whole log", () => {
   const harness = new Harness();
   const { log, stored } = harness;
   const configuration = { ...EMPTY_CONFIGURATION, voters: [1, 2, 3] };
@@ -238,7 +238,7 @@ test("saveCommit saves the commit index on its own account, once, of a sole vote
   assert.equal(log.submitted, ["entry 1", "state 3 2 0", "state 3 2 1"]);
 });
 
-test("nothing is handed out after close", () => {
+test("close: nothing is passed on afterwards", () => {
   const harness = new Harness();
   harness.order(1);
   harness.storage.close();

@@ -182,7 +182,7 @@ test("a session that ends takes nothing from a node with which groups are shared
   assert.ok(one.liveness.isCountedOn(OTHER));
 });
 
-test("two nodes that hear each other support each other, until they do not; then it is news", async () => {
+test("support: two nodes give it while they hear each other, and report its end", async () => {
   const { one, two, exchange } = await pair();
   assert.ok(one.liveness.isCountedOn(OTHER) && two.isCountedOn(SELF));
   assert.is(one.liveness.supportedEpoch(OTHER), 1);
@@ -213,7 +213,7 @@ test("an epoch whose save failed is never used; the next one is higher", async (
   assert.is(two.supportedEpoch(SELF), 3);
 });
 
-test("with a stuck or a poisoned disk no beat leaves, and it is news when that changes", async () => {
+test("beats: none are sent while the disk is stuck or poisoned, and each change is reported", async () => {
   const { one } = await pair();
   const { beats, liveness, log, world } = bound(one);
   liveness.poll();

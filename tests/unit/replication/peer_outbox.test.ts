@@ -31,7 +31,7 @@ function drained(outbox: PeerOutbox): { to: NodeId; beat: number | undefined; gr
   return frames;
 }
 
-test("one frame a node, with its beat and its messages in their order", () => {
+test("PeerOutbox: one frame for each node, with its beat and its messages in order", () => {
   const outbox = new PeerOutbox();
   outbox.add(A, message(1));
   outbox.add(B, message(1));
@@ -45,7 +45,7 @@ test("one frame a node, with its beat and its messages in their order", () => {
   assert.equal(drained(outbox), [], "it left");
 });
 
-test("several beats leave in their order, a frame each", () => {
+test("PeerOutbox: several beats are sent in order, each in a frame of its own", () => {
   const outbox = new PeerOutbox();
   outbox.addBeat(A, newBeat(7));
   outbox.addBeat(A, newBeat(8));

@@ -107,7 +107,7 @@ test("probes end when no read was asked for, and the next read starts them again
   assert.not.instance(await read(cluster, follower, 100), RegistryError);
 });
 
-test("what is committed but not applied here is not served as new", async () => {
+test("bounded read: entries committed but not applied here do not count as served", async () => {
   const cluster = await GroupCluster.led();
   const leader = await cluster.leader();
   const follower = await probing(cluster);
@@ -160,7 +160,7 @@ test("a leader asserts no commit index before an entry of its own term is commit
   assert.ok(next.group().lease !== undefined);
 });
 
-test("after a change of leaders the follower is served by the proofs of the new one", async () => {
+test("bounded read: after a change of leaders the proofs of the new leader permit it", async () => {
   const cluster = await GroupCluster.led();
   const leader = await cluster.leader();
   const follower = await probing(cluster);
@@ -178,7 +178,7 @@ test("after a change of leaders the follower is served by the proofs of the new 
   }
 });
 
-test("without leases on either side reads with a bound are refused with the reason", async () => {
+test("bounded read: without leases on either side it is refused with the reason", async () => {
   const cluster = await GroupCluster.led({ leases: false });
   const leader = await cluster.leader();
   const [follower] = cluster.followers(leader);

@@ -98,7 +98,7 @@ function isCorrupt(error: unknown): boolean {
   return error instanceof RegistryError && error.code === "corrupt";
 }
 
-test("with several voters, known committed entries are applied, and the others are kept", () => {
+test("recovery with several voters: entries known to be committed are applied, the others kept", () => {
   const harness = new Harness().state(4, 2, 12)
     .image(10, 3, encodeConfiguration(THREE), "a")
     .entry(11, 3, "b").entry(12, 4, "").entry(13, 4, "c").entry(14, 4, "d");
@@ -123,7 +123,7 @@ test("a sole voter has committed everything in its log", () => {
   assert.equal([group.log.index, group.log.term, group.log.entries.length], [12, 4, 0]);
 });
 
-test("another replica of a group with one voter decides nothing", () => {
+test("recovery of a learner: it decides nothing, although its group has one voter", () => {
   const harness = new Harness(2).state(4, 0, 10)
     .image(10, 3, encodeConfiguration({ ...soleConfiguration(1), learners: [2] }), "a")
     .entry(11, 4, "b");
@@ -177,7 +177,7 @@ test("committed configuration changes take effect at their index, uncommitted on
   assert.is(harness.group.log.entries[2]!.kind, "conf_change");
 });
 
-test("after its own change a former sole voter decides no more alone", () => {
+test("recovery of a former sole voter: after its change of members it does not decide alone", () => {
   const harness = new Harness().state(2, 1, 0).entry(1, 1, "").entry(2, 1, "a")
     .change(3, 2, add(2)).entry(4, 2, "b");
   const { group } = harness;
@@ -253,7 +253,7 @@ test("an owner record is no group; content belongs to the replica that it names"
   assert.throws(() => sole.recovery.handlers.hardState(ownerRecordOf(ID), nobody), isCorrupt);
 });
 
-test("under a raised generation all groups begin at its terms, without a vote there, and so do numbers", () => {
+test("raised generation: all groups and numbers begin at its terms, without a vote there", () => {
   const harness = new Harness().state(17, 1, 0, NODE_STATE_GROUP).state(3, 1, 0);
   harness.recovery.finish(2);
   const { term, vote } = harness.recovery.take(ID).log.hardState;

@@ -36,7 +36,7 @@ function bytesOf(log: ReplicaLog): number {
   return kept.reduce((bytes, one) => bytes + entryBytes(one), 0);
 }
 
-test("it begins as recovered, and knows the term of the entry below", () => {
+test("ReplicaLog: begins as recovered, and knows the term of the entry before its first", () => {
   const log = logOf(2);
   assert.equal(log.initialState(), START);
   assert.equal([log.firstIndex(), log.lastIndex()], [4, 5]);

@@ -163,7 +163,7 @@ test("a gateway renews its own record and the agents attached to it, and no othe
   );
 });
 
-test("nobody but its owner reports, deregisters or takes over a record", async () => {
+test("record: only its owner reports, deregisters or takes it over", async () => {
   const { as, owner } = await populated();
   const outsiders: [Role, number][] = [
     ["agent", OTHER_AGENT],
@@ -305,7 +305,7 @@ const READS = OPERATION_LIST.filter(({ access, records }) =>
   access === "read" && records !== undefined && records.several !== true
 ).map(({ name }) => name);
 
-test("no read shows a proxy any credential hash, and each read shows them all with the grant", async () => {
+test("credential hashes: no read shows one to a proxy, and every read shows them with the grant", async () => {
   const { as } = await populated();
   const without = await hashesSeen(await as("proxy", 20));
   assert.equal(Object.keys(without).sort(), [...READS].sort());
@@ -335,7 +335,7 @@ test("a gateway sees the credential hashes of its own record and of its agents",
   });
 });
 
-test("no byte of a hidden credential hash crosses the wire, and what is stored keeps it", async () => {
+test("credential hash: hidden ones are not sent, and stay stored", async () => {
   const { as, harness } = await populated();
   const proxy = await as("proxy", 20);
   const { record } = await proxy.must("getAgent", { id: idOf(AGENT) });

@@ -372,7 +372,7 @@ test("a caller above its rate is overloaded, others are not, and it comes back i
   assert.is((await modest.ask("getAgent", GET)).code, "overloaded");
 });
 
-test("at the ceiling of records new ones are refused, even many at once; renewals and changes are not", async () => {
+test("limit of records: new ones are refused, also in batches, renewals and changes are not", async () => {
   const harness = await RegistryHarness.open({ recordsMax: 10 });
   const peer = await harness.peer();
   const items = Array.from(
@@ -395,7 +395,7 @@ test("at the ceiling of records new ones are refused, even many at once; renewal
   assert.is((await peer.ask("registerGateway", gatewayRequest({ number: 2 }))).code, "overloaded");
 });
 
-test("at the ceiling of records an agent keeps its domain and gets no further one", async () => {
+test("limit of records: an agent keeps its domain and gets no further one", async () => {
   const harness = await RegistryHarness.open({ recordsMax: 2 });
   const peer = await harness.peer();
   const said = async (domain: string, sequence: number) =>

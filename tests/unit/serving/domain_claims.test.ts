@@ -100,7 +100,7 @@ test("whatever turn the power fails at, the domain resolves to its agent or anot
   }
 });
 
-test("two agents that claim one domain at the same time: one gets it, whatever turn the power fails at", async () => {
+test("concurrent claims: one agent gets the domain, at whatever turn the power fails", async () => {
   let died = true;
   for (let turns = 1; died; turns++) {
     const harness = await RegistryHarness.open();
@@ -153,7 +153,7 @@ test("whichever turn a second agent comes in, one of the two gets the domain and
   }
 });
 
-test("two agents that wait for one stuck disk: a revocation behind the other's register finds it held", async () => {
+test("claims during a stuck disk: a revocation behind the other agent's register finds the domain held", async () => {
   const harness = await RegistryHarness.open();
   const [first, second] = twoAgents(harness);
   const { table } = harness.registry;

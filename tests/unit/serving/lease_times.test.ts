@@ -66,7 +66,7 @@ test("a record that is not renewed lives for its ttl, and at most a second longe
   }
 });
 
-test("many records that are over at once are all gone within a second", async () => {
+test("expiry: many records that end at once are removed within a second", async () => {
   const harness = await RegistryHarness.open({ partitions: 2 });
   const peer = await harness.peer();
   for (let at = 0; at < 3_000; at += 500) {
@@ -86,7 +86,7 @@ test("many records that are over at once are all gone within a second", async ()
   assert.is(harness.registry.shared.counts.records[KIND_AGENT]!, 0);
 });
 
-test("no record expires before its last answered renewal + ttl, whatever is renewed and crashes", async () => {
+test("expiry: never before the last answered renewal + ttl, with any renewals and crashes", async () => {
   let restarts = 0;
   let expired = 0;
   for (let seed = 1; seed <= 6; seed++) {
@@ -134,7 +134,7 @@ test("no record expires before its last answered renewal + ttl, whatever is rene
   assert.ok(restarts > 6 && expired > 20, `${restarts} restarts, ${expired} expiries`);
 });
 
-test("nothing expires because of an outage, and leases go on with what was left of them", async () => {
+test("outage: no record expires by it, and leases go on with the time they had left", async () => {
   const harness = await RegistryHarness.open();
   let peer = await harness.peer();
   await peer.must("registerAgent", agentRequest({ number: 1, ttlMs: 10_000 }));
@@ -302,7 +302,7 @@ test("renewals of a single record a partition cost at most one log entry in two"
   assert.ok(ratio <= 0.5, `${ratio} entries a renewal`);
 });
 
-test("many renewals in one request have each their own outcome", async () => {
+test("renewals in one request: each has its own outcome", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
   const incarnations = new Map<number, Incarnation>();

@@ -229,7 +229,7 @@ test("a delayed duplicate of a register or deregister changes nothing", async ()
   assert.equal(harness.agent(idOf(1))?.incarnation, again.incarnation);
 });
 
-test("another process takes over only by naming the incarnation, and the first is superseded", async () => {
+test("take-over: another process must name the incarnation, and the first is superseded", async () => {
   const harness = await RegistryHarness.open();
   const peer = await harness.peer();
   const first = await peer.must("registerAgent", agentRequest({ number: 1, domain: "a.example" }));

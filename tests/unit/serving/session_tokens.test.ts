@@ -63,7 +63,7 @@ test("a session that was not pinned is given none", async () => {
   await close();
 });
 
-test("all ends", async () => {
+test("teardown: all sessions end", async () => {
   assert.equal(node.troubles, []);
   await node.close();
   await Deno.remove(folder, { recursive: true });

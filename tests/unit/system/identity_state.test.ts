@@ -89,7 +89,7 @@ test("an enrolment change puts its records as they were", () => {
   assert.is(harness.identities.nextLineage, 3);
 });
 
-test("of two that spend one join token, one wins, and the other changes nothing", () => {
+test("join token: of two that spend it, one succeeds, and the other changes nothing", () => {
   const harness = new Harness();
   harness.put({ token: { replacedVersion: 0, record: tokenOf(1) }, lineages: [] });
   const spend = (lineage: number) => ({

@@ -27,7 +27,7 @@ test("a lineage's ended grants give way to its next one, and never all vanish", 
   assert.is(grants.of(7), undefined);
 });
 
-test("one lineage has so many live grants at most, and a refusal changes nothing", () => {
+test("token grants: limited for each lineage, and a refusal changes nothing", () => {
   const grants = new TokenGrants();
   for (let at = 0; at < TOKEN_GRANTS_PER_LINEAGE_MAX; at++) grants.add(grantOf(`${at}`, 5_000), 0);
   try {

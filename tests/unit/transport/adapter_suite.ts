@@ -244,7 +244,7 @@ export function adapterSuite(adapter: Adapter): void {
     }
   });
 
-  check("many streams of one session do not mix", async (harness) => {
+  check("streams of one session carry their own bytes, however many there are", async (harness) => {
     const ends = await connect(harness);
     const streams = [];
     for (let index = 0; index < 12; index++) streams.push(await openStream(ends));

@@ -219,7 +219,7 @@ check("a client that does not speak our protocol is refused", async (listener) =
   assert.is(listener.stats.accepted, 0);
 });
 
-check("who connects and says nothing, or nonsense, is dropped", async (listener) => {
+check("a connection that sends nothing or nonsense is dropped", async (listener) => {
   const silent = net.connect(listener.port, "127.0.0.1");
   const loud = net.connect(listener.port, "127.0.0.1", () => {
     loud.write("GET / HTTP/1.1\r\n\r\n".repeat(100));
@@ -392,7 +392,7 @@ check(
   },
 );
 
-check("two sides that both write and read late do not wait for each other", async (listener) => {
+check("two sides that write much and read late do not deadlock", async (listener) => {
   const dialing = dialer();
   const near = await dialing.dial({ host: "127.0.0.1", port: listener.port }, { trust });
   const far = (await listener.accept())!;

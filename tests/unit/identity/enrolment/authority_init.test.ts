@@ -132,7 +132,7 @@ test("the folders that initAuthority created open, and contain the administrator
     assert.equal(held.administrators, [{ subject: made.administrator, publicKey: bytes }]);
   }));
 
-test("of the first two intermediates one signs at once, and the other from its half on", () =>
+test("first two intermediates: one signs at once, the other from half of its validity on", () =>
   inFolder(async (made) => {
     const held = await openAuthorityFolder(made.authorityFolder);
     const [first, second] = held.intermediates.map((one) => keyIdentifierOf(one.certificate));

@@ -76,7 +76,7 @@ async function inScene(run: (scene: Scene) => Promise<void>): Promise<void> {
 
 const leafOf = (kept: KeptIdentity) => kept.own.chain[0];
 
-test("it is renewed between 50 and 60 % of its life, with proof of the current key", () =>
+test("KeptIdentity: renewed between 50 and 60 % of its validity, with proof of the current key", () =>
   inScene(async (scene) => {
     const kept = await scene.open();
     const before = kept.own;
@@ -171,7 +171,7 @@ test("a certificate due at open is renewed over the first session, or by a reque
     alone.close();
   }));
 
-test("it is renewed over a session while there is one, and without one where that is lost", () =>
+test("KeptIdentity: renewed over a session while there is one, otherwise over a connection of its own", () =>
   inScene(async (scene) => {
     const kept = await scene.open();
     const over: Order[] = [];

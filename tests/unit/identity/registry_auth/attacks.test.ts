@@ -304,7 +304,7 @@ test("an acceptance of another identity, or beyond one's life, is refused by the
   assert.is(outcome(other), "acceptance");
 });
 
-test("each frame cut, stretched or followed by more is refused by who gets it", () => {
+test("handshake: its receiver refuses a frame that was cut, stretched or followed by bytes", () => {
   const all = scene();
   const whole = recorded(all);
   const changes: [string, (frame: Uint8Array) => Uint8Array, string[]][] = [

@@ -62,7 +62,7 @@ test("a replaced key stays published until its last token has ended, and no long
   assert.is(withoutEnded(plan, endMs).length, 1);
 });
 
-test("each token finds its key in every set that a verifier may hold, through rotations", () => {
+test("token keys: through rotations every set that a verifier may hold has the key of each token", () => {
   // A verifier fetches at least every TOKEN_KEY_LEAD_MS, less the skew, so its keys are at most
   // that old.
   const stepMs = 30_000;

@@ -81,7 +81,7 @@ test("a watch that is closed by the ban that it hears of leaves nothing behind",
   assert.is(list.watchedNames, 0);
 });
 
-test("many sessions of one identity all end", () => {
+test("ban: all sessions of the identity end", () => {
   const list = new BanList();
   const watches = Array.from({ length: 100 }, () => list.watch(identity));
   list.ban(BANS[1]!);

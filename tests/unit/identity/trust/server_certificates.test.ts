@@ -73,7 +73,7 @@ test("the next one has its whole life before it when it is shown", () =>
     assert.ok(certificates.rotateAtMs > time.unixMs() + 3 * DAY_MS);
   }));
 
-test("both outlive a restart", () =>
+test("ServerCertificates: current and next are the same after a restart", () =>
   inFolder(async (open) => {
     const before = pins(await open());
     assert.equal(pins(await open()), before);

@@ -35,7 +35,7 @@ test("a lease that ends withdraws its groups, and returns them when it stands ag
   assert.equal(pair.prove().changes, [{ groupId: 1, term: 3, commitIndex: 10 }]);
 });
 
-test("each distinct lease is compared with the clock once, and no group without an event is looked at", () => {
+test("Answerer: compares each lease with the clock once, and looks only at groups with an event", () => {
   const pair = new ProofPair();
   const lease = newLease();
   let looks = 0;
@@ -122,7 +122,7 @@ test("a node that stopped to probe is forgotten, and later gets a full list", ()
   assert.is(again.changes.length, 1);
 });
 
-test("without leases nothing is asserted, and the asking node is told why", () => {
+test("Answerer: asserts nothing without leases, and tells the asking node why", () => {
   const pair = new ProofPair();
   pair.add(1, newLease()).lease = undefined;
   pair.leasesOff = true;

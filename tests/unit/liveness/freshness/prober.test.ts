@@ -44,7 +44,7 @@ test("an index that is not applied leaves the older proof, with its age", () => 
   assert.is(pair.age(1), 2);
 });
 
-test("of many indexes that are not applied, a bounded number is kept, never younger than they are", () => {
+test("Prober: keeps a bounded number of indexes that are not applied, each with its age or an older one", () => {
   const pair = proven();
   for (let index = 11; index < 11 + 4 * PROOFS_KEPT; index++) {
     pair.pass(25);

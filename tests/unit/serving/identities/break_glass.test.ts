@@ -88,7 +88,7 @@ test("a request that is played again gets nothing new, and soon nothing at all",
   assert.is(audited().length, entries);
 });
 
-test("it comes in when all certificates have expired, and ends another's record", async () => {
+test("administrator's key: works when all certificates have expired, and removes another's record", async () => {
   const kept = await world.wait(
     node.join("gateway", GATEWAY_ID, { domains: ["g.example"], gateways: [] }),
   );
@@ -121,7 +121,7 @@ test("it comes in when all certificates have expired, and ends another's record"
   await world.wait(client.close());
 });
 
-test("it ends a node's membership for good, and the node's certificate", async () => {
+test("administrator's key: ends a node's membership and certificate for good", async () => {
   const member = {
     nodeId: 2,
     addresses: [{ transport: "quic", host: "192.0.2.9", port: 4_443 }],
@@ -147,7 +147,7 @@ test("it ends a node's membership for good, and the node's certificate", async (
   await world.wait(client.close());
 });
 
-test("one that is banned stays out", async () => {
+test("administrator's key: a banned one is refused", async () => {
   const client = await comeIn();
   const name = administrator.subject;
   await world.wait(
@@ -156,7 +156,7 @@ test("one that is banned stays out", async () => {
   assert.is(await codeOf(ask(await order())), "unauthenticated");
 });
 
-test("all ends", async () => {
+test("teardown: all sessions end", async () => {
   await node.close();
   await Deno.remove(folder, { recursive: true });
 });
