@@ -16,16 +16,9 @@ import { CommitThreadOnDemand } from "./commit_thread_on_demand.ts";
 import { type FolderLock, lockFolder } from "./folder_lock.ts";
 import { OpenFile } from "./open_file.ts";
 import type { SystemError } from "./positional_writer.ts";
-import type {
-  Storage,
-  StorageCompletion,
-  StorageFailure,
-  StorageOperation,
-  StoredFile,
-  Ticket,
-} from "./storage.ts";
+import type { Storage, StorageFailure, StorageOperation, StoredFile, Ticket } from "./storage.ts";
+import { type OperationResult, TicketedStorage } from "./ticketed_storage.ts";
 
-const NO_FILES: readonly StoredFile[] = [];
 /** Readable by the owner only, because data may reveal who connects from where. */
 const FOLDER_MODE = 0o700;
 
@@ -53,55 +46,31 @@ export function openFileStorage(folder: string, scheduler?: Scheduler): Storage 
   }
 }
 
-class FileStorage implements Storage {
+class FileStorage extends TicketedStorage implements Storage {
   readonly name: string;
   readonly #lock: FolderLock;
   readonly #open = new Map<string, OpenFile>();
   readonly #thread: CommitThreadOnDemand | undefined;
-  #notify: () => void = () => {};
-  #finished: StorageCompletion[] = [];
-  #lastTicket = 0;
   #underWay = 0;
-  #poisoned = false;
-  #closed = false;
 
   constructor(folder: string, lock: FolderLock, thread: CommitThreadOnDemand | undefined) {
+    super();
     this.name = folder;
     this.#lock = lock;
     this.#thread = thread;
   }
 
-  get poisoned(): boolean {
-    return this.#poisoned;
-  }
-
-  attach(notify: () => void): void {
-    this.#notify = notify;
-  }
-
-  submit(operation: StorageOperation): Ticket {
-    const ticket = ++this.#lastTicket;
-    if (this.#closed) return ticket;
+  protected override begin(ticket: Ticket, operation: StorageOperation): void {
     this.#underWay++;
-    const refusal = this.#refusal(operation);
-    if (refusal !== undefined) {
-      queueMicrotask(() => this.#finish(ticket, refusal));
-      return ticket;
-    }
-    this.#start(ticket, operation);
-    return ticket;
-  }
-
-  drain(each: (completion: StorageCompletion) => void): void {
-    const finished = this.#finished;
-    this.#finished = [];
-    for (const completion of finished) each(completion);
+    if (!this.isRefused(operation)) return this.#start(ticket, operation);
+    const { kind } = operation;
+    const message = `Cannot ${kind} in ${this.name} as a sync failed before`;
+    queueMicrotask(() => this.#finish(ticket, { kind: "poisoned", message }));
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#finished = [];
+    if (this.isClosed) return;
+    this.end();
     if (this.#underWay === 0) this.#closeAll();
   }
 
@@ -110,12 +79,6 @@ class FileStorage implements Storage {
     this.#open.clear();
     this.#thread?.close();
     this.#lock.release();
-  }
-
-  #refusal({ kind }: StorageOperation): StorageFailure | undefined {
-    const harmless = kind === "read" || kind === "list" || kind === "release";
-    if (!this.#poisoned || harmless) return undefined;
-    return { kind: "poisoned", message: `Cannot ${kind} in ${this.name} as a sync failed before` };
   }
 
   #start(ticket: Ticket, operation: StorageOperation): void {
@@ -259,25 +222,21 @@ class FileStorage implements Storage {
     const message = `Cannot ${kind}${file} in ${this.name}: ${error.message}`;
     if (error.code === "ENOENT") return { kind: "not_found", message };
     if (kind === "sync" || kind === "syncFolder") {
-      this.#poisoned = true;
+      this.isPoisoned = true;
       return { kind: "io", message };
     }
     if (error.code === "ENOSPC" || error.code === "EDQUOT") return { kind: "no_space", message };
     return { kind: "io", message };
   }
 
-  #finish(
-    ticket: Ticket,
-    failure: StorageFailure | undefined,
-    { byteCount = 0, files = NO_FILES }: { byteCount?: number; files?: readonly StoredFile[] } = {},
-  ): void {
+  #finish(ticket: Ticket, failure: StorageFailure | undefined, result?: OperationResult): void {
     this.#underWay--;
-    if (this.#closed) {
+    if (this.isClosed) {
       if (this.#underWay === 0) this.#closeAll();
       return;
     }
-    this.#finished.push({ ticket, failure, byteCount, files });
+    this.finish(ticket, failure, result);
     // Called directly: this runs in a turn of its own, either a callback's or a microtask after it.
-    if (this.#finished.length === 1) this.#notify();
+    if (this.finishedCount === 1) this.notify();
   }
 }

@@ -15,13 +15,12 @@ import { MemoryFolder, type Performed, type SyncCapture } from "./memory_folder.
 import type {
   SingleOperation,
   Storage,
-  StorageCompletion,
-  StorageFailure,
   StorageFailureKind,
   StorageOperation,
   StoredFile,
   Ticket,
 } from "./storage.ts";
+import { TicketedStorage } from "./ticketed_storage.ts";
 
 /**
  * The injected outcome of an operation: a failure of that kind, `hold` until
@@ -160,50 +159,29 @@ interface CommitPart {
   readonly step: CommitStep;
 }
 
-class MemoryStorage implements Storage {
+class MemoryStorage extends TicketedStorage implements Storage {
   readonly name = "memory";
   readonly #disk: MemoryDisk;
   readonly #scheduler: Scheduler;
   readonly #onClose: () => void;
-  #notify: () => void = () => {};
   #waiting: UnderWay[] = [];
   #held: UnderWay[] = [];
   readonly #delayed = new Map<UnderWay, Timer>();
-  #finished: StorageCompletion[] = [];
-  #lastTicket = 0;
-  #poisoned = false;
-  #closed = false;
 
   constructor(disk: MemoryDisk, scheduler: Scheduler, onClose: () => void) {
+    super();
     this.#disk = disk;
     this.#scheduler = scheduler;
     this.#onClose = onClose;
   }
 
-  get poisoned(): boolean {
-    return this.#poisoned;
-  }
-
-  attach(notify: () => void): void {
-    this.#notify = notify;
-  }
-
-  submit(operation: StorageOperation): Ticket {
-    const ticket = ++this.#lastTicket;
-    if (this.#closed) return ticket;
+  protected override begin(ticket: Ticket, operation: StorageOperation): void {
     if (operation.kind === "commit") this.#step(ticket, operation, "write");
     else this.#begin(ticket, operation, undefined);
-    return ticket;
-  }
-
-  drain(each: (completion: StorageCompletion) => void): void {
-    const finished = this.#finished;
-    this.#finished = [];
-    for (const completion of finished) each(completion);
   }
 
   close(): void {
-    if (this.#closed) return;
+    if (this.isClosed) return;
     // Operations in progress still reach the disk, as they would from a process that exits.
     this.abandon(() => 1);
     this.#onClose();
@@ -220,14 +198,12 @@ class MemoryStorage implements Storage {
    * progress, except syncs.
    */
   abandon(part: () => number): void {
-    this.#closed = true;
-    this.#notify = () => {};
+    this.end();
     const underWay = [...this.#waiting, ...this.#held, ...this.#delayed.keys()];
     for (const timer of this.#delayed.values()) timer.cancel();
     this.#waiting = [];
     this.#held = [];
     this.#delayed.clear();
-    this.#finished = [];
     underWay.sort((left, right) => left.ticket - right.ticket);
     for (const { operation } of underWay) {
       const done = part();
@@ -258,19 +234,19 @@ class MemoryStorage implements Storage {
     } else {
       const timer = this.#scheduler.after(delayMs, () => {
         this.#delayed.delete(underWay);
-        const before = this.#finished.length;
+        const before = this.finishedCount;
         this.#carryOut(underWay);
-        if (before === 0 && this.#finished.length > 0) this.#notify();
+        if (before === 0 && this.finishedCount > 0) this.notify();
       });
       this.#delayed.set(underWay, timer);
     }
   }
 
   #turn(): void {
-    if (this.#closed) return;
+    if (this.isClosed) return;
     const waiting = this.#waiting;
     this.#waiting = [];
-    const before = this.#finished.length;
+    const before = this.finishedCount;
     const order = this.#disk.reorder;
     if (order === undefined) {
       for (const next of waiting) this.#carryOut(next);
@@ -280,14 +256,13 @@ class MemoryStorage implements Storage {
         this.#carryOut(next!);
       }
     }
-    if (before === 0 && this.#finished.length > 0) this.#notify();
+    if (before === 0 && this.finishedCount > 0) this.notify();
   }
 
   #carryOut(underWay: UnderWay): void {
     const { operation, captured } = underWay;
     const { kind } = operation;
-    const harmless = kind === "read" || kind === "list" || kind === "release";
-    if (this.#poisoned && !harmless) return this.#fail(underWay, "poisoned");
+    if (this.isRefused(operation)) return this.#fail(underWay, "poisoned");
     const fault = this.#disk.intercept(operation);
     if (fault === "hold") {
       this.#held.push(underWay);
@@ -307,30 +282,22 @@ class MemoryStorage implements Storage {
 
   #performed({ ticket, part }: UnderWay, result: Exclude<Performed, string>): void {
     const next = part && stepAfter(part.step);
-    if (part === undefined || next === undefined) this.#finish(ticket, undefined, result);
+    if (part === undefined || next === undefined) this.finish(ticket, undefined, result);
     else this.#step(ticket, part.commit, next);
   }
 
   #failSync(captured: SyncCapture | undefined): void {
     this.#disk.folder.failSync(captured);
-    this.#poisoned = this.#disk.poisons;
+    this.isPoisoned = this.#disk.poisons;
   }
 
   #fail({ ticket, operation, part }: UnderWay, kind: StorageFailureKind): void {
     const file = "file" in operation ? ` ${operation.file}` : "";
     const message = `Cannot ${operation.kind}${file} in ${this.name}: ${kind}`;
-    this.#finish(
+    this.finish(
       ticket,
       part === undefined ? { kind, message } : { kind, message, step: part.step },
     );
-  }
-
-  #finish(
-    ticket: Ticket,
-    failure: StorageFailure | undefined,
-    { byteCount = 0, files = [] }: { byteCount?: number; files?: readonly StoredFile[] } = {},
-  ): void {
-    this.#finished.push({ ticket, failure, byteCount, files });
   }
 }
 
