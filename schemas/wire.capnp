@@ -23,7 +23,7 @@ struct ControlFrame {
   # A frame of the first stream, in both directions. This struct never grows: its size distinguishes
   # it from requests and responses.
   kind @0 :UInt16;
-  # 1 Hello, 2 HelloReply, 3 Goodbye, 4 RingMap.
+  # 1 Hello, 2 HelloReply, 3 Goodbye, 4 RingMap, 5 stream opening (no body).
   body @1 :AnyPointer;
 }
 
@@ -31,6 +31,7 @@ struct Hello {
   versionMin @0 :UInt16;
   versionMax @1 :UInt16;
   features @2 :UInt64;
+  # Bit 0: the client announces each further stream by a control frame of kind 5, after HelloReply.
   clusterId :group $bytes { high @3 :UInt64; low @4 :UInt64; }
   # All zero: any cluster.
   region @5 :Text;

@@ -3,13 +3,18 @@
  * session on a Deno server (raw streams with three header bytes, see quic_carrier.ts), the standard
  * WebTransport of a client, and our own streams over TLS (tls_carrier.ts).
  *
- * The connection's own `closed` is the only source for the session's end. Streams are counted here.
- * The prefaces of incoming streams are read concurrently, each with a deadline, so that an
- * incomplete preface blocks no other stream.
+ * The connection itself is the only source for the session's end. Streams are counted here. Streams
+ * of the peer are taken only while one is awaited. Their prefaces are read concurrently, each with a
+ * deadline, so that an incomplete preface blocks no other stream.
  */
 import type { ErrorCode } from "../src/base/errors.ts";
 import { errorCodeFromWire, errorCodeToWire, RegistryError } from "../src/base/errors.ts";
-import { CLOSE_MESSAGE_BYTES_MAX, GOODBYE_LINGER_MS, PREFACE_MS_MAX } from "../src/base/limits.ts";
+import {
+  CLOSE_MESSAGE_BYTES_MAX,
+  GOODBYE_LINGER_MS,
+  PREFACE_MS_MAX,
+  PREFACE_SOON_MS,
+} from "../src/base/limits.ts";
 import type { Scheduler } from "../src/base/world.ts";
 import type { BytePair, StreamOwner } from "./carrier_stream.ts";
 import { CarrierStream, dropPair, ignore } from "./carrier_stream.ts";
@@ -28,16 +33,30 @@ import type {
   TransportName,
 } from "./transport.ts";
 
+/** The code and reason that the closing side of a connection gave. */
+export interface CloseInfo {
+  readonly closeCode?: number | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** Takes the end of a connection. */
+export interface CarrierOwner {
+  /** Called with what the closing side said. */
+  connectionClosed(info: CloseInfo): void;
+  /** Called if the peer vanished. */
+  connectionLost(error: unknown): void;
+}
+
 /** The part of a runtime's connection that a session needs. */
 export interface Carrier {
   /** Bytes written and checked before the preface of each stream; usually empty. */
   readonly header: Uint8Array;
   /** Opens a pair; rejects if the connection has ended or the peer allows no more. */
   open(): Promise<BytePair>;
-  /** Returns the pairs that the peer opens; called once. */
+  /** Returns the pairs that the peer opens; always the same stream. */
   incoming(): ReadableStream<BytePair>;
-  /** Resolves with the code and reason of the closing side; rejects if the peer vanished. */
-  readonly closed: Promise<{ closeCode?: number | undefined; reason?: string | undefined }>;
+  /** Reports the end of the connection, once and never during the call; called once. */
+  watch(owner: CarrierOwner): void;
   /**
    * Closes at once and drops unacknowledged data. May throw if the connection has ended. While the
    * peer has not acknowledged a full congestion window, Deno 2.9.6 never sends the close frame
@@ -46,22 +65,32 @@ export interface Carrier {
   close(closeCode: number, reason: string): void;
 }
 
+/** Reports the end of a connection whose runtime gives a promise of it; see {@link Carrier.watch}. */
+export function watchClosed(closed: Promise<CloseInfo>, owner: CarrierOwner): void {
+  closed.then((info) => owner.connectionClosed(info), (error) => owner.connectionLost(error));
+}
+
+/** What the sessions of a listener or a dialer share. */
+export interface CarrierSessionOwner {
+  readonly limits: SessionLimits;
+  /** Default: `PREFACE_MS_MAX`. */
+  readonly prefaceMsMax: number | undefined;
+  readonly scheduler: Scheduler;
+  readonly onError: OnError;
+  /** Shared counters; a session maintains `streams` and increments others. */
+  readonly stats: ListenerStats;
+  /** Called once, when the session has ended. */
+  sessionEnded(session: CarrierSession): void;
+}
+
 /** Parameters of a {@link CarrierSession}. */
 export interface CarrierSessionOptions {
   readonly id: number;
   readonly transport: TransportName;
   readonly remoteAddress: string;
-  readonly limits: SessionLimits;
   /** Default: false. */
   readonly authenticatesPeers?: boolean;
   readonly peerCertificate?: Uint8Array;
-  readonly prefaceMsMax?: number;
-  readonly scheduler: Scheduler;
-  readonly onError: OnError;
-  /** Shared counters; the session maintains `streams` and increments others. */
-  readonly stats: ListenerStats;
-  /** Called once, when the session has ended. */
-  readonly onEnd?: (session: CarrierSession) => void;
 }
 
 /** Truncates a text so that its UTF-8 form fits a close frame. */
@@ -73,41 +102,53 @@ export function closeMessage(text: string): string {
 }
 
 /** A {@link Session} over a {@link Carrier}. */
-export class CarrierSession implements Session, StreamOwner {
+export class CarrierSession implements Session, StreamOwner, CarrierOwner {
   readonly id: number;
   readonly transport: TransportName;
   readonly authenticatesPeers: boolean;
   readonly remoteAddress: string;
-  readonly limits: SessionLimits;
   declare readonly peerCertificate?: Uint8Array;
-  readonly closed: Promise<SessionEnd>;
   readonly #carrier: Carrier;
-  readonly #options: CarrierSessionOptions;
+  readonly #owner: CarrierSessionOwner;
+  /** Absent while nobody accepts: it takes memory in every session. */
   #accepted: Handoff<Stream> | undefined;
+  /** Whether the next pair of the peer is awaited. */
+  #isTaking = false;
   #streams = 0;
   #writesPending = 0;
   #onWritesSettled: (() => void) | undefined;
   #localEnd: SessionEnd | undefined;
   #goodbye: Promise<void> | undefined;
-  #ended = false;
+  /** How it ended, once it has. */
+  #end: SessionEnd | undefined;
+  /** Absent while nobody asked for the promise. */
+  #closed: PromiseWithResolvers<SessionEnd> | undefined;
 
-  constructor(carrier: Carrier, options: CarrierSessionOptions) {
+  constructor(carrier: Carrier, owner: CarrierSessionOwner, options: CarrierSessionOptions) {
     this.id = options.id;
     this.transport = options.transport;
     this.authenticatesPeers = options.authenticatesPeers ?? false;
     this.remoteAddress = options.remoteAddress;
-    this.limits = options.limits;
     if (options.peerCertificate !== undefined) this.peerCertificate = options.peerCertificate;
     this.#carrier = carrier;
-    this.#options = options;
-    this.closed = carrier.closed.then(
-      (info) => this.#end(info.closeCode ?? 0, info.reason ?? ""),
-      (error) => this.#endLost(error),
-    );
+    this.#owner = owner;
+    carrier.watch(this);
+  }
+
+  get limits(): SessionLimits {
+    return this.#owner.limits;
+  }
+
+  get closed(): Promise<SessionEnd> {
+    if (this.#closed === undefined) {
+      this.#closed = Promise.withResolvers();
+      if (this.#end !== undefined) this.#closed.resolve(this.#end);
+    }
+    return this.#closed.promise;
   }
 
   get ended(): boolean {
-    return this.#ended || this.#localEnd !== undefined;
+    return this.#end !== undefined || this.#localEnd !== undefined;
   }
 
   async open(kind: StreamKind): Promise<Stream> {
@@ -137,12 +178,11 @@ export class CarrierSession implements Session, StreamOwner {
   }
 
   accept(): Promise<Stream | undefined> {
-    if (this.#accepted === undefined) {
-      this.#accepted = new Handoff(this.limits.streamsMax);
-      if (this.ended) this.#accepted.close();
-      else this.#pump(this.#carrier.incoming().getReader());
-    }
-    return this.#accepted.take();
+    if (this.ended) return Promise.resolve(undefined);
+    const accepted = this.#accepted ??= new Handoff(this.limits.streamsMax);
+    const taken = accepted.take();
+    this.#takePairs();
+    return taken;
   }
 
   goodbye(
@@ -173,71 +213,76 @@ export class CarrierSession implements Session, StreamOwner {
   }
 
   streamReleased(): void {
-    if (this.#ended) return;
+    if (this.#end !== undefined) return;
     this.#streams--;
-    this.#options.stats.streams--;
+    this.#owner.stats.streams--;
   }
 
   #retainStream(): void {
     this.#streams++;
-    this.#options.stats.streams++;
+    this.#owner.stats.streams++;
   }
 
   /**
-   * Admits the pairs that the peer opens. Callbacks, as an asynchronous function that waits in every
-   * idle session would take more memory.
+   * Takes the pairs that the peer opens, for as long as a stream is awaited. A pair that is awaited
+   * cannot be forgone, and costs an idle session as much memory as a stream does.
    */
-  #pump(pairs: ReadableStreamDefaultReader<BytePair>): void {
-    const next = (): void => void pairs.read().then(admit, failed);
-    const admit = ({ value: pair, done }: ReadableStreamReadResult<BytePair>): void => {
+  #takePairs(): void {
+    const accepted = this.#accepted;
+    if (accepted === undefined || !accepted.isAwaited) return;
+    if (this.#isTaking || this.ended) return;
+    this.#isTaking = true;
+    const pairs = this.#carrier.incoming().getReader();
+    pairs.read().then(({ value: pair, done }) => {
+      this.#isTaking = false;
+      pairs.releaseLock();
       if (done) return;
       if (this.ended || this.#streams >= this.limits.streamsMax) {
-        this.#options.stats.streamsRefused++;
+        this.#owner.stats.streamsRefused++;
         dropPair(pair);
+        this.#takePairs();
       } else {
         this.#retainStream();
         void this.#admit(pair);
       }
-      next();
-    };
-    const failed = (error: unknown): void => {
-      // A vanished peer ends the iteration with an error; `closed` reports it in more detail.
-      if (!this.#ended) this.#options.onError("accept", error);
-    };
-    next();
+    }, (error) => {
+      // A vanished peer ends the iteration with an error; the end of the session says more.
+      if (this.#end === undefined) this.#owner.onError("accept", error);
+    });
   }
 
   /** Reads and checks the preface of one incoming pair; never rejects. */
   async #admit(pair: BytePair): Promise<void> {
+    const { scheduler, stats, onError, prefaceMsMax = PREFACE_MS_MAX } = this.#owner;
     const reader = pair.readable.getReader({ mode: "byob" });
     const writer = pair.writable.getWriter();
-    const deadline = this.#options.scheduler.after(
-      this.#options.prefaceMsMax ?? PREFACE_MS_MAX,
-      () => {
-        this.#options.stats.deadlines++;
-        reader.cancel().catch(ignore);
-      },
-    );
+    const patience = scheduler.after(PREFACE_SOON_MS, () => this.#takePairs());
+    const deadline = scheduler.after(prefaceMsMax, () => {
+      stats.deadlines++;
+      reader.cancel().catch(ignore);
+    });
     let kind: StreamKind | undefined;
     try {
       kind = await readStreamKind(reader, this.#carrier.header);
     } catch (error) {
-      if (!this.ended) this.#options.onError("preface", error);
+      if (!this.ended) onError("preface", error);
     }
+    patience.cancel();
     deadline.cancel();
     if (kind !== undefined) {
       const stream = new CarrierStream(kind, this, reader, pair.writable, writer);
-      if (!this.#accepted!.push(stream)) stream.abort();
-      return;
+      if (this.#accepted?.push(stream) !== true) stream.abort();
+    } else {
+      if (!this.ended) stats.streamsRefused++;
+      reader.cancel().catch(ignore);
+      writer.abort().catch(ignore);
+      this.streamReleased();
     }
-    if (!this.ended) this.#options.stats.streamsRefused++;
-    reader.cancel().catch(ignore);
-    writer.abort().catch(ignore);
-    this.streamReleased();
+    this.#takePairs();
   }
 
   async #sayGoodbye(code: ErrorCode | undefined, message: string, lingerMs: number): Promise<void> {
-    const { scheduler } = this.#options;
+    const { scheduler } = this.#owner;
     const whenWritten = (done: () => void) => {
       this.#onWritesSettled = done;
     };
@@ -255,34 +300,38 @@ export class CarrierSession implements Session, StreamOwner {
     try {
       this.#carrier.close(code === undefined ? 0 : errorCodeToWire(code), closeMessage(message));
     } catch (error) {
-      this.#options.onError("close", error);
+      this.#owner.onError("close", error);
     }
-    for (const stream of this.#accepted?.close() ?? []) stream.abort();
+    this.#endAccepting();
   }
 
-  #end(closeCode: number, reason: string): SessionEnd {
-    this.#finish();
-    if (this.#localEnd !== undefined) return this.#localEnd;
+  /** Implements {@link CarrierOwner.connectionClosed}. */
+  connectionClosed({ closeCode = 0, reason = "" }: CloseInfo): void {
     const code = closeCode === 0 ? undefined : errorCodeFromWire(closeCode);
-    return { by: "peer", code, message: reason };
+    this.#finish({ by: "peer", code, message: reason });
   }
 
-  #endLost(error: unknown): SessionEnd {
-    this.#finish();
-    if (this.#localEnd !== undefined) return this.#localEnd;
+  /** Implements {@link CarrierOwner.connectionLost}. */
+  connectionLost(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     // Before its handshake is confirmed a peer cannot send its own code (RFC 9000 §10.2.3).
     const by = message.startsWith("aborted by peer") ? "peer" : "lost";
-    return { by, code: "connection_lost", message };
+    this.#finish({ by, code: "connection_lost", message });
   }
 
-  #finish(): void {
-    this.#ended = true;
-    this.#options.stats.streams -= this.#streams;
+  /** @param end how it ended, unless this side has closed it. */
+  #finish(end: SessionEnd): void {
+    this.#end = this.#localEnd ?? end;
+    this.#owner.stats.streams -= this.#streams;
     this.#streams = 0;
     this.#onWritesSettled?.();
+    this.#endAccepting();
+    this.#owner.sessionEnded(this);
+    this.#closed?.resolve(this.#end);
+  }
+
+  #endAccepting(): void {
     for (const stream of this.#accepted?.close() ?? []) stream.abort();
-    this.#options.onEnd?.(this);
   }
 
   #lost(cause: unknown): RegistryError {

@@ -79,7 +79,11 @@ export class CarrierStream implements Stream {
   write(bytes: Uint8Array): Promise<void> {
     this.#owner.writeStarted();
     const writer = this.#writer ??= this.#writable.getWriter();
-    return writer.write(bytes).then(this.#onWritten, this.#onWriteFailed);
+    // Callbacks of the write, as they would take memory in every stream that rests.
+    return writer.write(bytes).then(() => this.#owner.writeSettled(), (error) => {
+      this.#owner.writeSettled();
+      throw this.#lost(error);
+    });
   }
 
   rest(): void {
@@ -108,15 +112,6 @@ export class CarrierStream implements Stream {
   readonly #onReadFailed = (error: unknown): undefined => {
     this.abort();
     if (!this.#owner.ended && isStreamReset(error)) return undefined;
-    throw this.#lost(error);
-  };
-
-  readonly #onWritten = (): void => {
-    this.#owner.writeSettled();
-  };
-
-  readonly #onWriteFailed = (error: unknown): never => {
-    this.#owner.writeSettled();
     throw this.#lost(error);
   };
 

@@ -1,10 +1,10 @@
 /** A runtime's own connection with pairs of web streams as the carrier of a session. */
-import type { Carrier } from "./carrier_session.ts";
+import { type Carrier, type CarrierOwner, type CloseInfo, watchClosed } from "./carrier_session.ts";
 import type { BytePair } from "./carrier_stream.ts";
 
 /** The common part of a QUIC connection of Deno and of the standard `WebTransport`. */
 export interface PairConnection {
-  readonly closed: Carrier["closed"];
+  readonly closed: Promise<CloseInfo>;
   readonly incomingBidirectionalStreams: ReadableStream<BytePair>;
   createBidirectionalStream(): Promise<BytePair>;
   close(info: { closeCode: number; reason: string }): void;
@@ -14,15 +14,14 @@ const NO_HEADER = new Uint8Array(0);
 
 /** A connection whose handshake is complete. */
 export class ConnectionCarrier implements Carrier {
-  readonly header: Uint8Array;
-  readonly closed: Carrier["closed"];
   readonly #connection: PairConnection;
 
-  /** @param header bytes before the preface of each stream; default: none. */
-  constructor(connection: PairConnection, header = NO_HEADER) {
+  constructor(connection: PairConnection) {
     this.#connection = connection;
-    this.header = header;
-    this.closed = connection.closed;
+  }
+
+  get header(): Uint8Array {
+    return NO_HEADER;
   }
 
   open(): Promise<BytePair> {
@@ -31,6 +30,10 @@ export class ConnectionCarrier implements Carrier {
 
   incoming(): ReadableStream<BytePair> {
     return this.#connection.incomingBidirectionalStreams;
+  }
+
+  watch(owner: CarrierOwner): void {
+    watchClosed(this.#connection.closed, owner);
   }
 
   close(closeCode: number, reason: string): void {

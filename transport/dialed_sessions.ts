@@ -2,19 +2,19 @@
 import { RegistryError } from "../src/base/errors.ts";
 import { STREAMS_PER_SESSION_MAX } from "../src/base/limits.ts";
 import { newListenerStats } from "./admission.ts";
-import type { Carrier, CarrierSessionOptions } from "./carrier_session.ts";
+import type { Carrier, CarrierSessionOptions, CarrierSessionOwner } from "./carrier_session.ts";
 import { CarrierSession } from "./carrier_session.ts";
 import type { Session } from "./transport.ts";
 
 /** The options of a dialer that concern its sessions. */
-export interface DialedSessionOptions extends Pick<CarrierSessionOptions, "scheduler" | "onError"> {
+export interface DialedSessionOptions extends Pick<CarrierSessionOwner, "scheduler" | "onError"> {
   readonly streamsPerSessionMax?: number;
 }
 
 /** The open sessions of one dialer. */
 export class DialedSessions {
   readonly #sessions = new Set<Session>();
-  readonly #stats = newListenerStats();
+  #owner: CarrierSessionOwner | undefined;
   #nextId = 1;
   #isClosed = false;
 
@@ -23,25 +23,14 @@ export class DialedSessions {
     if (this.#isClosed) throw new RegistryError("shutting_down", "The dialer is closed");
   }
 
-  /** Starts a session over a connection. */
+  /** Starts a session over a connection. All of a dialer have the same options. */
   start(
     carrier: Carrier,
-    { scheduler, onError, streamsPerSessionMax = STREAMS_PER_SESSION_MAX }: DialedSessionOptions,
-    session: Pick<
-      CarrierSessionOptions,
-      "transport" | "remoteAddress" | "authenticatesPeers" | "peerCertificate"
-    >,
+    options: DialedSessionOptions,
+    session: Omit<CarrierSessionOptions, "id">,
   ): CarrierSession {
-    return this.add(
-      new CarrierSession(carrier, {
-        ...session,
-        id: this.#nextId++,
-        limits: { streamsMax: streamsPerSessionMax },
-        scheduler,
-        onError,
-        stats: this.#stats,
-      }),
-    );
+    this.#owner ??= ownerOf(options);
+    return this.add(new CarrierSession(carrier, this.#owner, { ...session, id: this.#nextId++ }));
   }
 
   /** Adds a session that was opened; aborts it if the dialer was closed meanwhile. */
@@ -59,4 +48,18 @@ export class DialedSessions {
     for (const session of sessions) session.abort("the dialer was closed");
     await Promise.all(sessions.map((session) => session.closed));
   }
+}
+
+function ownerOf(
+  { scheduler, onError, streamsPerSessionMax = STREAMS_PER_SESSION_MAX }: DialedSessionOptions,
+): CarrierSessionOwner {
+  return {
+    scheduler,
+    onError,
+    limits: { streamsMax: streamsPerSessionMax },
+    prefaceMsMax: undefined,
+    stats: newListenerStats(),
+    // Its promise tells the dialer.
+    sessionEnded: () => {},
+  };
 }

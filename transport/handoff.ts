@@ -41,6 +41,11 @@ export class Handoff<T> {
     });
   }
 
+  /** Whether a consumer waits. */
+  get isAwaited(): boolean {
+    return this.#waiting !== undefined;
+  }
+
   /** Refuses further items, ends a waiting take, and returns the items not taken. */
   close(): T[] {
     this.#closed = true;

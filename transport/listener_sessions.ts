@@ -3,23 +3,33 @@
  * complete, hands it to `accept`, and ends all sessions when the listener closes.
  */
 import { SESSIONS_BACKLOG_MAX, STREAMS_PER_SESSION_MAX } from "../src/base/limits.ts";
+import type { Scheduler } from "../src/base/world.ts";
 import { ConnectionAdmission, newListenerStats } from "./admission.ts";
-import type { Carrier, CarrierSessionOptions } from "./carrier_session.ts";
+import type { Carrier, CarrierSessionOptions, CarrierSessionOwner } from "./carrier_session.ts";
 import { CarrierSession } from "./carrier_session.ts";
 import { Handoff } from "./handoff.ts";
-import type { ListenerLimits, ListenerStats, Session } from "./transport.ts";
+import { hostOf } from "./host_address.ts";
+import type {
+  ListenerLimits,
+  ListenerStats,
+  OnError,
+  Session,
+  SessionLimits,
+} from "./transport.ts";
 
 /** The options of a listener that concern its sessions. */
-export interface ListenerSessionOptions
-  extends Pick<CarrierSessionOptions, "scheduler" | "onError"> {
+export interface ListenerSessionOptions extends Pick<CarrierSessionOwner, "scheduler" | "onError"> {
   readonly limits?: ListenerLimits;
 }
 
 /** The sessions of one listener. */
-export class ListenerSessions {
+export class ListenerSessions implements CarrierSessionOwner {
   readonly stats: ListenerStats = newListenerStats();
   readonly admission: ConnectionAdmission;
-  readonly #options: ListenerSessionOptions;
+  readonly limits: SessionLimits;
+  readonly prefaceMsMax: number | undefined;
+  readonly scheduler: Scheduler;
+  readonly onError: OnError;
   readonly #ready: Handoff<Session>;
   readonly #sessions = new Set<CarrierSession>();
   #nextId = 1;
@@ -27,13 +37,12 @@ export class ListenerSessions {
 
   constructor(options: ListenerSessionOptions) {
     const { limits = {} } = options;
-    this.#options = options;
+    this.limits = { streamsMax: limits.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX };
+    this.prefaceMsMax = limits.prefaceMsMax;
+    this.scheduler = options.scheduler;
+    this.onError = options.onError;
     this.#ready = new Handoff(limits.sessionsBacklogMax ?? SESSIONS_BACKLOG_MAX);
     this.admission = new ConnectionAdmission(limits, this.stats);
-  }
-
-  get streamsMax(): number {
-    return this.#options.limits?.streamsPerSessionMax ?? STREAMS_PER_SESSION_MAX;
   }
 
   /** See `Listener.accept`. */
@@ -41,30 +50,10 @@ export class ListenerSessions {
     return this.#ready.take();
   }
 
-  /** Starts the session of a connection from `host` that was admitted and completed its handshake. */
-  start(
-    carrier: Carrier,
-    host: string,
-    session: Pick<
-      CarrierSessionOptions,
-      "transport" | "remoteAddress" | "authenticatesPeers" | "peerCertificate"
-    >,
-  ): void {
-    const { limits = {}, scheduler, onError } = this.#options;
+  /** Starts the session of a connection that was admitted and completed its handshake. */
+  start(carrier: Carrier, session: Omit<CarrierSessionOptions, "id">): void {
     this.admission.complete();
-    const started = new CarrierSession(carrier, {
-      ...session,
-      id: this.#nextId++,
-      limits: { streamsMax: this.streamsMax },
-      ...(limits.prefaceMsMax === undefined ? {} : { prefaceMsMax: limits.prefaceMsMax }),
-      scheduler,
-      onError,
-      stats: this.stats,
-      onEnd: (ended) => {
-        this.#sessions.delete(ended);
-        this.admission.end(host);
-      },
-    });
+    const started = new CarrierSession(carrier, this, { ...session, id: this.#nextId++ });
     this.#sessions.add(started);
     if (this.#isClosed) {
       started.refuse("shutting_down", "the server is shutting down");
@@ -72,6 +61,12 @@ export class ListenerSessions {
       this.stats.refused++;
       started.refuse("overloaded", "too many new sessions");
     }
+  }
+
+  /** Implements {@link CarrierSessionOwner.sessionEnded}. */
+  sessionEnded(session: CarrierSession): void {
+    this.#sessions.delete(session);
+    this.admission.end(hostOf(session.remoteAddress));
   }
 
   /** Ends all sessions, aborting those that were not accepted; resolves when they have ended. */

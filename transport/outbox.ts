@@ -14,8 +14,6 @@ import type { RegistryError } from "../src/base/errors.ts";
 /** The destination of an outbox. It owns the bytes until the promise settles. */
 export interface ByteSink {
   write(bytes: Uint8Array): Promise<void>;
-  /** Releases what only a sink in use needs. */
-  rest?(): void;
 }
 
 /** A larger buffer is released after its write, so that a burst does not keep memory. */
@@ -81,11 +79,9 @@ export class Outbox {
     return this.#writes;
   }
 
-  /** Releases the buffers, and what the sink holds; called when nothing is pending. */
-  trim(): void {
-    this.#spare = undefined;
-    if (!this.#writing && this.#failure === undefined) this.#sink.rest?.();
-    if (this.gatheredBytes === 0) this.#gathering = undefined;
+  /** Whether nothing is pending and no write has failed. */
+  get isIdle(): boolean {
+    return this.pendingBytes === 0 && !this.#writing && this.#failure === undefined;
   }
 
   /** Starts writing what was gathered. If a write is in progress, that happens when it ends. */

@@ -8,33 +8,58 @@
  * stops are noticed, stream credit is returned, and a malformed header costs its stream but not the
  * session (denoland/deno#36822).
  */
+import type { CarrierOwner, CloseInfo } from "./carrier_session.ts";
 import { ConnectionCarrier } from "./connection_carrier.ts";
 import type { HeldStreams } from "./webtransport_acceptor.ts";
 
 const WEBTRANSPORT_HEADER = new Uint8Array([0x40, 0x41, 0x00]);
 
-/** A connection whose handshake is complete. */
+/** A connection, from before its handshake on; a session begins after it. */
 export class QuicCarrier extends ConnectionCarrier {
+  readonly #onEnd: (() => void) | undefined;
   /** Referenced, because collecting it would end the CONNECT stream and with it the session. */
-  readonly held: HeldStreams | undefined;
+  #held: HeldStreams | undefined;
+  #owner: CarrierOwner | undefined;
+  /** How the connection ended, once it has. */
+  #end: CloseInfo | Error | undefined;
 
-  /** @param held on `h3`, the result of `acceptWebTransport`. */
-  constructor(connection: Deno.QuicConn, held?: HeldStreams) {
-    super(connection, held === undefined ? undefined : WEBTRANSPORT_HEADER);
-    this.held = held;
+  /** @param onEnd called once, when the connection has ended, before any owner is told. */
+  constructor(connection: Deno.QuicConn, onEnd?: () => void) {
+    super(connection);
+    this.#onEnd = onEnd;
+    // One callback for both outcomes, as it takes memory in every session.
+    const ended = (end: CloseInfo | Error) => this.#ended(end);
+    connection.closed.then(ended, ended);
   }
-}
 
-/**
- * Formats `192.0.2.1:4433` or `[2001:db8::1]:4433`; an IPv4-mapped IPv6 address is shown as IPv4.
- */
-export function addressText(address: { hostname: string; port: number }): string {
-  const host = plainHost(address.hostname);
-  return host.includes(":") ? `[${host}]:${address.port}` : `${host}:${address.port}`;
-}
+  /** Whether the connection has ended. */
+  get isOver(): boolean {
+    return this.#end !== undefined;
+  }
 
-/** Returns the address, with an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) as IPv4. */
-export function plainHost(host: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host);
-  return mapped?.[1] ?? host;
+  override get header(): Uint8Array {
+    return this.#held === undefined ? super.header : WEBTRANSPORT_HEADER;
+  }
+
+  /** Makes it carry WebTransport. @param held the result of `acceptWebTransport`. */
+  upgrade(held: HeldStreams): void {
+    this.#held = held;
+  }
+
+  override watch(owner: CarrierOwner): void {
+    this.#owner = owner;
+    if (this.#end !== undefined) queueMicrotask(() => this.#report());
+  }
+
+  #ended(end: CloseInfo | Error): void {
+    this.#end = end;
+    this.#onEnd?.();
+    this.#report();
+  }
+
+  #report(): void {
+    const end = this.#end!;
+    if (end instanceof Error) this.#owner?.connectionLost(end);
+    else this.#owner?.connectionClosed(end);
+  }
 }

@@ -13,10 +13,10 @@ import {
 } from "../src/base/limits.ts";
 import type { Scheduler } from "../src/base/world.ts";
 import { ALPN_REGISTRY } from "./alpn.ts";
-import { DialedSessions } from "./dialed_sessions.ts";
-import { boundedDial } from "./dialing.ts";
-import { addressText, QuicCarrier } from "./quic_carrier.ts";
-import type { Dialer, DialOptions, Endpoint, OnError, Session, Trust } from "./transport.ts";
+import { type CarriedConnection, ConnectionDialer } from "./connection_dialer.ts";
+import { addressText } from "./host_address.ts";
+import { QuicCarrier } from "./quic_carrier.ts";
+import type { Dialer, Endpoint, OnError, Trust } from "./transport.ts";
 
 /** Parameters of a {@link QuicDialer}. */
 export interface QuicDialerOptions {
@@ -37,47 +37,28 @@ type ConnectOptions = Deno.ConnectQuicOptions<false> & {
 };
 
 /** A dialer of raw QUIC sessions. */
-export class QuicDialer implements Dialer {
+export class QuicDialer extends ConnectionDialer<Deno.QuicConn> implements Dialer {
   readonly transport = "quic";
   readonly authenticatesPeers = false;
   readonly pinsServer = true;
   readonly #options: QuicDialerOptions;
-  readonly #sessions = new DialedSessions();
   #endpoint: Deno.QuicEndpoint | undefined;
-  #closing: Promise<void> | undefined;
 
   constructor(options: QuicDialerOptions) {
+    super(options);
     this.#options = options;
   }
 
-  async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    this.#sessions.requireOpen();
-    const connection = await boundedDial(
-      () => this.#connect(endpoint, options.trust),
-      options,
-      this.#options.scheduler,
-      endpoint,
-      (late) => late.close(),
-    );
-    return this.#sessions.start(new QuicCarrier(connection), this.#options, {
-      transport: "quic",
-      remoteAddress: addressText(connection.remoteAddr),
-    });
+  protected override carry(connection: Deno.QuicConn): CarriedConnection {
+    const remoteAddress = addressText(connection.remoteAddr);
+    return { carrier: new QuicCarrier(connection), transport: "quic", remoteAddress };
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    await this.#sessions.close();
-    // Close frames are sent in a later turn; closing the endpoint first would drop them.
-    await new Promise<void>((resolve) => this.#options.scheduler.after(1, resolve));
+  protected override release(): void {
     this.#endpoint?.close();
   }
 
-  async #connect(endpoint: Endpoint, trust: Trust): Promise<Deno.QuicConn> {
+  protected override async connect(endpoint: Endpoint, trust: Trust): Promise<Deno.QuicConn> {
     const { keepAliveMs = CLIENT_KEEP_ALIVE_MS, idleMs = CLIENT_IDLE_MS } = this.#options;
     this.#endpoint ??= bindClient();
     const connectOptions: ConnectOptions = {

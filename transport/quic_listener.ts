@@ -20,7 +20,8 @@ import type { MonotonicClock, Scheduler } from "../src/base/world.ts";
 import { AddressRates } from "./address_rates.ts";
 import { ALPN_HTTP3, ALPN_REGISTRY } from "./alpn.ts";
 import { ListenerSessions } from "./listener_sessions.ts";
-import { addressText, plainHost, QuicCarrier } from "./quic_carrier.ts";
+import { addressText, plainHost } from "./host_address.ts";
+import { QuicCarrier } from "./quic_carrier.ts";
 import type {
   Endpoint,
   Listener,
@@ -31,7 +32,7 @@ import type {
   TlsCertificate,
 } from "./transport.ts";
 import { CollectionTrigger } from "./collection_trigger.ts";
-import { acceptWebTransport, type HeldStreams } from "./webtransport_acceptor.ts";
+import { acceptWebTransport } from "./webtransport_acceptor.ts";
 
 /** Parameters of {@link listenQuic}. */
 export interface QuicListenOptions {
@@ -87,6 +88,8 @@ class QuicListener implements Listener {
   readonly #sessions: ListenerSessions;
   readonly #rates: AddressRates;
   readonly #collection = new CollectionTrigger();
+  /** One function for all connections. */
+  readonly #connectionEnded = (): void => this.#collection.connectionEnded();
   /** Connections in handshake or upgrade. */
   readonly #establishing = new Set<Deno.QuicConn>();
   #certificate: TlsCertificate;
@@ -151,7 +154,7 @@ class QuicListener implements Listener {
         alpnProtocols: webtransport ? [alpn, ALPN_HTTP3] : [alpn],
         maxIdleTimeout: idleMs,
         // One more for the CONNECT stream of WebTransport.
-        maxConcurrentBidirectionalStreams: this.#sessions.streamsMax + 1,
+        maxConcurrentBidirectionalStreams: this.#sessions.limits.streamsMax + 1,
         maxConcurrentUnidirectionalStreams: webtransport ? UNIDIRECTIONAL_STREAMS_MAX : 0,
       });
     } catch (error) {
@@ -180,16 +183,12 @@ class QuicListener implements Listener {
   async #begin(incoming: Deno.QuicIncoming): Promise<void> {
     const { admission } = this.#sessions;
     let connection: Deno.QuicConn;
+    let carrier: QuicCarrier;
     let host: string;
-    const life = { isOver: false };
     try {
       if (!admission.mayBegin()) return incoming.refuse();
       connection = incoming.accept({ zeroRtt: true });
-      const over = () => {
-        life.isOver = true;
-        this.#collection.connectionEnded();
-      };
-      connection.closed.then(over, over);
+      carrier = new QuicCarrier(connection, this.#connectionEnded);
       host = plainHost(connection.remoteAddr.hostname);
     } catch (error) {
       this.stats.handshakeFailures++;
@@ -205,23 +204,21 @@ class QuicListener implements Listener {
       return closeQuietly(connection, "overloaded", "too many sessions of one address");
     }
     this.#establishing.add(connection);
-    const held = await this.#establish(connection, life);
+    const transport = await this.#establish(connection, carrier);
     this.#establishing.delete(connection);
-    if (held === undefined) return admission.fail(host);
-    this.#sessions.start(new QuicCarrier(connection, held === "raw" ? undefined : held), host, {
-      transport: held === "raw" ? "quic" : "webtransport",
-      remoteAddress: addressText(connection.remoteAddr),
-    });
+    if (transport === undefined) return admission.fail(host);
+    const remoteAddress = addressText(connection.remoteAddr);
+    this.#sessions.start(carrier, { transport, remoteAddress });
   }
 
   /**
-   * Performs handshake and upgrade within one deadline. Returns the streams of the upgrade, or `raw`
-   * for raw QUIC; `undefined` if they fail.
+   * Performs handshake and upgrade within one deadline. Returns what the connection carries;
+   * `undefined` if they fail.
    */
   async #establish(
     connection: Deno.QuicConn,
-    life: { readonly isOver: boolean },
-  ): Promise<HeldStreams | "raw" | undefined> {
+    carrier: QuicCarrier,
+  ): Promise<"quic" | "webtransport" | undefined> {
     let stage: "handshake" | "upgrade" = "handshake";
     const { scheduler, limits = {} } = this.#options;
     const deadline = scheduler.after(limits.handshakeMsMax ?? HANDSHAKE_MS_MAX, () => {
@@ -232,13 +229,15 @@ class QuicListener implements Listener {
       await connection.handshake;
       // The promise also resolves for a failed connection; the failure is known one turn later.
       await new Promise<void>((resolve) => scheduler.nextTurn(resolve));
-      if (life.isOver) return undefined;
-      if (connection.protocol !== ALPN_HTTP3) return "raw";
+      if (carrier.isOver) return undefined;
+      if (connection.protocol !== ALPN_HTTP3) return "quic";
       stage = "upgrade";
-      const held = await acceptWebTransport(connection, () => {
-        scheduler.after(WEBTRANSPORT_END_MS, () => closeQuietly(connection, undefined, ""));
-      });
-      return life.isOver ? undefined : held;
+      carrier.upgrade(
+        await acceptWebTransport(connection, () => {
+          scheduler.after(WEBTRANSPORT_END_MS, () => closeQuietly(connection, undefined, ""));
+        }),
+      );
+      return carrier.isOver ? undefined : "webtransport";
     } catch (error) {
       this.#options.onError(stage, error);
       closeQuietly(connection, "malformed", `${stage} failed`);

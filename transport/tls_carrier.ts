@@ -20,7 +20,7 @@ import {
   TLS_STREAM_WINDOW_BYTES,
 } from "../src/base/limits.ts";
 import type { Scheduler, Timer } from "../src/base/world.ts";
-import type { Carrier } from "./carrier_session.ts";
+import { type Carrier, type CarrierOwner, watchClosed } from "./carrier_session.ts";
 import type { BytePair } from "./carrier_stream.ts";
 import { ignore } from "./carrier_stream.ts";
 import {
@@ -60,7 +60,6 @@ const STREAM_ID_MAX = 2 ** 32 - 2;
 /** A connection whose TLS handshake is complete. */
 export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
   readonly header: Uint8Array = new Uint8Array(0);
-  readonly closed: Promise<{ closeCode: number; reason: string }>;
   /** Resolves with the peer's first frame; rejects if the connection ends first. */
   readonly ready: Promise<void>;
   readonly #socket: TLSSocket;
@@ -85,9 +84,8 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
     this.#socket = socket;
     this.#options = options;
     this.#nextStream = options.dialed ? 1 : 2;
-    this.closed = this.#closing.promise;
     this.ready = this.#readying.promise;
-    this.closed.catch(ignore);
+    this.#closing.promise.catch(ignore);
     this.ready.catch(ignore);
     this.#incoming = new ReadableStream({
       start: (controller) => {
@@ -123,6 +121,10 @@ export class TlsCarrier implements Carrier, TlsFrameHandler, TlsStreamPort {
 
   incoming(): ReadableStream<BytePair> {
     return this.#incoming;
+  }
+
+  watch(owner: CarrierOwner): void {
+    watchClosed(this.#closing.promise, owner);
   }
 
   close(closeCode: number, reason: string): void {

@@ -19,7 +19,7 @@ import type { Scheduler } from "../src/base/world.ts";
 import { ignore } from "./carrier_stream.ts";
 import { DialedSessions } from "./dialed_sessions.ts";
 import { boundedDial } from "./dialing.ts";
-import { addressText } from "./quic_carrier.ts";
+import { addressText } from "./host_address.ts";
 import { TlsCarrier } from "./tls_carrier.ts";
 import { leafOf, readLeafOnly, speaksRegistry, TLS_PROTOCOL } from "./tls_peer.ts";
 import type {

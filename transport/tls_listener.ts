@@ -19,7 +19,7 @@ import type { MonotonicClock, Scheduler } from "../src/base/world.ts";
 import { AddressRates } from "./address_rates.ts";
 import { type IncomingConnection, IncomingConnections } from "./incoming_connections.ts";
 import { ListenerSessions } from "./listener_sessions.ts";
-import { addressText, plainHost } from "./quic_carrier.ts";
+import { addressText, plainHost } from "./host_address.ts";
 import { checkServerCertificate } from "./server_certificate.ts";
 import { type AcceptObserver, TcpAcceptor, type UnlessOwn } from "./tcp_acceptor.ts";
 import { TlsCarrier } from "./tls_carrier.ts";
@@ -208,7 +208,7 @@ class TlsListener implements Listener {
       return void socket.resume();
     }
     const { scheduler, onError, idleMs = CLIENT_IDLE_MS } = this.#options;
-    const { streamsMax } = this.#sessions;
+    const { streamsMax } = this.#sessions.limits;
     const carrier = new TlsCarrier(socket, { dialed: false, idleMs, streamsMax, scheduler });
     try {
       await carrier.ready;
@@ -217,7 +217,7 @@ class TlsListener implements Listener {
     }
     if (!this.#incoming.has(incoming)) return;
     this.#incoming.established(incoming);
-    this.#sessions.start(carrier, incoming.host, {
+    this.#sessions.start(carrier, {
       transport: "tls",
       authenticatesPeers: true,
       remoteAddress: addressText({ hostname: incoming.host, port: socket.remotePort ?? 0 }),

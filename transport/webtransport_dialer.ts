@@ -13,9 +13,8 @@ import { RegistryError } from "../src/base/errors.ts";
 import type { Scheduler } from "../src/base/world.ts";
 import { ignore } from "./carrier_stream.ts";
 import { ConnectionCarrier } from "./connection_carrier.ts";
-import { DialedSessions } from "./dialed_sessions.ts";
-import { boundedDial } from "./dialing.ts";
-import type { Dialer, DialOptions, Endpoint, OnError, Session, Trust } from "./transport.ts";
+import { type CarriedConnection, ConnectionDialer } from "./connection_dialer.ts";
+import type { Dialer, Endpoint, OnError, Trust } from "./transport.ts";
 
 /** Parameters of a {@link WebTransportDialer}. */
 export interface WebTransportDialerOptions {
@@ -27,45 +26,26 @@ export interface WebTransportDialerOptions {
 }
 
 /** A dialer of WebTransport sessions. */
-export class WebTransportDialer implements Dialer {
+export class WebTransportDialer extends ConnectionDialer<WebTransport> implements Dialer {
   readonly transport = "webtransport";
   readonly authenticatesPeers = false;
   readonly pinsServer = true;
   readonly #options: WebTransportDialerOptions;
-  readonly #sessions = new DialedSessions();
-  #closing: Promise<void> | undefined;
 
   constructor(options: WebTransportDialerOptions) {
+    super(options);
     this.#options = options;
   }
 
-  async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    this.#sessions.requireOpen();
-    const connection = await boundedDial(
-      () => this.#connect(endpoint, options.trust),
-      options,
-      this.#options.scheduler,
-      endpoint,
-      (late) => late.close(),
-    );
-    return this.#sessions.start(new ConnectionCarrier(connection), this.#options, {
+  protected override carry(connection: WebTransport, endpoint: Endpoint): CarriedConnection {
+    return {
+      carrier: new ConnectionCarrier(connection),
       transport: "webtransport",
       remoteAddress: authorityOf(endpoint),
-    });
+    };
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    await this.#sessions.close();
-    // Close frames are sent in a later turn of the runtime.
-    await new Promise<void>((resolve) => this.#options.scheduler.after(1, resolve));
-  }
-
-  async #connect(endpoint: Endpoint, trust: Trust): Promise<WebTransport> {
+  protected override async connect(endpoint: Endpoint, trust: Trust): Promise<WebTransport> {
     const Constructor = this.#options.WebTransport ?? globalThis.WebTransport;
     if (Constructor === undefined) {
       throw new RegistryError("invalid_argument", "This runtime has no WebTransport");

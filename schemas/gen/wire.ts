@@ -173,7 +173,7 @@ export const streamPrefaceCodec = new StructCodec<StreamPreface, StreamPrefaceVi
  * it from requests and responses.
  */
 export interface ControlFrame {
-  /** 1 Hello, 2 HelloReply, 3 Goodbye, 4 RingMap. */
+  /** 1 Hello, 2 HelloReply, 3 Goodbye, 4 RingMap, 5 stream opening (no body). */
   kind: number;
 }
 
@@ -209,6 +209,7 @@ export const controlFrameCodec = new EnvelopeCodec<ControlFrame, ControlFrameVie
 export interface Hello {
   versionMin: number;
   versionMax: number;
+  /** Bit 0: the client announces each further stream by a control frame of kind 5, after HelloReply. */
   features: number;
   /** All zero: any cluster. */
   clusterId: Uint8Array;

@@ -16,7 +16,11 @@ import {
 import { parseUuid, UUID_BYTES } from "../base/uuid.ts";
 import type { RecordKindName } from "../record/kinds.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../wire/control.ts";
+import {
+  FEATURE_ANNOUNCES_STREAMS,
+  PROTOCOL_VERSION_MAX,
+  PROTOCOL_VERSION_MIN,
+} from "../wire/control.ts";
 import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
 import type { Input } from "../../schemas/runtime/writer.ts";
 import { AnswerCache } from "./answer_cache.ts";
@@ -371,7 +375,7 @@ function helloOf({ options = {} }: ConnectParameters): Hello {
   return {
     versionMin: PROTOCOL_VERSION_MIN,
     versionMax: PROTOCOL_VERSION_MAX,
-    features: 0,
+    features: FEATURE_ANNOUNCES_STREAMS,
     clusterId: options.clusterId === undefined
       ? new Uint8Array(UUID_BYTES)
       : parseUuid(options.clusterId, "clusterId"),

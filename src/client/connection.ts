@@ -24,6 +24,7 @@ import type { Dialer, Endpoint, Session, Stream, Trust } from "../../transport/t
 import type { Call } from "./call.ts";
 import { probeCall } from "./connection_calls.ts";
 import type { Credentials } from "./credentials.ts";
+import { FurtherStreams } from "./further_streams.ts";
 import { goodbyeError, goodbyeOf, greet, type Greeted } from "./greeting.ts";
 import { type ChannelOptions, RequestChannel, type RequestHeader } from "./request_channel.ts";
 import { proveSession, type SessionProof, SessionRenewal, whyRefused } from "./session_proof.ts";
@@ -70,7 +71,7 @@ export interface ConnectionParameters {
 export async function openConnection(parameters: ConnectionParameters): Promise<Connection> {
   const { dialer, endpoint, trust, hello, world, timeoutMs, signal } = parameters;
   const session = await dialer.dial(endpoint, { trust, timeoutMs, signal });
-  const token = new SessionToken({ ...parameters, session });
+  let token: SessionToken | undefined;
   let late = false;
   const timer = world.scheduler.after(timeoutMs, () => {
     late = true;
@@ -82,11 +83,13 @@ export async function openConnection(parameters: ConnectionParameters): Promise<
     const stream = await session.open("control");
     const proof = await proveSession(session, stream, parameters);
     const greeted = await greet(stream, hello);
+    const further = new FurtherStreams(session, stream);
+    token = new SessionToken({ ...parameters, further });
     await token.proven(proof);
-    return new Connection(parameters, { session, stream, greeted, proof, token });
+    return new Connection(parameters, { stream, further, greeted, proof, token });
   } catch (error) {
     const refusal = await whyRefused(session, toRegistryError(error), world);
-    token.close();
+    token?.close();
     session.abort("The session could not be set up");
     if (!late) throw refusal;
     throw new RegistryError(
@@ -120,6 +123,7 @@ export class Connection {
   readonly greeting: Greeting;
   readonly #world: World;
   readonly #session: Session;
+  readonly #further: FurtherStreams;
   readonly #renewal: SessionRenewal;
   readonly #token: SessionToken;
   readonly #inFlightMax: number;
@@ -150,21 +154,23 @@ export class Connection {
   constructor(
     parameters: ConnectionParameters,
     parts: {
-      readonly session: Session;
       readonly stream: Stream;
+      readonly further: FurtherStreams;
       readonly greeted: Greeted;
       readonly proof: SessionProof | undefined;
       readonly token: SessionToken;
     },
   ) {
-    const { session, stream, greeted: { greeting, assembler, later }, proof, token } = parts;
+    const { stream, further, greeted, proof, token } = parts;
+    const { greeting, assembler, later } = greeted;
     this.endpoint = parameters.endpoint;
     this.greeting = greeting;
     this.#world = parameters.world;
-    this.#session = session;
+    this.#session = further.session;
+    this.#further = further;
     this.#later = later;
     this.#token = token;
-    this.#renewal = new SessionRenewal(session, parameters, (proof) => void token.proven(proof));
+    this.#renewal = new SessionRenewal(further, parameters, (proof) => void token.proven(proof));
     if (proof !== undefined) this.#renewal.start(proof);
     const allowed = greeting.requestsInFlightMax || parameters.inFlightMax;
     this.#inFlightMax = Math.min(parameters.inFlightMax, allowed, CLIENT_IN_FLIGHT_MAX);
@@ -312,7 +318,7 @@ export class Connection {
   /** Opens a stream beside the first one. */
   #openBeside(isForWatches: boolean): RequestChannel {
     // A failed write ends the stream, which its pending read reports.
-    const channel = this.#newChannel(this.#session.open("request"), {
+    const channel = this.#newChannel(this.#further.open("request"), {
       isForWatches,
       onFailure: () => {},
     });

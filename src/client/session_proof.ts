@@ -18,6 +18,7 @@ import {
 import { alpnOf } from "../../transport/alpn.ts";
 import type { Endpoint, Session, Stream, Trust } from "../../transport/transport.ts";
 import type { CertificateCredentials, Credentials } from "./credentials.ts";
+import type { FurtherStreams } from "./further_streams.ts";
 
 /** Parameters of {@link proveSession}. */
 export interface ProofParameters {
@@ -85,7 +86,7 @@ export async function whyRefused(
  * whenever the client has a new certificate.
  */
 export class SessionRenewal {
-  readonly #session: Session;
+  readonly #further: FurtherStreams;
   readonly #parameters: ProofParameters;
   readonly #onProven: (proof: SessionProof) => void;
   #timer: Timer | undefined;
@@ -97,11 +98,11 @@ export class SessionRenewal {
 
   /** @param onProven called after each renewal; must not throw. */
   constructor(
-    session: Session,
+    further: FurtherStreams,
     parameters: ProofParameters,
     onProven: (proof: SessionProof) => void,
   ) {
-    this.#session = session;
+    this.#further = further;
     this.#parameters = parameters;
     this.#onProven = onProven;
   }
@@ -145,8 +146,8 @@ export class SessionRenewal {
     let stream: Stream | undefined;
     this.#renewing = true;
     try {
-      stream = await this.#session.open("control");
-      const proof = await proveSession(this.#session, stream, this.#parameters);
+      stream = await this.#further.open("control");
+      const proof = await proveSession(this.#further.session, stream, this.#parameters);
       if (proof === undefined) return;
       if (this.#outdated) this.#after(AUTH_RENEW_RETRY_MS);
       else this.#plan(proof.result);

@@ -7,14 +7,14 @@
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { AUTH_RENEW_RETRY_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
-import type { Session } from "../../transport/transport.ts";
 import type { Credentials, TokenUse } from "./credentials.ts";
+import type { FurtherStreams } from "./further_streams.ts";
 import type { SessionProof } from "./session_proof.ts";
 import { askOnce } from "./single_request.ts";
 
 /** Parameters of a {@link SessionToken}. */
 export interface SessionTokenOptions {
-  readonly session: Session;
+  readonly further: FurtherStreams;
   readonly credentials: Credentials;
   readonly world: World;
 }
@@ -36,7 +36,7 @@ export class SessionToken {
    * it. Never rejects.
    */
   async proven(proof: SessionProof | undefined): Promise<void> {
-    const { credentials, session } = this.#options;
+    const { credentials, further: { session } } = this.#options;
     if (credentials.kind === "development" || credentials.tokens === undefined) return;
     const isPinned = session.authenticatesPeers || proof?.result.pinned === true;
     if (!isPinned && credentials.trustUnpinned !== true) return;
@@ -75,8 +75,8 @@ export class SessionToken {
   }
 
   async #ask(token: string): Promise<number> {
-    const { session, world } = this.#options;
-    const stream = await session.open("request");
+    const { further, world } = this.#options;
+    const stream = await further.open("request");
     const timeoutMs = REQUEST_TIMEOUT_MS_DEFAULT;
     let isLate = false;
     const timer = world.scheduler.after(timeoutMs, () => {

@@ -24,18 +24,12 @@ import { ANONYMOUS, type AuthenticatedPeer } from "../base/peer.ts";
 import { TokenBucket } from "../base/token_bucket.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import type { ControlMessage, Greeting } from "../wire/control.ts";
+import { type ControlMessage, FEATURE_ANNOUNCES_STREAMS, type Greeting } from "../wire/control.ts";
 import type { OnError, Session, Stream } from "../../transport/transport.ts";
 import type { Caller } from "../serving/caller.ts";
-import type { HeldClock } from "../serving/held_clock.ts";
-import type { ReplyWriter } from "../serving/reply_writer.ts";
-import {
-  type RequestHandler,
-  type RequestObserver,
-  RequestStream,
-} from "../serving/request_stream.ts";
-import type { SessionAccount, SessionBudget } from "../serving/session_budget.ts";
-import type { StallWatch } from "../serving/stall_watch.ts";
+import type { FirstStreamOwner } from "../serving/first_stream.ts";
+import { type RequestServices, RequestStream } from "../serving/request_stream.ts";
+import type { BudgetedSession, SessionAccount, SessionBudget } from "../serving/session_budget.ts";
 import { checkHello, readHello } from "./hello.ts";
 import type { Proof, SessionIdentity } from "./session_identity.ts";
 import type { AnonymousSessions } from "./anonymous_sessions.ts";
@@ -44,29 +38,19 @@ import type { AnonymousSessions } from "./anonymous_sessions.ts";
 export type NodeFacts = Omit<Greeting, "version" | "ringMap">;
 
 /** The services of a node to its sessions. */
-export interface SessionServices {
+export interface SessionServices extends RequestServices {
   readonly world: World;
   readonly onError: OnError;
   readonly identity: SessionIdentity;
   readonly facts: NodeFacts;
   readonly ringMap: () => RingMap;
-  readonly handler: RequestHandler;
-  readonly replies: ReplyWriter;
-  readonly clock: HeldClock;
-  readonly observer: RequestObserver;
   readonly rate: { readonly requestsPerSecond: number; readonly burst: number };
   readonly budget: SessionBudget;
-  readonly watch: StallWatch;
   readonly anonymous: AnonymousSessions;
 }
 
-/** A caller whose proof is renewed in place. */
-interface RenewableCaller extends Caller {
-  peer: AuthenticatedPeer;
-}
-
-/** One session of a node. */
-export class OpenSession {
+/** One session of a node, which is the caller of its requests. */
+export class OpenSession implements Caller, FirstStreamOwner, BudgetedSession {
   readonly session: Session;
   readonly #services: SessionServices;
   /** The memory that the session makes the node hold. */
@@ -79,7 +63,16 @@ export class OpenSession {
   #proof: Proof | undefined;
   /** When the peer was last authenticated, by the monotonic clock. */
   #provenAtMs = 0;
-  #caller: RenewableCaller | undefined;
+  /** The peer that the proof, or a token, makes the caller. */
+  #peer: AuthenticatedPeer = ANONYMOUS;
+  readonly bucket: TokenBucket;
+  /**
+   * The number of streams that the client announced and that were not accepted yet; Infinity for a
+   * client that announces none.
+   */
+  #awaitedStreams = 0;
+  /** Ends the session when its proof becomes invalid; absent for one that never does. */
+  #onRevoked: (() => void) | undefined;
   /** Whether Hello was answered; ring maps may be sent only after that. */
   #greeted = false;
   /** Whether a renewal is in progress; there is at most one at a time. */
@@ -96,7 +89,21 @@ export class OpenSession {
     this.session = session;
     this.#services = services;
     this.#onOver = onOver;
-    this.#account = services.budget.open((code, message) => void this.goodbye(code, message));
+    this.#account = services.budget.open(this);
+    const { world, rate } = services;
+    this.bucket = new TokenBucket({
+      ratePerSecond: rate.requestsPerSecond,
+      burst: rate.burst,
+      nowMs: world.monotonic.nowMs(),
+    });
+  }
+
+  get sessionId(): number {
+    return this.session.id;
+  }
+
+  get peer(): AuthenticatedPeer {
+    return this.#peer;
   }
 
   /** The number of requests accepted and not yet answered. */
@@ -107,8 +114,9 @@ export class OpenSession {
   }
 
   /**
-   * Authenticates and greets the peer, and begins to serve it; never rejects. An idle session is
-   * then a few callbacks and no suspended function, which would take half a kilobyte each.
+   * Authenticates and greets the peer, and begins to serve it; never rejects. An idle session then
+   * waits in the read of its first stream alone. A suspended function, or the wait for a further
+   * stream, would take half a kilobyte and one and a half in each.
    */
   async begin(): Promise<void> {
     try {
@@ -121,6 +129,7 @@ export class OpenSession {
   }
 
   #end(): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.#account.close();
     this.#drop(this.#proof);
@@ -132,6 +141,11 @@ export class OpenSession {
   pushRingMap(): void {
     if (!this.#greeted) return;
     this.#main?.sayWhenRoom(() => ({ kind: "ring_map", ringMap: this.#services.ringMap() }));
+  }
+
+  /** Implements {@link BudgetedSession.endFor}. */
+  endFor(code: ErrorCode, message: string): void {
+    void this.goodbye(code, message);
   }
 
   /** Says goodbye and ends the session. */
@@ -165,38 +179,25 @@ export class OpenSession {
 
   /** Serves the only stream of an anonymous session; the access rules decide what it may do. */
   async #serveAnonymous(stream: Stream): Promise<void> {
-    const { session } = this;
-    const caller = { sessionId: session.id, peer: ANONYMOUS, bucket: this.#newBucket() };
-    const requests = new RequestStream({ ...this.#parts, stream, caller });
+    const { session, bucket } = this;
+    const requests = this.#newRequests(stream, {
+      sessionId: session.id,
+      peer: ANONYMOUS,
+      bucket,
+    });
     this.#others = new Set([requests]);
     await this.#services.anonymous.serve(session, requests);
   }
 
-  get #parts() {
-    return { ...this.#services, account: this.#account };
-  }
-
-  #newBucket(): TokenBucket {
-    const { world, rate } = this.#services;
-    return new TokenBucket({
-      ratePerSecond: rate.requestsPerSecond,
-      burst: rate.burst,
-      nowMs: world.monotonic.nowMs(),
-    });
+  #newRequests(stream: Stream, caller: Caller): RequestStream {
+    return new RequestStream(this.#services, { stream, caller, account: this.#account });
   }
 
   /** Waits for Hello and answers it; returns false if the session ended before. */
   async #greet(stream: Stream): Promise<boolean> {
     const { facts, ringMap } = this.#services;
-    const { peer } = this.#proof!;
-    const caller = {
-      sessionId: this.session.id,
-      peer,
-      bucket: this.#newBucket(),
-      useToken: (token: string) => this.#useToken(token),
-    };
-    const onControl = (message: ControlMessage) => this.#hear(message);
-    this.#main = new RequestStream({ ...this.#parts, stream, caller, onControl });
+    const account = this.#account;
+    this.#main = new RequestStream(this.#services, { stream, caller: this, account, owner: this });
     const hello = await this.#inTime("No Hello arrived in time", readHello(stream));
     if (hello === undefined) return false;
     const version = checkHello(hello, facts.clusterId);
@@ -205,9 +206,10 @@ export class OpenSession {
     }
     this.#main.say({ kind: "hello_reply", reply: { ...facts, version, ringMap: ringMap() } });
     this.#greeted = true;
+    if ((hello.features & FEATURE_ANNOUNCES_STREAMS) === 0) this.#awaitedStreams = Infinity;
     // All clients without certificates are one peer, but their sessions have nothing in common.
-    if (peer.role !== "development") this.#account.identify(peer.subject);
-    this.#caller = caller;
+    const { peer } = this.#proof!;
+    if (peer.role !== "development") account.identify(peer.subject);
     return true;
   }
 
@@ -222,12 +224,13 @@ export class OpenSession {
     }
   }
 
-  /** Takes a control message after the Hello; the client may only say goodbye. */
-  #hear(message: ControlMessage): void {
+  /** Takes a control message after the Hello. */
+  hear(message: ControlMessage): void {
+    if (message.kind === "stream_opening") return this.#awaitStream();
     if (message.kind !== "goodbye") {
       throw new RegistryError(
         "malformed",
-        `After its Hello a client may only say goodbye: found ${message.kind}`,
+        `After its Hello a client may announce streams or say goodbye: found ${message.kind}`,
       );
     }
     // The side that receives a goodbye closes the session; its peer waits for that.
@@ -236,17 +239,32 @@ export class OpenSession {
 
   /** Serves the first stream and those that the peer opens, until the session ends. */
   #serveStreams(): void {
-    const ended = () => this.session.abort("The first stream of the session has ended");
-    // The first stream stays open when it fails, as the goodbye is sent on it.
-    this.#main!.run().then(ended, (error) => void this.#failed("stream", error).then(ended));
+    this.#main!.begin();
     this.#acceptNext();
   }
 
-  #acceptNext(): void {
-    this.session.accept().then(this.#onStream);
+  /** Implements {@link FirstStreamOwner.firstStreamEnded}: the session ends with it. */
+  firstStreamEnded(reason: unknown): void {
+    const end = () => {
+      this.session.abort("The first stream of the session has ended");
+      this.#end();
+    };
+    // The first stream stays open when it fails, as the goodbye is sent on it.
+    if (reason === undefined) end();
+    else void this.#failed("stream", reason).then(end);
   }
 
-  readonly #onStream = (stream: Stream | undefined): void => {
+  #awaitStream(): void {
+    if (this.#awaitedStreams >= this.session.limits.streamsMax) return;
+    this.#awaitedStreams++;
+    if (this.#awaitedStreams === 1) this.#acceptNext();
+  }
+
+  #acceptNext(): void {
+    if (this.#awaitedStreams > 0) void this.session.accept().then((stream) => this.#take(stream));
+  }
+
+  #take(stream: Stream | undefined): void {
     if (stream === undefined) return this.#end();
     if (stream.kind === "control") this.#beginRenewal(stream);
     else if (stream.kind === "request") this.#beginRequests(stream);
@@ -255,12 +273,13 @@ export class OpenSession {
       this.#services.onError("stream", new RegistryError("malformed", message));
       stream.abort();
     }
+    this.#awaitedStreams--;
     this.#acceptNext();
-  };
+  }
 
   #beginRequests(stream: Stream): void {
     const others = this.#others ??= new Set();
-    const requests = new RequestStream({ ...this.#parts, stream, caller: this.#caller! });
+    const requests = this.#newRequests(stream, this);
     others.add(requests);
     void requests.run().catch((error) => this.#streamFailed(stream, error))
       .then(() => others.delete(requests));
@@ -271,29 +290,29 @@ export class OpenSession {
     this.#drop(this.#proof);
     this.#proof = proof;
     this.#provenAtMs = this.#services.world.monotonic.nowMs();
-    if (this.#caller !== undefined) this.#caller.peer = proof.peer;
+    this.#peer = proof.peer;
+    if (proof.isPermanent === true) return;
+    this.#onRevoked ??= () => {
+      void this.goodbye("unauthenticated", "The identity of this session was revoked");
+    };
     proof.peer.revoked.addEventListener("abort", this.#onRevoked);
   }
 
   /** Lets go of a proof. One signal may serve very many sessions, so its listener is removed. */
   #drop(proof: Proof | undefined): void {
     proof?.close();
+    if (this.#onRevoked === undefined) return;
     proof?.peer.revoked.removeEventListener("abort", this.#onRevoked);
   }
 
-  readonly #onRevoked = (): void => {
-    void this.goodbye("unauthenticated", "The identity of this session was revoked");
-  };
-
   /** Applies a token: the caller becomes the peer that the token makes it. Returns its expiry. */
-  #useToken(token: string): number {
+  useToken(token: string): number {
     const proof = this.#proof;
-    const caller = this.#caller;
-    if (proof?.useToken === undefined || caller === undefined) {
+    if (proof?.useToken === undefined) {
       throw new RegistryError("permission_denied", "This session's identity takes no tokens");
     }
-    caller.peer = proof.useToken(token);
-    return caller.peer.expiresAtMs;
+    this.#peer = proof.useToken(token);
+    return this.#peer.expiresAtMs;
   }
 
   /** Begins a renewal: one at a time and not too often, as it costs more than any request. */

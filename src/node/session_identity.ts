@@ -34,6 +34,8 @@ import type { Refusals } from "../serving/refusals.ts";
 export interface Proof {
   /** The proven peer. Its `revoked` signal never changes, and fires when the proof becomes invalid. */
   readonly peer: AuthenticatedPeer;
+  /** Whether it never becomes invalid. */
+  readonly isPermanent?: boolean;
   /** The token in use, if any. */
   readonly token?: string | undefined;
   /** Applies a token, as `SessionLife.useToken` does; absent if tokens add nothing. */
@@ -55,7 +57,7 @@ export interface SessionIdentity {
 
 /** Returns an identity that treats every client as `peer` without proof: the development identity. */
 export function takeForGranted(peer: AuthenticatedPeer): SessionIdentity {
-  const proof: Proof = { peer, close() {} };
+  const proof: Proof = { peer, isPermanent: true, close() {} };
   return { prove: () => Promise.resolve(proof) };
 }
 

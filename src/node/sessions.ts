@@ -6,13 +6,15 @@ import { RING_PUSH_MS, RING_PUSH_SESSION_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Timer } from "../base/world.ts";
 import type { Listener, Session } from "../../transport/transport.ts";
+import { AnsweredRequests } from "../serving/answered_requests.ts";
 import { SessionBudget } from "../serving/session_budget.ts";
 import { StallWatch } from "../serving/stall_watch.ts";
 import { OpenSession, type SessionServices } from "./open_session.ts";
 import { AnonymousSessions } from "./anonymous_sessions.ts";
 
 /** The dependencies of a node's sessions. */
-export interface SessionsOptions extends Omit<SessionServices, "budget" | "watch" | "anonymous"> {
+export interface SessionsOptions
+  extends Omit<SessionServices, "budget" | "watch" | "answered" | "anonymous"> {
   readonly listener: Listener;
   readonly logger: Logger;
   /** Default: the limits of a node. */
@@ -42,7 +44,8 @@ export class Sessions {
     this.anonymous = new AnonymousSessions(scheduler);
     this.#watch = new StallWatch({ scheduler, clock });
     const { budget, anonymous } = this;
-    this.#services = { ...options, budget, anonymous, watch: this.#watch };
+    const answered = new AnsweredRequests();
+    this.#services = { ...options, answered, budget, anonymous, watch: this.#watch };
   }
 
   /** The number of open sessions. */

@@ -16,5 +16,5 @@ export interface Caller {
    * @returns Unix ms at which the token, and with it the session, ends.
    * @throws RegistryError `unauthenticated` with the token's fault, `permission_denied`.
    */
-  readonly useToken?: (token: string) => number;
+  useToken?(token: string): number;
 }

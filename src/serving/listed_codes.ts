@@ -5,7 +5,7 @@
 import type { ErrorCode } from "../base/errors.ts";
 import { operationOfId } from "../wire/operations/mod.ts";
 import { COMMON_CODES, mayAnswer } from "../wire/operations/operation.ts";
-import type { RequestObserver } from "./request_stream.ts";
+import type { RequestObserver } from "./answered_requests.ts";
 
 /** Log message of a node about an unlisted code. */
 export const UNLISTED_CODE = "A reply has a code that its operation does not list";

@@ -14,7 +14,8 @@ export interface PartReceipt {
 export interface RequestContext {
   readonly peer: AuthenticatedPeer;
   readonly bucket: TokenBucket;
-  readonly useToken: Caller["useToken"];
+  /** The caller, as far as it can use a token for its session. */
+  readonly caller: Pick<Caller, "useToken">;
   /** Number of the calling node, on a session between nodes. */
   readonly node?: number | undefined;
   /** Deadline, monotonic ms. */

@@ -143,12 +143,12 @@ export class RequestRouter implements RequestHandler {
     arrivedMs: number,
   ): void {
     const requestId = request.id;
-    const { peer, bucket, useToken, node } = stream.caller;
+    const { caller } = stream;
     const context: RequestContext = {
-      peer,
-      bucket,
-      useToken,
-      node,
+      peer: caller.peer,
+      bucket: caller.bucket,
+      caller,
+      node: caller.node,
       deadlineMs: arrivedMs + this.#timeoutMs(request),
       receipts: [],
     };

@@ -11,35 +11,30 @@
  * session's account.
  */
 import { requestCodec, type RequestView } from "../../schemas/gen/wire.ts";
-import { type ErrorCode, RegistryError, toRegistryError } from "../base/errors.ts";
+import { type ErrorCode, type RegistryError, toRegistryError } from "../base/errors.ts";
 import {
-  HELLO_BYTES_MAX,
   IDLE_READ_BYTES,
-  LISTS_WAITING_MAX,
   PEER_STALL_MS,
   REPLY_BACKLOG_BYTES_HIGH,
   REPLY_WRITE_BYTES_MAX,
   REQUEST_FRAME_BYTES_MAX,
   WATCH_BACKLOG_BYTES,
 } from "../base/limits.ts";
-import { type ControlMessage, isControlFrame, readControl, writeControl } from "../wire/control.ts";
-import { FrameAssembler, type FrameHandler } from "../wire/frame_assembler.ts";
+import { type ControlMessage, isControlFrame, writeControl } from "../wire/control.ts";
+import { FrameAssembler } from "../wire/frame_assembler.ts";
 import { Outbox } from "../../transport/outbox.ts";
 import type { OwnedBytes, Stream } from "../../transport/transport.ts";
+import type { AnsweredRequests, RequestObserver } from "./answered_requests.ts";
 import type { Caller } from "./caller.ts";
+import { type FirstStreamOwner, takeControl } from "./first_stream.ts";
 import type { HeldClock } from "./held_clock.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import type { SessionAccount } from "./session_budget.ts";
-import { nextReadBuffer } from "./stream_buffer.ts";
 import { PeerStall } from "./peer_stall.ts";
 import type { StallWatch, Watched } from "./stall_watch.ts";
+import { nextReadBuffer } from "./stream_buffer.ts";
+import { WaitingLists } from "./waiting_lists.ts";
 import type { WatchStream, WatchStreamEvents } from "./watch/watch_stream.ts";
-
-/** Observer of completed requests, such as the metrics. */
-export interface RequestObserver {
-  /** `code`: `ok` or an error code; `durationMs`: from the arrival of the chunk to the answer. */
-  requestDone(operationId: number, code: "ok" | ErrorCode, durationMs: number): void;
-}
 
 /** Handler of the requests of all streams. */
 export interface RequestHandler {
@@ -50,49 +45,54 @@ export interface RequestHandler {
   serve(request: RequestView, stream: RequestStream): void;
 }
 
-/** Dependencies of a {@link RequestStream}. */
-export interface RequestStreamOptions {
-  readonly stream: Stream;
-  readonly caller: Caller;
+/** The parts that all request streams of a node share. */
+export interface RequestServices {
   readonly handler: RequestHandler;
   readonly replies: ReplyWriter;
   readonly clock: HeldClock;
   readonly observer: RequestObserver;
+  readonly answered: AnsweredRequests;
+  readonly watch: StallWatch;
+}
+
+/** The parts of one {@link RequestStream}. */
+export interface RequestStreamOptions {
+  readonly stream: Stream;
+  readonly caller: Caller;
   /** Account of the stream's session. */
   readonly account: SessionAccount;
-  readonly watch: StallWatch;
-  /**
-   * Receives the control messages of a session's first stream. It may throw, which ends the
-   * session. Absent for the other streams, on which a control frame is a malformed request.
-   */
-  readonly onControl?: (message: ControlMessage) => void;
+  /** Present for a session's first stream. On others a control frame is a malformed request. */
+  readonly owner?: FirstStreamOwner;
 }
 
 /** The request being served; one view for all streams, as it is valid during the call only. */
 const REQUEST = requestCodec.newView();
 const REQUEST_LIMITS = { frameBytesMax: REQUEST_FRAME_BYTES_MAX, segmentsMax: 1 };
 
-/** One request stream, from its first byte to its last. */
+const NO_FRAMES: readonly Uint8Array[] = [];
+
+/**
+ * One request stream, from its first byte to its last. While it is idle it holds a pending read and
+ * little else: there is one in every session.
+ */
 export class RequestStream implements Watched, WatchStream {
   readonly caller: Caller;
   /** Arrival time of the chunk being served, monotonic ms. */
   arrivedMs = 0;
-  /**
-   * Time at which its requests are served, monotonic ms: later if they waited for the peer to read.
-   */
+  /** Time at which its requests are served: later if they waited for the peer to read. */
   servedMs = 0;
   /** Number of requests accepted and not yet answered. */
   inFlight = 0;
+  readonly #services: RequestServices;
   readonly #stream: Stream;
-  readonly #outbox: Outbox;
-  readonly #assembler = new FrameAssembler(REQUEST_LIMITS);
-  readonly #handler: RequestHandler;
-  readonly #replies: ReplyWriter;
-  readonly #clock: HeldClock;
-  readonly #observer: RequestObserver;
   readonly #account: SessionAccount;
-  readonly #watch: StallWatch;
-  readonly #onControl: ((message: ControlMessage) => void) | undefined;
+  readonly #owner: FirstStreamOwner | undefined;
+  /** Settles the promise of {@link run}. */
+  #settle: ((reason: unknown) => void) | undefined;
+  /** Absent while there are no replies. */
+  #outbox: Outbox | undefined;
+  /** Absent while there is no frame. */
+  #assembler: FrameAssembler | undefined;
   /** Told what concerns the watches that the stream carries. */
   #watches: WatchStreamEvents | undefined;
   /** Makes the message that waits until the peer has read. */
@@ -102,49 +102,27 @@ export class RequestStream implements Watched, WatchStream {
   #frameBytes = 0;
   /** Number of requests received since the start, that is of finished frames. */
   #requests = 0;
-  #isWatched = false;
-  readonly #stall = new PeerStall();
-  /** Number of lists that wait for their turn. */
-  #lists = 0;
-  #listDone: (() => void) | undefined;
+  /** Present while the stream holds something, and is therefore looked at. */
+  #stall: PeerStall | undefined;
+  #lists: WaitingLists | undefined;
   /** True while the stream waits for its peer and therefore reads nothing. */
   #isWaiting = false;
   #isOver = false;
   /** Copied frames of the chunk that wait until the peer has read. */
-  #deferred: Uint8Array[] = [];
+  #deferred: readonly Uint8Array[] = NO_FRAMES;
   #inChunk = false;
-  /** Requests answered in the chunk being served, whose replies are sent together. */
-  readonly #answeredOperations: number[] = [];
-  readonly #answeredCodes: ("ok" | ErrorCode)[] = [];
 
-  constructor(options: RequestStreamOptions) {
+  constructor(services: RequestServices, options: RequestStreamOptions) {
+    this.#services = services;
     this.#stream = options.stream;
     this.caller = options.caller;
-    this.#handler = options.handler;
-    this.#replies = options.replies;
-    this.#clock = options.clock;
-    this.#observer = options.observer;
     this.#account = options.account;
-    this.#watch = options.watch;
-    this.#onControl = options.onControl;
-    this.#outbox = new Outbox(options.stream, {
-      bytesMax: options.account.limits.streamRepliesMax,
-      writeBytesMax: REPLY_WRITE_BYTES_MAX,
-      onTaken: () => {
-        if (this.#owedMessage !== undefined && this.hasRoom) this.#sayOwed(this.#owedMessage);
-        this.#countHeld();
-        this.#watches?.taken();
-      },
-      onFailure: () => {
-        this.#stream.abort();
-        this.#countHeld();
-      },
-    });
+    this.#owner = options.owner;
   }
 
   /** True while a large answer may be made, as the peer reads what it is sent. */
   get hasRoom(): boolean {
-    return !this.#account.isFull && this.#outbox.pendingBytes < REPLY_BACKLOG_BYTES_HIGH;
+    return !this.#account.isFull && this.#pendingBytes < REPLY_BACKLOG_BYTES_HIGH;
   }
 
   /** True once no peer waits for answers any more. */
@@ -159,7 +137,7 @@ export class RequestStream implements Watched, WatchStream {
 
   /** Implements {@link WatchStream.hasWatchRoom}. */
   get hasWatchRoom(): boolean {
-    return !this.#account.isFull && this.#outbox.pendingBytes < WATCH_BACKLOG_BYTES;
+    return !this.#account.isFull && this.#pendingBytes < WATCH_BACKLOG_BYTES;
   }
 
   /** Implements {@link WatchStream.carry}. */
@@ -170,24 +148,43 @@ export class RequestStream implements Watched, WatchStream {
   /** Implements {@link WatchStream.push}. */
   push(): void {
     if (this.#inChunk) return;
-    this.#outbox.flush();
+    this.#outbox?.flush();
     this.#countHeld();
   }
 
   /** Registers a list that waits for its turn; at LISTS_WAITING_MAX of them, reading stops. */
   listBegun(): void {
-    this.#lists++;
+    (this.#lists ??= new WaitingLists()).begun();
   }
 
   /** Unregisters a list that was answered. */
   listEnded(): void {
-    this.#lists--;
-    this.#listDone?.();
+    this.#lists?.ended();
   }
 
   /** Writer to which a reply is appended, before the call of {@link answered}. */
   get writer(): Outbox["writer"] {
-    return this.#outbox.writer;
+    return (this.#outbox ??= this.#newOutbox()).writer;
+  }
+
+  #newOutbox(): Outbox {
+    return new Outbox(this.#stream, {
+      bytesMax: this.#account.limits.streamRepliesMax,
+      writeBytesMax: REPLY_WRITE_BYTES_MAX,
+      onTaken: () => {
+        if (this.#owedMessage !== undefined && this.hasRoom) this.#sayOwed(this.#owedMessage);
+        this.#countHeld();
+        this.#watches?.taken();
+      },
+      onFailure: () => {
+        this.#stream.abort();
+        this.#countHeld();
+      },
+    });
+  }
+
+  get #pendingBytes(): number {
+    return this.#outbox === undefined ? 0 : this.#outbox.pendingBytes;
   }
 
   /**
@@ -198,14 +195,10 @@ export class RequestStream implements Watched, WatchStream {
    */
   answered(operationId: number, code: "ok" | ErrorCode, arrivedMs: number): void {
     this.inFlight--;
-    if (this.#inChunk) {
-      this.#answeredOperations.push(operationId);
-      this.#answeredCodes.push(code);
-      return;
-    }
-    this.#observer.requestDone(operationId, code, this.#clock.nowMs() - arrivedMs);
-    this.#outbox.flush();
-    this.#countHeld();
+    const { answered, observer, clock } = this.#services;
+    if (this.#inChunk) return answered.add(operationId, code);
+    observer.requestDone(operationId, code, clock.nowMs() - arrivedMs);
+    this.push();
   }
 
   /** Answers with an error, and sends it as {@link answered} does. Never throws. */
@@ -215,9 +208,10 @@ export class RequestStream implements Watched, WatchStream {
     operationId: number,
     arrivedMs: number,
   ): void {
-    this.#replies.begin(requestId);
+    const { replies } = this.#services;
+    replies.begin(requestId);
     try {
-      this.#replies.refusal(this.writer, error.code, error.message, error.fields);
+      replies.refusal(this.writer, error.code, error.message, error.fields);
     } catch {
       // Not even a refusal fits behind the replies that the peer has not read.
       return this.drop(operationId, error.code, arrivedMs);
@@ -236,7 +230,7 @@ export class RequestStream implements Watched, WatchStream {
 
   /** Sends a control message behind the replies already made, unless they leave no room for it. */
   say(message: ControlMessage): void {
-    const { writer } = this.#outbox;
+    const { writer } = this;
     const start = writer.length;
     try {
       writeControl(writer, message);
@@ -264,47 +258,75 @@ export class RequestStream implements Watched, WatchStream {
 
   /**
    * Reads and serves until the stream ends. Resolves then; rejects with the code that ended it if
-   * the peer broke the framing.
+   * the peer broke the framing. A session's first stream calls {@link begin} instead.
    */
-  async run(): Promise<void> {
-    let buffer: OwnedBytes = new Uint8Array(IDLE_READ_BYTES);
-    try {
-      for (;;) {
-        if (this.#isBlocked) await this.#unblocked();
-        if (this.#account.isClosed) return;
-        const chunk = await this.#stream.read(buffer);
-        if (chunk === undefined) return;
-        this.arrivedMs = this.#clock.nowMs();
-        this.#serve(() => this.#assembler.push(chunk, this.#serveFrame));
-        while (this.#deferred.length > 0 && !this.#account.isClosed) await this.#serveDeferred();
-        buffer = nextReadBuffer(chunk);
-      }
-    } finally {
-      this.#isOver = true;
-      this.#watches?.over();
-      this.#account.change(-this.#repliesBytes, -this.#frameBytes);
-      this.#repliesBytes = this.#frameBytes = 0;
-    }
+  run(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#settle = (reason) => reason === undefined ? resolve() : reject(reason);
+      this.begin();
+    });
   }
+
+  /** Starts to read and to serve; the owner is told the end. */
+  begin(): void {
+    const buffer = new Uint8Array(IDLE_READ_BYTES);
+    if (this.#isBlocked) void this.#resume(buffer);
+    else this.#read(buffer);
+  }
+
+  #read(into: OwnedBytes): void {
+    if (this.#account.isClosed) return this.#end(undefined);
+    this.#stream.read(into).then(this.#onChunk, this.#end);
+  }
+
+  readonly #onChunk = (chunk: OwnedBytes | undefined): void => {
+    if (chunk === undefined) return this.#end(undefined);
+    try {
+      this.arrivedMs = this.#services.clock.nowMs();
+      const assembler = this.#assembler ??= new FrameAssembler(REQUEST_LIMITS);
+      this.#serve(() => assembler.push(chunk, this.#serveFrame));
+    } catch (error) {
+      return this.#end(error);
+    }
+    const buffer = nextReadBuffer(chunk);
+    if (this.#deferred.length > 0 || this.#isBlocked) void this.#resume(buffer);
+    else this.#read(buffer);
+  };
+
+  /** Reads again once deferred requests were served and there is room. Never rejects. */
+  async #resume(into: OwnedBytes): Promise<void> {
+    try {
+      while (this.#deferred.length > 0 && !this.#account.isClosed) await this.#serveDeferred();
+      if (this.#isBlocked) await this.#unblocked();
+    } catch (error) {
+      return this.#end(error);
+    }
+    this.#read(into);
+  }
+
+  readonly #end = (reason: unknown): void => {
+    this.#isOver = true;
+    this.#watches?.over();
+    this.#account.change(-this.#repliesBytes, -this.#frameBytes);
+    this.#repliesBytes = this.#frameBytes = 0;
+    if (this.#owner !== undefined) this.#owner.firstStreamEnded(reason);
+    else this.#settle?.(reason);
+  };
 
   /** Implements {@link Watched.look}: ends the session of a peer that stalls for too long. */
   look(nowMs: number): boolean {
     this.#countHeld();
     const isFrameDue = this.#frameBytes > 0 && !this.#isWaiting;
-    const stall = this.#stall.look(nowMs, {
-      writes: this.#repliesBytes > 0 ? this.#outbox.writes : undefined,
+    const stall = this.#stall?.look(nowMs, {
+      writes: this.#repliesBytes > 0 ? this.#outbox?.writes : undefined,
       requests: isFrameDue ? this.#requests : undefined,
     });
     if (stall === "replies") this.#repliesStalled();
     if (stall === "frame") {
       this.#account.end("frame_not_finished", "deadline_exceeded", FRAME_LATE);
     }
-    if (this.#isOver || this.#repliesBytes + this.#frameBytes === 0) {
-      this.#isWatched = false;
-      this.#stall.rest();
-      this.#outbox.trim();
-    }
-    return this.#isWatched;
+    if (this.#isOver || this.#repliesBytes + this.#frameBytes === 0) this.#rest();
+    return this.#stall !== undefined;
   }
 
   /** Ends the session of a peer that takes no replies, or only the stream if they are of watches. */
@@ -316,47 +338,48 @@ export class RequestStream implements Watched, WatchStream {
     this.#stream.abort();
   }
 
+  /** Releases what only a stream in use needs. */
+  #rest(): void {
+    this.#stall = undefined;
+    if (this.#assembler?.partialBytes === 0) this.#assembler = undefined;
+    if (this.#outbox?.isIdle !== true) return;
+    this.#outbox = undefined;
+    this.#stream.rest?.();
+  }
+
   /** Updates the account with the bytes that the stream holds. */
   #countHeld(): void {
     if (this.#isOver) return;
-    const repliesBytes = this.#outbox.pendingBytes;
-    const frameBytes = this.#assembler.partialBytes;
+    const repliesBytes = this.#pendingBytes;
+    const frameBytes = this.#assembler === undefined ? 0 : this.#assembler.partialBytes;
     if (repliesBytes === this.#repliesBytes && frameBytes === this.#frameBytes) return;
     const repliesChange = repliesBytes - this.#repliesBytes;
     const frameChange = frameBytes - this.#frameBytes;
     this.#repliesBytes = repliesBytes;
     this.#frameBytes = frameBytes;
-    if (!this.#isWatched) {
-      this.#isWatched = true;
-      this.#watch.add(this);
+    if (this.#stall === undefined) {
+      this.#stall = new PeerStall();
+      this.#services.watch.add(this);
     }
     this.#account.change(repliesChange, frameChange);
   }
 
   get #isBlocked(): boolean {
-    return this.#account.isFull || this.#lists >= LISTS_WAITING_MAX;
+    return this.#account.isFull || (this.#lists !== undefined && this.#lists.areMost);
   }
 
   /** True if further requests must wait: small ones may produce more than the peer is reading. */
   get #mustDefer(): boolean {
-    return this.#outbox.pendingBytes > REPLY_BACKLOG_BYTES_HIGH || this.#isBlocked;
+    return this.#pendingBytes > REPLY_BACKLOG_BYTES_HIGH || this.#isBlocked;
   }
 
   /** Waits until the peer has read enough replies, and enough of its lists were served. */
   async #unblocked(): Promise<void> {
     this.#isWaiting = true;
     while (this.#isBlocked && !this.#isOver) {
-      if (this.#account.isFull) await this.#account.room();
-      else await this.#listsServed();
+      await (this.#account.isFull ? this.#account.room() : this.#lists?.served());
     }
     this.#isWaiting = false;
-  }
-
-  /** Waits until half of the allowed lists remain, so that not every list wakes the stream. */
-  async #listsServed(): Promise<void> {
-    while (this.#lists > LISTS_WAITING_MAX / 2) {
-      await new Promise<void>((resolve) => this.#listDone = resolve);
-    }
   }
 
   /** Serves deferred requests once the peer has read, until replies reach the limit again. */
@@ -369,64 +392,43 @@ export class RequestStream implements Watched, WatchStream {
         const bytes = frames[served]!;
         this.#serveNow(new DataView(bytes.buffer), bytes, 0, bytes.length);
       }
-      this.#deferred = frames.slice(served);
+      this.#deferred = served === frames.length ? NO_FRAMES : frames.slice(served);
     });
   }
 
   /** Serves requests whose replies are sent together. */
   #serve(requests: () => void): void {
+    const { clock, answered, observer } = this.#services;
     this.#inChunk = true;
     try {
-      this.#clock.hold(() => {
-        this.servedMs = this.#clock.nowMs();
+      clock.hold(() => {
+        this.servedMs = clock.nowMs();
         this.caller.bucket.refill(this.servedMs);
         requests();
       });
     } finally {
       this.#inChunk = false;
-      this.#outbox.flush();
+      this.#outbox?.flush();
       this.#countHeld();
-      this.#countAnswered();
+      answered.observe(observer, clock.nowMs() - this.arrivedMs);
     }
-  }
-
-  /**
-   * Observes the requests of a chunk; all have the same duration, as their replies are sent
-   * together.
-   */
-  #countAnswered(): void {
-    const durationMs = this.#clock.nowMs() - this.arrivedMs;
-    const operations = this.#answeredOperations;
-    for (let index = 0; index < operations.length; index++) {
-      this.#observer.requestDone(operations[index]!, this.#answeredCodes[index]!, durationMs);
-    }
-    operations.length = this.#answeredCodes.length = 0;
   }
 
   readonly #serveFrame = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
-    if (this.#onControl !== undefined && isControlFrame(view, start)) {
-      return this.#takeControl(this.#onControl, view, bytes, start, end);
+    if (this.#owner !== undefined && isControlFrame(view, start)) {
+      this.#requests++;
+      // It overtakes deferred requests, as a goodbye ends them too.
+      return takeControl(this.#owner, view, bytes, start, end);
     }
     // Deferred frames are served first.
     if (this.#deferred.length > 0 || this.#mustDefer) {
-      this.#deferred.push(bytes.slice(start, end));
+      this.#defer(bytes.slice(start, end));
     } else this.#serveNow(view, bytes, start, end);
   };
 
-  /** Takes a control frame. It overtakes deferred requests, as a goodbye ends them too. */
-  #takeControl(
-    onControl: (message: ControlMessage) => void,
-    ...[view, bytes, start, end]: Parameters<FrameHandler>
-  ): void {
-    if (end - start > HELLO_BYTES_MAX) {
-      throw new RegistryError(
-        "too_large",
-        `Control frame must have at most ${HELLO_BYTES_MAX} bytes: it has ${end - start}`,
-      );
-    }
-    this.#requests++;
-    const message = readControl(view, bytes, start, end);
-    if (message !== undefined) onControl(message);
+  #defer(frame: Uint8Array): void {
+    if (this.#deferred === NO_FRAMES) this.#deferred = [frame];
+    else (this.#deferred as Uint8Array[]).push(frame);
   }
 
   #serveNow(view: DataView, bytes: Uint8Array, start: number, end: number): void {
@@ -437,7 +439,7 @@ export class RequestStream implements Watched, WatchStream {
     try {
       request.wrap(view, bytes, start + 8, end);
       requestId = request.id;
-      this.#handler.serve(request, this);
+      this.#services.handler.serve(request, this);
     } catch (error) {
       this.refuse(requestId, toRegistryError(error), request.operation, this.arrivedMs);
     }

@@ -19,8 +19,11 @@ import {
 /** Reason for which the node ended a session; a label of its metrics. */
 export type EndReason = "replies_not_taken" | "frame_not_finished" | "memory";
 
-/** Callback that ends a session and tells its peer the reason. Must not throw. */
-export type EndSession = (code: ErrorCode, message: string) => void;
+/** A session as the budget sees it. */
+export interface BudgetedSession {
+  /** Ends the session and tells its peer the reason. Must not throw. */
+  endFor(code: ErrorCode, message: string): void;
+}
 
 /** Limits of a {@link SessionBudget}, bytes. */
 export interface BudgetLimits {
@@ -70,8 +73,8 @@ export class SessionBudget {
   }
 
   /** Opens the account of a new session. */
-  open(end: EndSession): SessionAccount {
-    const account = new SessionAccount(this, end);
+  open(session: BudgetedSession): SessionAccount {
+    const account = new SessionAccount(this, session);
     this.#accounts.add(account);
     return account;
   }
@@ -134,17 +137,18 @@ export class SessionBudget {
 /** Account of one session. */
 export class SessionAccount {
   readonly #budget: SessionBudget;
-  readonly #end: EndSession;
+  readonly #session: BudgetedSession;
   #owner: Owner | undefined;
   #repliesBytes = 0;
   #framesBytes = 0;
   #isFull = false;
   #closed = false;
-  #wakeups: (() => void)[] = [];
+  /** Absent while nobody waits. */
+  #wakeups: (() => void)[] | undefined;
 
-  constructor(budget: SessionBudget, end: EndSession) {
+  constructor(budget: SessionBudget, session: BudgetedSession) {
     this.#budget = budget;
-    this.#end = end;
+    this.#session = session;
   }
 
   get limits(): BudgetLimits {
@@ -201,7 +205,9 @@ export class SessionAccount {
 
   /** Resolves when requests may be served again, or the session is over. */
   async room(): Promise<void> {
-    while (this.#isFull) await new Promise<void>((resolve) => this.#wakeups.push(resolve));
+    while (this.#isFull) {
+      await new Promise<void>((resolve) => (this.#wakeups ??= []).push(resolve));
+    }
   }
 
   /** Ends the session because of what it holds, which no longer counts from now on. */
@@ -209,7 +215,7 @@ export class SessionAccount {
     if (this.#closed) return;
     this.close();
     this.#budget.countEnded(reason);
-    this.#end(code, message);
+    this.#session.endFor(code, message);
   }
 
   /** Closes the account of a session that is over. Idempotent. */
@@ -224,8 +230,8 @@ export class SessionAccount {
   #wake(): void {
     this.#isFull = false;
     const wakeups = this.#wakeups;
-    this.#wakeups = [];
-    for (const wake of wakeups) wake();
+    this.#wakeups = undefined;
+    for (const wake of wakeups ?? []) wake();
   }
 }
 

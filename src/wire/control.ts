@@ -1,8 +1,8 @@
 /**
  * The control frames of a session's first stream, which the client opens. The client sends Hello;
  * the server answers HelloReply, or Goodbye with a code. From then on the stream carries requests
- * and responses too: the server sends ring maps as they change, and either side ends the session
- * with Goodbye. No request is served before the Hello was answered.
+ * and responses too: the server sends ring maps as they change, the client announces further
+ * streams, and either side ends the session with Goodbye. No request is served before the Hello was answered.
  */
 import type { FrameWriter } from "../../schemas/runtime/writer.ts";
 import {
@@ -27,6 +27,11 @@ export const CONTROL_HELLO_REPLY = 2;
 export const CONTROL_GOODBYE = 3;
 /** The kind of a RingMap frame. */
 export const CONTROL_RING_MAP = 4;
+/** The kind of the frame by which a client announces a further stream. */
+export const CONTROL_STREAM_OPENING = 5;
+
+/** Bit of `Hello.features`: the client announces each further stream that it opens. */
+export const FEATURE_ANNOUNCES_STREAMS = 1;
 
 /**
  * The lowest protocol version that this program supports. In version 1 requests had a stream of
@@ -58,7 +63,8 @@ export type ControlMessage =
   | { readonly kind: "hello"; readonly hello: Hello }
   | { readonly kind: "hello_reply"; readonly reply: Greeting }
   | { readonly kind: "goodbye"; readonly goodbye: Goodbye }
-  | { readonly kind: "ring_map"; readonly ringMap: RingMap };
+  | { readonly kind: "ring_map"; readonly ringMap: RingMap }
+  | { readonly kind: "stream_opening" };
 
 /** Appends a control frame to `out`. */
 export function writeControl(out: FrameWriter, message: ControlMessage): void {
@@ -86,6 +92,8 @@ export function writeControl(out: FrameWriter, message: ControlMessage): void {
         ringMapCodec,
         message.ringMap,
       );
+    case "stream_opening":
+      return controlFrameCodec.write(out, { kind: CONTROL_STREAM_OPENING });
   }
 }
 
@@ -117,6 +125,8 @@ export function readControl(
         kind: "ring_map",
         ringMap: ringMapFromWire(frame.bodyInto(ringMapCodec.newView()).toPlain()),
       };
+    case CONTROL_STREAM_OPENING:
+      return { kind: "stream_opening" };
     default:
       return undefined;
   }

@@ -5,7 +5,7 @@
  */
 import { errorCodeFromWire } from "../../src/base/errors.ts";
 import { ListedCodes } from "../../src/serving/listed_codes.ts";
-import type { RequestObserver } from "../../src/serving/request_stream.ts";
+import type { RequestObserver } from "../../src/serving/answered_requests.ts";
 import { type OperationName, OPERATIONS } from "../../src/wire/operations/mod.ts";
 import { mayAnswer } from "../../src/wire/operations/operation.ts";
 

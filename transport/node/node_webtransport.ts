@@ -8,9 +8,9 @@ import { createHash } from "node:crypto";
 import type { ClientHttp2Session } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { RegistryError } from "../../src/base/errors.ts";
+import type { CloseInfo } from "../carrier_session.ts";
 import type { BytePair } from "../carrier_stream.ts";
 import {
-  type CloseInfo,
   incomingStreams,
   LibrarySessionLife,
   type LibrarySessionLifeOptions,

@@ -6,6 +6,7 @@
  */
 import type { Http2Session } from "node:http2";
 import type { Scheduler, Timer } from "../../src/base/world.ts";
+import type { CloseInfo } from "../carrier_session.ts";
 import { type BytePair, ignore } from "../carrier_stream.ts";
 import { wholePair } from "./library_stream.ts";
 import type { LibrarySession } from "./webtransport_library.ts";
@@ -15,12 +16,6 @@ export interface LibrarySessionLifeOptions {
   readonly idleMs: number;
   readonly keepAliveMs: number;
   readonly scheduler: Scheduler;
-}
-
-/** The code and reason that the closing side gave. */
-export interface CloseInfo {
-  readonly closeCode?: number | undefined;
-  readonly reason?: string | undefined;
 }
 
 /** The life of one session. */

@@ -16,11 +16,11 @@ import {
   UNIDIRECTIONAL_STREAMS_MAX,
 } from "../../src/base/limits.ts";
 import type { Scheduler } from "../../src/base/world.ts";
-import type { Carrier } from "../carrier_session.ts";
+import { type Carrier, watchClosed } from "../carrier_session.ts";
 import { ignore } from "../carrier_stream.ts";
 import { type IncomingConnection, IncomingConnections } from "../incoming_connections.ts";
 import { ListenerSessions } from "../listener_sessions.ts";
-import { addressText, plainHost } from "../quic_carrier.ts";
+import { addressText, plainHost } from "../host_address.ts";
 import { checkServerCertificate } from "../server_certificate.ts";
 import type {
   Endpoint,
@@ -167,7 +167,7 @@ class NodeWebTransportListener implements Listener {
   #hasRoomFor(peer: string): boolean {
     if (this.#servesHttp2) return this.#incomingByPeer.get(peer)?.stage === "handshake";
     const { admission } = this.#sessions;
-    return admission.mayBegin() && admission.begin(hostOf(peer));
+    return admission.mayBegin() && admission.begin(hostOfPeer(peer));
   }
 
   async #pump(sessions: ReadableStream<LibraryServerSession>): Promise<void> {
@@ -178,7 +178,7 @@ class NodeWebTransportListener implements Listener {
     // Rejects where the session fails before it is ready; the connection's end tells the same.
     session.ready.catch(ignore);
     session.closed.catch(ignore);
-    const host = hostOf(session.peerAddress);
+    const host = hostOfPeer(session.peerAddress);
     const connection = session.objint?.stream?.session;
     if (this.#servesHttp2) {
       const incoming = this.#incomingByPeer.get(session.peerAddress);
@@ -191,7 +191,7 @@ class NodeWebTransportListener implements Listener {
     // Of stream 0, a server's first, the library loses whatever does not arrive in one piece.
     session.objint?.streamIdMngrBi?.getNextOutgoingStreamId();
     const life = new LibrarySessionLife(session, connection, this.#life());
-    this.#sessions.start(carrierOf(session, life), host, {
+    this.#sessions.start(carrierOf(session, life), {
       transport: "webtransport",
       remoteAddress: addressText({ hostname: host, port: portOf(session.peerAddress) }),
     });
@@ -204,17 +204,18 @@ class NodeWebTransportListener implements Listener {
 }
 
 function carrierOf(session: LibraryServerSession, life: LibrarySessionLife): Carrier {
+  const incoming = incomingStreams(session);
   return {
     header: new Uint8Array(0),
-    closed: life.closed,
+    watch: (owner) => watchClosed(life.closed, owner),
     open: () => openStream(session),
-    incoming: () => incomingStreams(session),
+    incoming: () => incoming,
     close: (closeCode, reason) => life.close(closeCode, reason),
   };
 }
 
 /** The address in the library's `address:port`, where IPv6 has no brackets. */
-function hostOf(peer: string): string {
+function hostOfPeer(peer: string): string {
   return plainHost(peer.slice(0, peer.lastIndexOf(":")));
 }
 

@@ -10,14 +10,16 @@ export const SESSIONS_PER_ADDRESS_MAX = 1_024;
 /** Ready sessions not yet accepted: a burst during one turn of the process. */
 export const SESSIONS_BACKLOG_MAX = 1_024;
 /**
- * Streams per session, both sides together: control, a few for requests, peer, some for bulk data.
+ * Streams per session, both sides together: the first, one for large replies, one for watches, and
+ * two for renewing proof and token. The runtime reserves memory for each that a peer may open, in
+ * every connection.
  */
-export const STREAMS_PER_SESSION_MAX = 16;
+export const STREAMS_PER_SESSION_MAX = 6;
 /**
  * Unidirectional streams that a peer may open: HTTP/3 needs three (RFC 9114 §6.2), the others allow
  * for reserved types (§6.2.3). Only the beginning of each is read, and each holds up to 1.25 MB.
  */
-export const UNIDIRECTIONAL_STREAMS_MAX = 8;
+export const UNIDIRECTIONAL_STREAMS_MAX = 7;
 /** First bytes of an HTTP/3 stream, SETTINGS or a request: browsers send a few hundred. */
 export const HTTP3_START_BYTES_MAX = 4_096;
 /**
@@ -50,6 +52,11 @@ export const ACCEPT_LOOK_MS_MAX = 600_000;
 export const HANDSHAKE_MS_MAX = 5_000;
 /** Maximum time from a stream's first byte to its complete preface, ms: a preface is one packet. */
 export const PREFACE_MS_MAX = 5_000;
+/**
+ * Time after which an incomplete preface no longer holds up the streams behind it, ms. It is longer
+ * than a preface takes within one packet.
+ */
+export const PREFACE_SOON_MS = 20;
 /** Default timeout for connecting, ms. */
 export const DIAL_MS_MAX = 5_000;
 /** Keep-alive interval and idle timeout of a client's session, ms. */

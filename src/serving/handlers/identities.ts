@@ -35,9 +35,9 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
       const order = { subject, audience, lifeMs, grants: grantsOf(grants) };
       return { text: await service.tokens.issue(order, peer.lineage, deadlineMs) };
     },
-    useToken: ({ token }, { useToken }) => {
-      if (useToken === undefined) throw unauthenticatedSession();
-      return { expiresAtMs: Math.floor(useToken(token)) };
+    useToken: ({ token }, { caller }) => {
+      if (caller.useToken === undefined) throw unauthenticatedSession();
+      return { expiresAtMs: Math.floor(caller.useToken(token)) };
     },
     removeMember: async ({ nodeId }, { peer, deadlineMs }) => {
       await service.administration.removeMember(nodeId, peer, deadlineMs);

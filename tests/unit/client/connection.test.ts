@@ -393,6 +393,8 @@ test("lists have a stream of their own, on which no other reply waits behind the
   assert.is(first.stream, second.stream);
   assert.is(first.stream.kind, "request");
   assert.is(other.stream.kind, "control", "the session's first stream");
+  const [session] = registry.sessions;
+  assert.equal(session!.heard.map(({ kind }) => kind), ["hello", "stream_opening"], "announced");
   other.replyAgent();
   await registry.wait(get);
   first.reply("listAgentsByRegion", EMPTY_PAGE);

@@ -114,8 +114,9 @@ test("half-sent frames of many sessions stay within the node's budget", async ()
   const { world, sessions: { budget } } = harness;
   const half = new Uint8Array(250_000);
   new DataView(half.buffer).setUint32(4, 32_000, true);
+  const bytesPerSession = (STREAMS_PER_SESSION_MAX - 2) * half.length;
   let sessions = 0;
-  while (sessions * 4_000_000 < 1.5 * NODE_HELD_BYTES_MAX) {
+  while (sessions * bytesPerSession < 1.5 * NODE_HELD_BYTES_MAX) {
     const peer = await harness.peer();
     sessions++;
     for (let count = 1; count < STREAMS_PER_SESSION_MAX - 1; count++) {

@@ -10,7 +10,7 @@ import {
   HELLO_MS_MAX,
 } from "../../../src/base/limits.ts";
 import type { Hello } from "../../../schemas/gen/wire.ts";
-import { PROTOCOL_VERSION_MAX } from "../../../src/wire/control.ts";
+import { FEATURE_ANNOUNCES_STREAMS, PROTOCOL_VERSION_MAX } from "../../../src/wire/control.ts";
 import type { StreamKind } from "../../../transport/transport.ts";
 import { controlFrame, GOOD_HELLO, RawPeer, requestFrame } from "../../support/raw_peer.ts";
 import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
@@ -51,6 +51,37 @@ test("a Hello is answered with the node's facts and its ring map", async () => {
   assert.equal(first.reply.clusterId, harness.registry.cluster.clusterId);
   assert.is(first.reply.ringMap.partitionCount, 8);
   assert.is(harness.sessions.count, 1);
+});
+
+test("a client that announces streams is served on those that it announced", async () => {
+  const harness = await RegistryHarness.open();
+  const features = FEATURE_ANNOUNCES_STREAMS;
+  const peer = await harness.peer({ kind: "hello", hello: { ...GOOD_HELLO, features } });
+  await peer.openRequests();
+  const answer = peer.send("getAgent", GET);
+  await harness.world.pass(1_000);
+  let isServed = false;
+  void answer.then(() => isServed = true);
+  await harness.world.settle();
+  assert.is(isServed, false);
+  say(peer, controlFrame({ kind: "stream_opening" }));
+  assert.is((await harness.world.wait(answer)).code, "not_found");
+  // Announcements may come together, and before their streams.
+  for (let count = 0; count < 2; count++) say(peer, controlFrame({ kind: "stream_opening" }));
+  for (let count = 0; count < 2; count++) {
+    await peer.openRequests();
+    assert.is((await peer.ask("getAgent", GET)).code, "not_found");
+  }
+});
+
+test("the end of a session is noticed although no stream is awaited", async () => {
+  const harness = await RegistryHarness.open();
+  const features = FEATURE_ANNOUNCES_STREAMS;
+  const peer = await harness.peer({ kind: "hello", hello: { ...GOOD_HELLO, features } });
+  assert.is(harness.sessions.count, 1);
+  peer.session.abort("gone");
+  await harness.world.settle();
+  assert.is(harness.sessions.count, 0);
 });
 
 test("a session without a Hello in time is ended, and one that is just in time is not", async () => {

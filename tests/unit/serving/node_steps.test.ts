@@ -55,7 +55,7 @@ async function scene() {
   const context = (node: number | undefined): RequestContext => ({
     peer: developmentPeer({ region: "eu", revoked: new AbortController().signal }),
     bucket: new TokenBucket({ ratePerSecond: 1, burst: 1, nowMs: 0 }),
-    useToken: undefined,
+    caller: {},
     node,
     deadlineMs: world.nowMs() + 5_000,
     receipts: [],

@@ -59,8 +59,7 @@ async function asked(isLeading: boolean) {
       .wrap(new DataView(bytes.buffer, bytes.byteOffset), bytes, 0, bytes.length);
     const bucket = new TokenBucket({ ratePerSecond: 1e6, burst: 1e6, nowMs: 0 });
     const deadlineMs = world.monotonic.nowMs() + LEFT_MS;
-    const useToken = undefined;
-    return path.serve(request, { peer: PEER, bucket, useToken, deadlineMs, receipts: [] });
+    return path.serve(request, { peer: PEER, bucket, caller: {}, deadlineMs, receipts: [] });
   };
   return {
     path,

@@ -17,7 +17,9 @@ class Scene {
   readonly ended: [name: string, code: ErrorCode][] = [];
 
   session(name: string, identity?: string) {
-    const account = this.budget.open((code) => void this.ended.push([name, code]));
+    const account = this.budget.open({
+      endFor: (code) => void this.ended.push([name, code]),
+    });
     if (identity !== undefined) account.identify(identity);
     return account;
   }

@@ -45,7 +45,7 @@ test("WritePath.removeRecord finds a record that its new leader has not applied 
   const removed = await world.wait(writes.removeRecord({ kind: KIND_GATEWAY, id }, {
     peer: developmentPeer({ region: "eu", revoked: new AbortController().signal }),
     bucket: new TokenBucket({ ratePerSecond: 1, burst: 1, nowMs: 0 }),
-    useToken: undefined,
+    caller: {},
     deadlineMs: world.nowMs() + 5_000,
     receipts: [],
   }));

@@ -9,15 +9,10 @@ import { Outbox } from "../../../transport/outbox.ts";
 
 /** A sink in which a test completes write by write. */
 class Sink {
-  rests = 0;
   readonly writes: { bytes: Uint8Array; done: () => void; fail: (error: unknown) => void }[] = [];
 
   write(bytes: Uint8Array): Promise<void> {
     return new Promise((done, fail) => void this.writes.push({ bytes, done, fail }));
-  }
-
-  rest(): void {
-    this.rests++;
   }
 }
 
@@ -163,31 +158,21 @@ test("Outbox writes in pieces where it is told to, and tells of each that is tak
   assert.equal(taken, [[1, 4], [2, 2], [3, 1], [4, 0]]);
 });
 
-test("Outbox.trim gives the buffers of a burst back", async () => {
-  const { sink, outbox } = newOutbox(1 << 22);
-  outbox.writer.allocate(20_000);
-  outbox.flush();
-  sink.writes[0]!.done();
-  await settled();
-  outbox.writer.allocate(20_000);
-  outbox.flush();
-  sink.writes[1]!.done();
-  await settled();
-  assert.ok(outbox.writer.bytes.length > 10_000, "They stay for the next burst");
-  outbox.trim();
-  assert.ok(outbox.writer.bytes.length <= 1_024);
-});
-
-test("Outbox.trim lets the sink rest, but not while a write is in progress", async () => {
+test("Outbox.isIdle is false while anything is pending, and after a failure", async () => {
   const { sink, outbox } = newOutbox();
+  assert.is(outbox.isIdle, true);
   append(outbox, 1);
+  assert.is(outbox.isIdle, false);
   outbox.flush();
-  outbox.trim();
-  assert.is(sink.rests, 0);
+  assert.is(outbox.isIdle, false);
   sink.writes[0]!.done();
   await settled();
-  outbox.trim();
-  assert.is(sink.rests, 1);
+  assert.is(outbox.isIdle, true);
+  append(outbox, 2);
+  outbox.flush();
+  sink.writes[1]!.fail(new Error("it broke"));
+  await settled();
+  assert.is(outbox.isIdle, false);
 });
 
 test.run();

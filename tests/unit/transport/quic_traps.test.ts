@@ -253,7 +253,7 @@ test("session drops a half-sent preface at its deadline and meanwhile serves oth
   }));
 
 test("session drops prefaces of another magic, kind, version or shape", () =>
-  withServer({}, async ({ listener }) => {
+  withServer({ streamsPerSessionMax: 8 }, async ({ listener }) => {
     const connection = await connectRaw(listener.port, "crs", certificate);
     const session = (await within("the session", listener.accept()))!;
     const accepting = session.accept();

@@ -12,7 +12,7 @@ import { TrustStore } from "../../../identity/trust/trust_store.ts";
 import { decodePem, encodePem } from "../../../identity/pki/pem.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import type { ErrorCode } from "../../../src/base/errors.ts";
-import { TLS_STREAM_WINDOW_BYTES } from "../../../src/base/limits.ts";
+import { STREAMS_PER_SESSION_MAX, TLS_STREAM_WINDOW_BYTES } from "../../../src/base/limits.ts";
 import { concatBytes } from "../../../src/base/bytes.ts";
 import { listenTls, TlsDialer } from "../../../transport/tls.ts";
 import {
@@ -397,7 +397,7 @@ check("two sides that write much and read late do not deadlock", async (listener
   const near = await dialing.dial({ host: "127.0.0.1", port: listener.port }, { trust });
   const far = (await listener.accept())!;
   const pairs: { readonly left: Stream; readonly right: Stream }[] = [];
-  for (let index = 0; index < 8; index++) {
+  for (let index = 0; index < STREAMS_PER_SESSION_MAX; index++) {
     const [left, right] = await Promise.all([near.open("bulk"), far.accept()]);
     pairs.push({ left, right: right! });
   }

@@ -3,9 +3,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { controlFrameCodec, helloReplyCodec, type RingMap } from "../../../schemas/gen/wire.ts";
 import { FrameWriter } from "../../../schemas/runtime/writer.ts";
+import { toHex } from "../../../src/base/bytes.ts";
 import { nodeId } from "../../../src/base/ids.ts";
 import {
   type ControlMessage,
+  isControlFrame,
   readControl,
   ringMapFromWire,
   writeControl,
@@ -53,6 +55,7 @@ const MESSAGES: ControlMessage[] = [
   },
   { kind: "goodbye", goodbye: { code: 21, message: "bye", retryAfterMs: 100 } },
   { kind: "ring_map", ringMap: MAP },
+  { kind: "stream_opening" },
 ];
 
 function written(message: ControlMessage): Uint8Array {
@@ -70,6 +73,15 @@ for (const message of MESSAGES) {
     assert.equal(read(written(message)), message);
   });
 }
+
+test("an announcement is a frame without a body, whose bytes never change", () => {
+  const bytes = written({ kind: "stream_opening" });
+  assert.is(
+    toHex(bytes),
+    "0000000003000000" + "0000000001000100" + "0500000000000000" + "0000000000000000",
+  );
+  assert.ok(isControlFrame(new DataView(bytes.buffer), 0));
+});
 
 test("readControl skips a kind of a later version", () => {
   const out = new FrameWriter({ bytesMax: 1_024 });
