@@ -1,8 +1,9 @@
 /** The attempts of a node to join a cluster: repeated while the next one may succeed. */
-import { RegistryError, toRegistryError } from "../base/errors.ts";
+import { toRegistryError } from "../base/errors.ts";
 import { JOIN_MS_MAX, JOIN_RETRY_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
+import { unlessStopped } from "../replication/assembly/stopped_start.ts";
 import type { NodeConfig } from "./config.ts";
 
 /** The dependencies of {@link repeatJoin}. */
@@ -12,6 +13,8 @@ export interface JoinAttempts {
   readonly logger: Logger;
   readonly signal?: AbortSignal | undefined;
 }
+
+const ACTIVITY = "joining a cluster";
 
 /** Refusals that a retry does not change. */
 const FINAL_CODES: ReadonlySet<string> = new Set([
@@ -32,8 +35,8 @@ const FINAL_CODES: ReadonlySet<string> = new Set([
  * Calls `attempt` until it succeeds.
  *
  * @param trouble the message that is logged for a failed attempt.
- * @throws RegistryError the refusal; the last error after `JOIN_MS_MAX`; `shutting_down` if `signal` is
- * aborted.
+ * @throws RegistryError the refusal; the last error after `JOIN_MS_MAX`; `shutting_down` as
+ * soon as `signal` is aborted.
  */
 export async function repeatJoin<T>(
   trouble: string,
@@ -43,15 +46,15 @@ export async function repeatJoin<T>(
   const untilMs = world.monotonic.nowMs() + JOIN_MS_MAX;
   for (;;) {
     try {
-      return await attempt();
+      return await unlessStopped(attempt(), signal, ACTIVITY);
     } catch (cause) {
       const error = toRegistryError(cause);
-      if (signal?.aborted === true) {
-        throw new RegistryError("shutting_down", "The node was stopped while it was joining");
-      }
-      if (FINAL_CODES.has(error.code) || world.monotonic.nowMs() > untilMs) throw error;
+      const isFinal = FINAL_CODES.has(error.code) || signal?.aborted === true;
+      if (isFinal || world.monotonic.nowMs() > untilMs) throw error;
       logger.warn(trouble, { node: config.join, error });
-      await new Promise<void>((resolve) => void world.scheduler.after(JOIN_RETRY_MS, resolve));
     }
+    const pause = Promise.withResolvers<void>();
+    const timer = world.scheduler.after(JOIN_RETRY_MS, pause.resolve);
+    await unlessStopped(pause.promise, signal, ACTIVITY).finally(() => timer.cancel());
   }
 }

@@ -32,3 +32,5 @@ export const DESCRIPTORS_KEPT = 256;
 export const DESCRIPTORS_OF_NODE = 64;
 /** Connections of the operator's port: a scraper, a probe and some people at the same time. */
 export const OPS_CONNECTIONS_MAX = 64;
+/** The time for which a start that was stopped waits for its log to close, ms. */
+export const STOPPED_START_CLOSE_MS = 1_000;

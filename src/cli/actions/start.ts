@@ -37,7 +37,7 @@ export async function startAndWait(
   });
   try {
     // A signal during the start is remembered: the node is closed as soon as it has started, and a
-    // start that waits for the disk is aborted.
+    // start that waits, for the disk or for a cluster, is aborted.
     const starting = new AbortController();
     void stop.requested.then(() => starting.abort());
     const node = await startNode({
@@ -62,8 +62,9 @@ export async function startAndWait(
     return EXIT_CODES.success;
   } catch (error) {
     const isStopped = error instanceof RegistryError && error.code === "shutting_down";
-    if (stop.isRequested && isStopped) return EXIT_CODES.success;
-    throw error;
+    if (!stop.isRequested || !isStopped) throw error;
+    logger.info(error.message);
+    return EXIT_CODES.success;
   } finally {
     stop.end();
   }

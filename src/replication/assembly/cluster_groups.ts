@@ -43,9 +43,11 @@ import {
   type NodeGroupsOptions,
 } from "./node_groups.ts";
 import { nodeOfReplica, nodesOf, type PlacedHere, placedHere } from "./placed_here.ts";
+import { failedStartClosed, unlessStopped } from "./stopped_start.ts";
 
 /** The time limit for leading all groups at a start, ms: two syncs of a very slow disk. */
 const START_MS_MAX = 60_000;
+const ACTIVITY = "starting";
 
 /** The machine of any group of a node. */
 export type ClusterMachine = PartitionMachine | SystemMachine;
@@ -147,8 +149,10 @@ export class ClusterGroups {
   static async open(options: ClusterGroupsOptions): Promise<ClusterGroups> {
     const opened: { system?: HostedSystem } = {};
     const directory = directoryOf(options, () => opened.system?.store.state);
-    const nodes = await openNodeGroups(options, directory);
+    const { signal, world } = options;
+    const opening = openNodeGroups(options, directory);
     try {
+      const nodes = await unlessStopped(opening, signal, ACTIVITY);
       const system = opened.system = await openSystem(nodes, options.joined);
       const groups = new ClusterGroups(nodes, system, options);
       // A node that joined a moment ago learns from group 0 what it has to host.
@@ -159,7 +163,8 @@ export class ClusterGroups {
       return groups;
     } catch (error) {
       // The folder must be free for the next attempt.
-      await nodes.close();
+      const closed = opening.then((nodes) => nodes.close(), () => {});
+      await failedStartClosed(closed, signal, world.scheduler);
       throw error;
     }
   }
@@ -271,23 +276,12 @@ export class ClusterGroups {
    */
   async #lead(): Promise<void> {
     const { signal } = this.#options;
-    const stopped = Promise.withResolvers<RegistryError>();
-    const stop = () =>
-      stopped.resolve(
-        new RegistryError("shutting_down", "The node was stopped while it was starting"),
-      );
-    signal?.addEventListener("abort", stop, { once: true });
-    if (signal?.aborted === true) stop();
-    try {
-      this.#start();
-      for (const { group, raft } of this.nodes.all) {
-        const isWanted = group === SYSTEM_GROUP && this.system.store.genesis === undefined;
-        if (!raft.isSole && !isWanted) continue;
-        const led = await Promise.race([stopped.promise, raft.readBarrier(0, START_MS_MAX)]);
-        if (led instanceof RegistryError) throw led;
-      }
-    } finally {
-      signal?.removeEventListener("abort", stop);
+    this.#start();
+    for (const { group, raft } of this.nodes.all) {
+      const isWanted = group === SYSTEM_GROUP && this.system.store.genesis === undefined;
+      if (!raft.isSole && !isWanted) continue;
+      const led = await unlessStopped(raft.readBarrier(0, START_MS_MAX), signal, ACTIVITY);
+      if (led instanceof RegistryError) throw led;
     }
   }
 

@@ -112,4 +112,24 @@ test("repeatJoin ends as soon as the node is stopped", async () => {
   assert.ok(tookMs < 6_000);
 });
 
+test("repeatJoin ends without waiting for an attempt or a pause when the node is stopped", async () => {
+  const forever = new Promise<never>(() => {});
+  const refused = () => Promise.reject(new RegistryError("connection_lost", "refused"));
+  for (const attempt of [() => forever, refused]) {
+    const world = new SteppedWorld(1);
+    const stop = new AbortController();
+    const joined = repeatJoin("not yet", attempt, {
+      config: { join: JOIN.join },
+      world,
+      logger: SILENT_LOGGER,
+      signal: stop.signal,
+    });
+    const code = joined.then(() => "joined", (error: RegistryError) => error.code);
+    await world.turn();
+    stop.abort();
+    // No timer runs.
+    assert.is(await code, "shutting_down");
+  }
+});
+
 test.run();
