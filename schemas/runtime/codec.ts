@@ -10,6 +10,9 @@ import { WORD_BYTES } from "./cursor.ts";
 import type { StructView } from "./view.ts";
 import { FrameWriter, type Input, type WriteLayout } from "./writer.ts";
 
+/** A larger buffer is released after its use. */
+const SCRATCH_BYTES_KEPT = 64 * 1024;
+
 /** The layout of one struct. */
 export interface StructLayout<T, V extends StructView<T>> extends WriteLayout<T> {
   readonly name: string;
@@ -62,13 +65,9 @@ export class StructCodec<T, V extends StructView<T> = StructView<T>> {
     finishFrame(out, start);
   }
 
-  /**
-   * Encodes `value` to a segment, which the caller owns. Where speed matters use {@link append}.
-   */
+  /** Encodes `value` to a segment, which the caller owns. */
   encode(value: Input<T>): Uint8Array {
-    const out = new FrameWriter({ bytesMax: SEGMENT_BYTES_MAX });
-    this.append(out, value);
-    return out.written.slice();
+    return encoded((out) => this.append(out, value));
   }
 
   /**
@@ -142,9 +141,7 @@ export class EnvelopeCodec<T, V extends StructView<T> = StructView<T>> extends S
     codec?: StructCodec<B>,
     body?: Input<NoInfer<B>>,
   ): Uint8Array {
-    const out = new FrameWriter({ bytesMax: SEGMENT_BYTES_MAX });
-    this.append(out, value, codec, body);
-    return out.written.slice();
+    return encoded((out) => this.append(out, value, codec, body));
   }
 
   #putWithBody<B>(
@@ -162,6 +159,24 @@ export class EnvelopeCodec<T, V extends StructView<T> = StructView<T>> extends S
       throw new TypeError(`Body must be given with its codec ${codec.layout.name}: there is none`);
     }
     codec.$put(out, at + (dataWords + pointerWords - 1) * WORD_BYTES, body);
+  }
+}
+
+/**
+ * The buffer in which all segments are encoded before they are copied, one after another: a buffer
+ * for each would cost more than the encoding.
+ */
+const SCRATCH = new FrameWriter({ bytesMax: SEGMENT_BYTES_MAX });
+
+/** Returns a copy of what `append` appends. */
+function encoded(append: (out: FrameWriter) => void): Uint8Array {
+  const start = SCRATCH.length;
+  try {
+    append(SCRATCH);
+    return SCRATCH.bytes.slice(start, SCRATCH.length);
+  } finally {
+    SCRATCH.truncate(start);
+    SCRATCH.trim(SCRATCH_BYTES_KEPT);
   }
 }
 

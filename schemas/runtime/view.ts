@@ -204,9 +204,10 @@ export abstract class StructView<Plain = unknown> extends Cursor {
 
   /** Returns a copy of a fixed byte string; bytes beyond the section are zero. */
   $fixed(offset: number, length: number): Uint8Array {
-    const copy = new Uint8Array(length);
     const at = this.$data + offset;
-    const count = Math.min(length, this.$pointers - at);
+    if (at + length <= this.$pointers) return copyOf(this.$bytes, at, at + length);
+    const copy = new Uint8Array(length);
+    const count = this.$pointers - at;
     for (let index = 0; index < count; index++) copy[index] = this.$bytes[at + index]!;
     return copy;
   }
@@ -244,9 +245,10 @@ export abstract class StructView<Plain = unknown> extends Cursor {
 
   /** Returns a copy of a Data. */
   $dataCopy(index: number): Uint8Array {
-    const length = this.$dataLength(index);
-    this.$spend(copySteps(length));
-    return length === 0 ? new Uint8Array(0) : this.$dataBytes(index).slice();
+    const offset = this.#locate(index, false);
+    const length = this.#length;
+    this.$spend(byteSteps(length) + copySteps(length));
+    return copyOf(this.$bytes, offset, offset + length);
   }
 
   /** Returns the offset of the bytes of a Text in `$bytes`, after checking its final NUL. */
@@ -366,6 +368,11 @@ export abstract class StructView<Plain = unknown> extends Cursor {
     }
     return at;
   }
+}
+
+/** Returns a copy of `[start, end)`, also of a `Buffer` of Node, whose own `slice` does not copy. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return Uint8Array.prototype.slice.call(bytes, start, end);
 }
 
 /**

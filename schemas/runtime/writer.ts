@@ -86,6 +86,13 @@ export class FrameWriter {
     this.length = length;
   }
 
+  /** Releases a buffer of more than `bytes` bytes, if nothing is written. */
+  trim(bytes: number): void {
+    if (this.length > 0 || this.bytes.length <= bytes) return;
+    this.bytes = new Uint8Array(bytes);
+    this.view = new DataView(this.bytes.buffer);
+  }
+
   /**
    * Appends `count` zero bytes and returns their offset.
    *

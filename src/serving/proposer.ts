@@ -6,7 +6,7 @@ import { RegistryError } from "../base/errors.ts";
 import type { MonotonicClock, WallClock } from "../base/world.ts";
 import type { CommandHeader } from "../record/command.ts";
 import type { ApplyReply } from "../store/reply.ts";
-import type { ReadPoint } from "../replication/group_interface.ts";
+import type { Proposed, ReadPoint } from "../replication/group_interface.ts";
 import type { Partition } from "./partitions.ts";
 
 /** Outcome of a committed command, and its place in the log. */
@@ -43,23 +43,27 @@ export class Proposer {
   }
 
   /**
-   * Proposes a command and returns its outcome, whatever its code.
-   *
-   * @throws RegistryError if the command was not committed, or it is unknown whether it was.
+   * Proposes a command and returns its outcome, whatever its code. Rejects if the command was not
+   * committed, or it is unknown whether it was.
    */
-  async propose(partition: Partition, command: Uint8Array, deadlineMs: number): Promise<Applied> {
+  propose(partition: Partition, command: Uint8Array, deadlineMs: number): Promise<Applied> {
     const leftMs = this.leftMs(deadlineMs);
-    if (leftMs === 0) {
-      throw new RegistryError(
-        "deadline_exceeded",
-        "The request's deadline passed before it was logged",
-      );
-    }
-    const proposed = await partition.group.propose(command, leftMs);
-    if (!proposed.ok) throw proposed.error;
-    const { outcome, index, term } = proposed;
-    return { outcome, point: { appliedIndex: index, term, ageBoundMs: 0 } };
+    if (leftMs === 0) return Promise.reject(tooLate());
+    return partition.group.propose(command, leftMs).then(appliedOf);
   }
+}
+
+function appliedOf(proposed: Proposed<ApplyReply>): Applied {
+  if (!proposed.ok) throw proposed.error;
+  const { outcome, index, term } = proposed;
+  return { outcome, point: { appliedIndex: index, term, ageBoundMs: 0 } };
+}
+
+function tooLate(): RegistryError {
+  return new RegistryError(
+    "deadline_exceeded",
+    "The request's deadline passed before it was logged",
+  );
 }
 
 /** Returns the error of an outcome that refused. */

@@ -3,18 +3,20 @@
  * so that a stored form is always the canonical one that our own codec writes.
  */
 import { createHash } from "node:crypto";
+import type { FrameWriter } from "../../schemas/runtime/writer.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { RECORD_BYTES_MAX } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
-import type { Position } from "../base/position.ts";
+import { NO_POSITION, type Position } from "../base/position.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../base/uuid.ts";
 import { idOfDomain, idOfForeignKey } from "../record/derived_id.ts";
 import { canonicalDomain } from "../record/domain.ts";
-import { attachedIdOf, type OwnedRecord } from "../record/kind_row.ts";
+import { attachedIdOf, type OwnedRecord, type OwnedView } from "../record/kind_row.ts";
 import type { AnyKindRow } from "../record/kinds.ts";
 import { validated } from "../record/stored_form.ts";
 import { invalid } from "../record/validation.ts";
+import type { StoredSpan } from "../store/reply.ts";
 
 /** Validated record, ready to be logged. */
 export interface AcceptedRecord {
@@ -31,31 +33,55 @@ export interface AcceptedRecord {
 
 const NIL_ID = new Uint8Array(16);
 
+/** Decodes records that callers sent, with one view for each kind. */
+export class SentRecordReader {
+  readonly #views: OwnedView[] = [];
+
+  /**
+   * Returns the record in `[start, end)` of `bytes`, which `view` covers; shares nothing with them.
+   *
+   * @throws RegistryError `malformed`, `too_large`.
+   */
+  read({ number, codec }: AnyKindRow, { view, bytes, start, end }: StoredSpan): OwnedRecord {
+    if (end - start > RECORD_BYTES_MAX) {
+      throw new RegistryError(
+        "too_large",
+        `record must have at most ${RECORD_BYTES_MAX} bytes: found ${end - start}`,
+        { field: "record" },
+      );
+    }
+    const form = this.#views[number] ??= codec.newView();
+    return form.wrap(view, bytes, start, end).toPlain();
+  }
+}
+
 /**
- * Decodes and validates the record that a caller sent.
+ * Validates the record that a caller sent.
  *
- * @throws RegistryError `malformed`, `too_large`, `invalid_argument`.
+ * @throws RegistryError `invalid_argument`.
  */
 export function acceptRecord(
   row: AnyKindRow,
-  stored: Uint8Array,
+  sent: OwnedRecord,
   peer: AuthenticatedPeer,
 ): AcceptedRecord {
-  if (stored.length > RECORD_BYTES_MAX) {
-    throw new RegistryError(
-      "too_large",
-      `record must have at most ${RECORD_BYTES_MAX} bytes: found ${stored.length}`,
-      { field: "record" },
-    );
-  }
-  const record = validated(row, withId(row, row.codec.decode(stored), peer));
+  const record = validated(row, withId(row, sent, peer));
   const { id, domain, region, ttlMs } = record;
   return { row, record, id, domain, region, gatewayId: attachedIdOf(row, record) ?? NIL_ID, ttlMs };
 }
 
-/** Returns the stored form to be logged; `claim` is the claim of a kind that claims its domain. */
-export function encodeRecord({ row, record }: AcceptedRecord, claim: Position): Uint8Array {
-  return row.codec.encode(row.claimsDomain ? { ...record, claim } as OwnedRecord : record);
+/**
+ * Appends the stored form to be logged.
+ *
+ * @param claim the claim on its domain; `NO_POSITION` if it has none.
+ */
+export function appendRecord(
+  out: FrameWriter,
+  { row, record }: AcceptedRecord,
+  claim: Position,
+): void {
+  // A validated record has no claim.
+  row.codec.append(out, claim === NO_POSITION ? record : { ...record, claim } as OwnedRecord);
 }
 
 /**

@@ -5,12 +5,15 @@
  */
 import { NO_POSITION, type Position } from "../base/position.ts";
 import type { RegisterReply } from "../../schemas/gen/wire.ts";
+import { FrameWriter } from "../../schemas/runtime/writer.ts";
 import { RegistryError } from "../base/errors.ts";
-import { REGISTER_TRIES_MAX } from "../base/limits.ts";
+import { REGISTER_TRIES_MAX, SEGMENT_BYTES_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Entropy } from "../base/world.ts";
 import { encodePut } from "../record/command.ts";
+import type { OwnedRecord } from "../record/kind_row.ts";
 import { RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
+import type { ApplyReply } from "../store/reply.ts";
 import type { AccessControl } from "./access_control.ts";
 import type { DomainClaims, HeldClaim } from "./domain_claims.ts";
 import { leaseRemainingMs, renewAfterMs } from "./lease_times.ts";
@@ -19,23 +22,23 @@ import type { PartitionVersions } from "./partition_versions.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import { SCOPES_APPLY_VERSION } from "../store/apply_version.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
-import { type AcceptedRecord, acceptRecord, encodeRecord } from "./record_intake.ts";
+import { type AcceptedRecord, acceptRecord, appendRecord } from "./record_intake.ts";
 import type { RequestAdmission } from "./request_admission.ts";
-import type { PartReceipt, RequestContext } from "./request_context.ts";
+import type { RequestContext } from "./request_context.ts";
 
 /** Registration requested by a caller. */
 export interface Registration {
   readonly kind: RecordKind;
-  /** Stored form as the caller sent it. */
-  readonly stored: Uint8Array;
+  /** The record as the caller sent it. */
+  readonly sent: OwnedRecord;
   /** Incarnation to take over from; zero if none. */
   readonly expected: Position;
 }
 
-/** Durable registration. */
-export interface DurableRegistration {
-  readonly reply: RegisterReply;
-  readonly receipt: PartReceipt;
+/** A registration that was admitted. */
+interface AdmittedRegistration extends Omit<Registration, "sent"> {
+  readonly record: AcceptedRecord;
+  readonly partition: Partition;
 }
 
 /** Dependencies of a {@link Registrar}. */
@@ -53,23 +56,24 @@ export interface RegistrarParts {
 /** Registers records. */
 export class Registrar {
   readonly #parts: RegistrarParts;
+  /** The stored form of the record being logged. */
+  readonly #stored = new FrameWriter({ bytesMax: SEGMENT_BYTES_MAX });
 
   constructor(parts: RegistrarParts) {
     this.#parts = parts;
   }
 
   /**
-   * Creates a record, renews it with new content, or takes it over.
+   * Creates a record, renews it with new content, or takes it over. Adds the receipt to the context.
    *
    * @throws RegistryError with the reason of a refusal, or if the outcome is unknown.
    */
   async register(
-    registration: Registration,
+    { kind, sent, expected }: Registration,
     context: RequestContext,
-  ): Promise<DurableRegistration> {
-    const { access, table, versions } = this.#parts;
-    const { kind } = registration;
-    const record = acceptRecord(RECORD_KINDS.row(kind), registration.stored, context.peer);
+  ): Promise<RegisterReply> {
+    const { access, admission, table, versions } = this.#parts;
+    const record = acceptRecord(RECORD_KINDS.row(kind), sent, context.peer);
     access.checkRegistration(context.peer, kind, record);
     // Refused before anything is claimed for it elsewhere.
     const partition = table.led(kind, record.id);
@@ -77,35 +81,41 @@ export class Registrar {
       await versions.ensure(partition, SCOPES_APPLY_VERSION, context.deadlineMs);
     }
     const added = this.#admit(partition, kind, record);
+    const admitted = { kind, expected, record, partition };
     try {
-      return await this.#claimAndPut(partition, registration, record, context);
+      const { outcome, point } = record.row.claimsDomain && record.domain !== ""
+        ? await this.#claimAndPut(admitted, context)
+        : await this.#put(admitted, NO_POSITION, context);
+      if (outcome.code !== "ok") throw refusalOf(outcome);
+      context.receipts.push({ partition: partition.id, point });
+      return this.#replyOf(admitted, outcome);
     } finally {
-      this.#parts.admission.newRecordsDone(added);
+      admission.newRecordsDone(added);
     }
   }
 
+  /** Claims the domain of the record and writes it; returns the last outcome. */
   async #claimAndPut(
-    partition: Partition,
-    registration: Registration,
-    record: AcceptedRecord,
+    registration: AdmittedRegistration,
     context: RequestContext,
-  ): Promise<DurableRegistration> {
-    const { kind } = registration;
+  ): Promise<Applied> {
+    const { claims } = this.#parts;
+    const { record, partition } = registration;
+    const { domain, id: agentId } = record;
     for (let tries = 1;; tries++) {
-      const held = await this.#hold(partition, record, context, tries > 1);
-      const applied = await this.#put(partition, registration, record, held, context);
+      refuseDelayed(partition, record);
+      const held = await claims.hold(domain, agentId, {
+        requester: requesterOf(context.peer),
+        deadlineMs: context.deadlineMs,
+        yields: tries > 1,
+      });
+      const applied = await this.#put(registration, held.claim, context);
       const { code } = applied.outcome;
-      if (code === "ok") {
-        if (held?.pending === true) this.#confirm(record, held, context);
-        return this.#registered(partition, kind, record, applied);
-      }
-      if (code !== "claim_revoked" || held === undefined || tries === REGISTER_TRIES_MAX) {
-        throw refusalOf(applied.outcome);
-      }
+      if (code === "ok" && held.pending) this.#confirm(record, held, context);
+      if (code !== "claim_revoked" || tries === REGISTER_TRIES_MAX) return applied;
       // The claim was revoked between the two commands, or its release was never logged: release
       // the domain from it and make a new claim.
-      const claimed = { domain: record.domain, agentId: record.id, claim: held.claim };
-      await this.#parts.claims.release(claimed, context.deadlineMs);
+      await claims.release({ domain, agentId, claim: held.claim }, context.deadlineMs);
     }
   }
 
@@ -124,35 +134,24 @@ export class Registrar {
     return count;
   }
 
-  async #hold(
-    partition: Partition,
-    record: AcceptedRecord,
-    context: RequestContext,
-    yields: boolean,
-  ): Promise<HeldClaim | undefined> {
-    if (!record.row.claimsDomain || record.domain === "") return undefined;
-    refuseDelayed(partition, record);
-    return await this.#parts.claims.hold(record.domain, record.id, {
-      requester: requesterOf(context.peer),
-      deadlineMs: context.deadlineMs,
-      yields,
-    });
-  }
-
-  async #put(
-    partition: Partition,
-    registration: Registration,
-    record: AcceptedRecord,
-    held: HeldClaim | undefined,
+  #put(
+    { partition, kind, record, expected }: AdmittedRegistration,
+    claim: Position,
     context: RequestContext,
   ): Promise<Applied> {
     const { proposer } = this.#parts;
-    const command = encodePut(proposer.header(partition, context.peer.lineage), {
-      kind: registration.kind,
-      record: encodeRecord(record, held?.claim ?? NO_POSITION),
-      expected: registration.expected,
-    });
-    return await proposer.propose(partition, command, context.deadlineMs);
+    const stored = this.#stored;
+    try {
+      appendRecord(stored, record, claim);
+      const command = encodePut(proposer.header(partition, context.peer.lineage), {
+        kind,
+        record: { bytes: stored.bytes, start: 0, end: stored.length },
+        expected,
+      });
+      return proposer.propose(partition, command, context.deadlineMs);
+    } finally {
+      stored.reset();
+    }
   }
 
   /**
@@ -168,15 +167,12 @@ export class Registrar {
     });
   }
 
-  #registered(
-    partition: Partition,
-    kind: RecordKind,
-    record: AcceptedRecord,
-    applied: Applied,
-  ): DurableRegistration {
-    const { incarnation, revision, created } = applied.outcome;
+  #replyOf(
+    { partition, kind, record }: AdmittedRegistration,
+    { incarnation, revision, created }: ApplyReply,
+  ): RegisterReply {
     const slot = partition.store.find(kind, record.id, 0, record.id.length);
-    const reply: RegisterReply = {
+    return {
       id: record.id,
       incarnation,
       revision,
@@ -187,7 +183,6 @@ export class Registrar {
       ),
       created,
     };
-    return { reply, receipt: { partition: partition.id, point: applied.point } };
   }
 }
 

@@ -13,7 +13,7 @@ import type {
   RegisterManyRequest,
   RegisterOutcome,
   RegisterReply,
-  RegisterRequest,
+  RegisterRequestView,
   RemoveRecordRequest,
   ReportReply,
   ReportRequest,
@@ -24,15 +24,17 @@ import { NO_POSITION } from "../base/position.ts";
 import { formatUuid } from "../base/uuid.ts";
 import { type CommandHeader, encodeRemove, encodeReport } from "../record/command.ts";
 import { KIND_GATEWAY } from "../record/key.ts";
-import { type RecordKind, recordKind, recordKindName } from "../record/kinds.ts";
+import { RECORD_KINDS, type RecordKind, recordKind, recordKindName } from "../record/kinds.ts";
 import { OPERATIONS } from "../wire/operations/mod.ts";
 import type { AttachedAgents } from "./attached_agents.ts";
 import { requesterOf } from "./node_calls.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
+import { SentRecordReader } from "./record_intake.ts";
 import type { Registrar } from "./registrar.ts";
 import type { RemovalNotes } from "./removal_notes.ts";
 import type { RequestContext } from "./request_context.ts";
+import { spanOf } from "../store/reply.ts";
 
 /** Components of a {@link WritePath}. */
 export interface WritePathParts {
@@ -46,23 +48,25 @@ export interface WritePathParts {
 /** Serves writes. One instance serves all streams of a node. */
 export class WritePath {
   readonly #parts: WritePathParts;
+  readonly #reader = new SentRecordReader();
 
   constructor(parts: WritePathParts) {
     this.#parts = parts;
   }
 
   /** Serves RegisterAgent and RegisterGateway. */
-  async register(
+  register(
     kind: RecordKind,
-    { record, expected }: RegisterRequest,
+    request: RegisterRequestView,
     context: RequestContext,
   ): Promise<RegisterReply> {
-    const { reply, receipt } = await this.#parts.registrar.register(
-      { kind, stored: record, expected },
-      context,
+    const { $view: view, $bytes: bytes, recordOffset: start, recordLength } = request;
+    const sent = this.#reader.read(
+      RECORD_KINDS.row(kind),
+      { view, bytes, start, end: start + recordLength },
     );
-    context.receipts.push(receipt);
-    return reply;
+    const expected = { generation: request.expectedGeneration, index: request.expectedIndex };
+    return this.#parts.registrar.register({ kind, sent, expected }, context);
   }
 
   /**
@@ -83,11 +87,9 @@ export class WritePath {
     const outcomes = await Promise.all(
       items.map(async ({ kind, record, expected }): Promise<RegisterOutcome> => {
         try {
-          const { reply, receipt } = await this.#parts.registrar.register(
-            { kind: recordKind(kind), stored: record, expected },
-            context,
-          );
-          context.receipts.push(receipt);
+          const sent = this.#reader.read(RECORD_KINDS.row(kind), spanOf(record));
+          const registration = { kind: recordKind(kind), sent, expected };
+          const reply = await this.#parts.registrar.register(registration, context);
           return { ...reply, code: 0, message: "" };
         } catch (error) {
           return refusedOutcome(toRegistryError(error));

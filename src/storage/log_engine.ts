@@ -370,7 +370,7 @@ export class LogEngine implements SharedLog {
     const image = this.#submitted.imageIndex(group);
     assert(
       first > image && first <= last + 1,
-      `Append to group ${group} must begin in (${image}, ${last + 1}]: it begins at ${first}`,
+      () => `Append to group ${group} must begin in (${image}, ${last + 1}]: it begins at ${first}`,
     );
     this.#images.checkAppend(group, first);
     this.#submitted.append(group, first + count - 1);

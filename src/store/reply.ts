@@ -74,6 +74,11 @@ export interface StoredSpan {
 
 /** Returns an unset span for `locate` to fill repeatedly. */
 export function emptySpan(): StoredSpan {
-  const bytes = new Uint8Array(0);
-  return { bytes, view: new DataView(bytes.buffer), start: 0, end: 0 };
+  return spanOf(new Uint8Array(0));
+}
+
+/** Returns the location of a stored form that takes all of `bytes`. */
+export function spanOf(bytes: Uint8Array): StoredSpan {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { bytes, view, start: 0, end: bytes.length };
 }

@@ -123,7 +123,7 @@ export class PartitionStore {
     const state = this.#state;
     assert(
       index > state.appliedIndex,
-      `Entry to apply must be above ${state.appliedIndex}: its index is ${index}`,
+      () => `Entry to apply must be above ${state.appliedIndex}: its index is ${index}`,
     );
     state.appliedIndex = index;
     state.generation = generationOfTerm(term);
@@ -179,7 +179,7 @@ export class PartitionStore {
    * Returns the shared view on an agent's slot; any use of a partition of the node repositions it.
    */
   agentView(slot: number): AgentView {
-    assert(this.#state.table.kindOf(slot) === KIND_AGENT, `Slot ${slot} must hold an agent`);
+    assert(this.#state.table.kindOf(slot) === KIND_AGENT, () => `Slot ${slot} must hold an agent`);
     return this.#state.recordView(slot) as AgentView;
   }
 
@@ -187,7 +187,10 @@ export class PartitionStore {
    * Returns the shared view on a gateway's slot; any use of a partition of the node repositions it.
    */
   gatewayView(slot: number): GatewayView {
-    assert(this.#state.table.kindOf(slot) === KIND_GATEWAY, `Slot ${slot} must hold a gateway`);
+    assert(
+      this.#state.table.kindOf(slot) === KIND_GATEWAY,
+      () => `Slot ${slot} must hold a gateway`,
+    );
     return this.#state.recordView(slot) as GatewayView;
   }
 
@@ -195,7 +198,7 @@ export class PartitionStore {
    * Returns the shared view on an alias' slot; any use of a partition of the node repositions it.
    */
   aliasView(slot: number): AliasView {
-    assert(this.#state.table.kindOf(slot) === KIND_ALIAS, `Slot ${slot} must hold an alias`);
+    assert(this.#state.table.kindOf(slot) === KIND_ALIAS, () => `Slot ${slot} must hold an alias`);
     return this.#state.aliasView(slot);
   }
 

@@ -373,7 +373,8 @@ export class Ledger {
     tally.bytes += bytes;
     this.#total.entries += entries;
     this.#total.bytes += bytes;
-    assert(tally.entries >= 0, `Live entries of a segment must not be negative: ${tally.entries}`);
+    const { entries: left } = tally;
+    assert(left >= 0, () => `Live entries of a segment must not be negative: ${left}`);
     if (tally.entries > 0) return;
     // The remaining bytes of a segment without entries are the rounding error of dividing sizes.
     this.#total.bytes -= tally.bytes;

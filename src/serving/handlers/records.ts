@@ -43,8 +43,12 @@ export function recordHandlers(
     listGatewaysByRegion: {
       inSteps: (request, writer, peer) => lists.list(KIND_GATEWAY, request, writer, peer),
     },
-    registerAgent: (request, context) => writes.register(KIND_AGENT, request, context),
-    registerGateway: (request, context) => writes.register(KIND_GATEWAY, request, context),
+    registerAgent: {
+      fromView: (request, context) => writes.register(KIND_AGENT, request, context),
+    },
+    registerGateway: {
+      fromView: (request, context) => writes.register(KIND_GATEWAY, request, context),
+    },
     registerMany: (request, context) => writes.registerMany(request, context),
     renew: { fromView: (request, context) => renewals.serve(request, context) },
     deregisterAgent: (request, context) => writes.deregister(KIND_AGENT, request, context),
