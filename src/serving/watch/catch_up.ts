@@ -201,6 +201,7 @@ export class CatchUp {
         const form = store.locate(slot, this.#form);
         if (!this.#parts.matcher.matches(filter, kind, form)) continue;
         const event = this.#stateEvent(partition, kind);
+        scan.sent(key);
         part.events.push(event);
         draft.bytes += bytesOfEvent(event);
       }

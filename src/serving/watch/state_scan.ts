@@ -1,8 +1,9 @@
 /**
  * The sending of a partition's state to a watch, in the order of keys, in pages. It goes on while
- * the state changes: a record behind the key that was sent last is sent later, as it is then, so its
+ * the state changes: a record behind the one that was sent last is sent later, as it is then, so its
  * changes until then are not sent; those of all others are. So what was sent at any time is the
- * state up to a key, as of one position, and can be continued elsewhere by both.
+ * state up to a key, as of one position, and can be continued elsewhere by both: by the key of the
+ * last record that was sent, not the last that was looked at, as the client knows no other.
  */
 import { compareBytes } from "../../base/bytes.ts";
 import { WATCH_PAGE_KEYS_MIN } from "../../base/limits.ts";
@@ -23,7 +24,7 @@ export class StateScan {
   /** The end of the page: undefined if there is no key behind it. */
   #pageEnd: Uint8Array | undefined;
   #isLastPage = false;
-  /** The last key that was sent. */
+  /** The key of the last record that was sent. */
   #sent: Uint8Array | undefined;
 
   /**
@@ -36,18 +37,26 @@ export class StateScan {
     this.#sent = this.#pageEnd = after;
   }
 
-  /** Moves to the next key and returns it; undefined after the last one. */
+  /**
+   * Moves to the next key and returns it; undefined after the last one. If a record has it, and the
+   * watch wants it, {@link sent} follows.
+   */
   next(store: PartitionStore): Uint8Array | undefined {
     while (this.#next === this.#page.length) {
       if (this.#isLastPage) return undefined;
       this.#load(store);
     }
-    return this.#sent = this.#page[this.#next++];
+    return this.#page[this.#next++];
+  }
+
+  /** Notes that a record with the key was sent. */
+  sent(key: Uint8Array): void {
+    this.#sent = key;
   }
 
   /**
-   * Reports whether the state of a key is still to be sent, so that its changes are not; a key that
-   * was not known is then known to be.
+   * Reports whether the state of a key is still to be sent, so that its changes are not. It is then
+   * looked at once more, if it was looked at already or was not there when its page was collected.
    */
   isToCome({ bytes, start, end }: KeyPlace): boolean {
     const key = bytes.subarray(start, end);
@@ -79,11 +88,12 @@ export class StateScan {
     const limit = length > 0
       ? length + 1
       : Math.max(WATCH_PAGE_KEYS_MIN, Math.ceil(store.slotCount * PAGE_SHARE));
-    const keys = length > 0 ? this.#keys : store.keysAfter(this.#kinds, this.#sent, limit);
+    const after = this.#pageEnd;
+    const keys = length > 0 ? this.#keys : store.keysAfter(this.#kinds, after, limit);
     this.#isLastPage = keys.length < limit;
-    this.#pageEnd = keys.at(-1);
+    this.#pageEnd = keys.at(-1) ?? after;
     // A record of each kind may have the same key.
-    this.#page = keys.filter((key, at) => isBehind(key, this.#sent) && isBehind(key, keys[at - 1]));
+    this.#page = keys.filter((key, at) => isBehind(key, after) && isBehind(key, keys[at - 1]));
   }
 }
 
