@@ -3,6 +3,7 @@
 # needs, so that apply is a pure function of the state and the entry.
 
 using import "codec.capnp".bytes;
+using import "record.capnp".MirrorCursor;
 
 struct Command {
   timeMs @0 :UInt64;
@@ -111,6 +112,89 @@ struct ReleaseCommand {
   # In the domain's group: releases the domain, after the claim was revoked.
   domain @0 :Text;
   claim :group { generation @1 :UInt32; index @2 :UInt64; }
+}
+
+struct MirrorFenceCommand {
+  # Makes one puller the only one whose batches of a shard are applied.
+  home @0 :Text;
+  # Name of the region that the mirrors come from.
+  fence @1 :UInt64;
+  # Higher than all fences before, of any region.
+  shard @2 :UInt32;
+}
+
+struct MirrorBatchCommand {
+  # Changes of a region's records, in any order: each names its revision.
+  home @0 :Text;
+  fence @1 :UInt64;
+  number @2 :UInt64;
+  # Counts the batches of the fence in this partition from 1.
+  settled @3 :UInt64;
+  # No change of the batches up to this one can come again: the cursors saved are behind them.
+  shard @4 :UInt32;
+  feed @5 :UInt32;
+  settledEarlier @6 :Bool;
+  # The same of all batches of earlier fences.
+  puts @7 :List(MirrorPut);
+  removals @8 :List(MirrorRemoval);
+  sweeps @9 :List(MirrorSweep);
+  aliases @10 :List(MirrorAliasItem);
+  aliasRemovals @11 :List(MirrorAliasItem);
+  aliasSweeps @12 :List(MirrorAliasSweep);
+  cursors @13 :List(MirrorCursor);
+}
+
+struct MirrorPut {
+  revision :group { generation @0 :UInt32; index @1 :UInt64; }
+  kind @2 :UInt16;
+  record @3 :Data;
+}
+
+struct MirrorRemoval {
+  # The home region removed the record, or it left the global scope.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  revision :group { generation @2 :UInt32; index @3 :UInt64; }
+  # Position of the removal.
+  kind @4 :UInt16;
+}
+
+struct MirrorSweep {
+  # A complete listing of the source did not have the record. Has no effect unless the mirror is as it
+  # was seen, and the listing came after.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  revision :group { generation @2 :UInt32; index @3 :UInt64; }
+  # The revision seen.
+  listed :group { generation @4 :UInt32; index @5 :UInt64; }
+  # Position of the listing in the record's partition of the source.
+  feed @6 :UInt32;
+  # The feed of the mirror seen.
+  kind @7 :UInt16;
+}
+
+struct MirrorAliasItem {
+  # An agent obtained a claim on a domain, or gave it up.
+  agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  claim :group { generation @2 :UInt32; index @3 :UInt64; }
+  revision :group { generation @4 :UInt32; index @5 :UInt64; }
+  # Position of the agent's change.
+  domain @6 :Text;
+}
+
+struct MirrorAliasSweep {
+  # No agent of a complete listing holds the claim. Has no effect unless the alias is as it was seen.
+  claim :group { generation @0 :UInt32; index @1 :UInt64; }
+  revision :group { generation @2 :UInt32; index @3 :UInt64; }
+  listed :group { generation @4 :UInt32; index @5 :UInt64; }
+  # Position of the listing in the agent's partition of the source.
+  feed @6 :UInt32;
+  domain @7 :Text;
+}
+
+struct MirrorDropCommand {
+  # Removes mirrors of a region that is no peer any more, some at a time, and refuses its pullers.
+  home @0 :Text;
+  fence @1 :UInt64;
+  # Higher than the fences of all its pullers.
 }
 
 struct GenesisCommand {

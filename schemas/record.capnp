@@ -131,3 +131,71 @@ struct Revocation {
   claim :group { generation @2 :UInt32; index @3 :UInt64; }
   forgetAtMs @4 :UInt64;
 }
+
+struct Mirror {
+  # A read-only copy of a record of another region, in the partition of the record's key.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  kind @2 :UInt16;
+  # Kind of the record. Mirrors are found by id and kind, those of several regions side by side.
+  feed @3 :UInt32;
+  # Generation of the feed: what a later one says is newer than all that earlier ones said.
+  revision :group { generation @4 :UInt32; index @5 :UInt64; }
+  # Position of the last change, in the home region.
+  home @6 :Text;
+  record @7 :Data;
+  # The stored form, unchanged.
+}
+
+struct MirrorAlias {
+  # The agent that holds a domain in another region, in the domain's own partition.
+  agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  claim :group { generation @2 :UInt32; index @3 :UInt64; }
+  revision :group { generation @4 :UInt32; index @5 :UInt64; }
+  # Position of the agent's change that named the claim, in the home region.
+  feed @6 :UInt32;
+  home @7 :Text;
+  domain @8 :Text;
+}
+
+# Only in images: what a partition knows of the feeds that its mirrors come from.
+
+struct MirrorFloor {
+  fence @0 :UInt64;
+  # The highest fence of a region that was removed.
+  itemCount @1 :UInt32;
+  # Count of the items that follow.
+}
+
+struct MirrorSource {
+  # A region. Its cursors and tombstones follow.
+  feed @0 :UInt32;
+  home @1 :Text;
+  shards @2 :List(MirrorShard);
+}
+
+struct MirrorShard {
+  number @0 :UInt32;
+  fence @1 :UInt64;
+  batch @2 :UInt64;
+}
+
+struct MirrorCursor {
+  # Everything of a partition of the source up to this position is mirrored durably, in all partitions
+  # here.
+  index @0 :UInt64;
+  generation @1 :UInt32;
+  ordinal @2 :UInt32;
+  partition @3 :UInt32;
+}
+
+struct MirrorTombstone {
+  # A removed mirror: changes up to the revision have no effect any more.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  revision :group { generation @2 :UInt32; index @3 :UInt64; }
+  fence @4 :UInt64;
+  batch @5 :UInt64;
+  # The batch that removed it.
+  shard @6 :UInt32;
+  feed @7 :UInt32;
+  kind @8 :UInt16;
+}

@@ -17,6 +17,7 @@ import {
   type FrameWriter,
   type Input,
 } from "../runtime.ts";
+import { MirrorCursorView, mirrorCursorCodec, type MirrorCursor } from "./record.ts";
 
 export interface Command {
   /** The proposer's group time. Apply never lets the group's time go back. */
@@ -694,6 +695,530 @@ export const releaseCommandCodec = new StructCodec<ReleaseCommand, ReleaseComman
   pointerWords: 1,
   put: putReleaseCommand,
   newView: () => new ReleaseCommandView(),
+});
+
+/** Makes one puller the only one whose batches of a shard are applied. */
+export interface MirrorFenceCommand {
+  /** Name of the region that the mirrors come from. */
+  home: string;
+  /** Higher than all fences before, of any region. */
+  fence: number;
+  shard: number;
+}
+
+/** A flyweight over {@link MirrorFenceCommand}. */
+export class MirrorFenceCommandView extends StructView<MirrorFenceCommand> {
+  get home(): string { return this.$text(0); }
+  get homeBytes(): Uint8Array { return this.$textBytes(0); }
+  get homeOffset(): number { return this.$textOffset(0); }
+  get homeLength(): number { return this.$textLength(0); }
+  get fence(): number { return this.$uint64(0); }
+  set fence(value: number) { this.$setUint64(0, value); }
+  get shard(): number { return this.$uint32(8); }
+  set shard(value: number) { this.$setUint32(8, value); }
+
+  override toPlain(): MirrorFenceCommand {
+    this.$payPlain();
+    return {
+      home: this.home,
+      fence: this.fence,
+      shard: this.shard,
+    };
+  }
+}
+
+function putMirrorFenceCommand(out: FrameWriter, at: number, value: Input<MirrorFenceCommand>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.fence, "fence");
+  UINT32.write(view, at + 8, value.shard, "shard");
+  out.$text(at + 16, value.home, "home");
+}
+
+/** Encodes and decodes {@link MirrorFenceCommand}. */
+export const mirrorFenceCommandCodec = new StructCodec<MirrorFenceCommand, MirrorFenceCommandView>({
+  name: "MirrorFenceCommand",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putMirrorFenceCommand,
+  newView: () => new MirrorFenceCommandView(),
+});
+
+/** Changes of a region's records, in any order: each names its revision. */
+export interface MirrorBatchCommand {
+  home: string;
+  fence: number;
+  /** Counts the batches of the fence in this partition from 1. */
+  number: number;
+  /** No change of the batches up to this one can come again: the cursors saved are behind them. */
+  settled: number;
+  shard: number;
+  feed: number;
+  /** The same of all batches of earlier fences. */
+  settledEarlier: boolean;
+  puts: MirrorPut[];
+  removals: MirrorRemoval[];
+  sweeps: MirrorSweep[];
+  aliases: MirrorAliasItem[];
+  aliasRemovals: MirrorAliasItem[];
+  aliasSweeps: MirrorAliasSweep[];
+  cursors: MirrorCursor[];
+}
+
+/** A flyweight over {@link MirrorBatchCommand}. */
+export class MirrorBatchCommandView extends StructView<MirrorBatchCommand> {
+  #puts: StructList<MirrorPut, MirrorPutView> | undefined;
+  #removals: StructList<MirrorRemoval, MirrorRemovalView> | undefined;
+  #sweeps: StructList<MirrorSweep, MirrorSweepView> | undefined;
+  #aliases: StructList<MirrorAliasItem, MirrorAliasItemView> | undefined;
+  #aliasRemovals: StructList<MirrorAliasItem, MirrorAliasItemView> | undefined;
+  #aliasSweeps: StructList<MirrorAliasSweep, MirrorAliasSweepView> | undefined;
+  #cursors: StructList<MirrorCursor, MirrorCursorView> | undefined;
+
+  get home(): string { return this.$text(0); }
+  get homeBytes(): Uint8Array { return this.$textBytes(0); }
+  get homeOffset(): number { return this.$textOffset(0); }
+  get homeLength(): number { return this.$textLength(0); }
+  get fence(): number { return this.$uint64(0); }
+  set fence(value: number) { this.$setUint64(0, value); }
+  get number(): number { return this.$uint64(8); }
+  set number(value: number) { this.$setUint64(8, value); }
+  get settled(): number { return this.$uint64(16); }
+  set settled(value: number) { this.$setUint64(16, value); }
+  get shard(): number { return this.$uint32(24); }
+  set shard(value: number) { this.$setUint32(24, value); }
+  get feed(): number { return this.$uint32(28); }
+  set feed(value: number) { this.$setUint32(28, value); }
+  get settledEarlier(): boolean { return this.$bool(32, 1); }
+  set settledEarlier(value: boolean) { this.$setBool(32, 1, value); }
+  get puts(): StructList<MirrorPut, MirrorPutView> { return this.$list(1, this.#puts ??= new StructList(new MirrorPutView())); }
+  get removals(): StructList<MirrorRemoval, MirrorRemovalView> { return this.$list(2, this.#removals ??= new StructList(new MirrorRemovalView())); }
+  get sweeps(): StructList<MirrorSweep, MirrorSweepView> { return this.$list(3, this.#sweeps ??= new StructList(new MirrorSweepView())); }
+  get aliases(): StructList<MirrorAliasItem, MirrorAliasItemView> { return this.$list(4, this.#aliases ??= new StructList(new MirrorAliasItemView())); }
+  get aliasRemovals(): StructList<MirrorAliasItem, MirrorAliasItemView> { return this.$list(5, this.#aliasRemovals ??= new StructList(new MirrorAliasItemView())); }
+  get aliasSweeps(): StructList<MirrorAliasSweep, MirrorAliasSweepView> { return this.$list(6, this.#aliasSweeps ??= new StructList(new MirrorAliasSweepView())); }
+  get cursors(): StructList<MirrorCursor, MirrorCursorView> { return this.$list(7, this.#cursors ??= new StructList(new MirrorCursorView())); }
+
+  override toPlain(): MirrorBatchCommand {
+    this.$payPlain();
+    return {
+      home: this.home,
+      fence: this.fence,
+      number: this.number,
+      settled: this.settled,
+      shard: this.shard,
+      feed: this.feed,
+      settledEarlier: this.settledEarlier,
+      puts: this.puts.toPlain(),
+      removals: this.removals.toPlain(),
+      sweeps: this.sweeps.toPlain(),
+      aliases: this.aliases.toPlain(),
+      aliasRemovals: this.aliasRemovals.toPlain(),
+      aliasSweeps: this.aliasSweeps.toPlain(),
+      cursors: this.cursors.toPlain(),
+    };
+  }
+}
+
+function putMirrorBatchCommand(out: FrameWriter, at: number, value: Input<MirrorBatchCommand>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.fence, "fence");
+  UINT64.write(view, at + 8, value.number, "number");
+  UINT64.write(view, at + 16, value.settled, "settled");
+  UINT32.write(view, at + 24, value.shard, "shard");
+  UINT32.write(view, at + 28, value.feed, "feed");
+  if (value.settledEarlier) out.bytes[at + 32]! |= 1;
+  out.$text(at + 40, value.home, "home");
+  out.$structs<MirrorPut>(at + 48, value.puts, mirrorPutCodec.layout, "puts");
+  out.$structs<MirrorRemoval>(at + 56, value.removals, mirrorRemovalCodec.layout, "removals");
+  out.$structs<MirrorSweep>(at + 64, value.sweeps, mirrorSweepCodec.layout, "sweeps");
+  out.$structs<MirrorAliasItem>(at + 72, value.aliases, mirrorAliasItemCodec.layout, "aliases");
+  out.$structs<MirrorAliasItem>(at + 80, value.aliasRemovals, mirrorAliasItemCodec.layout, "aliasRemovals");
+  out.$structs<MirrorAliasSweep>(at + 88, value.aliasSweeps, mirrorAliasSweepCodec.layout, "aliasSweeps");
+  out.$structs<MirrorCursor>(at + 96, value.cursors, mirrorCursorCodec.layout, "cursors");
+}
+
+/** Encodes and decodes {@link MirrorBatchCommand}. */
+export const mirrorBatchCommandCodec = new StructCodec<MirrorBatchCommand, MirrorBatchCommandView>({
+  name: "MirrorBatchCommand",
+  dataWords: 5,
+  pointerWords: 8,
+  put: putMirrorBatchCommand,
+  newView: () => new MirrorBatchCommandView(),
+});
+
+export interface MirrorPut {
+  revision: {
+    generation: number;
+    index: number;
+  };
+  kind: number;
+  record: Uint8Array;
+}
+
+/** A flyweight over {@link MirrorPut}. */
+export class MirrorPutView extends StructView<MirrorPut> {
+  get revisionGeneration(): number { return this.$uint32(0); }
+  set revisionGeneration(value: number) { this.$setUint32(0, value); }
+  get revisionIndex(): number { return this.$uint64(8); }
+  set revisionIndex(value: number) { this.$setUint64(8, value); }
+  get kind(): number { return this.$uint16(4); }
+  set kind(value: number) { this.$setUint16(4, value); }
+  get record(): Uint8Array { return this.$dataBytes(0); }
+  get recordOffset(): number { return this.$dataOffset(0); }
+  get recordLength(): number { return this.$dataLength(0); }
+
+  override toPlain(): MirrorPut {
+    this.$payPlain();
+    return {
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      kind: this.kind,
+      record: this.$dataCopy(0),
+    };
+  }
+}
+
+function putMirrorPut(out: FrameWriter, at: number, value: Input<MirrorPut>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 8, value.revision.index, "revision.index");
+  UINT16.write(view, at + 4, value.kind, "kind");
+  out.$data(at + 16, value.record);
+}
+
+/** Encodes and decodes {@link MirrorPut}. */
+export const mirrorPutCodec = new StructCodec<MirrorPut, MirrorPutView>({
+  name: "MirrorPut",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putMirrorPut,
+  newView: () => new MirrorPutView(),
+});
+
+/** The home region removed the record, or it left the global scope. */
+export interface MirrorRemoval {
+  id: Uint8Array;
+  /** Position of the removal. */
+  revision: {
+    generation: number;
+    index: number;
+  };
+  kind: number;
+}
+
+/** A flyweight over {@link MirrorRemoval}. */
+export class MirrorRemovalView extends StructView<MirrorRemoval> {
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get revisionGeneration(): number { return this.$uint32(16); }
+  set revisionGeneration(value: number) { this.$setUint32(16, value); }
+  get revisionIndex(): number { return this.$uint64(24); }
+  set revisionIndex(value: number) { this.$setUint64(24, value); }
+  get kind(): number { return this.$uint16(20); }
+  set kind(value: number) { this.$setUint16(20, value); }
+
+  override toPlain(): MirrorRemoval {
+    this.$payPlain();
+    return {
+      id: this.id,
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      kind: this.kind,
+    };
+  }
+}
+
+function putMirrorRemoval(out: FrameWriter, at: number, value: Input<MirrorRemoval>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  UINT32.write(view, at + 16, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 24, value.revision.index, "revision.index");
+  UINT16.write(view, at + 20, value.kind, "kind");
+}
+
+/** Encodes and decodes {@link MirrorRemoval}. */
+export const mirrorRemovalCodec = new StructCodec<MirrorRemoval, MirrorRemovalView>({
+  name: "MirrorRemoval",
+  dataWords: 4,
+  pointerWords: 0,
+  put: putMirrorRemoval,
+  newView: () => new MirrorRemovalView(),
+});
+
+/**
+ * A complete listing of the source did not have the record. Has no effect unless the mirror is as it
+ * was seen, and the listing came after.
+ */
+export interface MirrorSweep {
+  id: Uint8Array;
+  /** The revision seen. */
+  revision: {
+    generation: number;
+    index: number;
+  };
+  /** Position of the listing in the record's partition of the source. */
+  listed: {
+    generation: number;
+    index: number;
+  };
+  /** The feed of the mirror seen. */
+  feed: number;
+  kind: number;
+}
+
+/** A flyweight over {@link MirrorSweep}. */
+export class MirrorSweepView extends StructView<MirrorSweep> {
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get revisionGeneration(): number { return this.$uint32(16); }
+  set revisionGeneration(value: number) { this.$setUint32(16, value); }
+  get revisionIndex(): number { return this.$uint64(24); }
+  set revisionIndex(value: number) { this.$setUint64(24, value); }
+  get listedGeneration(): number { return this.$uint32(20); }
+  set listedGeneration(value: number) { this.$setUint32(20, value); }
+  get listedIndex(): number { return this.$uint64(32); }
+  set listedIndex(value: number) { this.$setUint64(32, value); }
+  get feed(): number { return this.$uint32(40); }
+  set feed(value: number) { this.$setUint32(40, value); }
+  get kind(): number { return this.$uint16(44); }
+  set kind(value: number) { this.$setUint16(44, value); }
+
+  override toPlain(): MirrorSweep {
+    this.$payPlain();
+    return {
+      id: this.id,
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      listed: {
+        generation: this.listedGeneration,
+        index: this.listedIndex,
+      },
+      feed: this.feed,
+      kind: this.kind,
+    };
+  }
+}
+
+function putMirrorSweep(out: FrameWriter, at: number, value: Input<MirrorSweep>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  UINT32.write(view, at + 16, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 24, value.revision.index, "revision.index");
+  UINT32.write(view, at + 20, value.listed.generation, "listed.generation");
+  UINT64.write(view, at + 32, value.listed.index, "listed.index");
+  UINT32.write(view, at + 40, value.feed, "feed");
+  UINT16.write(view, at + 44, value.kind, "kind");
+}
+
+/** Encodes and decodes {@link MirrorSweep}. */
+export const mirrorSweepCodec = new StructCodec<MirrorSweep, MirrorSweepView>({
+  name: "MirrorSweep",
+  dataWords: 6,
+  pointerWords: 0,
+  put: putMirrorSweep,
+  newView: () => new MirrorSweepView(),
+});
+
+/** An agent obtained a claim on a domain, or gave it up. */
+export interface MirrorAliasItem {
+  agentId: Uint8Array;
+  claim: {
+    generation: number;
+    index: number;
+  };
+  /** Position of the agent's change. */
+  revision: {
+    generation: number;
+    index: number;
+  };
+  domain: string;
+}
+
+/** A flyweight over {@link MirrorAliasItem}. */
+export class MirrorAliasItemView extends StructView<MirrorAliasItem> {
+  get agentId(): Uint8Array { return this.$fixed(0, 16); }
+  set agentId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get agentIdOffset(): number { return this.$fixedOffset(0, 16); }
+  agentIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get claimGeneration(): number { return this.$uint32(16); }
+  set claimGeneration(value: number) { this.$setUint32(16, value); }
+  get claimIndex(): number { return this.$uint64(24); }
+  set claimIndex(value: number) { this.$setUint64(24, value); }
+  get revisionGeneration(): number { return this.$uint32(20); }
+  set revisionGeneration(value: number) { this.$setUint32(20, value); }
+  get revisionIndex(): number { return this.$uint64(32); }
+  set revisionIndex(value: number) { this.$setUint64(32, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+
+  override toPlain(): MirrorAliasItem {
+    this.$payPlain();
+    return {
+      agentId: this.agentId,
+      claim: {
+        generation: this.claimGeneration,
+        index: this.claimIndex,
+      },
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      domain: this.domain,
+    };
+  }
+}
+
+function putMirrorAliasItem(out: FrameWriter, at: number, value: Input<MirrorAliasItem>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.agentId);
+  UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
+  UINT64.write(view, at + 24, value.claim.index, "claim.index");
+  UINT32.write(view, at + 20, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 32, value.revision.index, "revision.index");
+  out.$text(at + 40, value.domain, "domain");
+}
+
+/** Encodes and decodes {@link MirrorAliasItem}. */
+export const mirrorAliasItemCodec = new StructCodec<MirrorAliasItem, MirrorAliasItemView>({
+  name: "MirrorAliasItem",
+  dataWords: 5,
+  pointerWords: 1,
+  put: putMirrorAliasItem,
+  newView: () => new MirrorAliasItemView(),
+});
+
+/** No agent of a complete listing holds the claim. Has no effect unless the alias is as it was seen. */
+export interface MirrorAliasSweep {
+  claim: {
+    generation: number;
+    index: number;
+  };
+  revision: {
+    generation: number;
+    index: number;
+  };
+  /** Position of the listing in the agent's partition of the source. */
+  listed: {
+    generation: number;
+    index: number;
+  };
+  feed: number;
+  domain: string;
+}
+
+/** A flyweight over {@link MirrorAliasSweep}. */
+export class MirrorAliasSweepView extends StructView<MirrorAliasSweep> {
+  get claimGeneration(): number { return this.$uint32(0); }
+  set claimGeneration(value: number) { this.$setUint32(0, value); }
+  get claimIndex(): number { return this.$uint64(8); }
+  set claimIndex(value: number) { this.$setUint64(8, value); }
+  get revisionGeneration(): number { return this.$uint32(4); }
+  set revisionGeneration(value: number) { this.$setUint32(4, value); }
+  get revisionIndex(): number { return this.$uint64(16); }
+  set revisionIndex(value: number) { this.$setUint64(16, value); }
+  get listedGeneration(): number { return this.$uint32(24); }
+  set listedGeneration(value: number) { this.$setUint32(24, value); }
+  get listedIndex(): number { return this.$uint64(32); }
+  set listedIndex(value: number) { this.$setUint64(32, value); }
+  get feed(): number { return this.$uint32(28); }
+  set feed(value: number) { this.$setUint32(28, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+
+  override toPlain(): MirrorAliasSweep {
+    this.$payPlain();
+    return {
+      claim: {
+        generation: this.claimGeneration,
+        index: this.claimIndex,
+      },
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      listed: {
+        generation: this.listedGeneration,
+        index: this.listedIndex,
+      },
+      feed: this.feed,
+      domain: this.domain,
+    };
+  }
+}
+
+function putMirrorAliasSweep(out: FrameWriter, at: number, value: Input<MirrorAliasSweep>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.claim.generation, "claim.generation");
+  UINT64.write(view, at + 8, value.claim.index, "claim.index");
+  UINT32.write(view, at + 4, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 16, value.revision.index, "revision.index");
+  UINT32.write(view, at + 24, value.listed.generation, "listed.generation");
+  UINT64.write(view, at + 32, value.listed.index, "listed.index");
+  UINT32.write(view, at + 28, value.feed, "feed");
+  out.$text(at + 40, value.domain, "domain");
+}
+
+/** Encodes and decodes {@link MirrorAliasSweep}. */
+export const mirrorAliasSweepCodec = new StructCodec<MirrorAliasSweep, MirrorAliasSweepView>({
+  name: "MirrorAliasSweep",
+  dataWords: 5,
+  pointerWords: 1,
+  put: putMirrorAliasSweep,
+  newView: () => new MirrorAliasSweepView(),
+});
+
+/** Removes mirrors of a region that is no peer any more, some at a time, and refuses its pullers. */
+export interface MirrorDropCommand {
+  home: string;
+  /** Higher than the fences of all its pullers. */
+  fence: number;
+}
+
+/** A flyweight over {@link MirrorDropCommand}. */
+export class MirrorDropCommandView extends StructView<MirrorDropCommand> {
+  get home(): string { return this.$text(0); }
+  get homeBytes(): Uint8Array { return this.$textBytes(0); }
+  get homeOffset(): number { return this.$textOffset(0); }
+  get homeLength(): number { return this.$textLength(0); }
+  get fence(): number { return this.$uint64(0); }
+  set fence(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): MirrorDropCommand {
+    this.$payPlain();
+    return {
+      home: this.home,
+      fence: this.fence,
+    };
+  }
+}
+
+function putMirrorDropCommand(out: FrameWriter, at: number, value: Input<MirrorDropCommand>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.fence, "fence");
+  out.$text(at + 8, value.home, "home");
+}
+
+/** Encodes and decodes {@link MirrorDropCommand}. */
+export const mirrorDropCommandCodec = new StructCodec<MirrorDropCommand, MirrorDropCommandView>({
+  name: "MirrorDropCommand",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putMirrorDropCommand,
+  newView: () => new MirrorDropCommandView(),
 });
 
 /** The first entry of the system group, with the values fixed when a cluster is created. */

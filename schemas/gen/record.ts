@@ -717,3 +717,408 @@ export const revocationCodec = new StructCodec<Revocation, RevocationView>({
   put: putRevocation,
   newView: () => new RevocationView(),
 });
+
+/** A read-only copy of a record of another region, in the partition of the record's key. */
+export interface Mirror {
+  id: Uint8Array;
+  /** Kind of the record. Mirrors are found by id and kind, those of several regions side by side. */
+  kind: number;
+  /** Generation of the feed: what a later one says is newer than all that earlier ones said. */
+  feed: number;
+  /** Position of the last change, in the home region. */
+  revision: {
+    generation: number;
+    index: number;
+  };
+  home: string;
+  /** The stored form, unchanged. */
+  record: Uint8Array;
+}
+
+/** A flyweight over {@link Mirror}. */
+export class MirrorView extends StructView<Mirror> {
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get kind(): number { return this.$uint16(16); }
+  set kind(value: number) { this.$setUint16(16, value); }
+  get feed(): number { return this.$uint32(20); }
+  set feed(value: number) { this.$setUint32(20, value); }
+  get revisionGeneration(): number { return this.$uint32(24); }
+  set revisionGeneration(value: number) { this.$setUint32(24, value); }
+  get revisionIndex(): number { return this.$uint64(32); }
+  set revisionIndex(value: number) { this.$setUint64(32, value); }
+  get home(): string { return this.$text(0); }
+  get homeBytes(): Uint8Array { return this.$textBytes(0); }
+  get homeOffset(): number { return this.$textOffset(0); }
+  get homeLength(): number { return this.$textLength(0); }
+  get record(): Uint8Array { return this.$dataBytes(1); }
+  get recordOffset(): number { return this.$dataOffset(1); }
+  get recordLength(): number { return this.$dataLength(1); }
+
+  override toPlain(): Mirror {
+    this.$payPlain();
+    return {
+      id: this.id,
+      kind: this.kind,
+      feed: this.feed,
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      home: this.home,
+      record: this.$dataCopy(1),
+    };
+  }
+}
+
+function putMirror(out: FrameWriter, at: number, value: Input<Mirror>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  UINT16.write(view, at + 16, value.kind, "kind");
+  UINT32.write(view, at + 20, value.feed, "feed");
+  UINT32.write(view, at + 24, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 32, value.revision.index, "revision.index");
+  out.$text(at + 40, value.home, "home");
+  out.$data(at + 48, value.record);
+}
+
+/** Encodes and decodes {@link Mirror}. */
+export const mirrorCodec = new StructCodec<Mirror, MirrorView>({
+  name: "Mirror",
+  dataWords: 5,
+  pointerWords: 2,
+  put: putMirror,
+  newView: () => new MirrorView(),
+});
+
+/** The agent that holds a domain in another region, in the domain's own partition. */
+export interface MirrorAlias {
+  agentId: Uint8Array;
+  claim: {
+    generation: number;
+    index: number;
+  };
+  /** Position of the agent's change that named the claim, in the home region. */
+  revision: {
+    generation: number;
+    index: number;
+  };
+  feed: number;
+  home: string;
+  domain: string;
+}
+
+/** A flyweight over {@link MirrorAlias}. */
+export class MirrorAliasView extends StructView<MirrorAlias> {
+  get agentId(): Uint8Array { return this.$fixed(0, 16); }
+  set agentId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get agentIdOffset(): number { return this.$fixedOffset(0, 16); }
+  agentIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get claimGeneration(): number { return this.$uint32(16); }
+  set claimGeneration(value: number) { this.$setUint32(16, value); }
+  get claimIndex(): number { return this.$uint64(24); }
+  set claimIndex(value: number) { this.$setUint64(24, value); }
+  get revisionGeneration(): number { return this.$uint32(20); }
+  set revisionGeneration(value: number) { this.$setUint32(20, value); }
+  get revisionIndex(): number { return this.$uint64(32); }
+  set revisionIndex(value: number) { this.$setUint64(32, value); }
+  get feed(): number { return this.$uint32(40); }
+  set feed(value: number) { this.$setUint32(40, value); }
+  get home(): string { return this.$text(0); }
+  get homeBytes(): Uint8Array { return this.$textBytes(0); }
+  get homeOffset(): number { return this.$textOffset(0); }
+  get homeLength(): number { return this.$textLength(0); }
+  get domain(): string { return this.$text(1); }
+  get domainBytes(): Uint8Array { return this.$textBytes(1); }
+  get domainOffset(): number { return this.$textOffset(1); }
+  get domainLength(): number { return this.$textLength(1); }
+
+  override toPlain(): MirrorAlias {
+    this.$payPlain();
+    return {
+      agentId: this.agentId,
+      claim: {
+        generation: this.claimGeneration,
+        index: this.claimIndex,
+      },
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      feed: this.feed,
+      home: this.home,
+      domain: this.domain,
+    };
+  }
+}
+
+function putMirrorAlias(out: FrameWriter, at: number, value: Input<MirrorAlias>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.agentId);
+  UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
+  UINT64.write(view, at + 24, value.claim.index, "claim.index");
+  UINT32.write(view, at + 20, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 32, value.revision.index, "revision.index");
+  UINT32.write(view, at + 40, value.feed, "feed");
+  out.$text(at + 48, value.home, "home");
+  out.$text(at + 56, value.domain, "domain");
+}
+
+/** Encodes and decodes {@link MirrorAlias}. */
+export const mirrorAliasCodec = new StructCodec<MirrorAlias, MirrorAliasView>({
+  name: "MirrorAlias",
+  dataWords: 6,
+  pointerWords: 2,
+  put: putMirrorAlias,
+  newView: () => new MirrorAliasView(),
+});
+
+export interface MirrorFloor {
+  /** The highest fence of a region that was removed. */
+  fence: number;
+  /** Count of the items that follow. */
+  itemCount: number;
+}
+
+/** A flyweight over {@link MirrorFloor}. */
+export class MirrorFloorView extends StructView<MirrorFloor> {
+  get fence(): number { return this.$uint64(0); }
+  set fence(value: number) { this.$setUint64(0, value); }
+  get itemCount(): number { return this.$uint32(8); }
+  set itemCount(value: number) { this.$setUint32(8, value); }
+
+  override toPlain(): MirrorFloor {
+    this.$payPlain();
+    return {
+      fence: this.fence,
+      itemCount: this.itemCount,
+    };
+  }
+}
+
+function putMirrorFloor(out: FrameWriter, at: number, value: Input<MirrorFloor>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.fence, "fence");
+  UINT32.write(view, at + 8, value.itemCount, "itemCount");
+}
+
+/** Encodes and decodes {@link MirrorFloor}. */
+export const mirrorFloorCodec = new StructCodec<MirrorFloor, MirrorFloorView>({
+  name: "MirrorFloor",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putMirrorFloor,
+  newView: () => new MirrorFloorView(),
+});
+
+/** A region. Its cursors and tombstones follow. */
+export interface MirrorSource {
+  feed: number;
+  home: string;
+  shards: MirrorShard[];
+}
+
+/** A flyweight over {@link MirrorSource}. */
+export class MirrorSourceView extends StructView<MirrorSource> {
+  #shards: StructList<MirrorShard, MirrorShardView> | undefined;
+
+  get feed(): number { return this.$uint32(0); }
+  set feed(value: number) { this.$setUint32(0, value); }
+  get home(): string { return this.$text(0); }
+  get homeBytes(): Uint8Array { return this.$textBytes(0); }
+  get homeOffset(): number { return this.$textOffset(0); }
+  get homeLength(): number { return this.$textLength(0); }
+  get shards(): StructList<MirrorShard, MirrorShardView> { return this.$list(1, this.#shards ??= new StructList(new MirrorShardView())); }
+
+  override toPlain(): MirrorSource {
+    this.$payPlain();
+    return {
+      feed: this.feed,
+      home: this.home,
+      shards: this.shards.toPlain(),
+    };
+  }
+}
+
+function putMirrorSource(out: FrameWriter, at: number, value: Input<MirrorSource>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.feed, "feed");
+  out.$text(at + 8, value.home, "home");
+  out.$structs<MirrorShard>(at + 16, value.shards, mirrorShardCodec.layout, "shards");
+}
+
+/** Encodes and decodes {@link MirrorSource}. */
+export const mirrorSourceCodec = new StructCodec<MirrorSource, MirrorSourceView>({
+  name: "MirrorSource",
+  dataWords: 1,
+  pointerWords: 2,
+  put: putMirrorSource,
+  newView: () => new MirrorSourceView(),
+});
+
+export interface MirrorShard {
+  number: number;
+  fence: number;
+  batch: number;
+}
+
+/** A flyweight over {@link MirrorShard}. */
+export class MirrorShardView extends StructView<MirrorShard> {
+  get number(): number { return this.$uint32(0); }
+  set number(value: number) { this.$setUint32(0, value); }
+  get fence(): number { return this.$uint64(8); }
+  set fence(value: number) { this.$setUint64(8, value); }
+  get batch(): number { return this.$uint64(16); }
+  set batch(value: number) { this.$setUint64(16, value); }
+
+  override toPlain(): MirrorShard {
+    this.$payPlain();
+    return {
+      number: this.number,
+      fence: this.fence,
+      batch: this.batch,
+    };
+  }
+}
+
+function putMirrorShard(out: FrameWriter, at: number, value: Input<MirrorShard>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.number, "number");
+  UINT64.write(view, at + 8, value.fence, "fence");
+  UINT64.write(view, at + 16, value.batch, "batch");
+}
+
+/** Encodes and decodes {@link MirrorShard}. */
+export const mirrorShardCodec = new StructCodec<MirrorShard, MirrorShardView>({
+  name: "MirrorShard",
+  dataWords: 3,
+  pointerWords: 0,
+  put: putMirrorShard,
+  newView: () => new MirrorShardView(),
+});
+
+/**
+ * Everything of a partition of the source up to this position is mirrored durably, in all partitions
+ * here.
+ */
+export interface MirrorCursor {
+  index: number;
+  generation: number;
+  ordinal: number;
+  partition: number;
+}
+
+/** A flyweight over {@link MirrorCursor}. */
+export class MirrorCursorView extends StructView<MirrorCursor> {
+  get index(): number { return this.$uint64(0); }
+  set index(value: number) { this.$setUint64(0, value); }
+  get generation(): number { return this.$uint32(8); }
+  set generation(value: number) { this.$setUint32(8, value); }
+  get ordinal(): number { return this.$uint32(12); }
+  set ordinal(value: number) { this.$setUint32(12, value); }
+  get partition(): number { return this.$uint32(16); }
+  set partition(value: number) { this.$setUint32(16, value); }
+
+  override toPlain(): MirrorCursor {
+    this.$payPlain();
+    return {
+      index: this.index,
+      generation: this.generation,
+      ordinal: this.ordinal,
+      partition: this.partition,
+    };
+  }
+}
+
+function putMirrorCursor(out: FrameWriter, at: number, value: Input<MirrorCursor>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.index, "index");
+  UINT32.write(view, at + 8, value.generation, "generation");
+  UINT32.write(view, at + 12, value.ordinal, "ordinal");
+  UINT32.write(view, at + 16, value.partition, "partition");
+}
+
+/** Encodes and decodes {@link MirrorCursor}. */
+export const mirrorCursorCodec = new StructCodec<MirrorCursor, MirrorCursorView>({
+  name: "MirrorCursor",
+  dataWords: 3,
+  pointerWords: 0,
+  put: putMirrorCursor,
+  newView: () => new MirrorCursorView(),
+});
+
+/** A removed mirror: changes up to the revision have no effect any more. */
+export interface MirrorTombstone {
+  id: Uint8Array;
+  revision: {
+    generation: number;
+    index: number;
+  };
+  fence: number;
+  /** The batch that removed it. */
+  batch: number;
+  shard: number;
+  feed: number;
+  kind: number;
+}
+
+/** A flyweight over {@link MirrorTombstone}. */
+export class MirrorTombstoneView extends StructView<MirrorTombstone> {
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get revisionGeneration(): number { return this.$uint32(16); }
+  set revisionGeneration(value: number) { this.$setUint32(16, value); }
+  get revisionIndex(): number { return this.$uint64(24); }
+  set revisionIndex(value: number) { this.$setUint64(24, value); }
+  get fence(): number { return this.$uint64(32); }
+  set fence(value: number) { this.$setUint64(32, value); }
+  get batch(): number { return this.$uint64(40); }
+  set batch(value: number) { this.$setUint64(40, value); }
+  get shard(): number { return this.$uint32(20); }
+  set shard(value: number) { this.$setUint32(20, value); }
+  get feed(): number { return this.$uint32(48); }
+  set feed(value: number) { this.$setUint32(48, value); }
+  get kind(): number { return this.$uint16(52); }
+  set kind(value: number) { this.$setUint16(52, value); }
+
+  override toPlain(): MirrorTombstone {
+    this.$payPlain();
+    return {
+      id: this.id,
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      fence: this.fence,
+      batch: this.batch,
+      shard: this.shard,
+      feed: this.feed,
+      kind: this.kind,
+    };
+  }
+}
+
+function putMirrorTombstone(out: FrameWriter, at: number, value: Input<MirrorTombstone>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  UINT32.write(view, at + 16, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 24, value.revision.index, "revision.index");
+  UINT64.write(view, at + 32, value.fence, "fence");
+  UINT64.write(view, at + 40, value.batch, "batch");
+  UINT32.write(view, at + 20, value.shard, "shard");
+  UINT32.write(view, at + 48, value.feed, "feed");
+  UINT16.write(view, at + 52, value.kind, "kind");
+}
+
+/** Encodes and decodes {@link MirrorTombstone}. */
+export const mirrorTombstoneCodec = new StructCodec<MirrorTombstone, MirrorTombstoneView>({
+  name: "MirrorTombstone",
+  dataWords: 7,
+  pointerWords: 0,
+  put: putMirrorTombstone,
+  newView: () => new MirrorTombstoneView(),
+});

@@ -13,6 +13,9 @@ import {
   extendCommandCodec,
   type ExtendItem,
   genesisCommandCodec,
+  mirrorBatchCommandCodec,
+  mirrorDropCommandCodec,
+  mirrorFenceCommandCodec,
   putCommandCodec,
   putMemberCommandCodec,
   releaseCommandCodec,
@@ -26,6 +29,9 @@ import type {
   ClaimCommand,
   ConfirmCommand,
   GenesisCommand,
+  MirrorBatchCommand,
+  MirrorDropCommand,
+  MirrorFenceCommand,
   PutCommand,
   PutMemberCommand,
   ReleaseCommand,
@@ -40,7 +46,7 @@ import { RegistryError } from "../base/errors.ts";
 /** The last kind that partitions may ever use; those above are the system group's. */
 export const PARTITION_COMMAND_KIND_MAX = 31;
 
-/** Numbers of the command kinds. Partitions use 1 to 11, the system group 32 and above. */
+/** Numbers of the command kinds. Partitions use 1 to 14, the system group 32 and above. */
 export const COMMAND_KINDS = {
   put: 1,
   extend: 2,
@@ -55,6 +61,9 @@ export const COMMAND_KINDS = {
   tick: 10,
   /** Raises the apply version of a partition. */
   raiseApplyVersion: 11,
+  mirrorFence: 12,
+  mirrorBatch: 13,
+  mirrorDrop: 14,
   genesis: 32,
   putMember: 33,
   enrolment: 34,
@@ -133,6 +142,29 @@ export function encodeRevoke(from: CommandHeader, body: Input<RevokeCommand>): U
 /** Encodes the release of a domain, in its group. */
 export function encodeRelease(from: CommandHeader, body: Input<ReleaseCommand>): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.release), releaseCommandCodec, body);
+}
+
+/** Encodes the fence of a puller, in each partition that it is going to write. */
+export function encodeMirrorFence(
+  from: CommandHeader,
+  body: Input<MirrorFenceCommand>,
+): Uint8Array {
+  const kind = COMMAND_KINDS.mirrorFence;
+  return commandCodec.encode(header(from, kind), mirrorFenceCommandCodec, body);
+}
+
+/** Encodes changes of another region's records, in the group of their partition here. */
+export function encodeMirrorBatch(
+  from: CommandHeader,
+  body: Input<MirrorBatchCommand>,
+): Uint8Array {
+  const kind = COMMAND_KINDS.mirrorBatch;
+  return commandCodec.encode(header(from, kind), mirrorBatchCommandCodec, body);
+}
+
+/** Encodes the removal of some mirrors of a region that is no peer any more. */
+export function encodeMirrorDrop(from: CommandHeader, body: Input<MirrorDropCommand>): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.mirrorDrop), mirrorDropCommandCodec, body);
 }
 
 /** Encodes a tick, which only logs the time. */

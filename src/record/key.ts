@@ -15,6 +15,17 @@ export const KIND_GATEWAY = 2;
 export const KIND_ALIAS = 3;
 /** A refused claim, which only a partition's own table holds. */
 export const KIND_REVOCATION = 4;
+/** A copy of another region's record. */
+export const KIND_MIRROR = 5;
+/** The agent that holds a domain in another region. */
+export const KIND_MIRROR_ALIAS = 6;
+/** The kinds of the table of a partition that are no kinds of record. */
+export const RESERVED_KINDS: ReadonlySet<number> = new Set([
+  KIND_ALIAS,
+  KIND_REVOCATION,
+  KIND_MIRROR,
+  KIND_MIRROR_ALIAS,
+]);
 /** Highest number of a kind: a slot has four bits for it (src/store/slot_table.ts). */
 export const KIND_MAX = 15;
 

@@ -7,7 +7,7 @@ import { RegistryError } from "../base/errors.ts";
 import type { Role } from "../base/peer.ts";
 import { AGENT } from "./agent.ts";
 import { GATEWAY } from "./gateway.ts";
-import { KIND_ALIAS, KIND_MAX, KIND_REVOCATION } from "./key.ts";
+import { KIND_MAX, RESERVED_KINDS } from "./key.ts";
 import type { KindRow } from "./kind_row.ts";
 
 const ROWS = { agent: AGENT, gateway: GATEWAY } as const;
@@ -35,8 +35,8 @@ export class KindTable {
     this.#hasLease = Array.from({ length: KIND_MAX + 1 }, () => false);
     for (const row of rows) {
       const { number, name } = row;
-      const isFree = number > 0 && number <= KIND_MAX && number !== KIND_ALIAS &&
-        number !== KIND_REVOCATION && this.#byNumber[number] === undefined;
+      const isFree = number > 0 && number <= KIND_MAX && !RESERVED_KINDS.has(number) &&
+        this.#byNumber[number] === undefined;
       assert(isFree, `Number ${number} of kind ${name} must be free, and at most ${KIND_MAX}`);
       this.#byNumber[number] = row;
       this.#hasLease[number] = row.hasLease;

@@ -5,6 +5,7 @@ import type { ApplyContext } from "./apply_context.ts";
 import { applyPut } from "./apply_put.ts";
 import { applyExpire, applyExtend, applyRemove, applyReport } from "./apply_records.ts";
 import { applyRaise } from "./apply_version.ts";
+import { applyMirrorBatch, applyMirrorDrop, applyMirrorFence } from "./mirrors/apply_mirrors.ts";
 import { type ApplyReply, refusal, success } from "./reply.ts";
 
 /**
@@ -38,6 +39,12 @@ export function applyCommand(context: ApplyContext): ApplyReply {
       return success();
     case COMMAND_KINDS.raiseApplyVersion:
       return applyRaise(context);
+    case COMMAND_KINDS.mirrorFence:
+      return applyMirrorFence(context);
+    case COMMAND_KINDS.mirrorBatch:
+      return applyMirrorBatch(context);
+    case COMMAND_KINDS.mirrorDrop:
+      return applyMirrorDrop(context);
     default:
       if (kind > 0 && kind <= PARTITION_COMMAND_KIND_MAX) {
         throw laterProgram(`command kind ${kind} of a partition`);

@@ -11,12 +11,15 @@ import { type ApplyReply, refusal, success } from "./reply.ts";
 /** The apply version from which on a record may have another scope than `global`. */
 export const SCOPES_APPLY_VERSION = 3;
 
+/** The apply version from which on a partition takes mirrors. */
+export const MIRRORS_APPLY_VERSION = 4;
+
 /**
  * The highest apply version of a partition that this program knows. A change of what a command does, or
  * another kind of command, raises it together with `APPLY_VERSION_MAX` (src/system/versions): until a
  * partition has that version, nothing may be proposed in it that an earlier program applies differently.
  */
-export const PARTITION_APPLY_VERSION: number = SCOPES_APPLY_VERSION;
+export const PARTITION_APPLY_VERSION: number = MIRRORS_APPLY_VERSION;
 
 /** Raises the version. @throws RegistryError `unsupported_version` if this program does not know it. */
 export function applyRaise({ state, command, applyVersionMax }: ApplyContext): ApplyReply {

@@ -22,7 +22,11 @@ export type EventType =
   | "claim_dropped"
   | "claimed"
   | "confirmed"
-  | "released";
+  | "released"
+  /** A mirror, or an alias of another region, came or changed. */
+  | "mirrored"
+  /** It ended; `stored` is its form before. */
+  | "mirror_removed";
 
 /** One change. */
 export interface StoreEvent {

@@ -18,6 +18,7 @@ import {
   tombstoneCodec,
 } from "../../schemas/gen/record.ts";
 import { KIND_ALIAS, KIND_REVOCATION } from "../record/key.ts";
+import { MirrorTable } from "./mirrors/mirror_table.ts";
 import type { OwnedView } from "../record/kind_row.ts";
 import type { EventSink, EventType } from "./event.ts";
 import type { StoredSpan } from "./reply.ts";
@@ -46,6 +47,8 @@ export class PartitionState {
   /** Number of the partition, from 0. */
   readonly partition: number;
   readonly table: SlotTable;
+  /** The mirrors among the slots, and the feeds that they come from. */
+  readonly mirrors: MirrorTable;
   timeMs = 0;
   appliedIndex = 0;
   /** Live records, by the number of their kind. */
@@ -72,6 +75,7 @@ export class PartitionState {
     this.shared = shared;
     this.partition = partition;
     this.table = new SlotTable(shared);
+    this.mirrors = new MirrorTable(shared, this.table);
     this.#sink = sink;
   }
 
@@ -386,7 +390,8 @@ export class PartitionState {
     else if (kind === KIND_ALIAS) {
       this.aliasCount += by;
       shared.counts.aliases += by;
-    } else shared.counts.revocations += by;
+    } else if (kind === KIND_REVOCATION) shared.counts.revocations += by;
+    else this.mirrors.count(slot, by);
   }
 
   #countRecord(slot: number, kind: number, by: 1 | -1): void {
@@ -395,11 +400,8 @@ export class PartitionState {
     shared.counts.records[kind]! += by;
     if (shared.kinds.hasLease(kind)) this.leaseCount += by;
     if (by === 1) {
-      const record = this.recordView(slot);
-      const start = record.regionOffset;
-      const bytes = shared.arena.bytesOf(table.refOf(slot));
-      const region = shared.regions.intern(bytes, start, start + record.regionLength);
-      table.update(slot, table.refOf(slot), pack(kind, table.wordsOf(slot), region, 0));
+      const { regionOffset: start, regionLength } = this.recordView(slot);
+      table.setRegion(slot, start, start + regionLength);
     }
     shared.regions.add(kind, table.regionOf(slot), by);
   }

@@ -29,7 +29,7 @@ export class RegionTable {
   readonly #kinds: KindTable;
   /** Live records by region, for each number of a kind. */
   readonly #counts: (Uint32Array | undefined)[] = [];
-  /** Live records of all kinds by region. */
+  /** Live records of all kinds and mirrors by region. */
   readonly #totals = new Uint32Array(REGIONS_INTERNED_MAX + 1);
   /** Count of numbers whose regions have live records. */
   #inUse = 0;
@@ -75,9 +75,14 @@ export class RegionTable {
 
   /** Counts a live record that was added to (`by` 1) or removed from (`by` -1) a region. */
   add(kind: number, number: number, by: 1 | -1): void {
+    this.#counts[kind]![number]! += by;
+    this.addMirror(number, by);
+  }
+
+  /** Counts a mirror likewise: it uses the number of its region, and is in no count of records. */
+  addMirror(number: number, by: 1 | -1): void {
     const before = this.#totals[number]!;
     this.#totals[number]! += by;
-    this.#counts[kind]![number]! += by;
     if (number !== 0 && (before === 0 || before + by === 0)) this.#inUse += by;
   }
 
@@ -91,9 +96,13 @@ export class RegionTable {
     for (let number = 0; number < this.#names.length; number++) {
       if (this.#totals[number] === 0) continue;
       const region = decoder.decode(this.#names[number]);
-      for (const { number: kind, name } of this.#kinds.rows) {
-        counts.push({ region, kind: name, count: this.#counts[kind]![number]! });
-      }
+      const found = this.#kinds.rows.map(({ number: kind, name }) => ({
+        region,
+        kind: name,
+        count: this.#counts[kind]![number]!,
+      }));
+      // Of some regions there are mirrors only.
+      if (found.some(({ count }) => count > 0)) counts.push(...found);
     }
     return counts;
   }

@@ -31,8 +31,13 @@ export interface ApplyReply {
   readonly duplicate: boolean;
   /** Revoke: the agent's live record holds the claim, so it was not revoked. */
   readonly held: boolean;
-  /** Extend, expire, remove, release: number of items that took effect; 0 if already gone. */
+  /**
+   * Extend, expire, remove, release, batches of mirrors: number of items that took effect; 0 if already
+   * gone.
+   */
   readonly count: number;
+  /** Batches of mirrors: number of changes that must not be mirrored, or are none. */
+  readonly refused: number;
 }
 
 /** The common shape with all fields empty. */
@@ -48,6 +53,7 @@ const EMPTY_REPLY: ApplyReply = Object.freeze({
   duplicate: false,
   held: false,
   count: 0,
+  refused: 0,
 });
 
 /** Returns a success; absent fields are empty. */

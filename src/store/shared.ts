@@ -3,13 +3,20 @@
  * counts, and the flyweight views that apply and reads reposition. They belong to one thread and
  * are not state: two nodes with the same log may differ here and nowhere else.
  */
-import { AliasView, RevocationView, TombstoneView } from "../../schemas/gen/record.ts";
+import {
+  AliasView,
+  MirrorAliasView,
+  MirrorView,
+  RevocationView,
+  TombstoneView,
+} from "../../schemas/gen/record.ts";
 import {
   ClaimCommandView,
   CommandView,
   ConfirmCommandView,
   ExpireCommandView,
   ExtendCommandView,
+  MirrorBatchCommandView,
   PutCommandView,
   ReleaseCommandView,
   RemoveCommandView,
@@ -28,6 +35,8 @@ import { PagePool } from "./page_pool.ts";
 import { type RegionCount, RegionTable } from "./region_table.ts";
 import { emptySpan, type StoredSpan } from "./reply.ts";
 
+/** Size of a mirror's key: the id, and the kind of the record. */
+export const MIRROR_KEY_BYTES = 18;
 /** Numbers per page of slots (32 slots of three), and per page of index cells. */
 export const SLOT_PAGE_NUMBERS = 96;
 export const CELL_PAGE_NUMBERS = 128;
@@ -45,6 +54,9 @@ export interface StoreStatistics {
   /** Live records, by the number of their kind. */
   readonly records: readonly number[];
   readonly aliases: number;
+  /** Copies of other regions' records, and what their domains resolve by. */
+  readonly mirrors: number;
+  readonly mirrorAliases: number;
   readonly tombstones: number;
   readonly revocations: number;
   /** Bytes of all stored forms. */
@@ -66,6 +78,8 @@ export interface StoreCounts {
   /** Live records, by the number of their kind. */
   readonly records: number[];
   aliases: number;
+  mirrors: number;
+  mirrorAliases: number;
   tombstones: number;
   revocations: number;
 }
@@ -89,6 +103,9 @@ export class StoreViews {
   readonly aliasKey = new AliasView();
   readonly tombstone = new TombstoneView();
   readonly revocation = new RevocationView();
+  readonly mirror = new MirrorView();
+  readonly mirrorAlias = new MirrorAliasView();
+  readonly mirrorAliasKey = new MirrorAliasView();
   readonly command = new CommandView();
   readonly put = new PutCommandView();
   readonly extend = new ExtendCommandView();
@@ -99,6 +116,7 @@ export class StoreViews {
   readonly confirm = new ConfirmCommandView();
   readonly revoke = new RevokeCommandView();
   readonly release = new ReleaseCommandView();
+  readonly mirrorBatch = new MirrorBatchCommandView();
 
   constructor(kinds: KindTable) {
     const newViews = () => byNumber(kinds, ({ codec }) => codec.newView());
@@ -131,11 +149,15 @@ export class StoreShared {
   readonly counts: StoreCounts = {
     records: newCounts(),
     aliases: 0,
+    mirrors: 0,
+    mirrorAliases: 0,
     tombstones: 0,
     revocations: 0,
   };
   readonly keySpan: KeySpan = { bytes: NO_BYTES, start: 0, end: 0 };
   readonly span: StoredSpan = emptySpan();
+  /** The key of a mirror to find. */
+  readonly mirrorKey = new Uint8Array(MIRROR_KEY_BYTES);
   readonly writer = new FrameWriter({ bytesMax: SCRATCH_BYTES });
   /** The event that is passed to the sink; valid during that call only. */
   readonly event: Mutable<StoreEvent> = {

@@ -9,8 +9,20 @@
  * are stored in pages of pools that the partitions share; an empty table holds none.
  */
 import { assert } from "../base/assert.ts";
-import { CELL_PAGE_NUMBERS, type KeySpan, SLOT_PAGE_NUMBERS, type StoreShared } from "./shared.ts";
-import { KIND_ALIAS, KIND_MAX, KIND_REVOCATION } from "../record/key.ts";
+import {
+  CELL_PAGE_NUMBERS,
+  type KeySpan,
+  MIRROR_KEY_BYTES,
+  SLOT_PAGE_NUMBERS,
+  type StoreShared,
+} from "./shared.ts";
+import {
+  KIND_ALIAS,
+  KIND_MAX,
+  KIND_MIRROR,
+  KIND_MIRROR_ALIAS,
+  KIND_REVOCATION,
+} from "../record/key.ts";
 
 /** Bits of `packed`, which is not stored: words (10), region (12), kind (4), and the flags. */
 const WORDS_MASK = 0x3ff;
@@ -35,6 +47,15 @@ export const FLAG_ENDED = 1 << 31;
 export function pack(kind: number, words: number, region: number, flags: number): number {
   return (words | (region << REGION_SHIFT) | (kind << KIND_SHIFT) | flags) >>> 0;
 }
+
+/**
+ * Size of the key at the start of a stored form, by kind: the id, for a revocation with its claim, for
+ * a mirror with its kind; 0 where the key is the domain.
+ */
+const KEY_BYTES = new Uint8Array(KIND_MAX + 1).fill(16);
+KEY_BYTES[KIND_REVOCATION] = 32;
+KEY_BYTES[KIND_MIRROR] = MIRROR_KEY_BYTES;
+KEY_BYTES[KIND_ALIAS] = KEY_BYTES[KIND_MIRROR_ALIAS] = 0;
 
 const STRIDE = 3;
 const SLOT_PAGE_SHIFT = 31 - Math.clz32(SLOT_PAGE_NUMBERS / STRIDE);
@@ -113,6 +134,13 @@ export class SlotTable {
     this.#set(slot, PACKED, packed);
   }
 
+  /** Sets the slot's region to the one whose name is at `[start, end)` beside its block. */
+  setRegion(slot: number, start: number, end: number): void {
+    const ref = this.refOf(slot);
+    const region = this.#shared.regions.intern(this.#shared.arena.bytesOf(ref), start, end);
+    this.update(slot, ref, pack(this.kindOf(slot), this.wordsOf(slot), region, 0));
+  }
+
   /** Reports whether the slot holds a live record of that kind and region, by `packed` alone. */
   matches(slot: number, kind: number, region: number): boolean {
     const mask = ((REGION_MASK << REGION_SHIFT) | (KIND_MASK << KIND_SHIFT) | FLAG_TOMBSTONE) >>> 0;
@@ -135,7 +163,33 @@ export class SlotTable {
     }
   }
 
-  /** Adds a slot for a block whose key is not in the table yet. */
+  /**
+   * Fills `into` with the slots of the key, of kinds whose keys may be in the table more than once;
+   * in no particular order.
+   */
+  findEach(
+    kind: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    into: number[],
+  ): number[] {
+    into.length = 0;
+    if (this.#count === 0) return into;
+    const hash = this.#shared.hash;
+    hash.hash(kind, bytes, start, end);
+    const tag = hash.high >>> 24;
+    const mask = this.#cellMask;
+    for (let at = hash.low & mask;; at = (at + 1) & mask) {
+      const cell = this.#cell(at);
+      if (cell === 0) return into;
+      if (cell >>> 24 !== tag) continue;
+      const slot = (cell & 0xff_ffff) - 1;
+      if (this.kindOf(slot) === kind && this.#keyEquals(slot, bytes, start, end)) into.push(slot);
+    }
+  }
+
+  /** Adds a slot for a block whose key is not in the table yet, unless its kind allows that. */
   add(ref: number, packed: number): number {
     const slot = this.#count;
     assert(slot < SLOTS_MAX, `A partition must hold at most ${SLOTS_MAX} slots`);
@@ -199,17 +253,17 @@ export class SlotTable {
     const ref = this.refOf(slot);
     const kind = this.kindOf(slot);
     into.bytes = arena.bytesOf(ref);
-    if (kind === KIND_ALIAS) {
+    const length = KEY_BYTES[kind]!;
+    if (length === 0) {
       const start = arena.offsetOf(ref);
-      const alias = views.aliasKey;
+      const alias = kind === KIND_ALIAS ? views.aliasKey : views.mirrorAliasKey;
       alias.wrap(arena.viewOf(ref), into.bytes, start, start + this.wordsOf(slot) * 8);
       into.start = alias.domainOffset;
       into.end = into.start + alias.domainLength;
     } else {
-      // Every stored form has its root struct right after the root pointer, with the id first; a
-      // revocation has its claim next.
+      // Every stored form has its root struct right after the root pointer, with the key first.
       into.start = arena.offsetOf(ref) + 8;
-      into.end = into.start + (kind === KIND_REVOCATION ? 32 : 16);
+      into.end = into.start + length;
     }
     return into;
   }

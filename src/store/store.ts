@@ -22,6 +22,7 @@ import type { GatewayRanking } from "./free_capacity.ts";
 import { ImageLoader, writeImage } from "./image.ts";
 import { Leases, type RenewOutcome } from "./leases.ts";
 import { forEachInRegion, keysAfter, listRegion } from "./listing.ts";
+import { MirrorReads } from "./mirrors/mirror_reads.ts";
 import { PartitionState } from "./partition_state.ts";
 import type { EventSink } from "./event.ts";
 import { type ApplyReply, refusal, type StoredSpan } from "./reply.ts";
@@ -53,6 +54,8 @@ export class PartitionStore {
   #state: PartitionState;
   #leases: Leases;
   #onEarlier = (): void => {};
+  /** Copies of other regions' records. */
+  readonly mirrors: MirrorReads = new MirrorReads(() => this.#state);
 
   constructor(options: PartitionStoreOptions) {
     this.#options = options;

@@ -191,6 +191,8 @@ const TYPES: Readonly<Record<EventType, number>> = {
   claimed: WATCH_EVENT_TYPES.put,
   confirmed: WATCH_EVENT_TYPES.put,
   released: WATCH_EVENT_TYPES.domainLost,
+  mirrored: 0,
+  mirror_removed: 0,
 };
 
 /** Returns the type of a change. A claim that replaces another agent's takes the domain over. */

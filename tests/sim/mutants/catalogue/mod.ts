@@ -5,6 +5,7 @@ import { ELECTION_MUTANTS } from "./elections.ts";
 import { FRESHNESS_MUTANTS } from "./freshness.ts";
 import { GROUP_LOOP_MUTANTS } from "./group_loop.ts";
 import { LEASE_MUTANTS } from "./leases.ts";
+import { MIRROR_MUTANTS } from "./mirrors.ts";
 import { PLACEMENT_MUTANTS } from "./placement.ts";
 import { READ_MUTANTS } from "./reads.ts";
 import { RECORD_LEASE_MUTANTS } from "./leases_of_records.ts";
@@ -27,4 +28,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...STEP_MUTANTS,
   ...CLUSTER_MUTANTS,
   ...FRESHNESS_MUTANTS,
+  ...MIRROR_MUTANTS,
 ];

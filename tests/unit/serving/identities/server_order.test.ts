@@ -14,7 +14,7 @@ const REQUEST = { publicKey: new Uint8Array(65), names: ["a.example"], notBefore
 
 function member(nodeId: number, ...hosts: string[]): Member {
   const addresses = hosts.map((host) => ({ transport: "quic", host, port: 4_443 }));
-  return { nodeId, addresses, pin: PIN, nextPin: PIN };
+  return { nodeId, addresses, pin: PIN, nextPin: PIN, applyVersionMax: 0 };
 }
 
 const MEMBERS = [

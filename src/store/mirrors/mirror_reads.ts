@@ -1,0 +1,93 @@
+/**
+ * Mirrors as reads and pullers find them. Which one of several a read serves is decided by a choice
+ * among the regions, which knows what this node prefers and how fresh each one is; that is no state. A
+ * slot is valid until the next apply.
+ */
+import type { MirrorAliasView, MirrorView } from "../../../schemas/gen/record.ts";
+import { KIND_MIRROR } from "../../record/key.ts";
+import type { OwnedView } from "../../record/kind_row.ts";
+import type { PartitionState } from "../partition_state.ts";
+import type { StoredSpan } from "../reply.ts";
+import type { MirrorSourceState } from "./mirror_sources.ts";
+
+/** A preference among regions. */
+export interface MirrorChoice {
+  /**
+   * Returns the rank of the region whose name is at `[start, end)`: the lowest is served; Infinity: none
+   * of its mirrors is.
+   */
+  rankOf(bytes: Uint8Array, start: number, end: number): number;
+}
+
+/** Reads of one partition's mirrors. */
+export class MirrorReads {
+  readonly #state: () => PartitionState;
+  readonly #found: number[] = [];
+
+  /** @param state returns the current state, which images replace. */
+  constructor(state: () => PartitionState) {
+    this.#state = state;
+  }
+
+  /** Reports whether the slot holds a mirror. */
+  isMirror(slot: number): boolean {
+    return this.#state().table.kindOf(slot) === KIND_MIRROR;
+  }
+
+  /** Returns the shared view on a mirror's slot; any use of a partition of the node repositions it. */
+  view(slot: number): MirrorView {
+    return this.#state().mirrors.view(slot);
+  }
+
+  /** Returns the shared view on an alias' slot; any use of a partition of the node repositions it. */
+  aliasView(slot: number): MirrorAliasView {
+    return this.#state().mirrors.aliasView(slot);
+  }
+
+  /** Returns the shared view on the record of a mirror. */
+  recordView(slot: number): OwnedView {
+    return this.#state().mirrors.recordView(slot);
+  }
+
+  /** Sets `into` to the location of the stored form of a mirror's record. */
+  locate(slot: number, into: StoredSpan): StoredSpan {
+    return this.#state().mirrors.locateRecord(slot, into);
+  }
+
+  /**
+   * Returns the slot of the mirror of a record that the choice ranks best; -1 if it serves none.
+   *
+   * @param id 16 bytes at `at`.
+   */
+  find(kind: number, id: Uint8Array, at: number, choice: MirrorChoice): number {
+    const { mirrors } = this.#state();
+    let best = -1;
+    let bestRank = Infinity;
+    for (const slot of mirrors.find(kind, id, at, this.#found)) {
+      const rank = rankOf(mirrors.view(slot), choice);
+      if (rank >= bestRank) continue;
+      best = slot;
+      bestRank = rank;
+    }
+    return best;
+  }
+
+  /** Returns the slots of the aliases of a domain that the choice serves, the best first. */
+  aliases(domain: Uint8Array, start: number, end: number, choice: MirrorChoice): number[] {
+    const { mirrors } = this.#state();
+    const rank = (slot: number) => rankOf(mirrors.aliasView(slot), choice);
+    return mirrors.findAliases(domain, start, end, this.#found)
+      .filter((slot) => rank(slot) < Infinity)
+      .sort((left, right) => rank(left) - rank(right));
+  }
+
+  /** Returns what the partition knows of the feed of a region; undefined if it has none. */
+  source(home: string): MirrorSourceState | undefined {
+    return this.#state().mirrors.sources.find(home);
+  }
+}
+
+function rankOf(view: MirrorView | MirrorAliasView, choice: MirrorChoice): number {
+  const start = view.homeOffset;
+  return choice.rankOf(view.$bytes, start, start + view.homeLength);
+}

@@ -1,0 +1,137 @@
+/**
+ * Mutants of the order of mirrors: which changes of another region take effect here. Two regions are not
+ * simulated yet; a test drives pullers through every order that a network could make.
+ */
+import type { Mutant } from "../mutant.ts";
+
+const MIRRORS_TEST = "tests/fuzz/store_mirrors.test.ts";
+const APPLY = "src/store/mirrors/apply_mirrors.ts";
+const CHANGES = "src/store/mirrors/mirror_changes.ts";
+const SOURCES = "src/store/mirrors/mirror_sources.ts";
+
+export const MIRROR_MUTANTS: readonly Mutant[] = [
+  {
+    name: "two_pullers",
+    breaks: "Once a puller has logged its fence, no batch of an earlier one is taken",
+    test: MIRRORS_TEST,
+    edits: [{
+      file: APPLY,
+      anchor: "  if (fence < shard.fence) {",
+      replacement: "  if (fence < shard.fence && number < 0) {",
+    }],
+  },
+  {
+    name: "batch_after_gap",
+    breaks: "A batch is taken only after the one before",
+    test: MIRRORS_TEST,
+    edits: [{
+      file: APPLY,
+      anchor: "  if (number > shard.batch + 1) {",
+      replacement: "  if (number > shard.batch + 2) {",
+    }],
+  },
+  {
+    name: "mirror_goes_back",
+    breaks: "A change has no effect after a later one of its record",
+    test: MIRRORS_TEST,
+    edits: [{
+      file: CHANGES,
+      anchor:
+        '    if (slot !== -1 && compareOrders(orderOf(mirrors.view(slot)), order) >= 0) return "late";',
+      replacement: "",
+    }],
+  },
+  {
+    name: "mirror_tombstone_ignored",
+    breaks: "A change that came before the removal of its record has no effect after it",
+    test: MIRRORS_TEST,
+    edits: [{
+      file: CHANGES,
+      anchor: '    if (removed !== undefined && compareOrders(removed, order) >= 0) return "late";',
+      replacement: "",
+    }],
+  },
+  {
+    name: "mirror_tombstone_dropped_early",
+    breaks: "A tombstone lasts until no older change of its record can come again",
+    test: MIRRORS_TEST,
+    edits: [{
+      file: SOURCES,
+      anchor: "      if (removed.batch > batch) return;",
+      replacement: "      void removed; void batch;",
+    }],
+  },
+  {
+    name: "mirror_tombstones_end_with_fence",
+    breaks: "A takeover drops no tombstone: the new puller begins at an older cursor",
+    test: MIRRORS_TEST,
+    edits: [{
+      file: SOURCES,
+      anchor: "    for (const [key, removed] of this.#current) this.#earlier.set(key, removed);",
+      replacement: "",
+    }],
+  },
+  {
+    name: "late_removal_of_mirror",
+    breaks: "A removal has no effect on a record that was registered again since",
+    test: MIRRORS_TEST,
+    edits: [{
+      file: CHANGES,
+      anchor: '    if (compareOrders(orderOf(mirrors.view(slot)), order) > 0) return "late";',
+      replacement: "",
+    }],
+  },
+  {
+    name: "sweep_of_other_change",
+    breaks: "A sweep removes exactly the change that was seen",
+    test: MIRRORS_TEST,
+    edits: [{
+      file: CHANGES,
+      anchor:
+        '    if (slot === -1 || compareOrders(orderOf(mirrors.view(slot)), seen) !== 0) return "late";\n' +
+        '    if (!this.#isListed(seen, item)) return "late";',
+      replacement: '    if (slot === -1) return "late"; void this.#isListed;',
+    }],
+  },
+  {
+    name: "sweep_of_later_change",
+    breaks: "A listing says nothing about changes that came after it",
+    test: "tests/unit/store/mirrors/apply_mirrors.test.ts",
+    edits: [{
+      file: CHANGES,
+      anchor: '    if (!this.#isListed(seen, item)) return "late";',
+      replacement: "    void item;",
+    }],
+  },
+  {
+    name: "region_scope_mirrored",
+    breaks: "A record of region scope is never stored outside of its region",
+    test: "tests/unit/store/mirrors/apply_mirrors.test.ts",
+    edits: [{
+      file: CHANGES,
+      anchor: "    if (record.scope !== 0) {",
+      replacement: "    if (record.scope === 99) {",
+    }],
+  },
+  {
+    name: "alias_of_earlier_claim",
+    breaks: "An alias of another region follows the claims on its domain",
+    test: MIRRORS_TEST,
+    edits: [{
+      file: CHANGES,
+      anchor:
+        '    if (slot !== -1 && this.#compareAlias(slot, this.#feed, item) >= 0) return "late";',
+      replacement: "",
+    }],
+  },
+  {
+    name: "feed_generation_ignored",
+    breaks: "What a later feed says is newer than all that earlier ones said",
+    test: MIRRORS_TEST,
+    edits: [{
+      file: SOURCES,
+      anchor: "  return left.feed - right.feed || comparePositions(left.revision, right.revision);",
+      replacement: "  return comparePositions(left.revision, right.revision);",
+    }],
+  },
+];
