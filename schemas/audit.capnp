@@ -19,6 +19,10 @@ enum AuditAction {
   removeMember @10;
   removeRecord @11;
   token @12;
+  addRegion @13;
+  setRegion @14;
+  removeRegion @15;
+  acceptFeed @16;
 }
 
 struct AuditEntry {

@@ -89,3 +89,76 @@ struct RaiseGenerationCommand {
   # Raises the generation after a restore or an unsafe recovery; a lower value is refused.
   generation @0 :UInt32;
 }
+
+struct PutRegionCommand {
+  # Adds a peer region, or changes the settings of one.
+  replacedRevision @0 :UInt64;
+  # 0: there is no such region yet.
+  bytesPerSecondMax @1 :UInt64;
+  # Of what is received from it.
+  preference @2 :UInt32;
+  # Order in which mirrors of several regions answer; the lowest first.
+  logPercentMax @3 :UInt16;
+  # Share of the log's bytes that mirrors of the region may take.
+  isPaused @4 :Bool;
+  name @5 :Text;
+  servers @6 :List(Text);
+  # host:port each.
+  bundle @7 :Text;
+  # The region's trust bundle; empty: none.
+  detail @8 :Text;
+  # For the audit log.
+}
+
+struct RemoveRegionCommand {
+  name @0 :Text;
+  detail @1 :Text;
+}
+
+struct AcceptFeedCommand {
+  # Accepts the cluster that a region is, and the generation of its data. Begins a new generation of
+  # the feed.
+  clusterId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  generation @2 :UInt32;
+  isFirst @3 :Bool;
+  # Only if none was accepted yet: by the registry itself, at the first contact.
+  name @4 :Text;
+  detail @5 :Text;
+}
+
+struct AssignPullerCommand {
+  # Makes a node follow a shard of a region.
+  replacedFence @0 :UInt64;
+  # The fence of the assignment that it replaces; 0: none.
+  shard @1 :UInt32;
+  nodeId @2 :UInt32;
+  name @3 :Text;
+}
+
+struct RegionRecord {
+  # In images only.
+  settings @0 :PutRegionCommand;
+  revision @1 :UInt64;
+  clusterId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  generation @4 :UInt32;
+  feed @5 :UInt32;
+  pullers @6 :List(PullerRecord);
+}
+
+struct PullerRecord {
+  fence @0 :UInt64;
+  shard @1 :UInt32;
+  nodeId @2 :UInt32;
+}
+
+struct RemovedRegionsRecord {
+  # In images only.
+  next @0 :UInt64;
+  # The number that is assigned next.
+  regions @1 :List(RemovedRegion);
+}
+
+struct RemovedRegion {
+  name @0 :Text;
+  fence @1 :UInt64;
+}

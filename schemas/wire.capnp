@@ -921,3 +921,56 @@ struct AskProgressRequest {
   nonce @1 :UInt32;
   # Not 0. Of several that were asked for, the newest is answered.
 }
+
+struct AddRegionRequest {
+  # Adds a peer region, whose records are mirrored here.
+  bytesPerSecondMax @0 :UInt64;
+  # Of what is received from it. 0: the default; of all limits below too.
+  preference @1 :UInt32;
+  # Order in which mirrors of several regions answer, the lowest first.
+  logPercentMax @2 :UInt16;
+  # Share of the log's bytes that its mirrors may take.
+  name @3 :Text;
+  servers @4 :List(Text);
+  # host:port each.
+  bundle @5 :Text;
+  # Its trust bundle; empty: none.
+}
+
+struct SetRegionRequest {
+  # Changes settings of a peer region; 0 or empty: unchanged.
+  bytesPerSecondMax @0 :UInt64;
+  preference @1 :UInt32;
+  logPercentMax @2 :UInt16;
+  pause @3 :UInt16;
+  # 1 pauses, 2 resumes.
+  name @4 :Text;
+  servers @5 :List(Text);
+  bundle @6 :Text;
+}
+
+struct RemoveRegionRequest {
+  name @0 :Text;
+}
+
+struct ListRegionsReply {
+  regions @0 :List(PeerRegionEntry);
+  # In the order of their preference.
+  own @1 :Text;
+  # The region of this cluster.
+}
+
+struct PeerRegionEntry {
+  bytesPerSecondMax @0 :UInt64;
+  mirrors @1 :UInt64;
+  # Count of its records of which this node has mirrors.
+  clusterId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  # The accepted cluster; zeros: none was accepted yet.
+  generation @4 :UInt32;
+  preference @5 :UInt32;
+  logPercentMax @6 :UInt16;
+  isPaused @7 :Bool;
+  hasBundle @8 :Bool;
+  name @9 :Text;
+  servers @10 :List(Text);
+}

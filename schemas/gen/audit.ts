@@ -32,6 +32,10 @@ export const AUDIT_ACTIONS = {
   removeMember: 10,
   removeRecord: 11,
   token: 12,
+  addRegion: 13,
+  setRegion: 14,
+  removeRegion: 15,
+  acceptFeed: 16,
 } as const;
 
 /** The names of AuditAction by number. */
@@ -49,6 +53,10 @@ export const AUDIT_ACTION_NAMES: readonly (AuditAction | undefined)[] = [
   "removeMember",
   "removeRecord",
   "token",
+  "addRegion",
+  "setRegion",
+  "removeRegion",
+  "acceptFeed",
 ];
 
 export interface AuditEntry {

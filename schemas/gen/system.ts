@@ -10,6 +10,7 @@ import {
   StructCodec,
   StructList,
   StructView,
+  TextList,
   UINT16,
   UINT32,
   UINT64,
@@ -486,4 +487,420 @@ export const raiseGenerationCommandCodec = new StructCodec<RaiseGenerationComman
   pointerWords: 0,
   put: putRaiseGenerationCommand,
   newView: () => new RaiseGenerationCommandView(),
+});
+
+/** Adds a peer region, or changes the settings of one. */
+export interface PutRegionCommand {
+  /** 0: there is no such region yet. */
+  replacedRevision: number;
+  /** Of what is received from it. */
+  bytesPerSecondMax: number;
+  /** Order in which mirrors of several regions answer; the lowest first. */
+  preference: number;
+  /** Share of the log's bytes that mirrors of the region may take. */
+  logPercentMax: number;
+  isPaused: boolean;
+  name: string;
+  /** host:port each. */
+  servers: string[];
+  /** The region's trust bundle; empty: none. */
+  bundle: string;
+  /** For the audit log. */
+  detail: string;
+}
+
+/** A flyweight over {@link PutRegionCommand}. */
+export class PutRegionCommandView extends StructView<PutRegionCommand> {
+  #servers: TextList | undefined;
+
+  get replacedRevision(): number { return this.$uint64(0); }
+  set replacedRevision(value: number) { this.$setUint64(0, value); }
+  get bytesPerSecondMax(): number { return this.$uint64(8); }
+  set bytesPerSecondMax(value: number) { this.$setUint64(8, value); }
+  get preference(): number { return this.$uint32(16); }
+  set preference(value: number) { this.$setUint32(16, value); }
+  get logPercentMax(): number { return this.$uint16(20); }
+  set logPercentMax(value: number) { this.$setUint16(20, value); }
+  get isPaused(): boolean { return this.$bool(22, 1); }
+  set isPaused(value: boolean) { this.$setBool(22, 1, value); }
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get servers(): TextList { return this.$list(1, this.#servers ??= new TextList()); }
+  get bundle(): string { return this.$text(2); }
+  get bundleBytes(): Uint8Array { return this.$textBytes(2); }
+  get bundleOffset(): number { return this.$textOffset(2); }
+  get bundleLength(): number { return this.$textLength(2); }
+  get detail(): string { return this.$text(3); }
+  get detailBytes(): Uint8Array { return this.$textBytes(3); }
+  get detailOffset(): number { return this.$textOffset(3); }
+  get detailLength(): number { return this.$textLength(3); }
+
+  override toPlain(): PutRegionCommand {
+    this.$payPlain();
+    return {
+      replacedRevision: this.replacedRevision,
+      bytesPerSecondMax: this.bytesPerSecondMax,
+      preference: this.preference,
+      logPercentMax: this.logPercentMax,
+      isPaused: this.isPaused,
+      name: this.name,
+      servers: this.servers.toPlain(),
+      bundle: this.bundle,
+      detail: this.detail,
+    };
+  }
+}
+
+function putPutRegionCommand(out: FrameWriter, at: number, value: Input<PutRegionCommand>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.replacedRevision, "replacedRevision");
+  UINT64.write(view, at + 8, value.bytesPerSecondMax, "bytesPerSecondMax");
+  UINT32.write(view, at + 16, value.preference, "preference");
+  UINT16.write(view, at + 20, value.logPercentMax, "logPercentMax");
+  if (value.isPaused) out.bytes[at + 22]! |= 1;
+  out.$text(at + 24, value.name, "name");
+  out.$texts(at + 32, value.servers, "servers");
+  out.$text(at + 40, value.bundle, "bundle");
+  out.$text(at + 48, value.detail, "detail");
+}
+
+/** Encodes and decodes {@link PutRegionCommand}. */
+export const putRegionCommandCodec = new StructCodec<PutRegionCommand, PutRegionCommandView>({
+  name: "PutRegionCommand",
+  dataWords: 3,
+  pointerWords: 4,
+  put: putPutRegionCommand,
+  newView: () => new PutRegionCommandView(),
+});
+
+export interface RemoveRegionCommand {
+  name: string;
+  detail: string;
+}
+
+/** A flyweight over {@link RemoveRegionCommand}. */
+export class RemoveRegionCommandView extends StructView<RemoveRegionCommand> {
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get detail(): string { return this.$text(1); }
+  get detailBytes(): Uint8Array { return this.$textBytes(1); }
+  get detailOffset(): number { return this.$textOffset(1); }
+  get detailLength(): number { return this.$textLength(1); }
+
+  override toPlain(): RemoveRegionCommand {
+    this.$payPlain();
+    return {
+      name: this.name,
+      detail: this.detail,
+    };
+  }
+}
+
+function putRemoveRegionCommand(out: FrameWriter, at: number, value: Input<RemoveRegionCommand>): void {
+  out.$text(at + 0, value.name, "name");
+  out.$text(at + 8, value.detail, "detail");
+}
+
+/** Encodes and decodes {@link RemoveRegionCommand}. */
+export const removeRegionCommandCodec = new StructCodec<RemoveRegionCommand, RemoveRegionCommandView>({
+  name: "RemoveRegionCommand",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putRemoveRegionCommand,
+  newView: () => new RemoveRegionCommandView(),
+});
+
+/**
+ * Accepts the cluster that a region is, and the generation of its data. Begins a new generation of
+ * the feed.
+ */
+export interface AcceptFeedCommand {
+  clusterId: Uint8Array;
+  generation: number;
+  /** Only if none was accepted yet: by the registry itself, at the first contact. */
+  isFirst: boolean;
+  name: string;
+  detail: string;
+}
+
+/** A flyweight over {@link AcceptFeedCommand}. */
+export class AcceptFeedCommandView extends StructView<AcceptFeedCommand> {
+  get clusterId(): Uint8Array { return this.$fixed(0, 16); }
+  set clusterId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get clusterIdOffset(): number { return this.$fixedOffset(0, 16); }
+  clusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get generation(): number { return this.$uint32(16); }
+  set generation(value: number) { this.$setUint32(16, value); }
+  get isFirst(): boolean { return this.$bool(20, 1); }
+  set isFirst(value: boolean) { this.$setBool(20, 1, value); }
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get detail(): string { return this.$text(1); }
+  get detailBytes(): Uint8Array { return this.$textBytes(1); }
+  get detailOffset(): number { return this.$textOffset(1); }
+  get detailLength(): number { return this.$textLength(1); }
+
+  override toPlain(): AcceptFeedCommand {
+    this.$payPlain();
+    return {
+      clusterId: this.clusterId,
+      generation: this.generation,
+      isFirst: this.isFirst,
+      name: this.name,
+      detail: this.detail,
+    };
+  }
+}
+
+function putAcceptFeedCommand(out: FrameWriter, at: number, value: Input<AcceptFeedCommand>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.clusterId);
+  UINT32.write(view, at + 16, value.generation, "generation");
+  if (value.isFirst) out.bytes[at + 20]! |= 1;
+  out.$text(at + 24, value.name, "name");
+  out.$text(at + 32, value.detail, "detail");
+}
+
+/** Encodes and decodes {@link AcceptFeedCommand}. */
+export const acceptFeedCommandCodec = new StructCodec<AcceptFeedCommand, AcceptFeedCommandView>({
+  name: "AcceptFeedCommand",
+  dataWords: 3,
+  pointerWords: 2,
+  put: putAcceptFeedCommand,
+  newView: () => new AcceptFeedCommandView(),
+});
+
+/** Makes a node follow a shard of a region. */
+export interface AssignPullerCommand {
+  /** The fence of the assignment that it replaces; 0: none. */
+  replacedFence: number;
+  shard: number;
+  nodeId: number;
+  name: string;
+}
+
+/** A flyweight over {@link AssignPullerCommand}. */
+export class AssignPullerCommandView extends StructView<AssignPullerCommand> {
+  get replacedFence(): number { return this.$uint64(0); }
+  set replacedFence(value: number) { this.$setUint64(0, value); }
+  get shard(): number { return this.$uint32(8); }
+  set shard(value: number) { this.$setUint32(8, value); }
+  get nodeId(): number { return this.$uint32(12); }
+  set nodeId(value: number) { this.$setUint32(12, value); }
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+
+  override toPlain(): AssignPullerCommand {
+    this.$payPlain();
+    return {
+      replacedFence: this.replacedFence,
+      shard: this.shard,
+      nodeId: this.nodeId,
+      name: this.name,
+    };
+  }
+}
+
+function putAssignPullerCommand(out: FrameWriter, at: number, value: Input<AssignPullerCommand>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.replacedFence, "replacedFence");
+  UINT32.write(view, at + 8, value.shard, "shard");
+  UINT32.write(view, at + 12, value.nodeId, "nodeId");
+  out.$text(at + 16, value.name, "name");
+}
+
+/** Encodes and decodes {@link AssignPullerCommand}. */
+export const assignPullerCommandCodec = new StructCodec<AssignPullerCommand, AssignPullerCommandView>({
+  name: "AssignPullerCommand",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putAssignPullerCommand,
+  newView: () => new AssignPullerCommandView(),
+});
+
+/** In images only. */
+export interface RegionRecord {
+  settings: PutRegionCommand | undefined;
+  revision: number;
+  clusterId: Uint8Array;
+  generation: number;
+  feed: number;
+  pullers: PullerRecord[];
+}
+
+/** A flyweight over {@link RegionRecord}. */
+export class RegionRecordView extends StructView<RegionRecord> {
+  #settings: PutRegionCommandView | undefined;
+  #pullers: StructList<PullerRecord, PullerRecordView> | undefined;
+
+  get hasSettings(): boolean { return this.$has(0); }
+  get settings(): PutRegionCommandView { return this.$struct(0, this.#settings ??= new PutRegionCommandView()); }
+  get revision(): number { return this.$uint64(0); }
+  set revision(value: number) { this.$setUint64(0, value); }
+  get clusterId(): Uint8Array { return this.$fixed(8, 16); }
+  set clusterId(value: Uint8Array) { this.$setFixed(8, 16, value); }
+  get clusterIdOffset(): number { return this.$fixedOffset(8, 16); }
+  clusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(8, 16, bytes, offset); }
+  get generation(): number { return this.$uint32(24); }
+  set generation(value: number) { this.$setUint32(24, value); }
+  get feed(): number { return this.$uint32(28); }
+  set feed(value: number) { this.$setUint32(28, value); }
+  get pullers(): StructList<PullerRecord, PullerRecordView> { return this.$list(1, this.#pullers ??= new StructList(new PullerRecordView())); }
+
+  override toPlain(): RegionRecord {
+    this.$payPlain();
+    return {
+      settings: this.hasSettings ? this.settings.toPlain() : undefined,
+      revision: this.revision,
+      clusterId: this.clusterId,
+      generation: this.generation,
+      feed: this.feed,
+      pullers: this.pullers.toPlain(),
+    };
+  }
+}
+
+function putRegionRecord(out: FrameWriter, at: number, value: Input<RegionRecord>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.revision, "revision");
+  out.$fixed(at + 8, 16, value.clusterId);
+  UINT32.write(view, at + 24, value.generation, "generation");
+  UINT32.write(view, at + 28, value.feed, "feed");
+  out.$nested<PutRegionCommand>(at + 32, value.settings, putRegionCommandCodec.layout);
+  out.$structs<PullerRecord>(at + 40, value.pullers, pullerRecordCodec.layout, "pullers");
+}
+
+/** Encodes and decodes {@link RegionRecord}. */
+export const regionRecordCodec = new StructCodec<RegionRecord, RegionRecordView>({
+  name: "RegionRecord",
+  dataWords: 4,
+  pointerWords: 2,
+  put: putRegionRecord,
+  newView: () => new RegionRecordView(),
+});
+
+export interface PullerRecord {
+  fence: number;
+  shard: number;
+  nodeId: number;
+}
+
+/** A flyweight over {@link PullerRecord}. */
+export class PullerRecordView extends StructView<PullerRecord> {
+  get fence(): number { return this.$uint64(0); }
+  set fence(value: number) { this.$setUint64(0, value); }
+  get shard(): number { return this.$uint32(8); }
+  set shard(value: number) { this.$setUint32(8, value); }
+  get nodeId(): number { return this.$uint32(12); }
+  set nodeId(value: number) { this.$setUint32(12, value); }
+
+  override toPlain(): PullerRecord {
+    this.$payPlain();
+    return {
+      fence: this.fence,
+      shard: this.shard,
+      nodeId: this.nodeId,
+    };
+  }
+}
+
+function putPullerRecord(out: FrameWriter, at: number, value: Input<PullerRecord>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.fence, "fence");
+  UINT32.write(view, at + 8, value.shard, "shard");
+  UINT32.write(view, at + 12, value.nodeId, "nodeId");
+}
+
+/** Encodes and decodes {@link PullerRecord}. */
+export const pullerRecordCodec = new StructCodec<PullerRecord, PullerRecordView>({
+  name: "PullerRecord",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putPullerRecord,
+  newView: () => new PullerRecordView(),
+});
+
+/** In images only. */
+export interface RemovedRegionsRecord {
+  /** The number that is assigned next. */
+  next: number;
+  regions: RemovedRegion[];
+}
+
+/** A flyweight over {@link RemovedRegionsRecord}. */
+export class RemovedRegionsRecordView extends StructView<RemovedRegionsRecord> {
+  #regions: StructList<RemovedRegion, RemovedRegionView> | undefined;
+
+  get next(): number { return this.$uint64(0); }
+  set next(value: number) { this.$setUint64(0, value); }
+  get regions(): StructList<RemovedRegion, RemovedRegionView> { return this.$list(0, this.#regions ??= new StructList(new RemovedRegionView())); }
+
+  override toPlain(): RemovedRegionsRecord {
+    this.$payPlain();
+    return {
+      next: this.next,
+      regions: this.regions.toPlain(),
+    };
+  }
+}
+
+function putRemovedRegionsRecord(out: FrameWriter, at: number, value: Input<RemovedRegionsRecord>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.next, "next");
+  out.$structs<RemovedRegion>(at + 8, value.regions, removedRegionCodec.layout, "regions");
+}
+
+/** Encodes and decodes {@link RemovedRegionsRecord}. */
+export const removedRegionsRecordCodec = new StructCodec<RemovedRegionsRecord, RemovedRegionsRecordView>({
+  name: "RemovedRegionsRecord",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putRemovedRegionsRecord,
+  newView: () => new RemovedRegionsRecordView(),
+});
+
+export interface RemovedRegion {
+  name: string;
+  fence: number;
+}
+
+/** A flyweight over {@link RemovedRegion}. */
+export class RemovedRegionView extends StructView<RemovedRegion> {
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get fence(): number { return this.$uint64(0); }
+  set fence(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): RemovedRegion {
+    this.$payPlain();
+    return {
+      name: this.name,
+      fence: this.fence,
+    };
+  }
+}
+
+function putRemovedRegion(out: FrameWriter, at: number, value: Input<RemovedRegion>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.fence, "fence");
+  out.$text(at + 8, value.name, "name");
+}
+
+/** Encodes and decodes {@link RemovedRegion}. */
+export const removedRegionCodec = new StructCodec<RemovedRegion, RemovedRegionView>({
+  name: "RemovedRegion",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putRemovedRegion,
+  newView: () => new RemovedRegionView(),
 });

@@ -5103,3 +5103,293 @@ export const askProgressRequestCodec = new StructCodec<AskProgressRequest, AskPr
   put: putAskProgressRequest,
   newView: () => new AskProgressRequestView(),
 });
+
+/** Adds a peer region, whose records are mirrored here. */
+export interface AddRegionRequest {
+  /** Of what is received from it. 0: the default; of all limits below too. */
+  bytesPerSecondMax: number;
+  /** Order in which mirrors of several regions answer, the lowest first. */
+  preference: number;
+  /** Share of the log's bytes that its mirrors may take. */
+  logPercentMax: number;
+  name: string;
+  /** host:port each. */
+  servers: string[];
+  /** Its trust bundle; empty: none. */
+  bundle: string;
+}
+
+/** A flyweight over {@link AddRegionRequest}. */
+export class AddRegionRequestView extends StructView<AddRegionRequest> {
+  #servers: TextList | undefined;
+
+  get bytesPerSecondMax(): number { return this.$uint64(0); }
+  set bytesPerSecondMax(value: number) { this.$setUint64(0, value); }
+  get preference(): number { return this.$uint32(8); }
+  set preference(value: number) { this.$setUint32(8, value); }
+  get logPercentMax(): number { return this.$uint16(12); }
+  set logPercentMax(value: number) { this.$setUint16(12, value); }
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get servers(): TextList { return this.$list(1, this.#servers ??= new TextList()); }
+  get bundle(): string { return this.$text(2); }
+  get bundleBytes(): Uint8Array { return this.$textBytes(2); }
+  get bundleOffset(): number { return this.$textOffset(2); }
+  get bundleLength(): number { return this.$textLength(2); }
+
+  override toPlain(): AddRegionRequest {
+    this.$payPlain();
+    return {
+      bytesPerSecondMax: this.bytesPerSecondMax,
+      preference: this.preference,
+      logPercentMax: this.logPercentMax,
+      name: this.name,
+      servers: this.servers.toPlain(),
+      bundle: this.bundle,
+    };
+  }
+}
+
+function putAddRegionRequest(out: FrameWriter, at: number, value: Input<AddRegionRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.bytesPerSecondMax, "bytesPerSecondMax");
+  UINT32.write(view, at + 8, value.preference, "preference");
+  UINT16.write(view, at + 12, value.logPercentMax, "logPercentMax");
+  out.$text(at + 16, value.name, "name");
+  out.$texts(at + 24, value.servers, "servers");
+  out.$text(at + 32, value.bundle, "bundle");
+}
+
+/** Encodes and decodes {@link AddRegionRequest}. */
+export const addRegionRequestCodec = new StructCodec<AddRegionRequest, AddRegionRequestView>({
+  name: "AddRegionRequest",
+  dataWords: 2,
+  pointerWords: 3,
+  put: putAddRegionRequest,
+  newView: () => new AddRegionRequestView(),
+});
+
+/** Changes settings of a peer region; 0 or empty: unchanged. */
+export interface SetRegionRequest {
+  bytesPerSecondMax: number;
+  preference: number;
+  logPercentMax: number;
+  /** 1 pauses, 2 resumes. */
+  pause: number;
+  name: string;
+  servers: string[];
+  bundle: string;
+}
+
+/** A flyweight over {@link SetRegionRequest}. */
+export class SetRegionRequestView extends StructView<SetRegionRequest> {
+  #servers: TextList | undefined;
+
+  get bytesPerSecondMax(): number { return this.$uint64(0); }
+  set bytesPerSecondMax(value: number) { this.$setUint64(0, value); }
+  get preference(): number { return this.$uint32(8); }
+  set preference(value: number) { this.$setUint32(8, value); }
+  get logPercentMax(): number { return this.$uint16(12); }
+  set logPercentMax(value: number) { this.$setUint16(12, value); }
+  get pause(): number { return this.$uint16(14); }
+  set pause(value: number) { this.$setUint16(14, value); }
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get servers(): TextList { return this.$list(1, this.#servers ??= new TextList()); }
+  get bundle(): string { return this.$text(2); }
+  get bundleBytes(): Uint8Array { return this.$textBytes(2); }
+  get bundleOffset(): number { return this.$textOffset(2); }
+  get bundleLength(): number { return this.$textLength(2); }
+
+  override toPlain(): SetRegionRequest {
+    this.$payPlain();
+    return {
+      bytesPerSecondMax: this.bytesPerSecondMax,
+      preference: this.preference,
+      logPercentMax: this.logPercentMax,
+      pause: this.pause,
+      name: this.name,
+      servers: this.servers.toPlain(),
+      bundle: this.bundle,
+    };
+  }
+}
+
+function putSetRegionRequest(out: FrameWriter, at: number, value: Input<SetRegionRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.bytesPerSecondMax, "bytesPerSecondMax");
+  UINT32.write(view, at + 8, value.preference, "preference");
+  UINT16.write(view, at + 12, value.logPercentMax, "logPercentMax");
+  UINT16.write(view, at + 14, value.pause, "pause");
+  out.$text(at + 16, value.name, "name");
+  out.$texts(at + 24, value.servers, "servers");
+  out.$text(at + 32, value.bundle, "bundle");
+}
+
+/** Encodes and decodes {@link SetRegionRequest}. */
+export const setRegionRequestCodec = new StructCodec<SetRegionRequest, SetRegionRequestView>({
+  name: "SetRegionRequest",
+  dataWords: 2,
+  pointerWords: 3,
+  put: putSetRegionRequest,
+  newView: () => new SetRegionRequestView(),
+});
+
+export interface RemoveRegionRequest {
+  name: string;
+}
+
+/** A flyweight over {@link RemoveRegionRequest}. */
+export class RemoveRegionRequestView extends StructView<RemoveRegionRequest> {
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+
+  override toPlain(): RemoveRegionRequest {
+    this.$payPlain();
+    return {
+      name: this.name,
+    };
+  }
+}
+
+function putRemoveRegionRequest(out: FrameWriter, at: number, value: Input<RemoveRegionRequest>): void {
+  out.$text(at + 0, value.name, "name");
+}
+
+/** Encodes and decodes {@link RemoveRegionRequest}. */
+export const removeRegionRequestCodec = new StructCodec<RemoveRegionRequest, RemoveRegionRequestView>({
+  name: "RemoveRegionRequest",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putRemoveRegionRequest,
+  newView: () => new RemoveRegionRequestView(),
+});
+
+export interface ListRegionsReply {
+  /** In the order of their preference. */
+  regions: PeerRegionEntry[];
+  /** The region of this cluster. */
+  own: string;
+}
+
+/** A flyweight over {@link ListRegionsReply}. */
+export class ListRegionsReplyView extends StructView<ListRegionsReply> {
+  #regions: StructList<PeerRegionEntry, PeerRegionEntryView> | undefined;
+
+  get regions(): StructList<PeerRegionEntry, PeerRegionEntryView> { return this.$list(0, this.#regions ??= new StructList(new PeerRegionEntryView())); }
+  get own(): string { return this.$text(1); }
+  get ownBytes(): Uint8Array { return this.$textBytes(1); }
+  get ownOffset(): number { return this.$textOffset(1); }
+  get ownLength(): number { return this.$textLength(1); }
+
+  override toPlain(): ListRegionsReply {
+    this.$payPlain();
+    return {
+      regions: this.regions.toPlain(),
+      own: this.own,
+    };
+  }
+}
+
+function putListRegionsReply(out: FrameWriter, at: number, value: Input<ListRegionsReply>): void {
+  out.$structs<PeerRegionEntry>(at + 0, value.regions, peerRegionEntryCodec.layout, "regions");
+  out.$text(at + 8, value.own, "own");
+}
+
+/** Encodes and decodes {@link ListRegionsReply}. */
+export const listRegionsReplyCodec = new StructCodec<ListRegionsReply, ListRegionsReplyView>({
+  name: "ListRegionsReply",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putListRegionsReply,
+  newView: () => new ListRegionsReplyView(),
+});
+
+export interface PeerRegionEntry {
+  bytesPerSecondMax: number;
+  /** Count of its records of which this node has mirrors. */
+  mirrors: number;
+  /** The accepted cluster; zeros: none was accepted yet. */
+  clusterId: Uint8Array;
+  generation: number;
+  preference: number;
+  logPercentMax: number;
+  isPaused: boolean;
+  hasBundle: boolean;
+  name: string;
+  servers: string[];
+}
+
+/** A flyweight over {@link PeerRegionEntry}. */
+export class PeerRegionEntryView extends StructView<PeerRegionEntry> {
+  #servers: TextList | undefined;
+
+  get bytesPerSecondMax(): number { return this.$uint64(0); }
+  set bytesPerSecondMax(value: number) { this.$setUint64(0, value); }
+  get mirrors(): number { return this.$uint64(8); }
+  set mirrors(value: number) { this.$setUint64(8, value); }
+  get clusterId(): Uint8Array { return this.$fixed(16, 16); }
+  set clusterId(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get clusterIdOffset(): number { return this.$fixedOffset(16, 16); }
+  clusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get generation(): number { return this.$uint32(32); }
+  set generation(value: number) { this.$setUint32(32, value); }
+  get preference(): number { return this.$uint32(36); }
+  set preference(value: number) { this.$setUint32(36, value); }
+  get logPercentMax(): number { return this.$uint16(40); }
+  set logPercentMax(value: number) { this.$setUint16(40, value); }
+  get isPaused(): boolean { return this.$bool(42, 1); }
+  set isPaused(value: boolean) { this.$setBool(42, 1, value); }
+  get hasBundle(): boolean { return this.$bool(42, 2); }
+  set hasBundle(value: boolean) { this.$setBool(42, 2, value); }
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get servers(): TextList { return this.$list(1, this.#servers ??= new TextList()); }
+
+  override toPlain(): PeerRegionEntry {
+    this.$payPlain();
+    return {
+      bytesPerSecondMax: this.bytesPerSecondMax,
+      mirrors: this.mirrors,
+      clusterId: this.clusterId,
+      generation: this.generation,
+      preference: this.preference,
+      logPercentMax: this.logPercentMax,
+      isPaused: this.isPaused,
+      hasBundle: this.hasBundle,
+      name: this.name,
+      servers: this.servers.toPlain(),
+    };
+  }
+}
+
+function putPeerRegionEntry(out: FrameWriter, at: number, value: Input<PeerRegionEntry>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.bytesPerSecondMax, "bytesPerSecondMax");
+  UINT64.write(view, at + 8, value.mirrors, "mirrors");
+  out.$fixed(at + 16, 16, value.clusterId);
+  UINT32.write(view, at + 32, value.generation, "generation");
+  UINT32.write(view, at + 36, value.preference, "preference");
+  UINT16.write(view, at + 40, value.logPercentMax, "logPercentMax");
+  if (value.isPaused) out.bytes[at + 42]! |= 1;
+  if (value.hasBundle) out.bytes[at + 42]! |= 2;
+  out.$text(at + 48, value.name, "name");
+  out.$texts(at + 56, value.servers, "servers");
+}
+
+/** Encodes and decodes {@link PeerRegionEntry}. */
+export const peerRegionEntryCodec = new StructCodec<PeerRegionEntry, PeerRegionEntryView>({
+  name: "PeerRegionEntry",
+  dataWords: 6,
+  pointerWords: 2,
+  put: putPeerRegionEntry,
+  newView: () => new PeerRegionEntryView(),
+});

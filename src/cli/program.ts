@@ -11,6 +11,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
 import { identityCommand } from "./commands/identity.ts";
 import { partitionCommand } from "./commands/partition.ts";
+import { regionCommand } from "./commands/region.ts";
 import { startCommand } from "./commands/start.ts";
 import { statusCommand } from "./commands/status.ts";
 import { watchCommand } from "./commands/watch.ts";
@@ -84,6 +85,7 @@ const COMMANDS: readonly ((shell: Shell, run: RunAction) => Command)[] = [
   statusCommand,
   clusterCommand,
   partitionCommand,
+  regionCommand,
   identityCommand,
   demoCommand,
   walCommand,

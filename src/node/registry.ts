@@ -28,6 +28,7 @@ import { checkDescribesItself } from "../serving/node_subject.ts";
 import type { PartitionTable } from "../serving/partitions.ts";
 import type { Proposer } from "../serving/proposer.ts";
 import type { Refusals } from "../serving/refusals.ts";
+import type { MirrorDropper } from "../serving/regions/mirror_dropper.ts";
 import type { RenewPath } from "../serving/renew_path.ts";
 import type { ReplyWriter } from "../serving/reply_writer.ts";
 import type { RequestAdmission } from "../serving/request_admission.ts";
@@ -83,6 +84,7 @@ export class Registry {
   readonly placement: PlacementWork;
   readonly #banFeed: BanFeed;
   readonly #rights: RightsEnforcer;
+  readonly #dropper: MirrorDropper;
   readonly #options: RegistryOptions;
   readonly #proposer: Proposer;
   /** Undefined at a node that has no peers. */
@@ -110,6 +112,7 @@ export class Registry {
     this.wallWatch = identity.wallWatch;
     this.#banFeed = identity.banFeed;
     this.#rights = identity.enforcer;
+    this.#dropper = identity.dropper;
     const { router, renewals, watches } = requestParts(parts, identity, {
       status: () => this.status(),
       ringMap: () => this.ringMap(),
@@ -180,6 +183,7 @@ export class Registry {
     this.janitor.start();
     this.#banFeed.start();
     this.#rights.start();
+    this.#dropper.start();
     this.wallWatch.start();
     this.groups.nodes.startCompaction();
     this.placement.start();
@@ -265,6 +269,7 @@ export class Registry {
     this.wallWatch.stop();
     this.#banFeed.stop();
     this.#rights.stop();
+    this.#dropper.stop();
     await this.groups.close();
   }
 }

@@ -19,6 +19,7 @@ import { DomainClaims } from "../serving/domain_claims.ts";
 import { identityHandlers } from "../serving/handlers/identities.ts";
 import { type NodeDuties, nodeHandlers } from "../serving/handlers/node.ts";
 import { recordHandlers } from "../serving/handlers/records.ts";
+import { regionHandlers } from "../serving/handlers/regions.ts";
 import { stepHandlers } from "../serving/handlers/steps.ts";
 import { watchHandlers } from "../serving/handlers/watches.ts";
 import type { HeldClock } from "../serving/held_clock.ts";
@@ -37,6 +38,8 @@ import { Proposer } from "../serving/proposer.ts";
 import { ReadPath } from "../serving/read_path.ts";
 import { RecordRights } from "../serving/record_rights.ts";
 import { Refusals } from "../serving/refusals.ts";
+import { MirrorDropper } from "../serving/regions/mirror_dropper.ts";
+import { RegionAdministration } from "../serving/regions/region_administration.ts";
 import { Registrar } from "../serving/registrar.ts";
 import { RemovalNotes } from "../serving/removal_notes.ts";
 import { RenewPath } from "../serving/renew_path.ts";
@@ -81,6 +84,8 @@ export interface IdentityParts {
   readonly enforcer: RightsEnforcer;
   readonly notes: RemovalNotes;
   readonly wallWatch: WallWatch;
+  readonly regions: RegionAdministration;
+  readonly dropper: MirrorDropper;
 }
 
 /** Creates what all parts share. */
@@ -175,13 +180,24 @@ export function identityParts(
   groups.system.store.watchRevocations(banFeed);
   const { wallWatch = new WallWatch(world) } = options;
   wallWatch.onStep(() => banFeed.clockStepped());
-  return { bans, refusals, identities, banFeed, enforcer, notes, wallWatch };
+  const dropper = new MirrorDropper({
+    table,
+    proposer,
+    removed: () => groups.system.store.state.regions.removed,
+    ...{ clock, scheduler: world.scheduler, logger },
+  });
+  const regions = new RegionAdministration({
+    group: identities.group,
+    mirrorCount: (home) => mirrorCount(table, home),
+    onRemoved: () => void dropper.run(),
+  });
+  return { bans, refusals, identities, banFeed, enforcer, notes, wallWatch, regions, dropper };
 }
 
 /** Creates the paths that serve requests. */
 export function requestParts(
   parts: SharedParts,
-  { identities, bans, notes }: IdentityParts,
+  identity: IdentityParts,
   node: NodeDuties,
 ): {
   readonly router: RequestRouter;
@@ -190,8 +206,8 @@ export function requestParts(
 } {
   const { options, groups, clock, table, proposer, leaders, claimSteps, claims } = parts;
   const { access, admission, replies, histories, versions } = parts;
-  const { world, logger } = options;
-  const { entropy, scheduler } = world;
+  const { identities, bans, notes } = identity;
+  const { world, world: { entropy, scheduler }, logger } = options;
   const redaction = new CredentialRedaction(access.policy);
   const reads = new ReadPath(table, replies, redaction);
   const renewals = new RenewPath({ table, proposer, access, entropy });
@@ -239,6 +255,7 @@ export function requestParts(
       ...identityHandlers(identities),
       ...stepHandlers(steps),
       ...watchHandlers(watches, replies, table.partitioner.partitionCount),
+      ...regionHandlers(identity.regions),
     },
     turns: new ListTurns({ scheduler, clock: world.monotonic }),
     replies,
@@ -274,6 +291,13 @@ function placesOf(groups: ClusterGroups, partitionCount: number): PartitionPlace
     const id = partitionId(number);
     return groups.partition(id) ?? { isHere: false, id, nodes: groups.nodesOf(id), leader: 0 };
   });
+}
+
+/** Returns the number of mirrors of a region that this node holds. */
+function mirrorCount(table: PartitionTable, home: string): number {
+  let count = 0;
+  for (const { store } of table.here()) count += store.mirrors.source(home)?.mirrorCount ?? 0;
+  return count;
 }
 
 function recordCount(shared: StoreShared): number {

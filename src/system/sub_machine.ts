@@ -34,6 +34,12 @@ export interface SubMachine {
    */
   apply(command: CommandView, at: EntryPoint): Effect | void;
 
+  /**
+   * Whether there is nothing that an image must have. Its section is then left out, so that programs that
+   * do not know the part read the image. Absent: the section is always there.
+   */
+  readonly isEmpty?: boolean;
+
   /** Returns its state as commands for {@link load}. Equal states give equal bytes. */
   segments(from: CommandHeader): Iterable<Uint8Array>;
 

@@ -4,6 +4,7 @@ import { AuditState } from "./identities/audit_state.ts";
 import { IdentityState } from "./identity_state.ts";
 import { MemberState } from "./members/member_state.ts";
 import { PlacementState } from "./placement/placement_state.ts";
+import { RegionState } from "./regions/region_state.ts";
 import { ReplicaState } from "./replicas/replica_state.ts";
 import type { SubMachine } from "./sub_machine.ts";
 import { VersionState } from "./versions/version_state.ts";
@@ -21,6 +22,7 @@ export class SystemState {
   );
   readonly placement: PlacementState = new PlacementState(this.founding, this.replicas);
   readonly versions = new VersionState(this.founding, this.members);
+  readonly regions = new RegionState(this.founding, this.members, this.versions, this.audit);
 
   /** The parts, in the order of their sections. Later ones may depend on earlier ones. */
   readonly parts: readonly SubMachine[] = [
@@ -31,5 +33,6 @@ export class SystemState {
     this.replicas,
     this.placement,
     this.versions,
+    this.regions,
   ];
 }

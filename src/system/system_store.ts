@@ -162,7 +162,8 @@ export class SystemStore {
       appliedIndex: this.#appliedIndex,
       ringNumber: this.#ringNumber,
     };
-    const sections = this.#state.parts.map((part) => ({
+    const parts = this.#state.parts.filter(({ isEmpty }) => isEmpty !== true);
+    const sections = parts.map((part) => ({
       section: part.section,
       segments: part.segments(header),
     }));

@@ -8,6 +8,7 @@ import { IDENTITY_OPERATIONS } from "./identities.ts";
 import { NODE_OPERATIONS } from "./node.ts";
 import { joined, type Operation } from "./operation.ts";
 import { RECORD_OPERATIONS } from "./records.ts";
+import { REGION_OPERATIONS } from "./regions.ts";
 import { STEP_OPERATIONS } from "./steps.ts";
 import { WATCH_OPERATIONS } from "./watches.ts";
 
@@ -20,6 +21,7 @@ export const OPERATIONS = joined(
   IDENTITY_OPERATIONS,
   STEP_OPERATIONS,
   WATCH_OPERATIONS,
+  REGION_OPERATIONS,
 );
 
 /** The name of an operation. */

@@ -106,15 +106,16 @@ export function named<T extends OperationTable>(rows: T): T {
 /** A type without the properties of `T`. */
 type Without<T> = { readonly [Name in keyof T]?: never };
 
-/** Joins the tables of five subjects; a name that two of them use does not compile. */
+/** Joins the tables of six subjects; a name that two of them use does not compile. */
 export function joined<
   A extends OperationTable,
   B extends OperationTable & Without<A>,
   C extends OperationTable & Without<A & B>,
   D extends OperationTable & Without<A & B & C>,
   E extends OperationTable & Without<A & B & C & D>,
->(first: A, second: B, third: C, fourth: D, fifth: E): A & B & C & D & E {
-  return { ...first, ...second, ...third, ...fourth, ...fifth };
+  F extends OperationTable & Without<A & B & C & D & E>,
+>(first: A, second: B, third: C, fourth: D, fifth: E, sixth: F): A & B & C & D & E & F {
+  return { ...first, ...second, ...third, ...fourth, ...fifth, ...sixth };
 }
 
 /**

@@ -109,6 +109,10 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   listAndWatch: WATCHED,
   cancelWatch: { any: "agpcnd_" },
   askProgress: { any: "agpcnd_" },
+  addRegion: { any: "___c_d_" },
+  setRegion: { any: "___c_d_" },
+  removeRegion: { any: "___c_d_" },
+  listRegions: { any: "agpcnd_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {

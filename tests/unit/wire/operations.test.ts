@@ -61,6 +61,10 @@ const LATER_NAMES = [
   "61 listAndWatch",
   "62 cancelWatch",
   "63 askProgress",
+  "71 addRegion",
+  "72 setRegion",
+  "73 removeRegion",
+  "74 listRegions",
 ];
 
 test("operations keep their ids", () => {
@@ -79,14 +83,16 @@ test("each operation is found by its id, and has the name of its property", () =
 
 test("joined: an operation of two subjects does not compile", () => {
   const row: Operation = OPERATIONS.status;
-  const tables = joined({ a: row }, { b: row }, { c: row }, { d: row }, { e: row });
-  assert.equal(Object.keys(tables), ["a", "b", "c", "d", "e"]);
+  const tables = joined({ a: row }, { b: row }, { c: row }, { d: row }, { e: row }, { f: row });
+  assert.equal(Object.keys(tables), ["a", "b", "c", "d", "e", "f"]);
   // @ts-expect-error "a" is of the first and the second subject.
-  joined({ a: row }, { a: row }, { c: row }, {}, {});
+  joined({ a: row }, { a: row }, { c: row }, {}, {}, {});
   // @ts-expect-error "b" is of the second and the third subject.
-  joined({ a: row }, { b: row }, { b: row }, {}, {});
+  joined({ a: row }, { b: row }, { b: row }, {}, {}, {});
   // @ts-expect-error "d" is of the fourth and the fifth subject.
-  joined({}, {}, {}, { d: row }, { d: row });
+  joined({}, {}, {}, { d: row }, { d: row }, {});
+  // @ts-expect-error "e" is of the fifth and the sixth subject.
+  joined({}, {}, {}, {}, { e: row }, { e: row });
 });
 
 test("mayAnswer: an operation answers its own codes and the common ones", () => {

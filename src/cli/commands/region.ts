@@ -1,0 +1,61 @@
+/** The command group `crs region …`: the other regions whose records are mirrored here. */
+import type { Command } from "commander";
+import type { RegionFlags } from "../actions/region.ts";
+import type { RunAction, ServerOptions, Shell } from "../shell.ts";
+import { newGroup, newServerCommand } from "./options.ts";
+
+type Actions = typeof import("../actions/region.ts");
+
+/** Creates `crs region`. */
+export function regionCommand(shell: Shell, run: RunAction): Command {
+  const act = (use: (actions: Actions) => Promise<number>) =>
+    run(async () => await use(await import("../actions/region.ts")));
+  const named = (name: "pause" | "resume" | "remove", description: string) =>
+    newServerCommand(name, description, [`region ${name} us-1`])
+      .argument("<name>", "name of the region")
+      .action((region: string, flags: ServerOptions) =>
+        act((actions) => actions[name](region, flags, shell))
+      );
+  return newGroup("region", "Adds and shows the regions whose records are mirrored here.", [
+    addSettings(newServerCommand(
+      "add",
+      "Adds a region whose records are to be mirrored here. Requires a controller. Add this region " +
+        "there too, as each region follows the others by itself.",
+      ["region add us-1 --servers 192.0.2.7:4443,192.0.2.8:4443 --bundle us-1.bundle"],
+    ))
+      .argument("<name>", "name of the region, as its cluster has it")
+      .action((region: string, flags: RegionFlags) =>
+        act((actions) => actions.add(region, flags, shell))
+      ),
+    addSettings(newServerCommand(
+      "set",
+      "Changes how a region is reached, trusted and preferred; what is not named stays. Requires a " +
+        "controller.",
+      ["region set us-1 --preference 10"],
+    ))
+      .argument("<name>", "name of the region")
+      .action((region: string, flags: RegionFlags) =>
+        act((actions) => actions.set(region, flags, shell))
+      ),
+    newServerCommand("list", "Lists the regions, the preferred ones first.", ["region list"])
+      .action((flags: ServerOptions) => act((actions) => actions.list(flags, shell))),
+    named("pause", "Pauses a region: its mirrors stay as they are. Requires a controller."),
+    named("resume", "Resumes a paused region. Requires a controller."),
+    named("remove", "Removes a region and its mirrors here. Requires a controller."),
+  ]);
+}
+
+function addSettings(command: Command): Command {
+  return command
+    .option("--servers <host:port,…>", "its nodes, as clients dial them")
+    .option("--bundle <file>", "its trust bundle (there: crs identity bundle)")
+    .option(
+      "--preference <number>",
+      "order in which mirrors of several regions answer, the lowest first (default: 100)",
+    )
+    .option("--bytes-per-second <number>", "what is received from it at most (default: 16 MiB)")
+    .option(
+      "--log-percent <number>",
+      "share of the log's bytes that its mirrors may take (default: 25)",
+    );
+}

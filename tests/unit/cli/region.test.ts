@@ -1,0 +1,103 @@
+/** `crs region …`: what is sent, and what is shown. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { runCli } from "../../../src/cli/program.ts";
+import { FakeClient } from "../../support/fake_client.ts";
+import { FakeTerminal } from "../../support/fake_terminal.ts";
+
+const UNCHANGED = {
+  servers: [],
+  bundle: "",
+  preference: 0,
+  bytesPerSecondMax: 0,
+  logPercentMax: 0,
+};
+
+async function crs(line: string, answer: unknown = {}, files: Record<string, string> = {}) {
+  const terminal = new FakeTerminal({ files });
+  const { calls, client } = new FakeClient({ call: answer });
+  const code = await runCli(line.split(" "), {
+    terminal,
+    connect: () =>
+      Promise.resolve({
+        client,
+        endpoints: [],
+        timeoutMs: 1_000,
+        region: "eu-1",
+        close: () => Promise.resolve(),
+      }),
+  });
+  return { code, calls, stdout: terminal.stdout, stderr: terminal.stderr };
+}
+
+test("crs region add sends servers, bundle and limits, and zeros for the defaults", async () => {
+  const plain = await crs("region add us-1 --servers 192.0.2.7:4443,[2001:db8::7]:4443");
+  assert.is(plain.code, 0);
+  const servers = ["192.0.2.7:4443", "[2001:db8::7]:4443"];
+  assert.equal(plain.calls, [["call", "addRegion", { name: "us-1", ...UNCHANGED, servers }]]);
+  const whole = await crs(
+    "region add us-1 --servers a.example:1 --bundle us.json --preference 7 --bytes-per-second 1000 " +
+      "--log-percent 50 --json",
+    {},
+    { "us.json": "{}" },
+  );
+  assert.equal(whole.calls[0]?.[2], {
+    name: "us-1",
+    servers: ["a.example:1"],
+    bundle: "{}",
+    preference: 7,
+    bytesPerSecondMax: 1_000,
+    logPercentMax: 50,
+  });
+  assert.equal(JSON.parse(whole.stdout), { name: "us-1", added: true });
+});
+
+test("crs region refuses servers and numbers that are none, before it connects", async () => {
+  for (
+    const line of [
+      "region add us-1",
+      "region add us-1 --servers a",
+      "region add us-1 --servers a:1,",
+      "region add us-1 --servers a:1 --preference 0",
+      "region set us-1 --log-percent 101",
+      "region set us-1 --bytes-per-second 1k",
+    ]
+  ) {
+    const { code, calls, stderr } = await crs(line);
+    assert.equal([code, calls.length], [2, 0], line);
+    assert.match(stderr, /--(servers|preference|log-percent|bytes-per-second) must/, line);
+  }
+});
+
+test("crs region pause, resume, set and remove name the region and what changes", async () => {
+  const sent = async (line: string) => (await crs(line)).calls[0]?.slice(1);
+  const named = { name: "us-1", ...UNCHANGED };
+  assert.equal(await sent("region pause us-1"), ["setRegion", { ...named, pause: 1 }]);
+  assert.equal(await sent("region resume us-1"), ["setRegion", { ...named, pause: 2 }]);
+  const preferred = { ...named, preference: 3, pause: 0 };
+  assert.equal(await sent("region set us-1 --preference 3"), ["setRegion", preferred]);
+  assert.equal(await sent("region remove us-1"), ["removeRegion", { name: "us-1" }]);
+});
+
+test("crs region list shows each region, and whether its cluster was met", async () => {
+  const region = { name: "us-1", servers: ["192.0.2.7:4443"], preference: 100, isPaused: false };
+  const rest = { hasBundle: true, bytesPerSecondMax: 1, logPercentMax: 25 };
+  const met = { clusterId: new Uint8Array(16).fill(1), generation: 2, mirrors: 12 };
+  const unmet = { clusterId: new Uint8Array(16), generation: 0, mirrors: 0 };
+  const regions = [
+    { ...region, ...rest, ...met },
+    { ...region, ...rest, ...unmet, name: "ap-1", isPaused: true },
+  ];
+  const { stdout } = await crs("region list", { own: "eu-1", regions });
+  assert.match(stdout, /us-1 +active +100 +12 +192\.0\.2\.7:4443 +01010101-/);
+  assert.match(stdout, /ap-1 +paused +100 +0 +192\.0\.2\.7:4443 +not met yet/);
+  const json = JSON.parse((await crs("region list --json", { own: "eu-1", regions })).stdout);
+  assert.is(json.own, "eu-1");
+  assert.equal(json.regions.map((one: { clusterId: unknown }) => one.clusterId === null), [
+    ...[false, true],
+  ]);
+  const none = await crs("region list", { own: "eu-1", regions: [] });
+  assert.is(none.stdout, "Region eu-1 has no peer regions.\n");
+});
+
+test.run();
