@@ -6,8 +6,8 @@ import type { EventSink, StoreEvent } from "../store/event.ts";
 export class EventCounts implements Pick<EventSink, "onEvent"> {
   readonly #expired: number[] = [];
 
-  onEvent({ type, kind }: StoreEvent): void {
-    if (type !== "expired") return;
+  /** Counts an expiry. */
+  onEvent({ kind }: StoreEvent): void {
     this.#expired[kind] = (this.#expired[kind] ?? 0) + 1;
   }
 

@@ -231,7 +231,7 @@ class Node {
       renewalGrace: { recordMs: config.renewalGraceMs, memberMs: config.memberRenewalGraceMs },
       logLimits: { softBytes: config.logBytesSoft, hardBytes: config.logBytesHard },
       ...{ requestTimeoutMs: config.requestTimeoutMs, leases: config.leaderLeases === "on" },
-      events: this.#events,
+      follow: (feed) => feed.followTypes(["expired"], this.#events),
       logEvents: logEvents({
         logger: this.#logger,
         readiness: this.#readiness,

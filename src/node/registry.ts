@@ -154,7 +154,7 @@ export class Registry {
     const { leases, janitor } = backgroundParts(parts);
     this.leases = leases;
     this.janitor = janitor;
-    feed.follow(janitor);
+    feed.followTypes(["claimed", "claim_dropped"], janitor);
   }
 
   /**
@@ -294,7 +294,7 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
   const feed = new EventFeed();
   const histories = new Histories();
   feed.follow(histories);
-  if (options.events !== undefined) feed.follow(options.events);
+  options.follow?.(feed);
   const groups = await ClusterGroups.open({
     nodeId: nodeId(options.nodeId),
     world,

@@ -5,7 +5,7 @@ import type { World } from "../base/world.ts";
 import type { AccessPolicy } from "../record/access.ts";
 import type { SharedLogLimits } from "../storage/shared_log.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { EventSink } from "../store/event.ts";
+import type { EventFeed } from "../store/event_feed.ts";
 import type { RenewalGrace } from "../../identity/enrolment/enrolment.ts";
 import type { NodeCalls } from "../serving/node_calls.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
@@ -71,8 +71,8 @@ export interface RegistryOptions {
   readonly aliasSweepMs?: number;
   /** Aborts a start that waits for the log. */
   readonly signal?: AbortSignal;
-  /** Receives the events of apply, those of recovered entries too. */
-  readonly events?: Partial<EventSink>;
+  /** Adds followers of what the stores apply, before any entry is recovered. */
+  readonly follow?: (feed: EventFeed) => void;
   /** Returns the parts of the status that the registry does not know. */
   readonly facts: () => Pick<
     StatusReply,

@@ -26,7 +26,6 @@ import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 import { ALIAS_STATES } from "../../schemas/gen/record.ts";
-import type { StoreEvent } from "../store/event.ts";
 import type { ClaimedDomain } from "./claim_steps.ts";
 import type { DomainClaims } from "./domain_claims.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
@@ -89,9 +88,8 @@ export class AliasJanitor {
     this.#checkLed();
   }
 
-  /** Handles a store event; starts another round if the event may leave an alias behind. */
-  onEvent({ type }: Pick<StoreEvent, "type">): void {
-    if (type !== "claimed" && type !== "claim_dropped") return;
+  /** Starts another round after a claim, or the end of one, as it may leave an alias behind. */
+  onEvent(): void {
     this.#soundCount = 0;
     this.#later();
   }

@@ -1,6 +1,5 @@
 /**
- * Numbers in the messages of watches (schemas/wire.capnp), and positions in the histories that
- * watches follow.
+ * Positions in the histories that watches follow.
  *
  * A partition's history numbers its changes by (generation, index, ordinal): the generation of the
  * cluster, the index of the log entry, and the number of the change in its entry, from 1. Applying
@@ -23,15 +22,3 @@ export function comparePositions(left: HistoryPosition, right: HistoryPosition):
   return left.generation - right.generation || left.index - right.index ||
     left.ordinal - right.ordinal;
 }
-
-/** Phases of a part (`WatchPart.phase`). */
-export const WATCH_PHASES = { changes: 0, reset: 1, state: 2, stateEnd: 3, ended: 4 } as const;
-
-/** Types of events (`WatchEvent.type`). */
-export const WATCH_EVENT_TYPES = {
-  put: 1,
-  superseded: 2,
-  deregistered: 3,
-  expired: 4,
-  domainLost: 5,
-} as const;

@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { developmentPeer } from "../../identity/enrolment/development_peer.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { KIND_AGENT } from "../../src/record/key.ts";
-import { WATCH_STARTS } from "../../src/wire/watch_message.ts";
+import { WATCH_STARTS } from "../../schemas/gen/wire.ts";
 import { agentCodec } from "../../schemas/gen/record.ts";
 import { toHex } from "../../src/base/bytes.ts";
 import { emptySpan } from "../../src/store/reply.ts";

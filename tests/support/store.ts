@@ -94,18 +94,20 @@ export class StoreHarness {
   writer = 5;
   readonly #term: number;
 
-  constructor({ shared = newShared(), generation = 1, partition = 0 }: {
+  constructor({ shared = newShared(), generation = 1, partition = 0, sink }: {
     shared?: StoreShared;
     generation?: number;
     partition?: number;
+    /** Receives the events instead of {@link events}. */
+    sink?: EventSink;
   } = {}) {
     this.shared = shared;
     this.#term = firstTermOf(generation) + 1;
-    const sink: EventSink = {
+    const recording: EventSink = {
       onEvent: ({ type, kind, index }) => this.events.push({ type, kind, index }),
       onBegin: () => {},
     };
-    this.store = new PartitionStore({ shared, partition, sink });
+    this.store = new PartitionStore({ shared, partition, sink: sink ?? recording });
   }
 
   get header() {

@@ -10,7 +10,7 @@ import { emptySpan } from "../../store/reply.ts";
 import { WATCH_EVENT_TYPES, WATCH_PHASES } from "../../../schemas/gen/wire.ts";
 import { ORDINAL_END } from "../../wire/watch_message.ts";
 import type { Histories } from "./histories.ts";
-import { type HistoryChange, newHistoryChange } from "./history.ts";
+import { type HistoryChange, newHistoryChange } from "./history_change.ts";
 import { eventOf } from "./live_delivery.ts";
 import { StateScan } from "./state_scan.ts";
 import { type FilterMatcher, isAt } from "./watch_filter.ts";
@@ -89,8 +89,7 @@ export class CatchUp {
     if (cursor.next !== "changes" && cursor.scan === undefined) {
       this.#begin(watcher, partition, cursor, draft);
     }
-    const history = this.#parts.histories.of(partition.id);
-    if (history?.covers(cursor.index, cursor.ordinal) === false) {
+    if (!this.#parts.histories.covers(partition.id, cursor.index, cursor.ordinal)) {
       draft.lost.push(partition.id);
       return true;
     }
@@ -135,14 +134,9 @@ export class CatchUp {
     const { histories, matcher } = this.#parts;
     const { pumpedIndex, place: { group } } = partition;
     const part = changesOf(partition, pumpedIndex, ORDINAL_END);
-    const history = histories.of(partition.id);
-    if (history === undefined) {
-      cursor.index = pumpedIndex;
-      return part;
-    }
     const timeMs = group.timeMs();
     let isWhole = true;
-    history.read(cursor.index, cursor.ordinal, this.#change, (change) => {
+    histories.read(partition.id, cursor.index, cursor.ordinal, this.#change, (change) => {
       isWhole = draft.bytes < WATCH_REPLY_BYTES;
       if (!isWhole) return false;
       cursor.index = change.index;

@@ -8,7 +8,7 @@ import { WATCH_REPLY_BYTES } from "../../base/limits.ts";
 import { emptySpan } from "../../store/reply.ts";
 import { ORDINAL_END } from "../../wire/watch_message.ts";
 import type { Histories } from "./histories.ts";
-import { type HistoryChange, newHistoryChange } from "./history.ts";
+import { type HistoryChange, newHistoryChange } from "./history_change.ts";
 import type { Concern, FilterMatcher } from "./watch_filter.ts";
 import {
   bytesOfEvent,
@@ -85,14 +85,14 @@ export class LiveDelivery {
 
   #collect(partition: WatchedPartition): void {
     const { pumpedIndex, place: { group } } = partition;
-    const history = this.#parts.histories.of(partition.id);
+    const { histories } = this.#parts;
+    const { id } = partition;
     // So much may change in one turn that the first of it is gone.
-    const isLost = history?.covers(pumpedIndex, ORDINAL_END) === false;
+    const isLost = !histories.covers(id, pumpedIndex, ORDINAL_END);
     if (partition.hasBegun || isLost) return this.#reset(partition);
-    if (history === undefined) return;
-    partition.generation = Math.max(partition.generation, history.generation);
+    partition.generation = Math.max(partition.generation, histories.generationOf(id));
     const timeMs = group.timeMs();
-    history.read(pumpedIndex, ORDINAL_END, this.#change, (change) => {
+    histories.read(id, pumpedIndex, ORDINAL_END, this.#change, (change) => {
       this.#offer(partition, change, timeMs);
       return true;
     });

@@ -6,7 +6,7 @@ import { aliasCodec, type AliasView } from "../../../schemas/gen/record.ts";
 import type { StoredSpan } from "../../store/reply.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
 import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
-import type { HistoryChange } from "./history.ts";
+import type { HistoryChange } from "./history_change.ts";
 
 /** A filter, in the form in which it is compared with stored forms. */
 export interface StoredFilter {

@@ -6,7 +6,6 @@
  * One timer serves all watches of a node, at multiples of a tick, so that replies of one stream
  * leave together; there is none while nothing is watched.
  */
-import type { LogIndex, Term } from "../../base/ids.ts";
 import { WATCH_PROGRESS_MS_MAX, WATCH_PROOF_TICKS, WATCH_TICK_MS } from "../../base/limits.ts";
 import type { Scheduler, Timer } from "../../base/world.ts";
 import { ORDINAL_END } from "../../wire/watch_message.ts";
@@ -140,8 +139,9 @@ export class WatchProgress {
   }
 }
 
-function receiptOf({ id, ageMs, pumpedIndex, place }: WatchedPartition) {
-  const { term } = place.group.status();
-  const point = { appliedIndex: pumpedIndex as LogIndex, term: term as Term, ageBoundMs: ageMs };
+/** Returns the receipt of a partition of which everything applied here was passed on. */
+function receiptOf({ id, ageMs, place: { group } }: WatchedPartition) {
+  const { appliedIndex, term } = group.status();
+  const point = { appliedIndex, term, ageBoundMs: ageMs };
   return { partition: id, point };
 }

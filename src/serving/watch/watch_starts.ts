@@ -74,7 +74,7 @@ function startOf(
     if (isProven && (isLater || index > lastIndex)) return noSuchEntry(position, lastIndex);
     return { ...cursor, index: isLater ? NEVER : index };
   }
-  const isCovered = histories.of(partition)?.covers(index, ordinal) !== false;
+  const isCovered = histories.covers(partition, index, ordinal);
   return isCovered ? cursor : { ...NEW_CURSOR, next: "reset" };
 }
 

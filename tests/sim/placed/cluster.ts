@@ -13,6 +13,7 @@ import type { PlacedPlan } from "./plan.ts";
 import { CLIENT_ADDRESS_MIN } from "./sdk_client.ts";
 import { callName, type SdkAnswer } from "./sdk_history.ts";
 import { SdkLoad } from "./sdk_load.ts";
+import { WatchTruth } from "./watch_truth.ts";
 import { SimWire } from "./wire.ts";
 
 /** A cluster. */
@@ -23,6 +24,8 @@ export class PlacedCluster implements MachineHost {
   readonly wire: SimWire;
   readonly machines: readonly PlacedMachine[];
   readonly load: SdkLoad;
+  /** What nodes have applied. */
+  readonly truth = new WatchTruth(() => this.world.nowMs);
   /** Whether nothing moves any more, and every client has read everything since. */
   isSettled = false;
   /** Called when a client has its answer, before anything else runs. */
@@ -46,6 +49,7 @@ export class PlacedCluster implements MachineHost {
       world: this.world,
       wire: this.wire,
       plan,
+      truth: this.truth,
       promised: (promise) => this.tell((checker) => checker.promised?.(promise)),
       called: (call) => {
         this.trace.fold(this.nowMs, call.client, call.calledAt);

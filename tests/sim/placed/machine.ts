@@ -14,6 +14,8 @@ import type { Trace } from "../trace.ts";
 import type { SimWorld } from "../world.ts";
 import { type NodeMachine, NodeProgram } from "./node_program.ts";
 import type { MachinePlan, PlacedPlan } from "./plan.ts";
+import type { EventSink } from "../../../src/store/event.ts";
+import type { WatchTruth } from "./watch_truth.ts";
 import type { SimWire } from "./wire.ts";
 
 /** A start that was refused for the time being is repeated after this long, ms. */
@@ -32,6 +34,7 @@ export interface MachineHost {
   readonly machines: readonly PlacedMachine[];
   readonly nowMs: number;
   readonly stopsGroups: boolean;
+  readonly truth: WatchTruth;
   joined(machine: PlacedMachine): void;
   opened(machine: PlacedMachine, registry: Registry): void;
   refused(machine: PlacedMachine, error: RegistryError): void;
@@ -202,6 +205,7 @@ export class PlacedMachine {
       zone,
       leases: plan.leases,
       wishedNumber: this.#wishedNumber,
+      events: guarded(this.#cluster.truth.sinkOf(address), world),
       joins: address === 1 ? 0 : this.#target(),
       onOpened: (registry) => {
         this.#note(registry.created ? "has founded the cluster" : "has its groups");
@@ -243,4 +247,12 @@ export class PlacedMachine {
   #note(what: string, ...facts: (number | string)[]): void {
     this.#cluster.trace.note(this.#cluster.nowMs, this.address, what, ...facts);
   }
+}
+
+/** Returns a sink whose findings end the run, as a sink must not throw. */
+function guarded(sink: EventSink, world: SimWorld): EventSink {
+  return {
+    onEvent: (event) => world.guard(() => sink.onEvent(event)),
+    onBegin: (partition, index) => world.guard(() => sink.onBegin(partition, index)),
+  };
 }

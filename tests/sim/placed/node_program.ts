@@ -18,6 +18,7 @@ import { Registry } from "../../../src/node/registry.ts";
 import { Sessions } from "../../../src/node/sessions.ts";
 import { WallWatch } from "../../../src/node/wall_watch.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
+import type { EventSink } from "../../../src/store/event.ts";
 import type { MemoryDisk } from "../../../src/storage/memory_storage.ts";
 import type { ReadPoint } from "../../../src/replication/group_interface.ts";
 import type { ReplyWriter } from "../../../src/serving/reply_writer.ts";
@@ -58,6 +59,8 @@ export interface NodeMachine {
   readonly wishedNumber: number;
   /** The address of the machine that it asks to join; 0: it founds. */
   readonly joins: number;
+  /** Receives what its stores apply. */
+  readonly events: EventSink;
   /** Called when the log is recovered and all groups are open. */
   readonly onOpened: (registry: Registry) => void;
   /** Called with each receipt that the node writes, in the turn in which it answers. */
@@ -208,7 +211,7 @@ export class NodeProgram {
       readonly wallWatch: WallWatch;
     },
   ): Promise<Registry> {
-    const { leases, onPoisoned } = this.#options;
+    const { events, leases, onPoisoned } = this.#options;
     const cluster = this.#cluster!;
     return await Registry.open({
       ...storages,
@@ -218,6 +221,7 @@ export class NodeProgram {
       bans: new BanList(),
       aliasSweepMs: ALIAS_SWEEP_MS,
       wallWatch,
+      follow: (feed) => feed.follow(events),
       leases,
       region: config.region,
       partitionCount: config.partitions,

@@ -6,7 +6,8 @@ import { runPlacedSeed } from "./runner.ts";
 
 /** Without faults. */
 const CALM_SEED = 2;
-const FAULTY_SEED = 12;
+/** With watches. */
+const FAULTY_SEED = 120;
 
 test("a calm seed finds nothing", async () => {
   const { finding, lines, answered } = await runPlacedSeed(CALM_SEED);

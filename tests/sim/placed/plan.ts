@@ -80,6 +80,8 @@ export interface PlacedPlan {
   readonly faults: ReadonlyMap<PlacedFault, number>;
   readonly faultsMs: number;
   readonly load: LoadPlan;
+  /** Whether clients watch records, and keep views of them. */
+  readonly areWatched: boolean;
   /** Whether the run ends with a command that no replica knows. */
   readonly hasNewerCommand: boolean;
 }
@@ -162,6 +164,8 @@ export function placedPlanOf(seed: number): PlacedPlan {
       keptTtlMs: of([5_000, 6_000, 8_000]),
     },
     hasNewerCommand: unit() < 0.1,
+    // Drawn apart, as seeds were known before there were watches.
+    areWatched: new SeededEntropy(seed ^ 0x3a7c4).unit() < 0.5,
   };
   const zoneOf = () => hasZones ? of(["", "a", "b"]) : "";
   const clients = plan.load.clients.map((clock): ClientPlan => ({ clock, zone: zoneOf() }));

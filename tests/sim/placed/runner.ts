@@ -13,6 +13,7 @@ import { PlacedFaults } from "./faults.ts";
 import { proposeNewerCommand } from "./newer_command.ts";
 import { placedPlanOf } from "./plan.ts";
 import { callName } from "./sdk_history.ts";
+import { untoldWatch } from "./watch_checkers.ts";
 import { unconvergedRouting } from "./routing.ts";
 
 /** Within this time after the last fault everything must have come to rest, ms. */
@@ -28,6 +29,8 @@ const CALLS_MS_MAX = 60_000;
 const KEPT_MS_MAX = 20_000;
 /** Time for ring maps to reach everybody, ms: longer than the delay of a push. */
 const ROUTING_MS_MAX = 10_000;
+/** Time in which all watches and views have everything, ms: the longest back-off, and a list. */
+const WATCHES_MS_MAX = 20_000;
 /** Time in which the janitor repairs all claims, ms: two rounds of its sweep, and its repairs. */
 const CLAIMS_MS_MAX = 2 * ALIAS_SWEEP_MS + 20_000;
 
@@ -116,6 +119,7 @@ class PlacedRun {
     load.readAll({ isBounded: true });
     await this.#until(CALLS_MS_MAX, isIdle);
     await this.#until(CLAIMS_MS_MAX, () => unsettledClaim(this.#cluster));
+    await this.#until(WATCHES_MS_MAX, () => untoldWatch(this.#cluster));
   }
 
   async #until(withinMs: number, unmet: () => string | undefined): Promise<void> {

@@ -13,6 +13,7 @@ import type {
 import type { AgentInfo } from "../../../src/record/agent.ts";
 import type { GatewayInfo } from "../../../src/record/gateway.ts";
 import type { SdkCall, SeenDomain, SeenRecord } from "./sdk_history.ts";
+import { tierOf } from "./watch_reader.ts";
 
 /** Pages of the longest list. */
 export const LIST_PAGES_MAX = 40;
@@ -43,12 +44,15 @@ export interface Outcome {
 export class SdkCalls {
   readonly #names: Names;
   readonly #entropy: SeededEntropy;
+  readonly #hasTiers: boolean;
   /** Incarnations that it knows, by UUID. */
   readonly #known = new Map<string, Incarnation>();
 
-  constructor(names: Names, entropy: SeededEntropy) {
+  /** @param hasTiers whether agents have the label by which watches tell them apart. */
+  constructor(names: Names, entropy: SeededEntropy, hasTiers: boolean) {
     this.#names = names;
     this.#entropy = entropy;
+    this.#hasTiers = hasTiers;
   }
 
   /** Whether it knows an incarnation of the agent. */
@@ -72,7 +76,7 @@ export class SdkCalls {
           id: about,
           region: REGION,
           ttlMs: TTL_MS_MAX,
-          labels: { v: String(value) },
+          labels: { v: String(value), ...(this.#hasTiers && { tier: tierOf(value) }) },
           ...(domain === "" ? {} : { domain }),
           ...(this.#unit() < NAMES_GATEWAY ? { gatewayId: this.#gateway() } : {}),
         }, expected === undefined ? {} : { expected });

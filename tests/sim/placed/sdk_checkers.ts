@@ -7,6 +7,7 @@ import type { PlacedChecker } from "./checker.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { LeasePromise } from "./kept_lease.ts";
 import { WRITES } from "./sdk_client.ts";
+import { ViewAges } from "./watch_checkers.ts";
 import { callName, type SdkAnswer, type SdkCall } from "./sdk_history.ts";
 
 /** Codes that a client may meet: the others mean that a node or the SDK has a bug. */
@@ -328,4 +329,5 @@ export const SDK_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecker)[
   () => new DomainHolders(),
   (cluster) => new SettledCalls(cluster),
   (cluster) => new KeptLeases(cluster),
+  (cluster) => new ViewAges(cluster),
 ];

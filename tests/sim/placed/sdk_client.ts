@@ -10,6 +10,7 @@ import { Machine, type MachineClock, type Process } from "../machine.ts";
 import type { SimWorld } from "../world.ts";
 import { KeptLease, type LeasePromise } from "./kept_lease.ts";
 import { clientPortOf } from "./node_program.ts";
+import type { ClientWatches } from "./client_watches.ts";
 import { LIST_PAGES_MAX, type Outcome, SdkCalls } from "./sdk_calls.ts";
 import type { SdkAnswer, SdkCall, SdkCallKind } from "./sdk_history.ts";
 import { type SimWire, WIRE_HOST } from "./wire.ts";
@@ -101,6 +102,8 @@ export interface SdkClientOptions {
   readonly keptTtlMs: number;
   /** The number of addresses of nodes that it is given. */
   readonly endpoints: number;
+  /** Its watches, if it has any. */
+  readonly watches: ClientWatches | undefined;
 }
 
 /** A call to be made. */
@@ -117,6 +120,7 @@ export class SdkClient {
   readonly machine: Machine;
   readonly number: number;
   readonly kept: KeptLease;
+  readonly watches: ClientWatches | undefined;
   client: Client | undefined;
   /** The calls under way. */
   readonly open = new Set<SdkCall>();
@@ -133,8 +137,9 @@ export class SdkClient {
     this.#world = world;
     this.#options = options;
     this.number = options.number;
+    this.watches = options.watches;
     this.#entropy = new SeededEntropy(options.seed);
-    this.#calls = new SdkCalls(world, this.#entropy);
+    this.#calls = new SdkCalls(world, this.#entropy, options.watches !== undefined);
     this.machine = new Machine(world.world, {
       id: CLIENT_ADDRESS_MIN + options.number,
       clock: options.clock,
@@ -167,15 +172,17 @@ export class SdkClient {
     const { endpoints, timeoutMs, zone } = this.#options;
     const given = [...nodes].sort(() => this.#unit() - 0.5).slice(0, endpoints);
     await this.client?.close();
+    const dialer = wire.dialer(this.machine, process);
     this.client = await connectCaller({
       endpoints: given.map((address) => ({ host: WIRE_HOST, port: clientPortOf(address) })),
-      dialer: wire.dialer(this.machine, process),
+      dialer: this.watches?.tapped(dialer) ?? dialer,
       trust: { kind: "pins", sha256: [] },
       world: process,
       ...(zone === "" ? {} : { zone }),
       options: { lazy: true, timeoutMs },
     });
     this.kept.begin(this.client);
+    this.watches?.begin(this.client, process);
   }
 
   /** Lets it make no further call of its own. */

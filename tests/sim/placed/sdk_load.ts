@@ -6,6 +6,8 @@ import type { LeasePromise } from "./kept_lease.ts";
 import type { PlacedPlan } from "./plan.ts";
 import { SdkClient } from "./sdk_client.ts";
 import type { SdkAnswer, SdkCall, SdkCallKind } from "./sdk_history.ts";
+import { ClientWatches } from "./client_watches.ts";
+import type { WatchTruth } from "./watch_truth.ts";
 import type { SimWire } from "./wire.ts";
 
 /** Addresses of machines that are given to a client. */
@@ -19,6 +21,7 @@ export interface SdkLoadParts {
   readonly world: SimWorld;
   readonly wire: SimWire;
   readonly plan: PlacedPlan;
+  readonly truth: WatchTruth;
   readonly called: (call: SdkCall) => void;
   readonly promised: (promise: LeasePromise) => void;
   readonly answered: (answer: SdkAnswer) => void;
@@ -41,7 +44,7 @@ export class SdkLoad {
   #lastPlace = 0;
   #lastValue = 0;
 
-  constructor({ world, wire, plan, called, answered, promised }: SdkLoadParts) {
+  constructor({ world, wire, plan, truth, called, answered, promised }: SdkLoadParts) {
     const entropy = new SeededEntropy(plan.seed ^ 0x10ad);
     const { agents, bounded, clients, domains, keptTtlMs, thinkMs, timeoutMs } = plan.load;
     this.agents = Array.from({ length: agents }, (_, number) => idOf(0x40, number));
@@ -73,9 +76,17 @@ export class SdkLoad {
         answered(answer);
       },
     };
+    const watching = new SeededEntropy(plan.seed ^ 0x3a7c5);
+    const watchesOf = (number: number) =>
+      new ClientWatches({
+        ...{ number, world, truth, agents: this.agents, partitionCount: plan.partitionCount },
+        entropy: new SeededEntropy(watching.uint32()),
+        leases: plan.leases,
+      });
     this.clients = clients.map((client, number) =>
       new SdkClient(shared, {
         ...client,
+        watches: plan.areWatched ? watchesOf(number) : undefined,
         number,
         bounded,
         seed: entropy.uint32(),

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { agentCodec, aliasCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../../src/record/key.ts";
-import type { EventSink, StoreEvent } from "../../../src/store/event.ts";
+import type { EventSink, EventType, StoreEvent } from "../../../src/store/event.ts";
 import { EventFeed } from "../../../src/store/event_feed.ts";
 import type { StoredSpan } from "../../../src/store/reply.ts";
 import { PartitionStore } from "../../../src/store/store.ts";
@@ -105,7 +105,10 @@ test("apply: aliases carry the form before they were claimed again and confirmed
 test("onBegin: at a new store, and behind an image", () => {
   const begun: [number, number][] = [];
   const feed = new EventFeed();
-  feed.follow({ onBegin: (partition, index) => void begun.push([partition, index]) });
+  feed.follow({
+    onEvent: () => {},
+    onBegin: (partition, index) => void begun.push([partition, index]),
+  });
   const harness = new StoreHarness();
   harness.putAgent({ number: 1 });
   harness.putAgent({ number: 2 });
@@ -118,6 +121,20 @@ test("onBegin: at a new store, and behind an image", () => {
   assert.is(begun.length, 2);
   store.readImage(image).install();
   assert.equal(begun.slice(2), [[5, 2]]);
+});
+
+test("EventFeed passes events to those who follow all, and to those who follow their type", () => {
+  const feed = new EventFeed();
+  const seen: string[] = [];
+  feed.follow({ onEvent: ({ type }) => void seen.push(`all ${type}`), onBegin: () => {} });
+  const followTypes = (name: string, types: readonly EventType[]) =>
+    feed.followTypes(types, { onEvent: ({ type }) => void seen.push(`${name} ${type}`) });
+  followTypes("ends", ["removed", "expired"]);
+  followTypes("expiries", ["expired"]);
+  const harness = new StoreHarness({ sink: feed });
+  const { incarnation } = harness.putAgent({ number: 1, ttlMs: 5_000 });
+  harness.expire(KIND_AGENT, 1, incarnation, 10_000);
+  assert.equal(seen, ["all registered", "all expired", "ends expired", "expiries expired"]);
 });
 
 test("keysAfter gives the keys of live records in order, in pages", () => {

@@ -13,6 +13,7 @@ import { REPLICATION_MUTANTS } from "./replication.ts";
 import { RIGHTS_MUTANTS } from "./rights.ts";
 import { STEP_MUTANTS } from "./steps.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
+import { WATCH_MUTANTS } from "./watches.ts";
 
 /** Every planted bug. */
 export const MUTANTS: readonly Mutant[] = [
@@ -29,4 +30,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...CLUSTER_MUTANTS,
   ...FRESHNESS_MUTANTS,
   ...MIRROR_MUTANTS,
+  ...WATCH_MUTANTS,
 ];
