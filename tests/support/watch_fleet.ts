@@ -165,6 +165,9 @@ export class WatchFleet {
     });
     const [first] = this.watchers;
     const all = first!.told;
+    const texts = textsOf(all).split("\n");
+    const twice = texts.filter((text, at) => texts.indexOf(text) !== at);
+    if (twice.length > 0) throw new Error(`Told twice: ${twice.join()}`);
     const seen = new Set(all.map(({ partition, index }) => `${partition}:${index}`));
     const lost = this.acknowledged.filter((position) => !seen.has(position));
     if (lost.length > 0) throw new Error(`Acknowledged, and never told: ${lost.join()}`);
