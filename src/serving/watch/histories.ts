@@ -6,6 +6,9 @@
  * The changes are those that watches deliver, regardless of who watches: extensions of covers are
  * none, and a removed agent's claim ends with it. So the ordinals are the same on every replica.
  *
+ * The history of a partition that left the node stays until others take its place: its store may come
+ * back as it was, if the node only learns late that it holds it.
+ *
  * Every applied change passes here, watched or not, so the state of all partitions stands in arrays.
  */
 import { WATCH_HISTORY_NODE_BYTES, WATCH_HISTORY_PARTITION_BYTES } from "../../base/limits.ts";
@@ -99,7 +102,7 @@ export class Histories implements EventSink {
   }
 
   onBegin(partition: number, index: number): void {
-    this.drop(partition);
+    this.#drop(partition);
     if (index > 0) {
       if (partition >= this.#chunk.length) this.#grow(partition + 1);
       this.#floorIndex[partition] = this.#lastIndex[partition] = index;
@@ -108,8 +111,8 @@ export class Histories implements EventSink {
     this.watcher?.begun(partition);
   }
 
-  /** Gives up the history of a partition that left this node, or whose state begins anew. */
-  drop(partition: number): void {
+  /** Gives up the history of a partition whose state begins anew. */
+  #drop(partition: number): void {
     if (partition >= this.#chunk.length) return;
     while (this.#chunk[partition] !== NO_CHUNK) this.#dropOldest(partition);
     this.#floorIndex[partition] = this.#floorOrdinal[partition] = 0;

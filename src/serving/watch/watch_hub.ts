@@ -390,7 +390,6 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
 
   #moved(place: PartitionPlace): void {
     if (place.isHere) return this.#subscriptions.placed(place);
-    this.#parts.histories.drop(place.id);
     const refusal = notReplica(place);
     for (const watcher of this.#subscriptions.watchersOf(place.id)) {
       this.#leave(watcher, place.id, refusal);

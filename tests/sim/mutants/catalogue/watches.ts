@@ -60,6 +60,17 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "history_forgets_its_beginning",
+    breaks: "The history of a replica that a node learns late that it holds begins with its image",
+    test: "tests/unit/serving/watch/watch_resume.test.ts",
+    edits: [{
+      file: HUB,
+      anchor: "    const refusal = notReplica(place);",
+      replacement: "    this.#parts.histories.onBegin(place.id, 0);\n" +
+        "    const refusal = notReplica(place);",
+    }],
+  },
+  {
     name: "reset_is_silent",
     breaks: "A watch is told that its history is gone before the state comes",
     showsPlaced: withImages,

@@ -154,10 +154,10 @@ test("append: one partition takes no more than its share, and the oldest changes
   assert.ok(quiet.covers(0, ORDINAL_END));
   assert.ok(busy.covers(9_000, ORDINAL_END));
   assert.not(busy.covers(1_000, ORDINAL_END));
-  node.drop(0);
-  node.drop(1);
+  node.onBegin(0, 0);
+  node.onBegin(1, 0);
   assert.is(node.bytes, 0);
-  assert.ok(busy.covers(0, 0), "It would begin anew");
+  assert.ok(busy.covers(0, 0), "It begins anew");
 });
 
 test("allocate: when the node holds too many, the partition with the oldest gives it up", () => {

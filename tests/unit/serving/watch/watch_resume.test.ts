@@ -1,7 +1,7 @@
 /** Watches that continue at a position: what they miss is delivered once, or they begin anew. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { groupOfPartition, partitionId } from "../../../../src/base/ids.ts";
+import { groupOfPartition } from "../../../../src/base/ids.ts";
 import { KIND_AGENT } from "../../../../src/record/key.ts";
 import { WATCH_PHASES, WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
 import { agentRequest, RegistryHarness } from "../../../support/registry_harness.ts";
@@ -87,33 +87,59 @@ test("watch: after a restart the history is that of the log", async () => {
   assert.is(known.size, 20);
 });
 
-test("watch: after a restart from an image it begins anew, in that partition only", async () => {
+/** Registers agents twice, replaces the log of the first one's partition by an image, and restarts. */
+async function imaged() {
   const { harness, watch } = await opened();
   const owner = await harness.peer();
   await register(owner, 1, 40);
   const first = await watch();
   await register(owner, 1, 40, 8);
-  const { group } = harness.registry.table.held(KIND_AGENT, idOf(1));
-  const partition = group.id - 1;
+  const partition = harness.registry.table.held(KIND_AGENT, idOf(1)).id;
   await harness.world.wait(
     new Promise<void>((resolve) =>
-      harness.registry.groups.nodes.writeImage(
-        groupOfPartition(partitionId(partition)),
-        (error) => {
-          assert.is(error, undefined);
-          resolve();
-        },
-      )
+      harness.registry.groups.nodes.writeImage(groupOfPartition(partition), (error) => {
+        assert.is(error, undefined);
+        resolve();
+      })
     ),
   );
   await harness.restart();
   await harness.world.pass(1_000);
   const positions = NEXT.map(({ partition: of }) => behind(of, first.positions.get(of)!.index - 5));
+  return { harness, watch, partition, positions };
+}
+
+test("watch: after a restart from an image it begins anew, in that partition only", async () => {
+  const { watch, partition, positions } = await imaged();
   const second = await watch({ positions });
   assert.equal(second.resets, [partition]);
   const state = second.events.filter(({ phase }) => phase === WATCH_PHASES.state);
   assert.ok(state.length > 0 && state.every((event) => event.partition === partition));
   assert.ok(second.events.some(({ phase }) => phase === WATCH_PHASES.changes));
+});
+
+test("watch: a partition that leaves ends alone; if it is here after all, its history is as before", async () => {
+  const { harness, watch, partition, positions } = await imaged();
+  const probe = await watch();
+  const { table } = harness.registry;
+  const place = table.at(partition);
+  table.put({ isHere: false, id: partition, nodes: [7], leader: 7 });
+  await harness.world.pass(2);
+  assert.equal([...probe.ended], [[partition, "not_replica"]]);
+  assert.is(probe.replies.at(-1)!.body.parts[0].leaderHint, 7);
+  assert.is(probe.end, undefined);
+  const owner = await harness.peer();
+  for (let number = 50; number < 60; number++) {
+    await owner.ask("registerAgent", agentRequest({ number }));
+  }
+  await harness.world.pass(2);
+  assert.ok(probe.events.length > 0);
+  assert.ok(probe.events.every((event) => event.partition !== partition));
+  const elsewhere = await watch();
+  assert.equal([...elsewhere.ended], [[partition, "not_replica"]]);
+  table.put(place);
+  const again = await watch({ positions });
+  assert.equal(again.resets, [partition]);
 });
 
 test("watch: when the history was given up it begins anew", async () => {
