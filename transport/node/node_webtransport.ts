@@ -35,6 +35,7 @@ export class NodeWebTransport {
   #status: number | undefined;
   #broken: Error | undefined;
   #life: LibrarySessionLife | undefined;
+  #incoming: ReadableStream<BytePair> | undefined;
 
   constructor(
     library: WebTransportLibrary,
@@ -59,7 +60,7 @@ export class NodeWebTransport {
   }
 
   get incomingBidirectionalStreams(): ReadableStream<BytePair> {
-    return incomingStreams(this.#opened.sessionint);
+    return this.#incoming ??= incomingStreams(this.#opened.sessionint);
   }
 
   createBidirectionalStream(): Promise<BytePair> {
