@@ -41,6 +41,7 @@ export interface ListJobOptions {
 export class ListJob implements ListWork {
   readonly #options: ListJobOptions;
   #refusal: RegistryError | undefined;
+  #answerBytes = 0;
 
   constructor(options: ListJobOptions) {
     this.#options = options;
@@ -50,6 +51,10 @@ export class ListJob implements ListWork {
   get hasRoom(): boolean {
     const { stream } = this.#options;
     return stream.hasRoom || stream.isOver;
+  }
+
+  get answerBytes(): number {
+    return this.#answerBytes;
   }
 
   room(): Promise<void> {
@@ -64,7 +69,7 @@ export class ListJob implements ListWork {
       for (;;) {
         const { done, value } = steps.next();
         if (done === true) {
-          steps.answer();
+          this.#answer();
           stream.listEnded();
           stream.answered(operationId, "ok", arrivedMs);
           return true;
@@ -84,6 +89,13 @@ export class ListJob implements ListWork {
       this.#refuse(toRegistryError(error));
       return true;
     }
+  }
+
+  #answer(): void {
+    const { steps, stream: { writer } } = this.#options;
+    const before = writer.length;
+    steps.answer();
+    this.#answerBytes = writer.length - before;
   }
 
   /** Waits for a group's permission to read. */

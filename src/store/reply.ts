@@ -78,9 +78,12 @@ export interface StoredSpan {
   end: number;
 }
 
+const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(NO_BYTES.buffer);
+
 /** Returns an unset span for `locate` to fill repeatedly. */
 export function emptySpan(): StoredSpan {
-  return spanOf(new Uint8Array(0));
+  return { bytes: NO_BYTES, view: NO_VIEW, start: 0, end: 0 };
 }
 
 /** Returns the location of a stored form that takes all of `bytes`. */

@@ -90,7 +90,7 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
     const untilMs = this.#nowMs + ms;
     await this.settle();
     while (await this.#nextTimer(untilMs)) await this.settle();
-    this.#nowMs = untilMs;
+    this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
   /**

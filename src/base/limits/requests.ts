@@ -40,6 +40,11 @@ export const PEER_STALL_MS = 15_000;
 export const STALL_LOOK_MS = 1_000;
 /** Time for lists per turn, ms: the longest that another request waits for them. */
 export const LIST_TURN_MS = 1;
+/**
+ * Bytes of pages that the node's thread sends in a millisecond: encryption and system calls take 8
+ * ns a byte on two shared cores, and half of the time is for other requests.
+ */
+export const LIST_BYTES_PER_MS = 64 * 1024;
 /** Lists per session waiting for their turn; above it the session's requests are not read. */
 export const LISTS_WAITING_MAX = 64;
 /** Unanswered requests per stream; above it new ones are refused with a retry hint. */
