@@ -9,7 +9,7 @@
  * change did not have it. Source: design §6.
  */
 import {
-  MirrorBatchCommandView,
+  type MirrorBatchCommandView,
   MirrorDropCommandView,
   MirrorFenceCommandView,
 } from "../../../schemas/gen/command.ts";
