@@ -19,11 +19,21 @@ struct StreamPreface {
   version @2 :UInt16;
 }
 
+enum ControlKind {
+  # The kinds of control frames, by what their bodies are.
+  unset @0;
+  hello @1;
+  helloReply @2;
+  goodbye @3;
+  ringMap @4;
+  streamOpening @5;
+  # Without a body.
+}
+
 struct ControlFrame {
   # A frame of the first stream, in both directions. This struct never grows: its size distinguishes
   # it from requests and responses.
-  kind @0 :UInt16;
-  # 1 Hello, 2 HelloReply, 3 Goodbye, 4 RingMap, 5 stream opening (no body).
+  kind @0 :ControlKind;
   body @1 :AnyPointer;
 }
 
@@ -31,7 +41,7 @@ struct Hello {
   versionMin @0 :UInt16;
   versionMax @1 :UInt16;
   features @2 :UInt64;
-  # Bit 0: the client announces each further stream by a control frame of kind 5, after HelloReply.
+  # Bit 0: the client announces each further stream by a streamOpening, after HelloReply.
   clusterId :group $bytes { high @3 :UInt64; low @4 :UInt64; }
   # All zero: any cluster.
   region @5 :Text;

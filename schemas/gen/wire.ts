@@ -27,6 +27,28 @@ import {
 } from "../runtime.ts";
 import { LabelView, labelCodec, type Label } from "./record.ts";
 
+/** The kinds of control frames, by what their bodies are. */
+export type ControlKind = keyof typeof CONTROL_KINDS;
+
+/** The numbers of ControlKind. */
+export const CONTROL_KINDS = {
+  hello: 1,
+  helloReply: 2,
+  goodbye: 3,
+  ringMap: 4,
+  streamOpening: 5,
+} as const;
+
+/** The names of ControlKind by number. */
+export const CONTROL_KIND_NAMES: readonly (ControlKind | undefined)[] = [
+  undefined,
+  "hello",
+  "helloReply",
+  "goodbye",
+  "ringMap",
+  "streamOpening",
+];
+
 /** The states of a part of the answer for a domain. */
 export type ResolvedPart = keyof typeof RESOLVED_PARTS;
 
@@ -173,7 +195,6 @@ export const streamPrefaceCodec = new StructCodec<StreamPreface, StreamPrefaceVi
  * it from requests and responses.
  */
 export interface ControlFrame {
-  /** 1 Hello, 2 HelloReply, 3 Goodbye, 4 RingMap, 5 stream opening (no body). */
   kind: number;
 }
 
@@ -209,7 +230,7 @@ export const controlFrameCodec = new EnvelopeCodec<ControlFrame, ControlFrameVie
 export interface Hello {
   versionMin: number;
   versionMax: number;
-  /** Bit 0: the client announces each further stream by a control frame of kind 5, after HelloReply. */
+  /** Bit 0: the client announces each further stream by a streamOpening, after HelloReply. */
   features: number;
   /** All zero: any cluster. */
   clusterId: Uint8Array;

@@ -6,6 +6,7 @@
  */
 import type { FrameWriter } from "../../schemas/runtime/writer.ts";
 import {
+  CONTROL_KINDS,
   controlFrameCodec,
   type Goodbye,
   goodbyeCodec,
@@ -18,17 +19,6 @@ import {
 } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-
-/** The kind of a Hello frame. */
-export const CONTROL_HELLO = 1;
-/** The kind of a HelloReply frame. */
-export const CONTROL_HELLO_REPLY = 2;
-/** The kind of a Goodbye frame. */
-export const CONTROL_GOODBYE = 3;
-/** The kind of a RingMap frame. */
-export const CONTROL_RING_MAP = 4;
-/** The kind of the frame by which a client announces a further stream. */
-export const CONTROL_STREAM_OPENING = 5;
 
 /** Bit of `Hello.features`: the client announces each further stream that it opens. */
 export const FEATURE_ANNOUNCES_STREAMS = 1;
@@ -70,30 +60,30 @@ export type ControlMessage =
 export function writeControl(out: FrameWriter, message: ControlMessage): void {
   switch (message.kind) {
     case "hello":
-      return controlFrameCodec.write(out, { kind: CONTROL_HELLO }, helloCodec, message.hello);
+      return controlFrameCodec.write(out, { kind: CONTROL_KINDS.hello }, helloCodec, message.hello);
     case "hello_reply":
       return controlFrameCodec.write(
         out,
-        { kind: CONTROL_HELLO_REPLY },
+        { kind: CONTROL_KINDS.helloReply },
         helloReplyCodec,
         message.reply,
       );
     case "goodbye":
       return controlFrameCodec.write(
         out,
-        { kind: CONTROL_GOODBYE },
+        { kind: CONTROL_KINDS.goodbye },
         goodbyeCodec,
         message.goodbye,
       );
     case "ring_map":
       return controlFrameCodec.write(
         out,
-        { kind: CONTROL_RING_MAP },
+        { kind: CONTROL_KINDS.ringMap },
         ringMapCodec,
         message.ringMap,
       );
     case "stream_opening":
-      return controlFrameCodec.write(out, { kind: CONTROL_STREAM_OPENING });
+      return controlFrameCodec.write(out, { kind: CONTROL_KINDS.streamOpening });
   }
 }
 
@@ -111,21 +101,21 @@ export function readControl(
 ): ControlMessage | undefined {
   const frame = controlFrameCodec.newView().wrap(view, bytes, start + 8, end);
   switch (frame.kind) {
-    case CONTROL_HELLO:
+    case CONTROL_KINDS.hello:
       return { kind: "hello", hello: frame.bodyInto(helloCodec.newView()).toPlain() };
-    case CONTROL_HELLO_REPLY:
+    case CONTROL_KINDS.helloReply:
       return {
         kind: "hello_reply",
         reply: greetingFromWire(frame.bodyInto(helloReplyCodec.newView()).toPlain()),
       };
-    case CONTROL_GOODBYE:
+    case CONTROL_KINDS.goodbye:
       return { kind: "goodbye", goodbye: frame.bodyInto(goodbyeCodec.newView()).toPlain() };
-    case CONTROL_RING_MAP:
+    case CONTROL_KINDS.ringMap:
       return {
         kind: "ring_map",
         ringMap: ringMapFromWire(frame.bodyInto(ringMapCodec.newView()).toPlain()),
       };
-    case CONTROL_STREAM_OPENING:
+    case CONTROL_KINDS.streamOpening:
       return { kind: "stream_opening" };
     default:
       return undefined;
