@@ -185,6 +185,7 @@ export class CarrierSession implements Session, StreamOwner, CarrierOwner {
     return taken;
   }
 
+  // As in MemorySession: the rest of both goodbyes is shared (goodbye_wait.ts).
   goodbye(
     code: ErrorCode | undefined,
     message: string,

@@ -92,6 +92,9 @@ export class StructCodec<T, V extends StructView<T> = StructView<T>> {
  * struct.
  */
 export class EnvelopeCodec<T, V extends StructView<T> = StructView<T>> extends StructCodec<T, V> {
+  // The steps are those of StructCodec, written out: every reply is encoded here, and passing the body
+  // through functions of the base class would allocate.
+
   /**
    * Appends a segment as {@link StructCodec.append} does, with `body` encoded by `codec`. Without a
    * codec there is no body.

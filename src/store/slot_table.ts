@@ -165,7 +165,8 @@ export class SlotTable {
 
   /**
    * Fills `into` with the slots of the key, of kinds whose keys may be in the table more than once;
-   * in no particular order.
+   * in no particular order. The search is that of {@link find}, which every read takes and which ends
+   * at the first.
    */
   findEach(
     kind: number,

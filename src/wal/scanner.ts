@@ -246,7 +246,10 @@ export class LogScanner {
     return stop;
   }
 
-  /** Performs one step of the search at `at`. */
+  /**
+   * Performs one step of the search at `at`. Its parameters are those of the step above; an object of
+   * them would be allocated for each record.
+   */
   #search(
     bytes: Uint8Array,
     view: DataView,

@@ -4,7 +4,7 @@
  * and responses too: the server sends ring maps as they change, the client announces further
  * streams, and either side ends the session with Goodbye. No request is served before the Hello was answered.
  */
-import type { FrameWriter } from "../../schemas/runtime/writer.ts";
+import type { FrameWriter, Input, StructCodec } from "../../schemas/runtime.ts";
 import {
   CONTROL_KINDS,
   controlFrameCodec,
@@ -58,30 +58,17 @@ export type ControlMessage =
 
 /** Appends a control frame to `out`. */
 export function writeControl(out: FrameWriter, message: ControlMessage): void {
+  const write = <Body>(kind: number, codec: StructCodec<Body>, body: Input<Body>) =>
+    controlFrameCodec.write(out, { kind }, codec, body as Input<NoInfer<Body>>);
   switch (message.kind) {
     case "hello":
-      return controlFrameCodec.write(out, { kind: CONTROL_KINDS.hello }, helloCodec, message.hello);
+      return write(CONTROL_KINDS.hello, helloCodec, message.hello);
     case "hello_reply":
-      return controlFrameCodec.write(
-        out,
-        { kind: CONTROL_KINDS.helloReply },
-        helloReplyCodec,
-        message.reply,
-      );
+      return write(CONTROL_KINDS.helloReply, helloReplyCodec, message.reply);
     case "goodbye":
-      return controlFrameCodec.write(
-        out,
-        { kind: CONTROL_KINDS.goodbye },
-        goodbyeCodec,
-        message.goodbye,
-      );
+      return write(CONTROL_KINDS.goodbye, goodbyeCodec, message.goodbye);
     case "ring_map":
-      return controlFrameCodec.write(
-        out,
-        { kind: CONTROL_KINDS.ringMap },
-        ringMapCodec,
-        message.ringMap,
-      );
+      return write(CONTROL_KINDS.ringMap, ringMapCodec, message.ringMap);
     case "stream_opening":
       return controlFrameCodec.write(out, { kind: CONTROL_KINDS.streamOpening });
   }
