@@ -12,18 +12,10 @@ import {
   STREAMS_PER_SESSION_MAX,
 } from "../../src/base/limits.ts";
 import { ConnectionAdmission, newListenerStats } from "../admission.ts";
-import { DialedSessions } from "../dialed_sessions.ts";
-import { boundedDial } from "../dialing.ts";
 import { Handoff } from "../handoff.ts";
-import type {
-  Dialer,
-  DialOptions,
-  Endpoint,
-  Listener,
-  ListenerStats,
-  Session,
-} from "../transport.ts";
+import type { Dialer, Endpoint, Listener, ListenerStats, Session } from "../transport.ts";
 import type { ListenerLimits } from "../transport.ts";
+import { MemoryDialer } from "./dialer.ts";
 import type { LinkQuality, NetworkWorld } from "./link.ts";
 import { Channel, MemoryLink } from "./link.ts";
 import { MemorySession } from "./session.ts";
@@ -41,8 +33,8 @@ export interface MemoryListenOptions {
   readonly idleMs?: number;
 }
 
-/** Options of a dialer of a memory network. */
-export interface MemoryDialerOptions {
+/** Options of the sessions that a dialer of a memory network opens. */
+export interface MemoryConnectOptions {
   readonly idleMs?: number;
   readonly streamsPerSessionMax?: number;
 }
@@ -79,8 +71,9 @@ export class MemoryNetwork {
   }
 
   /** Returns a dialer whose sessions come from `host`. */
-  dialer(host: string, options: MemoryDialerOptions = {}): Dialer {
-    return new MemoryDialer(this, host, options);
+  dialer(host: string, options: MemoryConnectOptions = {}): Dialer {
+    const { scheduler } = this.world;
+    return new MemoryDialer({ scheduler, connect: (to) => this.connect(host, to, options) });
   }
 
   /** Returns the direction `from` → `to`. */
@@ -117,7 +110,7 @@ export class MemoryNetwork {
   }
 
   /** Creates both ends of a session; for {@link Dialer.dial} of this network. */
-  connect(from: string, to: Endpoint, options: MemoryDialerOptions): Promise<Session> {
+  connect(from: string, to: Endpoint, options: MemoryConnectOptions): Promise<Session> {
     const there = new Channel(this.link(from, to.host));
     const back = new Channel(this.link(to.host, from));
     return new Promise((resolve, reject) => {
@@ -137,7 +130,7 @@ export class MemoryNetwork {
   #establish(
     from: string,
     to: Endpoint,
-    options: MemoryDialerOptions,
+    options: MemoryConnectOptions,
     listener: MemoryListener,
   ): MemorySession | RegistryError {
     if (!listener.admit(from)) {
@@ -178,38 +171,6 @@ export class MemoryNetwork {
     let ends = this.#ends.get(host);
     if (ends === undefined) this.#ends.set(host, ends = new Map());
     return ends;
-  }
-}
-
-class MemoryDialer implements Dialer {
-  readonly transport = "memory";
-  readonly authenticatesPeers = false;
-  readonly pinsServer = true;
-  readonly #network: MemoryNetwork;
-  readonly #host: string;
-  readonly #options: MemoryDialerOptions;
-  readonly #sessions = new DialedSessions();
-
-  constructor(network: MemoryNetwork, host: string, options: MemoryDialerOptions) {
-    this.#network = network;
-    this.#host = host;
-    this.#options = options;
-  }
-
-  async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    this.#sessions.requireOpen();
-    const session = await boundedDial(
-      () => this.#network.connect(this.#host, endpoint, this.#options),
-      options,
-      this.#network.world.scheduler,
-      endpoint,
-      (late) => late.abort("the attempt was given up"),
-    );
-    return this.#sessions.add(session);
-  }
-
-  async close(): Promise<void> {
-    await this.#sessions.close();
   }
 }
 

@@ -14,17 +14,10 @@ import {
 } from "../../../src/base/limits.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { newListenerStats } from "../../../transport/admission.ts";
-import { DialedSessions } from "../../../transport/dialed_sessions.ts";
-import { boundedDial } from "../../../transport/dialing.ts";
 import { Handoff } from "../../../transport/handoff.ts";
+import { MemoryDialer } from "../../../transport/memory/dialer.ts";
 import type { StreamChannel } from "../../../transport/memory/stream.ts";
-import type {
-  Dialer,
-  DialOptions,
-  Endpoint,
-  Listener,
-  Session,
-} from "../../../transport/transport.ts";
+import type { Dialer, Endpoint, Listener, Session } from "../../../transport/transport.ts";
 import type { Machine, Process } from "../machine.ts";
 import { CALM_NETWORK, type NetworkSettings } from "../network.ts";
 import type { SimWorld } from "../world.ts";
@@ -93,7 +86,9 @@ export class SimWire {
 
   /** Returns a dialer for a program. */
   dialer(machine: Machine, process: Process, limits: WireLimits = {}): Dialer {
-    return new WireDialer(this, machine, process, limits);
+    const from = { machine, process };
+    const connect = (to: Endpoint) => this.connect(from, to, limits);
+    return new MemoryDialer({ scheduler: process, connect });
   }
 
   /** Cuts the link from one machine to another: what is in transit still arrives. */
@@ -267,41 +262,6 @@ export class SimWire {
       resendMs *= 2;
     }
     return sum;
-  }
-}
-
-class WireDialer implements Dialer {
-  readonly transport = "memory";
-  readonly authenticatesPeers = false;
-  readonly pinsServer = true;
-  readonly #wire: SimWire;
-  readonly #machine: Machine;
-  readonly #process: Process;
-  readonly #limits: WireLimits;
-  readonly #sessions = new DialedSessions();
-
-  constructor(wire: SimWire, machine: Machine, process: Process, limits: WireLimits) {
-    this.#wire = wire;
-    this.#machine = machine;
-    this.#process = process;
-    this.#limits = limits;
-  }
-
-  async dial(endpoint: Endpoint, options: DialOptions): Promise<Session> {
-    this.#sessions.requireOpen();
-    const from = { machine: this.#machine, process: this.#process };
-    const session = await boundedDial(
-      () => this.#wire.connect(from, endpoint, this.#limits),
-      options,
-      this.#process,
-      endpoint,
-      (late) => late.abort("the attempt was given up"),
-    );
-    return this.#sessions.add(session);
-  }
-
-  async close(): Promise<void> {
-    await this.#sessions.close();
   }
 }
 
