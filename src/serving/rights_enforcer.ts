@@ -5,8 +5,8 @@
  *
  * A subject that may have lost a right is a suspect and is checked repeatedly for a while, because
  * a register may be in progress and a proposal may fail. In addition every subject that group 0
- * lists as banned, stopped or granted is checked once a minute, as a new leader of a partition may
- * have missed a change.
+ * lists as banned, stopped or granted is checked when this node becomes the leader of a partition,
+ * as the leader before may have left records behind, and once a minute.
  */
 import { toRegistryError } from "../base/errors.ts";
 import {
@@ -67,6 +67,10 @@ export class RightsEnforcer {
 
   constructor(parts: RightsEnforcerParts) {
     this.#parts = parts;
+    const { table } = parts;
+    const follow = ({ store }: Partition) => store.onLeading = () => this.suspectAll();
+    for (const partition of table.here()) follow(partition);
+    table.watch((place) => place.isHere && follow(place));
   }
 
   /** Starts the checks. */
@@ -98,7 +102,9 @@ export class RightsEnforcer {
   /** Schedules a check of all subjects. */
   suspectAll(): void {
     this.#nextRoundMs = 0;
-    if (this.#isRunning) this.#plan(RECORD_RIGHTS_CHECK_MS);
+    // A node may become the leader of many partitions, one after the other.
+    const byMs = this.#parts.monotonic.nowMs() + RECORD_RIGHTS_CHECK_MS;
+    if (this.#isRunning && byMs < this.#lookAtMs) this.#plan(RECORD_RIGHTS_CHECK_MS);
   }
 
   /** Schedules a check for a grant that ends at `untilMs`, Unix ms. */

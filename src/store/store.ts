@@ -56,6 +56,8 @@ export class PartitionStore {
   #onEarlier = (): void => {};
   /** Copies of other regions' records. */
   readonly mirrors: MirrorReads = new MirrorReads(() => this.#state);
+  /** Called when it becomes leader; must not change the store. */
+  onLeading: () => void = () => {};
 
   constructor(options: PartitionStoreOptions) {
     this.#options = options;
@@ -257,9 +259,7 @@ export class PartitionStore {
     });
   }
 
-  /**
-   * Calls `visit` with the slot of each live record or alias of a kind; it must not apply anything.
-   */
+  /** Calls `visit` with the slot of each live record or alias of a kind; it must apply nothing. */
   forEachSlot(kind: number, visit: (slot: number) => void): void {
     const { table } = this.#state;
     for (let slot = 0; slot < table.count; slot++) {
@@ -275,6 +275,7 @@ export class PartitionStore {
    */
   onBecomeLeader(nowMs: number): void {
     this.#leases.lead(nowMs);
+    this.onLeading();
   }
 
   /** Stops leading and forgets everything that was not logged. */

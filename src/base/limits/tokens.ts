@@ -17,7 +17,7 @@ export const TOKEN_GRANT_KEPT_MS = 86_400_000;
 export const RECORD_GRANT_GRACE_MS = 10_000;
 /** Interval at which a leader checks whether rights of its records have ended, ms. */
 export const RECORD_RIGHTS_CHECK_MS = 1_000;
-/** Interval of checking all bans and grants again, ms: a new leader may have missed one. */
+/** Interval of checking all bans and grants again, ms, beside the checks by a new leader. */
 export const RECORD_RIGHTS_ROUND_MS = 60_000;
 /** Bans and grants checked per turn, some 2 µs each, so that requests are served in between. */
 export const RECORD_RIGHTS_AT_ONCE = 1_024;
