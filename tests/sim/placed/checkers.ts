@@ -12,6 +12,7 @@ import type { PlacedChecker } from "./checker.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
 import { AGE_CHECKERS } from "./age_checkers.ts";
+import { RecordRights } from "./rights_checker.ts";
 import { SDK_CHECKERS } from "./sdk_checkers.ts";
 
 /** Entries that a new voter may lack: those of the rule, and those that were logged meanwhile. */
@@ -382,4 +383,5 @@ export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecke
   (cluster) => new NoStorm(cluster),
   ...SDK_CHECKERS,
   ...AGE_CHECKERS,
+  (cluster) => new RecordRights(cluster),
 ];

@@ -8,7 +8,10 @@ import type { HostedPartition } from "../../../src/replication/assembly/cluster_
 import { Trace } from "../trace.ts";
 import { microtaskCheckpoint, SimWorld } from "../world.ts";
 import type { PlacedChecker } from "./checker.ts";
+import type { LeasePromise } from "./kept_lease.ts";
 import { type MachineHost, PlacedMachine } from "./machine.ts";
+import type { Owner } from "./owner.ts";
+import { Owners } from "./owners.ts";
 import type { PlacedPlan } from "./plan.ts";
 import { CLIENT_ADDRESS_MIN } from "./sdk_client.ts";
 import { callName, type SdkAnswer } from "./sdk_history.ts";
@@ -26,6 +29,7 @@ export class PlacedCluster implements MachineHost {
   readonly load: SdkLoad;
   /** What nodes have applied. */
   readonly truth = new WatchTruth(() => this.world.nowMs);
+  readonly owners: Owners;
   /** Whether nothing moves any more, and every client has read everything since. */
   isSettled = false;
   /** Called when a client has its answer, before anything else runs. */
@@ -45,12 +49,14 @@ export class PlacedCluster implements MachineHost {
     this.machines = plan.machines.map((machine) =>
       new PlacedMachine(this, machine, this.#entropy.uint32())
     );
+    const promised = (promise: LeasePromise) => this.tell((checker) => checker.promised?.(promise));
+    this.owners = new Owners(this, promised);
     this.load = new SdkLoad({
       world: this.world,
       wire: this.wire,
       plan,
       truth: this.truth,
-      promised: (promise) => this.tell((checker) => checker.promised?.(promise)),
+      promised,
       called: (call) => {
         this.trace.fold(this.nowMs, call.client, call.calledAt);
         this.tell((checker) => checker.called?.(call));
@@ -104,6 +110,10 @@ export class PlacedCluster implements MachineHost {
 
   tell(hook: (checker: PlacedChecker) => void): void {
     this.world.guard(() => this.#checkers.forEach(hook));
+  }
+
+  ownerAt(address: number): Owner | undefined {
+    return this.owners.at(address);
   }
 
   /** A machine's folder has a number from now on. */

@@ -1,7 +1,7 @@
 /**
  * Identities of simulated nodes for each other: production's handshake with stand-ins for certificates
  * and signatures, which cost a hash instead of a curve, and never wait. Clients have the development
- * identity, as in `task cluster`.
+ * identity, as in `task cluster`, apart from the owners (`owner.ts`).
  */
 import { createHash } from "node:crypto";
 import { bytesEqual, concatBytes } from "../../../src/base/bytes.ts";
@@ -17,10 +17,12 @@ import { developmentPeer } from "../../../identity/enrolment/development_peer.ts
 import type { Membership } from "../../../src/node/cluster_file.ts";
 import type { NodeIdentity, PeerIdentity } from "../../../src/node/node_identity.ts";
 import { nodeSubjectId } from "../../../src/serving/node_subject.ts";
-import { takeForGranted } from "../../../src/node/session_identity.ts";
+import { type SessionIdentity, takeForGranted } from "../../../src/node/session_identity.ts";
+import type { BanList } from "../../../identity/trust/ban_list.ts";
+import type { Process } from "../machine.ts";
+import { NOT_AFTER_MS, type Owner } from "./owner.ts";
+import type { WireSession } from "./wire_session.ts";
 
-/** Later than any run: no certificate expires in one. */
-const NOT_AFTER_MS = 4_000_000_000_000;
 const ISSUER = new TextEncoder().encode("the authority of the simulated cluster");
 const REGION = "eu";
 
@@ -71,8 +73,16 @@ export function simulatedPeerIdentity({ clusterId, nodeId }: Membership): PeerId
   return { own: () => own, services };
 }
 
+/** Who proves what to a node. */
+export interface SimulatedSessions {
+  readonly process: Process;
+  readonly bans: BanList;
+  /** Returns the owner at an address of the wire; undefined for all that have the development identity. */
+  readonly ownerAt: (address: number) => Owner | undefined;
+}
+
 /** Returns the identity of the machine with that address, whose TLS certificates never rotate. */
-export function simulatedIdentity(address: number): NodeIdentity {
+export function simulatedIdentity(address: number, sessions: SimulatedSessions): NodeIdentity {
   const certificate = (number: number) => ({
     chainPem: "",
     keyPem: "",
@@ -92,8 +102,25 @@ export function simulatedIdentity(address: number): NodeIdentity {
     certificates,
     notice: "",
     clientAuthorities: [],
-    begin: () => Promise.resolve(takeForGranted(developmentPeer({ region: REGION, revoked }))),
+    begin: () =>
+      Promise.resolve(
+        provenBy(sessions, takeForGranted(developmentPeer({ region: REGION, revoked }))),
+      ),
     rotated: () => Promise.resolve(),
     stop: () => {},
+  };
+}
+
+/** Authenticates owners as themselves, and all others by the development identity. */
+function provenBy(
+  { bans, ownerAt, process }: SimulatedSessions,
+  others: SessionIdentity,
+): SessionIdentity {
+  return {
+    prove: (session, stream) => {
+      const owner = ownerAt((session as WireSession).options.remoteMachine);
+      if (owner === undefined) return others.prove(session, stream);
+      return Promise.resolve(owner.prove(process, bans));
+    },
   };
 }

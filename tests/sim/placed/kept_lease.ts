@@ -20,6 +20,10 @@ export interface KeptLeaseOptions {
   /** The number of the client. */
   readonly number: number;
   readonly ttlMs: number;
+  /** The domain of the agent; default: none. */
+  readonly domain?: string;
+  /** Waits before the record is registered anew; default: it is at once. */
+  readonly pause?: () => Promise<void>;
   readonly world: SimWorld;
   readonly promised: (promise: LeasePromise) => void;
 }
@@ -47,11 +51,14 @@ export class KeptLease {
   }
 
   async #keep(client: Client): Promise<void> {
-    const { id, ttlMs } = this.#options;
+    const { domain = "", id, pause, ttlMs } = this.#options;
+    const agent = { id, region: REGION, ttlMs, ...(domain === "" ? {} : { domain }) };
     while (this.#client === client) {
       try {
-        const lease = await client.keepAgent({ id, region: REGION, ttlMs }, {
-          onEvent: (_event, one) => this.#note(one),
+        const lease = await client.keepAgent(agent, {
+          onEvent: ({ kind }, one) => {
+            if (kind === "renewed" || kind === "recovered") this.#note(one);
+          },
         });
         this.#lease = lease;
         this.#note(lease);
@@ -61,6 +68,7 @@ export class KeptLease {
         // Whatever it was, the next attempt comes, as in any program.
         if (client.status.state === "closed") return;
       }
+      await pause?.();
     }
   }
 

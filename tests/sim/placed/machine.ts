@@ -13,6 +13,7 @@ import { Machine } from "../machine.ts";
 import type { Trace } from "../trace.ts";
 import type { SimWorld } from "../world.ts";
 import { type NodeMachine, NodeProgram } from "./node_program.ts";
+import type { Owner } from "./owner.ts";
 import type { MachinePlan, PlacedPlan } from "./plan.ts";
 import type { EventSink } from "../../../src/store/event.ts";
 import type { WatchTruth } from "./watch_truth.ts";
@@ -35,6 +36,8 @@ export interface MachineHost {
   readonly nowMs: number;
   readonly stopsGroups: boolean;
   readonly truth: WatchTruth;
+  /** Returns the owner at an address of the wire. */
+  ownerAt(address: number): Owner | undefined;
   joined(machine: PlacedMachine): void;
   opened(machine: PlacedMachine, registry: Registry): void;
   refused(machine: PlacedMachine, error: RegistryError): void;
@@ -207,6 +210,7 @@ export class PlacedMachine {
       wishedNumber: this.#wishedNumber,
       events: guarded(this.#cluster.truth.sinkOf(address), world),
       joins: address === 1 ? 0 : this.#target(),
+      ownerAt: (from) => this.#cluster.ownerAt(from),
       onOpened: (registry) => {
         this.#note(registry.created ? "has founded the cluster" : "has its groups");
         world.guard(() => this.#cluster.opened(this, registry));

@@ -27,6 +27,7 @@ import { ListedCodes } from "../../../src/serving/listed_codes.ts";
 import { BanList } from "../../../identity/trust/ban_list.ts";
 import type { Machine, Process } from "../machine.ts";
 import { simulatedIdentity, simulatedPeerIdentity } from "./identity.ts";
+import type { Owner } from "./owner.ts";
 import { type SimWire, WIRE_HOST } from "./wire.ts";
 
 const CLIENT_PORT_MIN = 4_000;
@@ -61,6 +62,8 @@ export interface NodeMachine {
   readonly joins: number;
   /** Receives what its stores apply. */
   readonly events: EventSink;
+  /** Returns the owner at an address of the wire. */
+  readonly ownerAt: (address: number) => Owner | undefined;
   /** Called when the log is recovered and all groups are open. */
   readonly onOpened: (registry: Registry) => void;
   /** Called with each receipt that the node writes, in the turn in which it answers. */
@@ -82,6 +85,7 @@ export class NodeProgram {
   #sessions: Sessions | undefined;
   readonly #options: NodeMachine;
   readonly #logger: Logger;
+  readonly #bans = new BanList();
 
   constructor(options: NodeMachine, process: Process) {
     this.#options = options;
@@ -112,7 +116,8 @@ export class NodeProgram {
       onRing: () => this.#sessions?.pushRingMapSoon(),
     }, hasLog);
     this.#cluster = cluster;
-    const identity = simulatedIdentity(address);
+    const { ownerAt } = this.#options;
+    const identity = simulatedIdentity(address, { process: world, bans: this.#bans, ownerAt });
     const port = clientPortOf(address);
     const addresses = [{ transport: "quic", host: WIRE_HOST, port }] as const;
     cluster!.bind(identity);
@@ -218,7 +223,7 @@ export class NodeProgram {
       world: this.process,
       logger: this.#logger,
       ...cluster.registryOptions,
-      bans: new BanList(),
+      bans: this.#bans,
       aliasSweepMs: ALIAS_SWEEP_MS,
       wallWatch,
       follow: (feed) => feed.follow(events),

@@ -6,6 +6,7 @@ import { SeededEntropy } from "../../../src/base/prng.ts";
 import { CLOCK_DRIFT_PPM } from "../../../src/base/limits.ts";
 import type { MachineClock } from "../machine.ts";
 import { CALM_NETWORK, type NetworkSettings } from "../network.ts";
+import type { OwnerPlan, RightsEnd } from "./owner.ts";
 
 /** The kinds of faults. */
 export const PLACED_FAULTS = [
@@ -68,6 +69,9 @@ export interface MachinePlan {
   readonly wishedNumber: number;
 }
 
+/** The group that gets a command which no replica knows. */
+export type NewerCommandGroup = "group 0" | "a partition";
+
 /** The plan of a seed. */
 export interface PlacedPlan {
   readonly seed: number;
@@ -82,8 +86,10 @@ export interface PlacedPlan {
   readonly load: LoadPlan;
   /** Whether clients watch records, and keep views of them. */
   readonly areWatched: boolean;
-  /** Whether the run ends with a command that no replica knows. */
-  readonly hasNewerCommand: boolean;
+  /** Agents with identities of their own. */
+  readonly owners: readonly OwnerPlan[];
+  /** The group that gets a command which no replica knows, at the end of the run. */
+  readonly newerCommand: NewerCommandGroup | undefined;
 }
 
 /** A client's machine. */
@@ -163,11 +169,36 @@ export function placedPlanOf(seed: number): PlacedPlan {
       timeoutMs: of([1_000, 2_000, 5_000]),
       keptTtlMs: of([5_000, 6_000, 8_000]),
     },
-    hasNewerCommand: unit() < 0.1,
     // Drawn apart, as seeds were known before there were watches.
     areWatched: new SeededEntropy(seed ^ 0x3a7c4).unit() < 0.5,
   };
+  const hasNewerCommand = unit() < 0.1;
   const zoneOf = () => hasZones ? of(["", "a", "b"]) : "";
   const clients = plan.load.clients.map((clock): ClientPlan => ({ clock, zone: zoneOf() }));
-  return { ...plan, load: { ...plan.load, clients, bounded: of([0.1, 0.3, 0.6]) } };
+  const bounded = of([0.1, 0.3, 0.6]);
+  const newerCommand = of(["group 0", "a partition"] as const);
+  return {
+    ...plan,
+    load: { ...plan.load, clients, bounded },
+    newerCommand: hasNewerCommand ? newerCommand : undefined,
+    owners: unit() < 0.4 ? Array.from({ length: of([2, 3, 4]) }, () => ownerOf(plan, draw)) : [],
+  };
+}
+
+function ownerOf(
+  { faults, faultsMs }: Pick<PlacedPlan, "faults" | "faultsMs">,
+  draw: SeededEntropy,
+): OwnerPlan {
+  const ends: RightsEnd[] = ["ban_subject", "ban_lineage", "ban_token", "stolen", "never"];
+  // A token ends by the wall clocks of nodes.
+  if (!faults.has("wall_jump")) ends.push("token_ends", "token_ends");
+  const end = ends[Math.floor(draw.unit() * ends.length)]!;
+  const needsToken = end === "ban_token" || end === "token_ends";
+  return {
+    end,
+    // By the clock that is most ahead a token ends seconds earlier, and must have been used by then.
+    endsAtMs: end === "token_ends" ? 7_000 + 3_000 * draw.unit() : 2_000 + faultsMs * draw.unit(),
+    hasToken: draw.unit() < 0.4 || needsToken,
+    ttlMs: draw.unit() < 0.5 ? 6_000 : 120_000,
+  };
 }

@@ -6,7 +6,7 @@ import { Finding } from "../history.ts";
 import type { RunResult } from "../runner.ts";
 import { PLACED_CHECKERS } from "./checkers.ts";
 import { PlacedCluster } from "./cluster.ts";
-import { ALIAS_SWEEP_MS } from "../../../src/base/limits.ts";
+import { ALIAS_SWEEP_MS, RECORD_GRANT_GRACE_MS } from "../../../src/base/limits.ts";
 import { unsettledClaim } from "./claims.ts";
 import { describeCluster, unsettled, WishedPlacement } from "./convergence.ts";
 import { PlacedFaults } from "./faults.ts";
@@ -14,6 +14,7 @@ import { proposeNewerCommand } from "./newer_command.ts";
 import { placedPlanOf } from "./plan.ts";
 import { callName } from "./sdk_history.ts";
 import { untoldWatch } from "./watch_checkers.ts";
+import { unsettledRight } from "./rights_checker.ts";
 import { unconvergedRouting } from "./routing.ts";
 
 /** Within this time after the last fault everything must have come to rest, ms. */
@@ -33,6 +34,16 @@ const ROUTING_MS_MAX = 10_000;
 const WATCHES_MS_MAX = 20_000;
 /** Time in which the janitor repairs all claims, ms: two rounds of its sweep, and its repairs. */
 const CLAIMS_MS_MAX = 2 * ALIAS_SWEEP_MS + 20_000;
+
+/**
+ * Time in which records without rights end, ms: the grace after a token, by the clock that is most behind,
+ * and the checks of a new leader; less than the interval at which everything is checked again.
+ */
+const RIGHTS_MS_MAX = RECORD_GRANT_GRACE_MS + 15_000;
+/** Time for replies that were under way, ms. */
+const LATE_REPLIES_MS = 100;
+/** Time in which owners without rights try to register, ms. */
+const OWNERS_TRY_MS = 3_000;
 
 /** Runs a seed from its start to its end, or to its first finding. */
 export async function runPlacedSeed(
@@ -76,6 +87,7 @@ class PlacedRun {
     for (const machine of machines) world.at(machine.plan.joinsAtMs, () => machine.start());
     world.at(FAULTS_FROM_MS, () => this.#faults.start());
     load.start();
+    this.#cluster.owners.start();
     while (world.nowMs < plan.faultsMs) await this.#pass();
     this.#faults.end();
     const untilMs = world.nowMs + SETTLE_MS;
@@ -92,7 +104,8 @@ class PlacedRun {
     await this.#converge();
     this.#cluster.tell((checker) => checker.ended?.());
     await world.run(world.nowMs + 1);
-    if (plan.hasNewerCommand) await proposeNewerCommand(this.#cluster);
+    const { newerCommand } = plan;
+    if (newerCommand !== undefined) await proposeNewerCommand(this.#cluster, newerCommand);
   }
 
   /** Lets everybody learn where everything is, and read it. */
@@ -119,7 +132,18 @@ class PlacedRun {
     load.readAll({ isBounded: true });
     await this.#until(CALLS_MS_MAX, isIdle);
     await this.#until(CLAIMS_MS_MAX, () => unsettledClaim(this.#cluster));
+    await this.#endRights();
     await this.#until(WATCHES_MS_MAX, () => untoldWatch(this.#cluster));
+  }
+
+  /** Waits until all records without rights are gone, and lets their owners try for a while. */
+  async #endRights(): Promise<void> {
+    const { owners, world } = this.#cluster;
+    if (owners.all.length === 0) return;
+    await this.#until(RIGHTS_MS_MAX, () => owners.unknown() ?? unsettledRight(this.#cluster));
+    await world.run(world.nowMs + LATE_REPLIES_MS);
+    for (const owner of owners.all) owner.isOver = owner.plan.end !== "never";
+    for (const untilMs = world.nowMs + OWNERS_TRY_MS; world.nowMs < untilMs;) await this.#pass();
   }
 
   async #until(withinMs: number, unmet: () => string | undefined): Promise<void> {

@@ -17,6 +17,8 @@ export interface WireSessionOptions
   /** The machine and the program that have this end. */
   readonly machine: Machine;
   readonly process: Process;
+  /** The address of the machine at the other end. */
+  readonly remoteMachine: number;
   readonly nowMs: number;
 }
 

@@ -57,11 +57,21 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "unknown_command_skipped",
     breaks: "A command of an unknown kind stops the replica, which would diverge if it skipped it",
-    showsPlaced: ({ hasNewerCommand }) => hasNewerCommand,
+    showsPlaced: ({ newerCommand }) => newerCommand === "group 0",
     edits: [{
       file: "src/system/system_store.ts",
       anchor: "throw laterProgram(`command kind ${kind} of group 0`);",
       replacement: "void laterProgram; return OK;",
+    }],
+  },
+  {
+    name: "unknown_partition_command_skipped",
+    breaks: "A command of an unknown kind stops the replica of a partition, too",
+    showsPlaced: ({ newerCommand }) => newerCommand === "a partition",
+    edits: [{
+      file: "src/store/apply_command.ts",
+      anchor: "        throw laterProgram(`command kind ${kind} of a partition`);",
+      replacement: "        void laterProgram;",
     }],
   },
   {

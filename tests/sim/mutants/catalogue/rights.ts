@@ -1,18 +1,24 @@
 /**
- * Mutants of rules that only test files check: records end with their owners' rights, and waiting
- * requests are processed before anything expires. The simulator has no identities, and its clients
- * are back within milliseconds of an outage.
+ * Mutants of two rules: records end with their owners' rights, and waiting requests are processed before
+ * anything expires. Some have test files: what shows them lasts too short a time in the simulator, and its
+ * clients are back within milliseconds of an outage.
  */
+import type { RightsEnd } from "../../placed/owner.ts";
+import type { PlacedPlan } from "../../placed/plan.ts";
 import type { Mutant } from "../mutant.ts";
 
 const RIGHTS_TEST = "tests/unit/serving/record_rights.test.ts";
 const TIMES_TEST = "tests/unit/serving/lease_times.test.ts";
 
+/** Selects the plans in which the right of an owner ends in one of these ways. */
+const ending = (...ends: readonly RightsEnd[]) => ({ owners }: PlacedPlan): boolean =>
+  owners.some(({ end }) => ends.includes(end));
+
 export const RIGHTS_MUTANTS: readonly Mutant[] = [
   {
     name: "ban_leaves_records",
     breaks: "A ban of a subject or a lineage ends its records",
-    test: RIGHTS_TEST,
+    showsPlaced: ending("ban_subject", "ban_lineage", "stolen"),
     edits: [{
       file: "src/serving/record_rights.ts",
       anchor: `if (isBanned(state, lineage, nowMs)) return "banned";`,
@@ -22,11 +28,31 @@ export const RIGHTS_MUTANTS: readonly Mutant[] = [
   {
     name: "record_outlives_grant",
     breaks: "A record ends with the token that granted its domain, after its grace",
-    test: RIGHTS_TEST,
+    showsPlaced: ending("token_ends"),
     edits: [{
       file: "src/serving/record_rights.ts",
       anchor: "const live = granted.filter(isLive);",
       replacement: "void isLive; const live = granted;",
+    }],
+  },
+  {
+    name: "token_ban_leaves_records",
+    breaks: "A ban of the token that granted its domain ends a record",
+    showsPlaced: ending("ban_token"),
+    edits: [{
+      file: "src/serving/record_rights.ts",
+      anchor: "if (grantsNames(union(lineage.grants, lasting), facts)) return undefined;",
+      replacement: "if (grantsNames(union(lineage.grants, live), facts)) return undefined;",
+    }],
+  },
+  {
+    name: "rights_unchecked_by_new_leader",
+    breaks: "A new leader of a partition ends the records that the one before has left behind",
+    showsPlaced: ending("ban_token"),
+    edits: [{
+      file: "src/serving/rights_enforcer.ts",
+      anchor: "store.onLeading = () => this.suspectAll();",
+      replacement: "store.onLeading = () => {};",
     }],
   },
   {
