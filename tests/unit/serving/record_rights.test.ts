@@ -10,6 +10,7 @@ import type { KeptIdentity } from "../../../identity/files/kept_identity.ts";
 import type { BanKind } from "../../../schemas/gen/wire.ts";
 import type { RegistryError } from "../../../src/base/errors.ts";
 import { type Grants, NO_GRANTS } from "../../../src/base/peer.ts";
+import { parseUuid } from "../../../src/base/uuid.ts";
 import type { Client, Registered } from "../../../src/client/types.ts";
 import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../../support/certified_registry.ts";
 import { DAY_MS, MINUTE_MS } from "../../support/test_pki.ts";
@@ -229,6 +230,24 @@ test("renewals of a banned owner's record are refused while its removal is not o
     assert.is(failures[0]?.error.code, "permission_denied");
     node.disk.intercept = () => undefined;
     node.disk.releaseHeld();
+  }, { ...CERTIFIED, domains: [DOMAIN] }));
+
+test("a record that the leader before has left behind ends within seconds of the next one's election", () =>
+  inHouse(async (house) => {
+    const { node, world } = house;
+    await house.register(await house.connect(house.agent), 60 * MINUTE_MS);
+    const count = () => node.registry.shared.counts.records[KIND_AGENT]!;
+    const partition = node.registry.table.held(KIND_AGENT, parseUuid(AGENT_ID));
+    // Another node leads the partition, and does not remove the record in time.
+    let isLeading = false;
+    Object.defineProperty(partition.group, "isLeading", { get: () => isLeading });
+    await house.ban("subject", subjectOf("agent", AGENT_ID));
+    await world.pass(20 * SECOND_MS);
+    assert.is(count(), 1);
+    isLeading = true;
+    partition.store.onBecomeLeader(partition.group.timeMs());
+    await world.pass(3 * SECOND_MS);
+    assert.is(count(), 0);
   }, { ...CERTIFIED, domains: [DOMAIN] }));
 
 test("a lineage that two hold ends its record, whoever renews", () =>

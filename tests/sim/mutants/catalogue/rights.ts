@@ -48,7 +48,7 @@ export const RIGHTS_MUTANTS: readonly Mutant[] = [
   {
     name: "rights_unchecked_by_new_leader",
     breaks: "A new leader of a partition ends the records that the one before has left behind",
-    showsPlaced: ending("ban_token"),
+    test: RIGHTS_TEST,
     edits: [{
       file: "src/serving/rights_enforcer.ts",
       anchor: "store.onLeading = () => this.suspectAll();",
