@@ -30,8 +30,6 @@ export interface Turn {
 const RECORDS = 10_000;
 const TTL_MS = 3_600_000;
 const RENEW_ITEMS = 1_000;
-/** Clock ticks per second in /proc/<pid>/stat (Linux, USER_HZ). */
-const TICKS_PER_SECOND = 100;
 
 const { root } = parseFlags(Deno.args, { root: "" });
 const load = <T>(file: string): Promise<T> => import(`${root}/bench/${file}`);
@@ -74,10 +72,18 @@ const OPERATIONS: Record<string, { readonly items: number; ask(call: number): Pr
     },
   };
 
-function nodeCpuSeconds(): number {
-  const stat = Deno.readTextFileSync(`/proc/${server.process.pid}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+/** Returns the CPU time of the node's threads (proc(5), schedstat), µs. */
+function nodeCpuUs(): number {
+  const tasks = `/proc/${server.process.pid}/task`;
+  let ns = 0;
+  for (const { name } of Deno.readDirSync(tasks)) {
+    try {
+      ns += Number(Deno.readTextFileSync(`${tasks}/${name}/schedstat`).split(" ")[0]);
+    } catch {
+      // The thread has just ended.
+    }
+  }
+  return ns / 1_000;
 }
 
 async function run({ operation, depth, seconds }: Order): Promise<Turn> {
@@ -88,13 +94,13 @@ async function run({ operation, depth, seconds }: Order): Promise<Turn> {
     calls++;
     return ask(call);
   };
-  const cpuBefore = nodeCpuSeconds();
+  const cpuBeforeUs = nodeCpuUs();
   const measured = await closedLoop(counted, { depth, seconds }, histogram);
-  const cpu = nodeCpuSeconds() - cpuBefore;
+  const cpuUs = nodeCpuUs() - cpuBeforeUs;
   return {
     microsecondsEach: measured.seconds * 1e6 / (measured.operations * items),
     p50Us: histogram.summary().p50Us,
-    nodeCpuUs: cpu * 1e6 / (calls * items),
+    nodeCpuUs: cpuUs / (calls * items),
   };
 }
 
