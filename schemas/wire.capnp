@@ -133,6 +133,11 @@ struct Response {
   # The term in which leaderHint leads; 0: not known. The hint with the higher term wins.
 }
 
+struct HomeRegion {
+  # A region that a record belongs to. Body of a refusal with foreign_region.
+  name @0 :Text;
+}
+
 struct Receipt {
   # Source and maximum age of one part of an answer.
   appliedIndex @0 :UInt64;
@@ -145,12 +150,29 @@ struct Receipt {
 struct IdRequest {
   # Request of GetAgent and GetGateway.
   id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  home @2 :HomeRegion;
+  # This region for own records, another one for its mirrors. Absent: the own record, else the best
+  # mirror.
 }
 
 struct RecordReply {
   record @0 :Data;
   # The stored form of an Agent or a Gateway.
   remainingMs @1 :UInt32;
+  # Of a mirror 0: only its home knows the lease.
+  source @2 :RecordSource;
+  # Absent: the record is of this region.
+}
+
+struct RecordSource {
+  # The origin of a mirror in an answer.
+  revision :group { generation @0 :UInt32; index @1 :UInt64; }
+  # Position of the record's last change, in its home.
+  ageMs @2 :UInt32;
+  # Everything that changed there up to this long ago is mirrored; 0xffffffff: not known.
+  isSuspended @3 :Bool;
+  # The home has been out of reach for so long that the record may have ended.
+  home @4 :Text;
 }
 
 struct RegisterRequest {
@@ -196,6 +218,8 @@ struct RegisterOutcome {
   code @8 :UInt16;
   created @9 :Bool;
   message @10 :Text;
+  home @11 :HomeRegion;
+  # For foreign_region: the region that the record belongs to.
 }
 
 struct RenewRequest {
@@ -221,6 +245,8 @@ struct RenewFailure {
   # Index in the request's list.
   code @1 :UInt16;
   current :group { generation @2 :UInt32; index @3 :UInt64; }
+  home @4 :HomeRegion;
+  # For foreign_region: the region that the record belongs to.
 }
 
 struct DeregisterRequest {
@@ -263,6 +289,8 @@ struct ReportReply {
 
 struct ResolveRequest {
   domain @0 :Text;
+  home @1 :HomeRegion;
+  # As in IdRequest.
 }
 
 enum ResolvedPart {
@@ -288,10 +316,27 @@ struct ResolveReply {
   gatewayPart @9 :ResolvedPart;
   claim :group { generation @10 :UInt32; index @11 :UInt64; }
   # The alias' claim; an agent fetched from another node must have the same claim.
+  agentSource @12 :RecordSource;
+  gatewaySource @13 :RecordSource;
+  candidates @14 :ResolveCandidates;
+  # Only if the agent is held by another node: agents of other regions that may hold the domain.
+}
+
+struct ResolveCandidates {
+  agents @0 :List(ResolveCandidate);
+  # The preferred first; agentId of the reply comes before them, unless it is all zero.
+}
+
+struct ResolveCandidate {
+  agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  claim :group { generation @2 :UInt32; index @3 :UInt64; }
+  home @4 :Text;
 }
 
 struct ResolveManyRequest {
   domains @0 :List(Text);
+  home @1 :HomeRegion;
+  # As in IdRequest.
 }
 
 struct ResolveManyReply {

@@ -779,6 +779,39 @@ export const responseCodec = new EnvelopeCodec<Response, ResponseView>({
   newView: () => new ResponseView(),
 });
 
+/** A region that a record belongs to. Body of a refusal with foreign_region. */
+export interface HomeRegion {
+  name: string;
+}
+
+/** A flyweight over {@link HomeRegion}. */
+export class HomeRegionView extends StructView<HomeRegion> {
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+
+  override toPlain(): HomeRegion {
+    this.$payPlain();
+    return {
+      name: this.name,
+    };
+  }
+}
+
+function putHomeRegion(out: FrameWriter, at: number, value: Input<HomeRegion>): void {
+  out.$text(at + 0, value.name, "name");
+}
+
+/** Encodes and decodes {@link HomeRegion}. */
+export const homeRegionCodec = new StructCodec<HomeRegion, HomeRegionView>({
+  name: "HomeRegion",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putHomeRegion,
+  newView: () => new HomeRegionView(),
+});
+
 /** Source and maximum age of one part of an answer. */
 export interface Receipt {
   appliedIndex: number;
@@ -834,32 +867,43 @@ export const receiptCodec = new StructCodec<Receipt, ReceiptView>({
 /** Request of GetAgent and GetGateway. */
 export interface IdRequest {
   id: Uint8Array;
+  /**
+   * This region for own records, another one for its mirrors. Absent: the own record, else the best
+   * mirror.
+   */
+  home: HomeRegion | undefined;
 }
 
 /** A flyweight over {@link IdRequest}. */
 export class IdRequestView extends StructView<IdRequest> {
+  #home: HomeRegionView | undefined;
+
   get id(): Uint8Array { return this.$fixed(0, 16); }
   set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
   get idOffset(): number { return this.$fixedOffset(0, 16); }
   idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get hasHome(): boolean { return this.$has(0); }
+  get home(): HomeRegionView { return this.$struct(0, this.#home ??= new HomeRegionView()); }
 
   override toPlain(): IdRequest {
     this.$payPlain();
     return {
       id: this.id,
+      home: this.hasHome ? this.home.toPlain() : undefined,
     };
   }
 }
 
 function putIdRequest(out: FrameWriter, at: number, value: Input<IdRequest>): void {
   out.$fixed(at + 0, 16, value.id);
+  out.$nested<HomeRegion>(at + 16, value.home, homeRegionCodec.layout);
 }
 
 /** Encodes and decodes {@link IdRequest}. */
 export const idRequestCodec = new StructCodec<IdRequest, IdRequestView>({
   name: "IdRequest",
   dataWords: 2,
-  pointerWords: 0,
+  pointerWords: 1,
   put: putIdRequest,
   newView: () => new IdRequestView(),
 });
@@ -867,22 +911,30 @@ export const idRequestCodec = new StructCodec<IdRequest, IdRequestView>({
 export interface RecordReply {
   /** The stored form of an Agent or a Gateway. */
   record: Uint8Array;
+  /** Of a mirror 0: only its home knows the lease. */
   remainingMs: number;
+  /** Absent: the record is of this region. */
+  source: RecordSource | undefined;
 }
 
 /** A flyweight over {@link RecordReply}. */
 export class RecordReplyView extends StructView<RecordReply> {
+  #source: RecordSourceView | undefined;
+
   get record(): Uint8Array { return this.$dataBytes(0); }
   get recordOffset(): number { return this.$dataOffset(0); }
   get recordLength(): number { return this.$dataLength(0); }
   get remainingMs(): number { return this.$uint32(0); }
   set remainingMs(value: number) { this.$setUint32(0, value); }
+  get hasSource(): boolean { return this.$has(1); }
+  get source(): RecordSourceView { return this.$struct(1, this.#source ??= new RecordSourceView()); }
 
   override toPlain(): RecordReply {
     this.$payPlain();
     return {
       record: this.$dataCopy(0),
       remainingMs: this.remainingMs,
+      source: this.hasSource ? this.source.toPlain() : undefined,
     };
   }
 }
@@ -891,15 +943,77 @@ function putRecordReply(out: FrameWriter, at: number, value: Input<RecordReply>)
   const view = out.view;
   UINT32.write(view, at + 0, value.remainingMs, "remainingMs");
   out.$data(at + 8, value.record);
+  out.$nested<RecordSource>(at + 16, value.source, recordSourceCodec.layout);
 }
 
 /** Encodes and decodes {@link RecordReply}. */
 export const recordReplyCodec = new StructCodec<RecordReply, RecordReplyView>({
   name: "RecordReply",
   dataWords: 1,
-  pointerWords: 1,
+  pointerWords: 2,
   put: putRecordReply,
   newView: () => new RecordReplyView(),
+});
+
+/** The origin of a mirror in an answer. */
+export interface RecordSource {
+  /** Position of the record's last change, in its home. */
+  revision: {
+    generation: number;
+    index: number;
+  };
+  /** Everything that changed there up to this long ago is mirrored; 0xffffffff: not known. */
+  ageMs: number;
+  /** The home has been out of reach for so long that the record may have ended. */
+  isSuspended: boolean;
+  home: string;
+}
+
+/** A flyweight over {@link RecordSource}. */
+export class RecordSourceView extends StructView<RecordSource> {
+  get revisionGeneration(): number { return this.$uint32(0); }
+  set revisionGeneration(value: number) { this.$setUint32(0, value); }
+  get revisionIndex(): number { return this.$uint64(8); }
+  set revisionIndex(value: number) { this.$setUint64(8, value); }
+  get ageMs(): number { return this.$uint32(4); }
+  set ageMs(value: number) { this.$setUint32(4, value); }
+  get isSuspended(): boolean { return this.$bool(16, 1); }
+  set isSuspended(value: boolean) { this.$setBool(16, 1, value); }
+  get home(): string { return this.$text(0); }
+  get homeBytes(): Uint8Array { return this.$textBytes(0); }
+  get homeOffset(): number { return this.$textOffset(0); }
+  get homeLength(): number { return this.$textLength(0); }
+
+  override toPlain(): RecordSource {
+    this.$payPlain();
+    return {
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      ageMs: this.ageMs,
+      isSuspended: this.isSuspended,
+      home: this.home,
+    };
+  }
+}
+
+function putRecordSource(out: FrameWriter, at: number, value: Input<RecordSource>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 8, value.revision.index, "revision.index");
+  UINT32.write(view, at + 4, value.ageMs, "ageMs");
+  if (value.isSuspended) out.bytes[at + 16]! |= 1;
+  out.$text(at + 24, value.home, "home");
+}
+
+/** Encodes and decodes {@link RecordSource}. */
+export const recordSourceCodec = new StructCodec<RecordSource, RecordSourceView>({
+  name: "RecordSource",
+  dataWords: 3,
+  pointerWords: 1,
+  put: putRecordSource,
+  newView: () => new RecordSourceView(),
 });
 
 /** Request of RegisterAgent and RegisterGateway. */
@@ -1160,10 +1274,14 @@ export interface RegisterOutcome {
   code: number;
   created: boolean;
   message: string;
+  /** For foreign_region: the region that the record belongs to. */
+  home: HomeRegion | undefined;
 }
 
 /** A flyweight over {@link RegisterOutcome}. */
 export class RegisterOutcomeView extends StructView<RegisterOutcome> {
+  #home: HomeRegionView | undefined;
+
   get id(): Uint8Array { return this.$fixed(0, 16); }
   set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
   get idOffset(): number { return this.$fixedOffset(0, 16); }
@@ -1188,6 +1306,8 @@ export class RegisterOutcomeView extends StructView<RegisterOutcome> {
   get messageBytes(): Uint8Array { return this.$textBytes(0); }
   get messageOffset(): number { return this.$textOffset(0); }
   get messageLength(): number { return this.$textLength(0); }
+  get hasHome(): boolean { return this.$has(1); }
+  get home(): HomeRegionView { return this.$struct(1, this.#home ??= new HomeRegionView()); }
 
   override toPlain(): RegisterOutcome {
     this.$payPlain();
@@ -1206,6 +1326,7 @@ export class RegisterOutcomeView extends StructView<RegisterOutcome> {
       code: this.code,
       created: this.created,
       message: this.message,
+      home: this.hasHome ? this.home.toPlain() : undefined,
     };
   }
 }
@@ -1222,13 +1343,14 @@ function putRegisterOutcome(out: FrameWriter, at: number, value: Input<RegisterO
   UINT16.write(view, at + 48, value.code, "code");
   if (value.created) out.bytes[at + 50]! |= 1;
   out.$text(at + 56, value.message, "message");
+  out.$nested<HomeRegion>(at + 64, value.home, homeRegionCodec.layout);
 }
 
 /** Encodes and decodes {@link RegisterOutcome}. */
 export const registerOutcomeCodec = new StructCodec<RegisterOutcome, RegisterOutcomeView>({
   name: "RegisterOutcome",
   dataWords: 7,
-  pointerWords: 1,
+  pointerWords: 2,
   put: putRegisterOutcome,
   newView: () => new RegisterOutcomeView(),
 });
@@ -1368,10 +1490,14 @@ export interface RenewFailure {
     generation: number;
     index: number;
   };
+  /** For foreign_region: the region that the record belongs to. */
+  home: HomeRegion | undefined;
 }
 
 /** A flyweight over {@link RenewFailure}. */
 export class RenewFailureView extends StructView<RenewFailure> {
+  #home: HomeRegionView | undefined;
+
   get position(): number { return this.$uint32(0); }
   set position(value: number) { this.$setUint32(0, value); }
   get code(): number { return this.$uint16(4); }
@@ -1380,6 +1506,8 @@ export class RenewFailureView extends StructView<RenewFailure> {
   set currentGeneration(value: number) { this.$setUint32(8, value); }
   get currentIndex(): number { return this.$uint64(16); }
   set currentIndex(value: number) { this.$setUint64(16, value); }
+  get hasHome(): boolean { return this.$has(0); }
+  get home(): HomeRegionView { return this.$struct(0, this.#home ??= new HomeRegionView()); }
 
   override toPlain(): RenewFailure {
     this.$payPlain();
@@ -1390,6 +1518,7 @@ export class RenewFailureView extends StructView<RenewFailure> {
         generation: this.currentGeneration,
         index: this.currentIndex,
       },
+      home: this.hasHome ? this.home.toPlain() : undefined,
     };
   }
 }
@@ -1400,13 +1529,14 @@ function putRenewFailure(out: FrameWriter, at: number, value: Input<RenewFailure
   UINT16.write(view, at + 4, value.code, "code");
   UINT32.write(view, at + 8, value.current.generation, "current.generation");
   UINT64.write(view, at + 16, value.current.index, "current.index");
+  out.$nested<HomeRegion>(at + 24, value.home, homeRegionCodec.layout);
 }
 
 /** Encodes and decodes {@link RenewFailure}. */
 export const renewFailureCodec = new StructCodec<RenewFailure, RenewFailureView>({
   name: "RenewFailure",
   dataWords: 3,
-  pointerWords: 0,
+  pointerWords: 1,
   put: putRenewFailure,
   newView: () => new RenewFailureView(),
 });
@@ -1656,32 +1786,40 @@ export const reportReplyCodec = new StructCodec<ReportReply, ReportReplyView>({
 
 export interface ResolveRequest {
   domain: string;
+  /** As in IdRequest. */
+  home: HomeRegion | undefined;
 }
 
 /** A flyweight over {@link ResolveRequest}. */
 export class ResolveRequestView extends StructView<ResolveRequest> {
+  #home: HomeRegionView | undefined;
+
   get domain(): string { return this.$text(0); }
   get domainBytes(): Uint8Array { return this.$textBytes(0); }
   get domainOffset(): number { return this.$textOffset(0); }
   get domainLength(): number { return this.$textLength(0); }
+  get hasHome(): boolean { return this.$has(1); }
+  get home(): HomeRegionView { return this.$struct(1, this.#home ??= new HomeRegionView()); }
 
   override toPlain(): ResolveRequest {
     this.$payPlain();
     return {
       domain: this.domain,
+      home: this.hasHome ? this.home.toPlain() : undefined,
     };
   }
 }
 
 function putResolveRequest(out: FrameWriter, at: number, value: Input<ResolveRequest>): void {
   out.$text(at + 0, value.domain, "domain");
+  out.$nested<HomeRegion>(at + 8, value.home, homeRegionCodec.layout);
 }
 
 /** Encodes and decodes {@link ResolveRequest}. */
 export const resolveRequestCodec = new StructCodec<ResolveRequest, ResolveRequestView>({
   name: "ResolveRequest",
   dataWords: 0,
-  pointerWords: 1,
+  pointerWords: 2,
   put: putResolveRequest,
   newView: () => new ResolveRequestView(),
 });
@@ -1704,10 +1842,18 @@ export interface ResolveReply {
     generation: number;
     index: number;
   };
+  agentSource: RecordSource | undefined;
+  gatewaySource: RecordSource | undefined;
+  /** Only if the agent is held by another node: agents of other regions that may hold the domain. */
+  candidates: ResolveCandidates | undefined;
 }
 
 /** A flyweight over {@link ResolveReply}. */
 export class ResolveReplyView extends StructView<ResolveReply> {
+  #agentSource: RecordSourceView | undefined;
+  #gatewaySource: RecordSourceView | undefined;
+  #candidates: ResolveCandidatesView | undefined;
+
   get agent(): Uint8Array { return this.$dataBytes(0); }
   get agentOffset(): number { return this.$dataOffset(0); }
   get agentLength(): number { return this.$dataLength(0); }
@@ -1734,6 +1880,12 @@ export class ResolveReplyView extends StructView<ResolveReply> {
   set claimGeneration(value: number) { this.$setUint32(44, value); }
   get claimIndex(): number { return this.$uint64(48); }
   set claimIndex(value: number) { this.$setUint64(48, value); }
+  get hasAgentSource(): boolean { return this.$has(2); }
+  get agentSource(): RecordSourceView { return this.$struct(2, this.#agentSource ??= new RecordSourceView()); }
+  get hasGatewaySource(): boolean { return this.$has(3); }
+  get gatewaySource(): RecordSourceView { return this.$struct(3, this.#gatewaySource ??= new RecordSourceView()); }
+  get hasCandidates(): boolean { return this.$has(4); }
+  get candidates(): ResolveCandidatesView { return this.$struct(4, this.#candidates ??= new ResolveCandidatesView()); }
 
   override toPlain(): ResolveReply {
     this.$payPlain();
@@ -1751,6 +1903,9 @@ export class ResolveReplyView extends StructView<ResolveReply> {
         generation: this.claimGeneration,
         index: this.claimIndex,
       },
+      agentSource: this.hasAgentSource ? this.agentSource.toPlain() : undefined,
+      gatewaySource: this.hasGatewaySource ? this.gatewaySource.toPlain() : undefined,
+      candidates: this.hasCandidates ? this.candidates.toPlain() : undefined,
     };
   }
 }
@@ -1767,44 +1922,140 @@ function putResolveReply(out: FrameWriter, at: number, value: Input<ResolveReply
   UINT64.write(view, at + 48, value.claim.index, "claim.index");
   out.$data(at + 56, value.agent);
   out.$data(at + 64, value.gateway);
+  out.$nested<RecordSource>(at + 72, value.agentSource, recordSourceCodec.layout);
+  out.$nested<RecordSource>(at + 80, value.gatewaySource, recordSourceCodec.layout);
+  out.$nested<ResolveCandidates>(at + 88, value.candidates, resolveCandidatesCodec.layout);
 }
 
 /** Encodes and decodes {@link ResolveReply}. */
 export const resolveReplyCodec = new StructCodec<ResolveReply, ResolveReplyView>({
   name: "ResolveReply",
   dataWords: 7,
-  pointerWords: 2,
+  pointerWords: 5,
   put: putResolveReply,
   newView: () => new ResolveReplyView(),
 });
 
+export interface ResolveCandidates {
+  /** The preferred first; agentId of the reply comes before them, unless it is all zero. */
+  agents: ResolveCandidate[];
+}
+
+/** A flyweight over {@link ResolveCandidates}. */
+export class ResolveCandidatesView extends StructView<ResolveCandidates> {
+  #agents: StructList<ResolveCandidate, ResolveCandidateView> | undefined;
+
+  get agents(): StructList<ResolveCandidate, ResolveCandidateView> { return this.$list(0, this.#agents ??= new StructList(new ResolveCandidateView())); }
+
+  override toPlain(): ResolveCandidates {
+    this.$payPlain();
+    return {
+      agents: this.agents.toPlain(),
+    };
+  }
+}
+
+function putResolveCandidates(out: FrameWriter, at: number, value: Input<ResolveCandidates>): void {
+  out.$structs<ResolveCandidate>(at + 0, value.agents, resolveCandidateCodec.layout, "agents");
+}
+
+/** Encodes and decodes {@link ResolveCandidates}. */
+export const resolveCandidatesCodec = new StructCodec<ResolveCandidates, ResolveCandidatesView>({
+  name: "ResolveCandidates",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putResolveCandidates,
+  newView: () => new ResolveCandidatesView(),
+});
+
+export interface ResolveCandidate {
+  agentId: Uint8Array;
+  claim: {
+    generation: number;
+    index: number;
+  };
+  home: string;
+}
+
+/** A flyweight over {@link ResolveCandidate}. */
+export class ResolveCandidateView extends StructView<ResolveCandidate> {
+  get agentId(): Uint8Array { return this.$fixed(0, 16); }
+  set agentId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get agentIdOffset(): number { return this.$fixedOffset(0, 16); }
+  agentIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get claimGeneration(): number { return this.$uint32(16); }
+  set claimGeneration(value: number) { this.$setUint32(16, value); }
+  get claimIndex(): number { return this.$uint64(24); }
+  set claimIndex(value: number) { this.$setUint64(24, value); }
+  get home(): string { return this.$text(0); }
+  get homeBytes(): Uint8Array { return this.$textBytes(0); }
+  get homeOffset(): number { return this.$textOffset(0); }
+  get homeLength(): number { return this.$textLength(0); }
+
+  override toPlain(): ResolveCandidate {
+    this.$payPlain();
+    return {
+      agentId: this.agentId,
+      claim: {
+        generation: this.claimGeneration,
+        index: this.claimIndex,
+      },
+      home: this.home,
+    };
+  }
+}
+
+function putResolveCandidate(out: FrameWriter, at: number, value: Input<ResolveCandidate>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.agentId);
+  UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
+  UINT64.write(view, at + 24, value.claim.index, "claim.index");
+  out.$text(at + 32, value.home, "home");
+}
+
+/** Encodes and decodes {@link ResolveCandidate}. */
+export const resolveCandidateCodec = new StructCodec<ResolveCandidate, ResolveCandidateView>({
+  name: "ResolveCandidate",
+  dataWords: 4,
+  pointerWords: 1,
+  put: putResolveCandidate,
+  newView: () => new ResolveCandidateView(),
+});
+
 export interface ResolveManyRequest {
   domains: string[];
+  /** As in IdRequest. */
+  home: HomeRegion | undefined;
 }
 
 /** A flyweight over {@link ResolveManyRequest}. */
 export class ResolveManyRequestView extends StructView<ResolveManyRequest> {
   #domains: TextList | undefined;
+  #home: HomeRegionView | undefined;
 
   get domains(): TextList { return this.$list(0, this.#domains ??= new TextList()); }
+  get hasHome(): boolean { return this.$has(1); }
+  get home(): HomeRegionView { return this.$struct(1, this.#home ??= new HomeRegionView()); }
 
   override toPlain(): ResolveManyRequest {
     this.$payPlain();
     return {
       domains: this.domains.toPlain(),
+      home: this.hasHome ? this.home.toPlain() : undefined,
     };
   }
 }
 
 function putResolveManyRequest(out: FrameWriter, at: number, value: Input<ResolveManyRequest>): void {
   out.$texts(at + 0, value.domains, "domains");
+  out.$nested<HomeRegion>(at + 8, value.home, homeRegionCodec.layout);
 }
 
 /** Encodes and decodes {@link ResolveManyRequest}. */
 export const resolveManyRequestCodec = new StructCodec<ResolveManyRequest, ResolveManyRequestView>({
   name: "ResolveManyRequest",
   dataWords: 0,
-  pointerWords: 1,
+  pointerWords: 2,
   put: putResolveManyRequest,
   newView: () => new ResolveManyRequestView(),
 });

@@ -23,10 +23,15 @@ export interface ByteSpan {
 /** Bytes to be written: an array, or a range of one. */
 export type ByteSource = Uint8Array | ByteSpan;
 
-/** The input of a writer: like the plain form, with any {@link ByteSource} for bytes. */
+/**
+ * The input of a writer: like the plain form, with any {@link ByteSource} for bytes; structs may be
+ * absent.
+ */
 export type Input<T> = T extends Uint8Array ? ByteSource
   : T extends readonly (infer E)[] ? readonly Input<E>[]
-  : T extends object ? { readonly [K in keyof T]: Input<T[K]> }
+  : T extends object ?
+      & { readonly [K in keyof T as undefined extends T[K] ? never : K]: Input<T[K]> }
+      & { readonly [K in keyof T as undefined extends T[K] ? K : never]?: Input<T[K]> }
   : T;
 
 /** Writes the fields of a struct whose sections are at `at`. */

@@ -41,7 +41,8 @@ export type ErrorCode =
   | "tls_failed"
   | "internal"
   | "history_lost"
-  | "not_caught_up";
+  | "not_caught_up"
+  | "foreign_region";
 
 /** The properties of an error code. */
 export interface ErrorEntry {
@@ -135,6 +136,12 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
     "The cluster was restored: list again, or watch without a token.",
   ),
   not_caught_up: entry(30, "unavailable", true, "Ask another replica, or the leader."),
+  foreign_region: entry(
+    31,
+    "conflict",
+    true,
+    "Send it to the region that the record belongs to, which the hint names.",
+  ),
 };
 
 /** Structured fields that some errors carry. */
@@ -153,6 +160,8 @@ export interface ErrorFields {
   readonly partitions?: readonly number[];
   /** Current incarnation of the record. */
   readonly incarnation?: Position;
+  /** The region that the record belongs to. */
+  readonly homeRegion?: string;
 }
 
 /** An operating condition or a refused request, identified by a stable code. */

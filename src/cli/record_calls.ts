@@ -9,6 +9,7 @@ import type {
   ListOptions,
   Page,
   Receipt,
+  RecordSource,
   Registered,
   RegisterOptions,
   Reported,
@@ -20,13 +21,19 @@ import type { RecordInfo } from "../record/plain.ts";
 export interface Leased {
   readonly record: RecordInfo;
   readonly remainingMs: number;
+  /** Present on a record of another region. */
+  readonly source?: RecordSource;
 }
 
 /** The calls on one kind of record. */
 interface KindCalls<Input> {
   register(client: Client, record: Input, options: RegisterOptions): Promise<Registered>;
   keep(client: Client, record: Input, options: KeepOptions): Promise<Lease>;
-  get(client: Client, id: string): Promise<Leased & { readonly receipts: readonly Receipt[] }>;
+  get(
+    client: Client,
+    id: string,
+    options: CallOptions,
+  ): Promise<Leased & { readonly receipts: readonly Receipt[] }>;
   list(client: Client, region: string, options: ListOptions): Promise<Page<Leased>>;
   report(
     client: Client,
@@ -44,9 +51,9 @@ export const RECORD_CALLS: {
   agent: {
     register: (client, agent, options) => client.registerAgent(agent, options),
     keep: (client, agent, options) => client.keepAgent(agent, options),
-    get: async (client, id) => {
-      const { agent, remainingMs, receipts } = await client.getAgent(id);
-      return { record: agent, remainingMs, receipts };
+    get: async (client, id, options) => {
+      const { agent, ...answer } = await client.getAgent(id, options);
+      return { record: agent, ...answer };
     },
     list: async (client, region, options) => {
       const page = await client.listAgents(region, options);
@@ -58,9 +65,9 @@ export const RECORD_CALLS: {
   gateway: {
     register: (client, gateway, options) => client.registerGateway(gateway, options),
     keep: (client, gateway, options) => client.keepGateway(gateway, options),
-    get: async (client, id) => {
-      const { gateway, remainingMs, receipts } = await client.getGateway(id);
-      return { record: gateway, remainingMs, receipts };
+    get: async (client, id, options) => {
+      const { gateway, ...answer } = await client.getGateway(id, options);
+      return { record: gateway, ...answer };
     },
     list: async (client, region, options) => {
       const page = await client.listGateways(region, options);
@@ -75,13 +82,14 @@ export const RECORD_CALLS: {
 export type CommandKind = keyof typeof RECORD_CALLS;
 
 /** Returns a page of records, whatever the client names them. */
-export function pageOf<Item extends { readonly remainingMs: number }>(
+export function pageOf<Item extends Pick<Leased, "remainingMs" | "source">>(
   page: Page<Item>,
   recordOf: (item: Item) => RecordInfo,
 ): Page<Leased> {
   const items = page.items.map((item) => ({
     record: recordOf(item),
     remainingMs: item.remainingMs,
+    ...(item.source === undefined ? {} : { source: item.source }),
   }));
   return { ...page, items };
 }

@@ -8,7 +8,7 @@ import { type AnyKindRow, kindNamed, type RecordKindName } from "../record/kinds
 import { formatDuration } from "./duration.ts";
 import { usageFailure } from "./failure.ts";
 import type { Leased } from "./record_calls.ts";
-import { addressText, incarnationText, shownField } from "./record_view.ts";
+import { addressText, incarnationText, shownField, sourceJson } from "./record_view.ts";
 import type { Reply } from "./shell.ts";
 import type { Cell } from "./table.ts";
 
@@ -77,7 +77,11 @@ export function recordsReply(
 ): Reply {
   const row: AnyKindRow = kindNamed(kind);
   const cursor = nextCursor === undefined ? null : toHex(nextCursor);
-  const records = items.map(({ record, remainingMs }) => ({ [kind]: record, remainingMs }));
+  const records = items.map(({ record, remainingMs, source }) => ({
+    [kind]: record,
+    remainingMs,
+    source: sourceJson(source),
+  }));
   return {
     json: { region, [row.plural]: records, nextCursor: cursor, receipts },
     text: async (columns) => {

@@ -6,6 +6,7 @@ import type {
   Deregistered,
   Incarnation,
   Receipt,
+  RecordSource,
   Registered,
   Reported,
   ResolvedAgent,
@@ -45,15 +46,22 @@ export function registeredReply(kind: RecordKindName, registered: Registered): R
 /** Returns a reply with one record. */
 export function recordReply(
   kind: RecordKindName,
-  { record, remainingMs, receipts }: Leased & { readonly receipts: readonly Receipt[] },
+  { record, remainingMs, source, receipts }: Leased & { readonly receipts: readonly Receipt[] },
   writer?: Writer,
 ): Reply {
   return {
-    json: { [kind]: record, remainingMs, receipts, writer: writer ?? null },
+    json: {
+      [kind]: record,
+      remainingMs,
+      source: sourceJson(source),
+      receipts,
+      writer: writer ?? null,
+    },
     text: async () => {
       const { facts } = await import("./table.ts");
       return facts([
-        ...recordFacts(kind, record, leaseOf(remainingMs, receipts[0])),
+        ...recordFacts(kind, record, leaseOf(remainingMs, receipts[0], source)),
+        ...homeFacts(source),
         ...writerFacts(writer),
         ["receipt", receiptsText(receipts)],
       ]);
@@ -64,6 +72,7 @@ export function recordReply(
 /** Returns a reply with an agent and its gateway. */
 export function resolvedReply(resolved: ResolvedAgent): Reply {
   const { domain, agent, gateway, gatewayId, agentRemainingMs, gatewayRemainingMs } = resolved;
+  const { agentSource, gatewaySource } = resolved;
   const [, agentReceipt, gatewayReceipt] = resolved.receipts;
   return {
     json: {
@@ -73,6 +82,8 @@ export function resolvedReply(resolved: ResolvedAgent): Reply {
       gatewayId: gatewayId ?? null,
       agentRemainingMs,
       gatewayRemainingMs,
+      agentSource: sourceJson(agentSource),
+      gatewaySource: sourceJson(gatewaySource),
       stale: resolved.stale,
       ageMs: resolved.ageMs,
       receipts: resolved.receipts,
@@ -82,11 +93,15 @@ export function resolvedReply(resolved: ResolvedAgent): Reply {
       const missing = gatewayId === undefined
         ? "  none: the agent names no gateway\n"
         : `  ${gatewayId} is not registered, or its lease has ended\n`;
-      const agentLease = leaseOf(agentRemainingMs, agentReceipt);
-      const gatewayLease = leaseOf(gatewayRemainingMs, gatewayReceipt);
-      return `Agent of ${domain}\n` + facts(recordFacts("agent", agent, agentLease)) +
+      const agentLease = leaseOf(agentRemainingMs, agentReceipt, agentSource);
+      const gatewayLease = leaseOf(gatewayRemainingMs, gatewayReceipt, gatewaySource);
+      const agentFacts = [...recordFacts("agent", agent, agentLease), ...homeFacts(agentSource)];
+      return `Agent of ${domain}\n` + facts(agentFacts) +
         "Gateway\n" +
-        (gateway === undefined ? missing : facts(recordFacts("gateway", gateway, gatewayLease))) +
+        (gateway === undefined ? missing : facts([
+          ...recordFacts("gateway", gateway, gatewayLease),
+          ...homeFacts(gatewaySource),
+        ])) +
         `Receipts\n` + resolved.receipts.map((receipt) => `  ${receiptText(receipt)}\n`).join("");
     },
   };
@@ -171,11 +186,32 @@ function ownedFacts(record: RecordInfo, lease: string): Fact[] {
   ];
 }
 
+/** Returns the origin of a record of another region. */
+function homeFacts(source: RecordSource | undefined): Fact[] {
+  return source === undefined ? [] : [["home", sourceText(source)]];
+}
+
+/** Returns the origin of a record as documents have it; `null` of an own one. */
+export function sourceJson(source: RecordSource | undefined) {
+  return source === undefined ? null : { ...source, ageMs: source.ageMs ?? null };
+}
+
+/** Formats the origin of a record of another region. */
+function sourceText({ home, ageMs, suspended }: RecordSource): string {
+  const age = ageMs === undefined ? "of unknown age" : `at most ${formatDuration(ageMs)} old`;
+  return `${home}, ${age}${suspended ? "; suspended: it may have ended meanwhile" : ""}`;
+}
+
 /**
  * Returns the rest of a lease. A follower knows only the cover, up to which the record is logged to
  * live; a leader knows the renewals, too, but after a restart it may expire a record by its cover.
  */
-function leaseOf(remainingMs: number, receipt: Receipt | undefined): string {
+function leaseOf(
+  remainingMs: number,
+  receipt: Receipt | undefined,
+  source: RecordSource | undefined,
+): string {
+  if (source !== undefined) return "kept by its home";
   const left = `${formatDuration(remainingMs)} left`;
   return (receipt?.ageBoundMs ?? 0) > 0 ? `at most ${left} (its cover)` : left;
 }

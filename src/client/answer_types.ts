@@ -15,6 +15,18 @@ export interface Receipt {
   readonly ageBoundMs: number;
 }
 
+/** The origin of a record of another region, of which the registry answered with its mirror. */
+export interface RecordSource {
+  /** The region that the record belongs to, and that alone writes it. */
+  readonly home: string;
+  /** Position of its last change, in its home. */
+  readonly revision: Incarnation;
+  /** All that changed there up to this long ago is mirrored, ms; undefined if that is not known. */
+  readonly ageMs: number | undefined;
+  /** Whether the home has been out of reach for so long that the record may have ended. */
+  readonly suspended: boolean;
+}
+
 /** The mark of a last known answer, returned because the registry could not be asked. */
 export interface LastKnown {
   /** True for such an answer; absent otherwise. */
@@ -26,16 +38,26 @@ export interface LastKnown {
 /** The result of `getAgent`. */
 export interface AgentAnswer extends LastKnown {
   readonly agent: AgentInfo;
-  /** Remaining lease when the answer was sent, ms; of a follower's answer (with an age) at most. */
+  /**
+   * Remaining lease when the answer was sent, ms; of a follower's answer (with an age) at most; 0 of a
+   * record of another region.
+   */
   readonly remainingMs: number;
+  /** Present on a record of another region. */
+  readonly source?: RecordSource;
   readonly receipts: readonly Receipt[];
 }
 
 /** The result of `getGateway`. */
 export interface GatewayAnswer extends LastKnown {
   readonly gateway: GatewayInfo;
-  /** Remaining lease when the answer was sent, ms; of a follower's answer (with an age) at most. */
+  /**
+   * Remaining lease when the answer was sent, ms; of a follower's answer (with an age) at most; 0 of a
+   * record of another region.
+   */
   readonly remainingMs: number;
+  /** Present on a record of another region. */
+  readonly source?: RecordSource;
   readonly receipts: readonly Receipt[];
 }
 
@@ -44,6 +66,8 @@ export interface StoredAnswer<T> {
   /** The stored form (schemas/record.capnp), a copy that the caller owns. */
   readonly bytes: Uint8Array;
   readonly remainingMs: number;
+  /** Present on a record of another region. */
+  readonly source?: RecordSource;
   readonly receipts: readonly Receipt[];
   /** Decodes the bytes, anew at each call. @throws RegistryError `malformed`. */
   decode(): T;
@@ -61,6 +85,10 @@ export interface ResolvedAgent {
   readonly agentRemainingMs: number;
   /** Remaining lease of the gateway, ms; 0 if there is none. */
   readonly gatewayRemainingMs: number;
+  /** Present if the agent is of another region; its remaining lease is 0. */
+  readonly agentSource?: RecordSource;
+  /** Present if the gateway is of another region; its remaining lease is 0. */
+  readonly gatewaySource?: RecordSource;
   /** True for a last known answer, returned because the registry could not be asked. */
   readonly stale: boolean;
   /** Time since the registry gave the answer, ms; 0 if it was asked now. */
@@ -88,12 +116,16 @@ export interface Page<T> extends LastKnown {
 export interface ListedAgent {
   readonly agent: AgentInfo;
   readonly remainingMs: number;
+  /** Present on a record of another region. */
+  readonly source?: RecordSource;
 }
 
 /** A gateway in a list. */
 export interface ListedGateway {
   readonly gateway: GatewayInfo;
   readonly remainingMs: number;
+  /** Present on a record of another region. */
+  readonly source?: RecordSource;
 }
 
 /** Options of a list. */

@@ -11,4 +11,9 @@ export interface CallOptions {
    * the client's.
    */
   readonly maxStalenessMs?: number;
+  /**
+   * For gets and resolutions: the region of the record, this one for own records only, or a peer for its
+   * mirrors only. Default: an own record, else the best mirror.
+   */
+  readonly region?: string;
 }

@@ -3,7 +3,12 @@
  * write, and passes each reply to its call. The first stream of a session carries control frames
  * too.
  */
-import { requestCodec, responseCodec, type ResponseView } from "../../schemas/gen/wire.ts";
+import {
+  homeRegionCodec,
+  requestCodec,
+  responseCodec,
+  type ResponseView,
+} from "../../schemas/gen/wire.ts";
 import {
   errorCodeFromWire,
   type ErrorFields,
@@ -248,6 +253,9 @@ function errorOf(response: ResponseView): RegistryError {
   }
   if (currentGeneration > 0 || response.currentIndex > 0) {
     fields.incarnation = { generation: currentGeneration, index: response.currentIndex };
+  }
+  if (code === "foreign_region" && response.hasBody) {
+    fields.homeRegion = response.bodyInto(homeRegionCodec.newView()).name;
   }
   return new RegistryError(code, message || `The registry answered ${code}`, fields);
 }

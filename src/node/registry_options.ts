@@ -12,6 +12,7 @@ import type { BanList } from "../../identity/trust/ban_list.ts";
 import type { IdentityLinks } from "../serving/identities/identity_links.ts";
 import type { WallWatch } from "./wall_watch.ts";
 import type { Ceilings } from "../serving/request_admission.ts";
+import type { RegionFreshness } from "../serving/regions/mirror_homes.ts";
 import type { PlacementWorkOptions } from "../replication/placement/placement_work.ts";
 import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
 import type { PeerInput } from "../replication/group_host.ts";
@@ -69,6 +70,8 @@ export interface RegistryOptions {
   readonly renewalGrace?: RenewalGrace;
   /** Time in which every alias is checked once, ms; default: `ALIAS_SWEEP_MS`. */
   readonly aliasSweepMs?: number;
+  /** Returns how far other regions are mirrored; default: nothing is known. */
+  readonly regionFreshness?: RegionFreshness;
   /** Aborts a start that waits for the log. */
   readonly signal?: AbortSignal;
   /** Adds followers of what the stores apply, before any entry is recovered. */

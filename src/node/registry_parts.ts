@@ -38,7 +38,9 @@ import { Proposer } from "../serving/proposer.ts";
 import { ReadPath } from "../serving/read_path.ts";
 import { RecordRights } from "../serving/record_rights.ts";
 import { Refusals } from "../serving/refusals.ts";
+import { ForeignRecords } from "../serving/regions/foreign_records.ts";
 import { MirrorDropper } from "../serving/regions/mirror_dropper.ts";
+import { MirrorHomes, NO_FRESHNESS } from "../serving/regions/mirror_homes.ts";
 import { RegionAdministration } from "../serving/regions/region_administration.ts";
 import { Registrar } from "../serving/registrar.ts";
 import { RemovalNotes } from "../serving/removal_notes.ts";
@@ -68,6 +70,9 @@ export interface SharedParts {
   readonly claimSteps: ClaimSteps;
   readonly claims: DomainClaims;
   readonly versions: PartitionVersions;
+  /** The regions whose mirrors are served. */
+  readonly homes: MirrorHomes;
+  readonly foreign: ForeignRecords;
   readonly rights: RecordRights;
   readonly access: AccessControl;
   readonly admission: RequestAdmission;
@@ -97,7 +102,8 @@ export function sharedParts(
   >,
 ): SharedParts {
   const { world, nodeId, policy = STRICT_POLICY } = options;
-  const { hashKey, partitionCount } = defined(groups.system.store.genesis, "A cluster was created");
+  const genesis = defined(groups.system.store.genesis, "A cluster was created");
+  const { hashKey, partitionCount } = genesis;
   const table = new PartitionTable(
     new Partitioner(hashKey, partitionCount),
     placesOf(groups, partitionCount),
@@ -116,6 +122,12 @@ export function sharedParts(
     wall: world.wall,
     renewalGraceMs: (options.renewalGrace ?? DEFAULT_RENEWAL_GRACE).recordMs,
   });
+  const homes = new MirrorHomes({
+    own: genesis.region,
+    regions: () => groups.system.store.state.regions.all,
+    freshness: options.regionFreshness ?? NO_FRESHNESS,
+    clock: world.monotonic,
+  });
   return {
     options,
     groups,
@@ -124,6 +136,8 @@ export function sharedParts(
     histories,
     policy,
     table,
+    homes,
+    foreign: new ForeignRecords(homes),
     proposer,
     leaders,
     claimSteps,
@@ -205,22 +219,13 @@ export function requestParts(
   readonly watches: WatchHub;
 } {
   const { options, groups, clock, table, proposer, leaders, claimSteps, claims } = parts;
-  const { access, admission, replies, histories, versions } = parts;
+  const { access, admission, replies, histories, homes, foreign } = parts;
   const { identities, bans, notes } = identity;
   const { world, world: { entropy, scheduler }, logger } = options;
   const redaction = new CredentialRedaction(access.policy);
-  const reads = new ReadPath(table, replies, redaction);
-  const renewals = new RenewPath({ table, proposer, access, entropy });
-  const registrar = new Registrar({
-    table,
-    proposer,
-    claims,
-    access,
-    admission,
-    versions,
-    entropy,
-    logger,
-  });
+  const reads = new ReadPath(table, replies, redaction, homes);
+  const renewals = new RenewPath({ table, proposer, access, entropy, foreign });
+  const registrar = new Registrar({ ...parts, entropy, logger });
   const agents = new AttachedAgents({ table, proposer, leaders, scheduler });
   const watches = new WatchHub({
     table,
@@ -247,8 +252,8 @@ export function requestParts(
     handlers: {
       ...recordHandlers({
         reads,
-        lists: new ListPath(table, reads, replies, redaction),
-        writes: new WritePath({ table, proposer, registrar, agents, notes }),
+        lists: new ListPath(table, reads, replies, redaction, homes),
+        writes: new WritePath({ table, proposer, registrar, agents, notes, foreign }),
         renewals,
       }),
       ...nodeHandlers(node),

@@ -13,6 +13,7 @@ import type { Moment } from "../liveness/mod.ts";
 import type { RecordKind } from "../record/kinds.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
 import type { Partition } from "./partitions.ts";
+import type { ReadSource } from "./regions/mirror_homes.ts";
 
 const NO_CURSOR = new Uint8Array(0);
 
@@ -31,6 +32,8 @@ export interface ListPage {
   readonly shown: ReadPart[];
   /** A part for each moment from which the age of some part counts; it need not have items. */
   readonly aged: Map<Moment | undefined, ReadPart>;
+  /** The origins of the items that are mirrors, by index. */
+  readonly sources: Map<number, ReadSource>;
   bytes: number;
   /** Number of leading items whose bytes are copies. */
   kept: number;
@@ -40,7 +43,7 @@ export interface ListPage {
 /** Returns an empty page. */
 export function newPage(kind: RecordKind, peer: AuthenticatedPeer): ListPage {
   return {
-    ...{ kind, peer, items: [], shown: [], aged: new Map() },
+    ...{ kind, peer, items: [], shown: [], aged: new Map(), sources: new Map() },
     ...{ bytes: 0, kept: 0, nextCursor: NO_CURSOR },
   };
 }

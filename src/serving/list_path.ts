@@ -53,7 +53,9 @@ import { type ListScope, listScope } from "./list_scope.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
 import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
 import { pointOf, type ReadAnswer, type ReadBarrier, type ReadPermits } from "./read_answer.ts";
-import type { ReadBy, ReadPath } from "./read_path.ts";
+import { askedOf, type ReadPath } from "./read_path.ts";
+import type { ReadBy } from "./read_by.ts";
+import type { MirrorHomes } from "./regions/mirror_homes.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import { newResolution } from "./resolution.ts";
 
@@ -74,6 +76,7 @@ export class ListPath {
   readonly #reads: ReadPath;
   readonly #replies: ReplyWriter;
   readonly #redaction: CredentialRedaction;
+  readonly #homes: MirrorHomes;
   readonly #manyRequest = resolveManyRequestCodec.newView();
 
   constructor(
@@ -81,11 +84,13 @@ export class ListPath {
     reads: ReadPath,
     replies: ReplyWriter,
     redaction: CredentialRedaction,
+    homes: MirrorHomes,
   ) {
     this.#table = table;
     this.#reads = reads;
     this.#replies = replies;
     this.#redaction = redaction;
+    this.#homes = homes;
   }
 
   /**
@@ -129,6 +134,7 @@ export class ListPath {
         region,
         limit: wanted + 1,
         afterId,
+        mirrors: this.#homes,
       });
       const taken = this.#takeSlots(partition, slots, wanted, page);
       if (taken > 0) page.shown.push({ partition, point: { ...point } });
@@ -162,7 +168,7 @@ export class ListPath {
     const limit = checkedLimit(body.limit, RESOLVE_GATEWAYS_MAX);
     const scope = listScope(body.cursor, this.#table.partitioner.partitionCount);
     const permits = new Map<ReadBarrier, ReadPoint>();
-    const by = { maxStalenessMs: request.maxStalenessMs, permits };
+    const by = { maxStalenessMs: request.maxStalenessMs, permits, asked: this.#homes.any };
     let ranked = this.#rank(region, limit, by, scope);
     while ("group" in ranked) {
       const point = yield* permission(ranked, request.maxStalenessMs, scope);
@@ -201,9 +207,10 @@ export class ListPath {
       const point = pointOf(partition.group, by.maxStalenessMs, by.permits);
       if (point === undefined) return partition;
       read.push({ partition, point });
-      if (partition.store.countOf(KIND_GATEWAY) === 0) continue;
-      asked.set(partition.store, { partition, point });
-      partition.store.rankGateways(region, ranking);
+      const { store } = partition;
+      if (store.countOf(KIND_GATEWAY) === 0 && store.mirrors.isEmpty) continue;
+      asked.set(store, { partition, point });
+      store.rankGateways(region, ranking, this.#homes);
     }
     const best = ranking.ranked().map(({ owner, slot }) => ({
       ...defined(asked.get(owner), "A ranked partition was asked"),
@@ -235,7 +242,9 @@ export class ListPath {
     { peer, bucket }: Pick<Caller, "peer" | "bucket">,
     permits?: ReadPermits,
   ): ReadAnswer {
-    const domains = request.bodyInto(this.#manyRequest).domains;
+    const body = request.bodyInto(this.#manyRequest);
+    const asked = body.hasHome ? askedOf(this.#homes, body.home) : this.#homes.any;
+    const { domains } = body;
     const count = domains.count;
     if (count > RESOLVE_ITEMS_MAX) {
       throw new RegistryError(
@@ -245,7 +254,7 @@ export class ListPath {
       );
     }
     const items: Input<ResolveOutcome>[] = [];
-    const by = { maxStalenessMs: request.maxStalenessMs, permits };
+    const by = { maxStalenessMs: request.maxStalenessMs, permits, asked };
     let bytes = 0;
     for (let index = 0; index < count; index++) {
       const outcome = bytes < LIST_PAGE_BYTES
@@ -298,11 +307,18 @@ export class ListPath {
     let taken = 0;
     while (taken < wanted && taken < slots.length && page.bytes < LIST_PAGE_BYTES) {
       const slot = slots[taken]!;
-      const span = partition.store.locate(slot, emptySpan());
+      const { mirrors } = partition.store;
+      const isMirror = mirrors.isMirror(slot);
+      const span = isMirror
+        ? mirrors.locate(slot, emptySpan())
+        : partition.store.locate(slot, emptySpan());
       page.bytes += span.end - span.start;
+      if (isMirror) {
+        page.sources.set(page.items.length, this.#homes.readSourceOf(mirrors.view(slot)));
+      }
       page.items.push({
         record: this.#redaction.redact(page.peer, page.kind, span),
-        remainingMs: leaseRemainingMs(partition, slot),
+        remainingMs: isMirror ? 0 : leaseRemainingMs(partition, slot),
       });
       taken++;
     }
@@ -313,6 +329,9 @@ export class ListPath {
     const parts = partsNow(page, request.maxStalenessMs);
     this.#replies.begin(request.id);
     for (const { partition, point } of parts) this.#replies.addReceipt(partition.id, point);
+    for (const [index, read] of page.sources) {
+      page.items[index] = { ...page.items[index]!, source: this.#homes.agedNow(read) };
+    }
     this.#replies.success(out, listReplyCodec, { items: page.items, nextCursor: page.nextCursor });
   }
 }

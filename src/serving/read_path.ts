@@ -10,6 +10,7 @@
  * fetch.
  */
 import {
+  type HomeRegionView,
   idRequestCodec,
   type RecordReply,
   recordReplyCodec,
@@ -26,11 +27,11 @@ import { formatUuid, isNilUuid, UUID_BYTES } from "../base/uuid.ts";
 import { canonicalDomainBytes } from "../record/domain.ts";
 import { KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
 import { type RecordKind, recordKindName } from "../record/kinds.ts";
-import type { Group } from "../replication/group_interface.ts";
 import { emptySpan } from "../store/reply.ts";
 import type { CredentialRedaction } from "./credential_redaction.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
-import type { PartitionTable } from "./partitions.ts";
+import { MirroredResolution } from "./mirrored_resolution.ts";
+import type { Partition, PartitionTable } from "./partitions.ts";
 import {
   permitting,
   pointOf,
@@ -39,33 +40,42 @@ import {
   type ReadPermits,
 } from "./read_answer.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
+import { isElsewhere, type ReadBy } from "./read_by.ts";
+import type { AskedHome, MirrorHomes } from "./regions/mirror_homes.ts";
 import { clearResolution, newResolution, noteRead, type Resolution } from "./resolution.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-/** The means by which a read is permitted. */
-export interface ReadBy {
-  readonly maxStalenessMs: number;
-  readonly permits: ReadPermits | undefined;
-}
 
 /** Answers reads of one key. One instance serves all streams of a node. */
 export class ReadPath {
   readonly #table: PartitionTable;
   readonly #replies: ReplyWriter;
   readonly #redaction: CredentialRedaction;
+  readonly #homes: MirrorHomes;
+  readonly #mirrored: MirroredResolution;
   readonly #idRequest = idRequestCodec.newView();
   readonly #resolveRequest = resolveRequestCodec.newView();
   readonly #alias = aliasCodec.newView();
   readonly #agent = agentCodec.newView();
   readonly #span = emptySpan();
-  readonly #record: Mutable<Input<RecordReply>> = { record: this.#span, remainingMs: 0 };
+  readonly #record: Mutable<Input<RecordReply>> = {
+    record: this.#span,
+    remainingMs: 0,
+    source: undefined,
+  };
   readonly #resolution = newResolution();
 
-  constructor(table: PartitionTable, replies: ReplyWriter, redaction: CredentialRedaction) {
+  constructor(
+    table: PartitionTable,
+    replies: ReplyWriter,
+    redaction: CredentialRedaction,
+    homes: MirrorHomes,
+  ) {
     this.#table = table;
     this.#replies = replies;
     this.#redaction = redaction;
+    this.#homes = homes;
+    this.#mirrored = new MirroredResolution(table, redaction, homes);
   }
 
   /** Answers GetAgent and GetGateway. */
@@ -81,16 +91,14 @@ export class ReadPath {
     const start = body.idOffset;
     const end = start + UUID_BYTES;
     const partition = this.#table.held(kind, bytes, start, end);
+    const asked = body.hasHome ? askedOf(this.#homes, body.home) : this.#homes.any;
     const point = pointOf(partition.group, request.maxStalenessMs, permits);
     if (point === undefined) return permitting(partition.group, request.maxStalenessMs);
 
     this.#replies.begin(request.id);
     this.#replies.addReceipt(partition.id, point);
-    const slot = partition.store.find(kind, bytes, start, end);
-    if (slot === -1) {
-      const id = formatUuid(bytes, start);
-      return this.#notFound(out, `No ${recordKindName(kind)} has the id ${id}`);
-    }
+    const slot = asked.own ? partition.store.find(kind, bytes, start, end) : -1;
+    if (slot === -1) return this.#getMirror(partition, kind, { bytes, start }, asked, out, peer);
     this.#record.record = this.#redaction.redact(
       peer,
       kind,
@@ -98,6 +106,31 @@ export class ReadPath {
     );
     this.#record.remainingMs = leaseRemainingMs(partition, slot);
     this.#replies.success(out, recordReplyCodec, this.#record);
+    return "ok";
+  }
+
+  /** Answers with the mirror of a record of which there is no own one. @param id its first byte. */
+  #getMirror(
+    { store }: Partition,
+    kind: RecordKind,
+    { bytes, start }: { readonly bytes: Uint8Array; readonly start: number },
+    { mirrors }: AskedHome,
+    out: FrameWriter,
+    peer: AuthenticatedPeer,
+  ): ReadAnswer {
+    const slot = mirrors === undefined || store.mirrors.isEmpty
+      ? -1
+      : store.mirrors.find(kind, bytes, start, mirrors);
+    if (slot === -1) {
+      const id = formatUuid(bytes, start);
+      return this.#notFound(out, `No ${recordKindName(kind)} has the id ${id}`);
+    }
+    const span = store.mirrors.locate(slot, this.#span);
+    this.#replies.success(out, recordReplyCodec, {
+      record: this.#redaction.redact(peer, kind, span),
+      remainingMs: 0,
+      source: this.#homes.sourceOf(store.mirrors.view(slot)),
+    });
     return "ok";
   }
 
@@ -115,7 +148,8 @@ export class ReadPath {
       body.domainLength,
     );
     const resolution = this.#resolution;
-    const by = { maxStalenessMs: request.maxStalenessMs, permits };
+    const asked = body.hasHome ? askedOf(this.#homes, body.home) : this.#homes.any;
+    const by = { maxStalenessMs: request.maxStalenessMs, permits, asked };
     const waiting = this.find(bytes, start, end, by, peer, resolution);
     if (waiting !== undefined) return waiting;
 
@@ -148,11 +182,31 @@ export class ReadPath {
     const point = pointOf(home.group, by.maxStalenessMs, by.permits);
     if (point === undefined) return permitting(home.group, by.maxStalenessMs);
     noteRead(into, home, point);
-    const slot = home.store.find(KIND_ALIAS, bytes, start, end);
-    if (slot === -1) return undefined;
-    const span = home.store.locate(slot, this.#span);
-    this.#alias.wrap(span.view, span.bytes, span.start, span.end);
-    return this.#findAgent(by, peer, into);
+    const slot = by.asked.own ? home.store.find(KIND_ALIAS, bytes, start, end) : -1;
+    if (slot !== -1) {
+      const span = home.store.locate(slot, this.#span);
+      this.#alias.wrap(span.view, span.bytes, span.start, span.end);
+      const waiting = this.#findAgent(by, peer, into);
+      if (waiting !== undefined || into.reply.agentPart === RESOLVED_PARTS.included) return waiting;
+    }
+    return home.store.mirrors.isEmpty
+      ? undefined
+      : this.#findMirrored(home, { bytes, start, end }, by, peer, into);
+  }
+
+  /** Finds the agent of another region that holds the domain, and its gateway. */
+  #findMirrored(
+    home: Partition,
+    domain: { readonly bytes: Uint8Array; readonly start: number; readonly end: number },
+    by: ReadBy,
+    peer: AuthenticatedPeer,
+    into: Resolution,
+  ): ReadBarrier | undefined {
+    const waiting = this.#mirrored.find(home, domain, by, peer, into);
+    if (waiting !== undefined || into.reply.agentPart !== RESOLVED_PARTS.included) return waiting;
+    const { view, bytes, start, end } = into.agent;
+    this.#agent.wrap(view, bytes, start, end);
+    return this.#findGateway(by, peer, into);
   }
 
   /** Finds the agent that the alias names, if it holds the alias' claim. */
@@ -207,13 +261,39 @@ export class ReadPath {
     }
     if (point === undefined) return home.group;
     noteRead(into, home, point);
-    const slot = home.store.find(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES);
-    reply.gatewayPart = slot === -1 ? RESOLVED_PARTS.notFound : RESOLVED_PARTS.included;
-    if (slot === -1) return undefined;
+    const slot = by.asked.own
+      ? home.store.find(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES)
+      : -1;
+    if (slot === -1) {
+      this.#includeMirroredGateway(home, { bytes: agent.$bytes, idAt }, by, peer, into);
+      return undefined;
+    }
+    reply.gatewayPart = RESOLVED_PARTS.included;
     const span = home.store.locate(slot, into.gateway);
     reply.gateway = this.#redaction.redact(peer, KIND_GATEWAY, span);
     reply.gatewayRemainingMs = leaseRemainingMs(home, slot);
     return undefined;
+  }
+
+  /** Includes the mirror of a gateway of which there is no own record. */
+  #includeMirroredGateway(
+    { store }: Partition,
+    { bytes, idAt }: { readonly bytes: Uint8Array; readonly idAt: number },
+    { asked: { mirrors } }: ReadBy,
+    peer: AuthenticatedPeer,
+    { reply, gateway }: Resolution,
+  ): void {
+    reply.gatewayPart = RESOLVED_PARTS.notFound;
+    if (mirrors === undefined || store.mirrors.isEmpty) return;
+    const slot = store.mirrors.find(KIND_GATEWAY, bytes, idAt, mirrors);
+    if (slot === -1) return;
+    reply.gatewayPart = RESOLVED_PARTS.included;
+    reply.gatewaySource = this.#homes.sourceOf(store.mirrors.view(slot));
+    reply.gateway = this.#redaction.redact(
+      peer,
+      KIND_GATEWAY,
+      store.mirrors.locate(slot, gateway),
+    );
   }
 
   #notFound(out: FrameWriter, message: string): "not_found" {
@@ -224,9 +304,9 @@ export class ReadPath {
 
 const NOT_FOUND_FIELDS = { cacheMs: NEGATIVE_CACHE_MS };
 
-/** Reports whether a part is to be fetched from another node, as this one does not permit the read. */
-function isElsewhere(group: Group<unknown>, { maxStalenessMs }: ReadBy): boolean {
-  return group.readElsewhere(maxStalenessMs) !== undefined;
+/** Returns what a request that names a region asks for. @throws RegistryError `invalid_argument`. */
+export function askedOf(homes: MirrorHomes, { $bytes, nameOffset, nameLength }: HomeRegionView) {
+  return homes.asked($bytes, nameOffset, nameOffset + nameLength);
 }
 
 function asciiText(bytes: Uint8Array, start: number, end: number): string {

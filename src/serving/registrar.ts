@@ -23,6 +23,7 @@ import type { Partition, PartitionTable } from "./partitions.ts";
 import { SCOPES_APPLY_VERSION } from "../store/apply_version.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
 import { type AcceptedRecord, acceptRecord, appendRecord } from "./record_intake.ts";
+import type { ForeignRecords } from "./regions/foreign_records.ts";
 import type { RequestAdmission } from "./request_admission.ts";
 import type { RequestContext } from "./request_context.ts";
 
@@ -49,6 +50,7 @@ export interface RegistrarParts {
   readonly access: AccessControl;
   readonly admission: RequestAdmission;
   readonly versions: PartitionVersions;
+  readonly foreign: ForeignRecords;
   readonly entropy: Entropy;
   readonly logger: Logger;
 }
@@ -72,11 +74,12 @@ export class Registrar {
     { kind, sent, expected }: Registration,
     context: RequestContext,
   ): Promise<RegisterReply> {
-    const { access, admission, table, versions } = this.#parts;
+    const { access, admission, table, versions, foreign } = this.#parts;
     const record = acceptRecord(RECORD_KINDS.row(kind), sent, context.peer);
     access.checkRegistration(context.peer, kind, record);
     // Refused before anything is claimed for it elsewhere.
     const partition = table.led(kind, record.id);
+    foreign.checkRegistration(partition, kind, record, context.peer);
     if (record.record.scope !== 0) {
       await versions.ensure(partition, SCOPES_APPLY_VERSION, context.deadlineMs);
     }

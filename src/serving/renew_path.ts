@@ -17,6 +17,7 @@ import type { AccessControl } from "./access_control.ts";
 import { renewAfterMs } from "./lease_times.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
+import type { ForeignRecords } from "./regions/foreign_records.ts";
 import type { RequestContext } from "./request_context.ts";
 
 /** Renewal that waits for its leader to be confirmed, or for its cover. */
@@ -41,6 +42,7 @@ export class RenewPath {
   readonly #proposer: Proposer;
   readonly #access: AccessControl;
   readonly #entropy: Entropy;
+  readonly #foreign: ForeignRecords;
   readonly #incarnation = { generation: 0, index: 0 };
   /** Counts since the start: successful renewals, and extensions that owners waited for. */
   renewed = 0;
@@ -53,11 +55,13 @@ export class RenewPath {
     proposer: Proposer;
     access: AccessControl;
     entropy: Entropy;
+    foreign: ForeignRecords;
   }) {
     this.#table = parts.table;
     this.#proposer = parts.proposer;
     this.#access = parts.access;
     this.#entropy = parts.entropy;
+    this.#foreign = parts.foreign;
   }
 
   /**
@@ -222,6 +226,8 @@ export class RenewPath {
     id: Uint8Array,
     kind: number,
   ): void {
+    const home = outcome === "not_found" ? this.#foreign.homeOf(partition, kind, id, 0) : undefined;
+    if (home !== undefined) return fail(tally, position, "foreign_region", NO_POSITION, home);
     if (outcome !== "superseded") return fail(tally, position, outcome);
     const slot = partition.store.find(kind, id, 0, id.length);
     fail(tally, position, outcome, slot === -1 ? NO_POSITION : partition.store.incarnationOf(slot));
@@ -234,6 +240,13 @@ function add(to: ByPartition, partition: Partition, one: Waiting): void {
   else list.push(one);
 }
 
-function fail(tally: Tally, position: number, code: ErrorCode, current = NO_POSITION): void {
-  tally.failures.push({ position, code: errorCodeToWire(code), current });
+function fail(
+  tally: Tally,
+  position: number,
+  code: ErrorCode,
+  current = NO_POSITION,
+  home?: string,
+): void {
+  const named = home === undefined ? undefined : { name: home };
+  tally.failures.push({ position, code: errorCodeToWire(code), current, home: named });
 }

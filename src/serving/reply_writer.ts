@@ -2,7 +2,12 @@
  * Writer of replies: the envelope, its receipts, and a body. One writer serves all requests of a
  * node in turn; it reuses its objects, so that a reply allocates nothing.
  */
-import { type Receipt, type Response, responseCodec } from "../../schemas/gen/wire.ts";
+import {
+  homeRegionCodec,
+  type Receipt,
+  type Response,
+  responseCodec,
+} from "../../schemas/gen/wire.ts";
 import type { StructCodec } from "../../schemas/runtime/codec.ts";
 import { WORD_BYTES } from "../../schemas/runtime/cursor.ts";
 import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
@@ -88,7 +93,9 @@ export class ReplyWriter {
     response.leaderHint = fields.leaderHint ?? 0;
     response.leaderTerm = fields.leaderTerm ?? 0;
     response.current = fields.incarnation ?? NO_POSITION;
-    responseCodec.write(out, response);
+    const { homeRegion } = fields;
+    if (homeRegion === undefined) responseCodec.write(out, response);
+    else responseCodec.write(out, response, homeRegionCodec, { name: homeRegion });
   }
 }
 

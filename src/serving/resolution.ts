@@ -40,6 +40,9 @@ export function newResolution(): Resolution {
       agentPart: RESOLVED_PARTS.none,
       gatewayPart: RESOLVED_PARTS.none,
       claim: NO_POSITION,
+      agentSource: undefined,
+      gatewaySource: undefined,
+      candidates: undefined,
     },
     agent: emptySpan(),
     gateway: emptySpan(),
@@ -58,6 +61,7 @@ export function clearResolution(resolution: Resolution): void {
   reply.agentRemainingMs = reply.gatewayRemainingMs = 0;
   reply.agentPart = reply.gatewayPart = RESOLVED_PARTS.none;
   reply.claim = NO_POSITION;
+  reply.agentSource = reply.gatewaySource = reply.candidates = undefined;
 }
 
 /** Notes that a part was read in `home` with the permission `point`. */

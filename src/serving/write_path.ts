@@ -31,6 +31,7 @@ import { requesterOf } from "./node_calls.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import { type Applied, type Proposer, refusalOf } from "./proposer.ts";
 import { SentRecordReader } from "./record_intake.ts";
+import type { ForeignRecords } from "./regions/foreign_records.ts";
 import type { Registrar } from "./registrar.ts";
 import type { RemovalNotes } from "./removal_notes.ts";
 import type { RequestContext } from "./request_context.ts";
@@ -43,6 +44,7 @@ export interface WritePathParts {
   readonly registrar: Registrar;
   readonly agents: AttachedAgents;
   readonly notes: RemovalNotes;
+  readonly foreign: ForeignRecords;
 }
 
 /** Serves writes. One instance serves all streams of a node. */
@@ -90,7 +92,7 @@ export class WritePath {
           const sent = this.#reader.read(RECORD_KINDS.row(kind), spanOf(record));
           const registration = { kind: recordKind(kind), sent, expected };
           const reply = await this.#parts.registrar.register(registration, context);
-          return { ...reply, code: 0, message: "" };
+          return { ...reply, code: 0, message: "", home: undefined };
         } catch (error) {
           return refusedOutcome(toRegistryError(error));
         }
@@ -120,9 +122,9 @@ export class WritePath {
 
   /** Serves Report. */
   async report(request: ReportRequest, context: RequestContext): Promise<ReportReply> {
-    const { kind, id } = request;
+    const { id } = request;
     const { revision } = await this.#change(
-      kind,
+      recordKind(request.kind),
       id,
       context,
       (header) => encodeReport(header, request),
@@ -145,12 +147,14 @@ export class WritePath {
     const requester = requesterOf(context.peer);
     const noted = { kind, id, detail: requester.subject, requester };
     await this.#parts.notes.note(noted, context.deadlineMs);
-    const { group, store } = this.#homeOf(kind, id);
+    const partition = this.#homeOf(kind, id);
+    const { group, store } = partition;
     // A new leader may not have applied the registration yet.
     const permitted = await group.readBarrier(0, this.#parts.proposer.leftMs(context.deadlineMs));
     if (permitted instanceof RegistryError) throw permitted;
     const slot = store.find(kind, id, 0, id.length);
     if (slot === -1) {
+      this.#parts.foreign.checkMissing(partition, kind, id);
       const name = `${recordKindName(kind)} ${formatUuid(id)}`;
       throw new RegistryError("not_found", `The ${name} is not registered`);
     }
@@ -167,7 +171,7 @@ export class WritePath {
 
   /** Logs the command of one record, and adds its receipt to the reply. */
   async #change(
-    kind: number,
+    kind: RecordKind,
     id: Uint8Array,
     context: RequestContext,
     command: (header: CommandHeader) => Uint8Array,
@@ -176,7 +180,9 @@ export class WritePath {
     const partition = this.#homeOf(kind, id);
     const header = proposer.header(partition, context.peer.lineage);
     const applied = await proposer.propose(partition, command(header), context.deadlineMs);
-    if (applied.outcome.code !== "ok") throw refusalOf(applied.outcome);
+    const { code } = applied.outcome;
+    if (code === "not_found") this.#parts.foreign.checkMissing(partition, kind, id);
+    if (code !== "ok") throw refusalOf(applied.outcome);
     context.receipts.push({ partition: partition.id, point: applied.point });
     return applied.outcome;
   }
@@ -189,6 +195,7 @@ export class WritePath {
 const NO_ID = new Uint8Array(16);
 
 function refusedOutcome(error: RegistryError): RegisterOutcome {
+  const { homeRegion } = error.fields;
   return {
     id: NO_ID,
     incarnation: error.fields.incarnation ?? NO_POSITION,
@@ -198,5 +205,6 @@ function refusedOutcome(error: RegistryError): RegisterOutcome {
     code: errorCodeToWire(error.code),
     created: false,
     message: error.message,
+    home: homeRegion === undefined ? undefined : { name: homeRegion },
   };
 }

@@ -4,7 +4,7 @@
  *
  * The free fraction is the smallest of (capacity - used) / capacity over the dimensions that the
  * gateway specifies. A gateway that specifies no capacity counts as 0, because nothing is known to
- * be free. A draining gateway is not offered.
+ * be free. A draining gateway is not offered. Mirrors of a region that is out of reach come last.
  */
 import type { GatewayView } from "../../schemas/gen/record.ts";
 import { BoundedBest } from "./bounded_best.ts";
@@ -34,10 +34,13 @@ export interface RankedGateway<Owner> {
   readonly fraction: number;
   /** Id of the gateway, 16 bytes. */
   readonly id: Uint8Array;
+  /** Whether it is of another region that is out of reach. */
+  readonly isSuspended: boolean;
 }
 
 function compareRanks<Owner>(left: RankedGateway<Owner>, right: RankedGateway<Owner>): number {
-  return right.fraction - left.fraction || compareIds(left.id, 0, right.id, 0);
+  return Number(left.isSuspended) - Number(right.isSuspended) ||
+    right.fraction - left.fraction || compareIds(left.id, 0, right.id, 0);
 }
 
 /** Orders 16-byte ids as unsigned numbers. */
@@ -66,11 +69,11 @@ export class GatewayRanking<Owner> {
   }
 
   /** Offers the gateway on which the view is positioned. */
-  offer(owner: Owner, slot: number, gateway: GatewayView): void {
+  offer(owner: Owner, slot: number, gateway: GatewayView, isSuspended = false): void {
     const fraction = freeFraction(gateway);
     const worst = this.#best.worst;
-    if (worst !== undefined && fraction < worst.fraction) return;
-    this.#best.add({ owner, slot, fraction, id: gateway.id });
+    if (worst?.isSuspended === isSuspended && fraction < worst.fraction) return;
+    this.#best.add({ owner, slot, fraction, id: gateway.id, isSuspended });
   }
 
   /** Returns the best gateways, the freest first. */

@@ -4,7 +4,10 @@
  */
 import { compareBytes } from "../base/bytes.ts";
 import { BoundedBest } from "./bounded_best.ts";
+import type { GatewayView } from "../../schemas/gen/record.ts";
+import { KIND_GATEWAY, KIND_MIRROR } from "../record/key.ts";
 import { compareIds } from "./free_capacity.ts";
+import { type MirrorChoice, rankOf, SUSPENDED_RANK } from "./mirrors/mirror_reads.ts";
 import type { PartitionState } from "./partition_state.ts";
 import { FLAG_TOMBSTONE } from "./slot_table.ts";
 
@@ -26,7 +29,8 @@ export function forEachInRegion(
   // Some records arrived when no region number was left: compare the bytes of their regions.
   for (let slot = 0; slot < table.count; slot++) {
     if (!table.matches(slot, kind, 0) || table.hasFlag(slot, FLAG_TOMBSTONE)) continue;
-    const found = state.recordView(slot).regionBytes;
+    const record = kind === KIND_MIRROR ? state.mirrors.recordView(slot) : state.recordView(slot);
+    const found = record.regionBytes;
     if (found.length === region.length && found.every((byte, at) => byte === region[at])) {
       visit(slot);
     }
@@ -34,12 +38,45 @@ export function forEachInRegion(
 }
 
 /**
+ * Calls `visit` for the slot of each mirror of a kind in a region that a read by id would serve: there is
+ * no own record with its id, and the choice prefers no other mirror of it.
+ */
+export function forEachMirrorInRegion(
+  state: PartitionState,
+  kind: number,
+  region: Uint8Array,
+  choice: MirrorChoice,
+  visit: (slot: number) => void,
+): void {
+  if (state.mirrors.sources.isEmpty) return;
+  const found: number[] = [];
+  const rank = (slot: number) => rankOf(state.mirrors.view(slot), choice);
+  forEachInRegion(state, KIND_MIRROR, region, (slot) => {
+    const mirror = state.mirrors.view(slot);
+    if (mirror.kind !== kind) return;
+    const { $bytes: bytes, idOffset: at } = mirror;
+    if (state.findLive(kind, bytes, at, at + 16) !== -1) return;
+    const own = rank(slot);
+    if (own === Infinity) return;
+    const others = state.mirrors.find(kind, bytes, at, found);
+    if (others.every((other) => other === slot || rank(other) > own)) visit(slot);
+  });
+}
+
+/** The records that a list has. */
+export interface RegionList {
+  readonly kind: number;
+  readonly region: Uint8Array;
+  readonly afterId?: Uint8Array;
+  readonly limit: number;
+  /** The mirrors that it has beside own records; absent: none. */
+  readonly mirrors?: MirrorChoice | undefined;
+}
+
+/**
  * Returns at most `limit` slots of a region's records with an id after `afterId`, ordered by id.
  */
-export function listRegion(
-  state: PartitionState,
-  options: { kind: number; region: Uint8Array; afterId?: Uint8Array; limit: number },
-): number[] {
+export function listRegion(state: PartitionState, options: RegionList): number[] {
   const { table, shared } = state;
   const { arena } = shared;
   const idAt = (slot: number) => arena.offsetOf(table.refOf(slot)) + 8;
@@ -48,12 +85,36 @@ export function listRegion(
     options.limit,
     (left, right) => compareIds(bytesOf(left), idAt(left), bytesOf(right), idAt(right)),
   );
-  const { afterId } = options;
-  forEachInRegion(state, options.kind, options.region, (slot) => {
+  const { afterId, kind, region, mirrors } = options;
+  const add = (slot: number) => {
     if (afterId !== undefined && compareIds(bytesOf(slot), idAt(slot), afterId, 0) <= 0) return;
     best.add(slot);
-  });
+  };
+  forEachInRegion(state, kind, region, add);
+  if (mirrors !== undefined) forEachMirrorInRegion(state, kind, region, mirrors, add);
   return best.sorted();
+}
+
+/**
+ * Calls `visit` for the slot of each gateway of a region that is not draining: live ones, and the mirrors
+ * that the choice serves.
+ */
+export function forEachGateway(
+  state: PartitionState,
+  region: Uint8Array,
+  choice: MirrorChoice,
+  visit: (slot: number, gateway: GatewayView, isSuspended: boolean) => void,
+): void {
+  forEachInRegion(state, KIND_GATEWAY, region, (slot) => {
+    const gateway = state.recordView(slot) as GatewayView;
+    if (gateway.state === 0) visit(slot, gateway, false);
+  });
+  const { mirrors } = state;
+  forEachMirrorInRegion(state, KIND_GATEWAY, region, choice, (slot) => {
+    const isSuspended = rankOf(mirrors.view(slot), choice) >= SUSPENDED_RANK;
+    const gateway = mirrors.recordView(slot) as GatewayView;
+    if (gateway.state === 0) visit(slot, gateway, isSuspended);
+  });
 }
 
 /** Returns the first `limit` keys of some kinds behind `after`, in order; copies. */

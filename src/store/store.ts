@@ -21,8 +21,8 @@ import { PARTITION_APPLY_VERSION } from "./apply_version.ts";
 import type { GatewayRanking } from "./free_capacity.ts";
 import { ImageLoader, writeImage } from "./image.ts";
 import { Leases, type RenewOutcome } from "./leases.ts";
-import { forEachInRegion, keysAfter, listRegion } from "./listing.ts";
-import { MirrorReads } from "./mirrors/mirror_reads.ts";
+import { forEachGateway, keysAfter, listRegion, type RegionList } from "./listing.ts";
+import { type MirrorChoice, MirrorReads } from "./mirrors/mirror_reads.ts";
 import { PartitionState } from "./partition_state.ts";
 import type { EventSink } from "./event.ts";
 import { type ApplyReply, refusal, type StoredSpan } from "./reply.ts";
@@ -230,9 +230,7 @@ export class PartitionStore {
    * Returns at most `limit` slots of a region's records with an id after `afterId` (16 bytes), by
    * id.
    */
-  listRegion(
-    options: { kind: number; region: Uint8Array; afterId?: Uint8Array; limit: number },
-  ): number[] {
+  listRegion(options: RegionList): number[] {
     return this.#state.shared.kinds.find(options.kind) === undefined
       ? []
       : listRegion(this.#state, options);
@@ -251,11 +249,14 @@ export class PartitionStore {
     return keysAfter(this.#state, { kinds, after, limit });
   }
 
-  /** Offers the region's live gateways that are not draining. */
-  rankGateways(region: Uint8Array, ranking: GatewayRanking<PartitionStore>): void {
-    forEachInRegion(this.#state, KIND_GATEWAY, region, (slot) => {
-      const gateway = this.#state.recordView(slot) as GatewayView;
-      if (gateway.state === 0) ranking.offer(this, slot, gateway);
+  /** Offers the region's live gateways that are not draining, and the mirrors of others. */
+  rankGateways(
+    region: Uint8Array,
+    ranking: GatewayRanking<PartitionStore>,
+    choice: MirrorChoice,
+  ): void {
+    forEachGateway(this.#state, region, choice, (slot, gateway, isSuspended) => {
+      ranking.offer(this, slot, gateway, isSuspended);
     });
   }
 

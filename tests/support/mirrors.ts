@@ -8,6 +8,7 @@ import {
   encodeMirrorFence,
 } from "../../src/record/command.ts";
 import { domainBytes, KIND_AGENT, KIND_MIRROR, KIND_MIRROR_ALIAS } from "../../src/record/key.ts";
+import { MirrorHomes, NO_FRESHNESS } from "../../src/serving/regions/mirror_homes.ts";
 import { MIRRORS_APPLY_VERSION } from "../../src/store/apply_version.ts";
 import type { MirrorChoice } from "../../src/store/mirrors/mirror_reads.ts";
 import type { ApplyReply } from "../../src/store/reply.ts";
@@ -23,6 +24,14 @@ export function agentPut(index: number, fields: AgentFields = {}): Input<MirrorP
   const revision = at(index);
   return { kind: KIND_AGENT, revision, record: agentBytes({ region: "us", revision, ...fields }) };
 }
+
+/** Of a cluster without peer regions. */
+export const NO_HOMES = new MirrorHomes({
+  own: "global",
+  regions: () => [],
+  freshness: NO_FRESHNESS,
+  clock: { nowMs: () => 0 },
+});
 
 /** Serves the mirrors of all regions, in the order of their names. */
 export const ANY_HOME: MirrorChoice = { rankOf: (bytes, start) => bytes[start]! };

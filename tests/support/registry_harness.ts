@@ -16,6 +16,7 @@ import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../src/rec
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import type { SharedLogLimits } from "../../src/storage/shared_log.ts";
 import { Registry } from "../../src/node/registry.ts";
+import type { RegionFreshness } from "../../src/serving/regions/mirror_homes.ts";
 import type { SessionIdentity } from "../../src/node/session_identity.ts";
 import { Sessions } from "../../src/node/sessions.ts";
 import {
@@ -53,6 +54,8 @@ export interface HarnessOptions {
   /** The proof of identity of peers; by default there is none. */
   readonly identity?: SessionIdentity;
   readonly seed?: number;
+  /** What the node knows of how far other regions are mirrored; by default nothing. */
+  readonly regionFreshness?: RegionFreshness;
 }
 
 /** The parts of a registry that exist from its start to its crash or stop. */
@@ -217,6 +220,7 @@ export class RegistryHarness {
 
   async #open(process: Process): Promise<Registry> {
     const { recordsMax = 1_000_000, memoryBytesMax = 2 ** 30, logLimits, policy } = this.#options;
+    const { regionFreshness } = this.#options;
     return await Registry.open({
       storage: this.disk.open(process),
       markStorage: this.markDisk.open(process),
@@ -231,6 +235,7 @@ export class RegistryHarness {
       memoryBytes: () => this.memoryBytes,
       ...(logLimits === undefined ? {} : { logLimits }),
       ...(policy === undefined ? {} : { policy }),
+      ...(regionFreshness === undefined ? {} : { regionFreshness }),
       requestTimeoutMs: 5_000,
       logEvents: {
         cut: () => {},

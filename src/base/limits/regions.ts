@@ -12,6 +12,8 @@ export const REGION_SERVER_BYTES_MAX = 261;
 export const REGION_BUNDLE_BYTES_MAX = 64 * 1024;
 /** Size of the detail of a change of a region, for the audit log. */
 export const REGION_DETAIL_BYTES_MAX = 512;
+/** The age from which on the mirrors of a region are served as suspended, ms. */
+export const MIRROR_FRESH_MS_MAX = 30_000;
 /** The interval at which a node looks for mirrors of removed regions, ms. */
 export const MIRROR_DROP_LOOK_MS = 30_000;
 /** Preference of a region that is given none. */

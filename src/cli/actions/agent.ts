@@ -2,11 +2,16 @@
 import { isUuidText } from "../../base/uuid.ts";
 import { usageFailure } from "../failure.ts";
 import { resolvedReply } from "../record_view.ts";
-import { type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
+import { type Shell, showReply, withClient } from "../shell.ts";
+import { askedRegion, type ReadFlags } from "./record_flags.ts";
 
 /** Implements `crs agent resolve`. */
-export async function resolve(domain: string, flags: ServerOptions, shell: Shell): Promise<number> {
-  const resolved = await withClient(shell, flags, ({ client }) => client.resolveAgent(domain));
+export async function resolve(domain: string, flags: ReadFlags, shell: Shell): Promise<number> {
+  const resolved = await withClient(
+    shell,
+    flags,
+    ({ client }) => client.resolveAgent(domain, askedRegion(flags)),
+  );
   return await showReply(resolvedReply(resolved), flags, shell.terminal);
 }
 

@@ -9,9 +9,10 @@ import { recordFields, type RecordFlags } from "../record_fields.ts";
 import { recordsReply } from "../record_list.ts";
 import { deregisteredReply, drainedReply, recordReply, registeredReply } from "../record_view.ts";
 import { writerOf } from "../writer.ts";
-import { type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
+import { type Shell, showReply, withClient } from "../shell.ts";
 import { keepLease } from "./keep_lease.ts";
 import {
+  askedRegion,
   checkListFlags,
   type DeregisterFlags,
   type DrainFlags,
@@ -19,6 +20,7 @@ import {
   type KeepFlags,
   type ListFlags,
   listPlan,
+  type ReadFlags,
   regionOf,
   type RegisterFlags,
 } from "./record_flags.ts";
@@ -65,12 +67,14 @@ export async function keep(
 export async function get(
   kind: CommandKind,
   id: string,
-  flags: ServerOptions,
+  flags: ReadFlags,
   shell: Shell,
 ): Promise<number> {
   const reply = await withClient(shell, flags, async ({ client }) => {
-    const { record, ...answer } = await callsOf(kind).get(client, id);
-    return recordReply(kind, { record, ...answer }, await writerOf(client, record.writer));
+    const { record, ...answer } = await callsOf(kind).get(client, id, askedRegion(flags));
+    // Of a record of another region the writer is a number of that region.
+    const writer = answer.source === undefined ? await writerOf(client, record.writer) : undefined;
+    return recordReply(kind, { record, ...answer }, writer);
   });
   return await showReply(reply, flags, shell.terminal);
 }

@@ -14,6 +14,17 @@ export interface RegisterFlags extends ServerOptions {
 /** Flags of a registration whose lease is kept. */
 export type KeepFlags = RegisterFlags;
 
+/** Flags of a get or a resolution. */
+export interface ReadFlags extends ServerOptions {
+  /** The region whose record is wanted. */
+  readonly region?: string;
+}
+
+/** Returns the options of a read of the region that the flags name. */
+export function askedRegion({ region }: ReadFlags): { readonly region?: string } {
+  return region === undefined ? {} : { region };
+}
+
 /** Flags of a list. */
 export interface ListFlags extends ServerOptions {
   readonly region?: string;

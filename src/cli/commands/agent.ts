@@ -1,7 +1,8 @@
 /** The command group `crs agent …`. */
 import type { Command } from "commander";
-import type { RunAction, ServerOptions, Shell } from "../shell.ts";
-import { newGroup, newReadCommand } from "./options.ts";
+import type { ReadFlags } from "../actions/record_flags.ts";
+import type { RunAction, Shell } from "../shell.ts";
+import { newGroup, newReadCommand, REGION_OPTION } from "./options.ts";
 import { type KindCommands, recordCommands } from "./record.ts";
 
 const AGENT_COMMANDS: KindCommands = {
@@ -35,7 +36,8 @@ export function agentCommand(shell: Shell, run: RunAction): Command {
     "Resolves a domain to its agent and gateway, in one answer with a receipt for each part.",
     ["agent resolve a1.example", "agent resolve a1.example --max-staleness 100ms --json"],
   ).argument("<domain>", "domain of the agent")
-    .action((domain: string, flags: ServerOptions) =>
+    .option(...REGION_OPTION)
+    .action((domain: string, flags: ReadFlags) =>
       run(async () => await (await import("../actions/agent.ts")).resolve(domain, flags, shell))
     );
   return newGroup("agent", "Registers, resolves, shows and removes agents.", [

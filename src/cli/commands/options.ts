@@ -54,6 +54,13 @@ export function newReadCommand(name: string, description: string, examples: read
   );
 }
 
+/** The option that selects the record of one region. */
+export const REGION_OPTION = [
+  "--region <name>",
+  "shows the own record if it names this region, or the mirror of another one (default: the own " +
+  "record, else the best mirror)",
+] as const;
+
 /** Creates a command that only groups others. */
 export function newGroup(name: string, description: string, commands: readonly Command[]): Command {
   const group = new Command(name).description(description).usage("<command> [options]");

@@ -1,12 +1,18 @@
 /** The commands that every kind of record has; the text of each kind is in a file of its own. */
 import { type Command, Option } from "commander";
 import { kindNamed } from "../../record/kinds.ts";
-import type { DeregisterFlags, DrainFlags, KeepFlags, ListFlags } from "../actions/record_flags.ts";
+import type {
+  DeregisterFlags,
+  DrainFlags,
+  KeepFlags,
+  ListFlags,
+  ReadFlags,
+} from "../actions/record_flags.ts";
 import type { Fetch } from "../actions/record.ts";
 import type { CommandKind } from "../record_calls.ts";
 import type { RecordFlags } from "../record_fields.ts";
-import type { RunAction, ServerOptions, Shell } from "../shell.ts";
-import { collect, newReadCommand, newServerCommand } from "./options.ts";
+import type { RunAction, Shell } from "../shell.ts";
+import { collect, newReadCommand, newServerCommand, REGION_OPTION } from "./options.ts";
 
 /** The texts of the commands of one kind, and their differences from other kinds. */
 export interface KindCommands {
@@ -62,7 +68,8 @@ export function recordCommands(commands: KindCommands, shell: Shell, run: RunAct
     ),
     get: newReadCommand("get", `Shows one ${kind}.`, [`${kind} get <id>`])
       .argument("<id>", `UUID of the ${kind}${idHint}`)
-      .action((id: string, flags: ServerOptions) =>
+      .option(...REGION_OPTION)
+      .action((id: string, flags: ReadFlags) =>
         onId(id, (actions) => actions.get(kind, id, flags, shell))
       ),
     list: newReadCommand("list", `Lists the ${plural} of a region, by id.`, examples.list)

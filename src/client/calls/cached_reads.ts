@@ -43,12 +43,20 @@ export class CachedReads {
 
   /** See `Client.getAgent`. */
   agent(id: string | Uint8Array, options?: CallOptions): Promise<AgentAnswer> {
-    return this.#read(`agent ${textOf(id)}`, () => this.#options.get.agent(id, options), aged);
+    return this.#read(
+      `agent ${textOf(id)} ${options?.region ?? ""}`,
+      () => this.#options.get.agent(id, options),
+      aged,
+    );
   }
 
   /** See `Client.getGateway`. */
   gateway(id: string | Uint8Array, options?: CallOptions): Promise<GatewayAnswer> {
-    return this.#read(`gateway ${textOf(id)}`, () => this.#options.get.gateway(id, options), aged);
+    return this.#read(
+      `gateway ${textOf(id)} ${options?.region ?? ""}`,
+      () => this.#options.get.gateway(id, options),
+      aged,
+    );
   }
 
   /** See `Client.resolveGateways`. */

@@ -30,6 +30,8 @@ export class CachedResolveCalls {
 
   /** See `Client.resolveAgent`. */
   async agent(domain: string, options?: CallOptions): Promise<ResolvedAgent> {
+    // What is kept is what a domain resolves to, not what it is in one region.
+    if (options?.region !== undefined) return await this.#calls.agent(domain, options);
     const known = this.#answerNow(domain);
     if (known instanceof RegistryError) throw known;
     if (known !== undefined) return known;
@@ -46,6 +48,7 @@ export class CachedResolveCalls {
 
   /** See `Client.resolveAgents`. */
   async agents(domains: readonly string[], options?: CallOptions): Promise<ResolveOutcome[]> {
+    if (options?.region !== undefined) return await this.#calls.agents(domains, options);
     const outcomes: (ResolveOutcome | undefined)[] = domains.map((domain) => {
       const known = this.#answerOrMistake(domain);
       if (known === undefined) return undefined;

@@ -15,7 +15,15 @@ import { IdSlab } from "../id_slab.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
 import type { ServedKind } from "../served_kind.ts";
 import { KIND_OPERATIONS } from "./kind_operations.ts";
-import type { AgentAnswer, CallOptions, GatewayAnswer, Receipt, StoredAnswer } from "../types.ts";
+import { askedHome, sourceOf, withSource } from "../sources.ts";
+import type {
+  AgentAnswer,
+  CallOptions,
+  GatewayAnswer,
+  Receipt,
+  RecordSource,
+  StoredAnswer,
+} from "../types.ts";
 
 /** Returns a copy of a reply's receipts. */
 export function receiptsOf(response: ResponseView): readonly Receipt[] {
@@ -98,7 +106,7 @@ export class GetCalls {
   ): Promise<T> {
     let body;
     try {
-      body = { id: this.#ids.keep(id) };
+      body = { id: this.#ids.keep(id), home: askedHome(options) };
     } catch (error) {
       return Promise.reject(error);
     }
@@ -106,7 +114,7 @@ export class GetCalls {
   }
 
   /** Returns a function that decodes a reply in place; `answer` gives it its shape. */
-  #decoder<View extends OwnedView, Info, Answer>(
+  #decoder<View extends OwnedView, Info, Answer extends object>(
     row: ReadableKind<View, Info>,
     answer: (info: Info, remainingMs: number, receipts: readonly Receipt[]) => Answer,
   ): Decode<Answer> {
@@ -115,7 +123,7 @@ export class GetCalls {
       const reply = response.bodyInto(this.#reply);
       const start = reply.recordOffset;
       const info = row.decode(record.wrap(view, bytes, start, start + reply.recordLength));
-      return answer(info, reply.remainingMs, receiptsOf(response));
+      return withSource(answer(info, reply.remainingMs, receiptsOf(response)), reply);
     };
   }
 
@@ -125,7 +133,9 @@ export class GetCalls {
     const from = (bytes: Uint8Array) => infoOf(row, bytes);
     return (response) => {
       const reply = response.bodyInto(this.#reply);
-      return new StoredRecord(reply.record.slice(), reply.remainingMs, receiptsOf(response), from);
+      const source = reply.hasSource ? sourceOf(reply.source) : undefined;
+      const receipts = receiptsOf(response);
+      return new StoredRecord(reply.record.slice(), reply.remainingMs, receipts, source, from);
     };
   }
 }
@@ -134,14 +144,17 @@ class StoredRecord<T> implements StoredAnswer<T> {
   readonly bytes: Uint8Array;
   readonly remainingMs: number;
   readonly receipts: readonly Receipt[];
+  declare readonly source?: RecordSource;
   readonly #from: (bytes: Uint8Array) => T;
 
   constructor(
     bytes: Uint8Array,
     remainingMs: number,
     receipts: readonly Receipt[],
+    source: RecordSource | undefined,
     from: (bytes: Uint8Array) => T,
   ) {
+    if (source !== undefined) this.source = source;
     this.bytes = bytes;
     this.remainingMs = remainingMs;
     this.receipts = receipts;

@@ -22,6 +22,7 @@ import type { ClusterRouting } from "../cluster_routing.ts";
 import type { Invoker } from "../invoker.ts";
 import type { GatewayInfo } from "../records.ts";
 import { scatter, type ScatteredRead } from "../scatter.ts";
+import { withSource } from "../sources.ts";
 import type {
   CallOptions,
   ListedAgent,
@@ -109,16 +110,21 @@ export class ListCalls {
       take: (page) => pages.push(page),
     });
     const items = pages.flatMap((page) => page.items)
-      .map((item) => ({ item, free: freeFraction(item.gateway) }))
+      .map((item) => ({
+        item,
+        free: freeFraction(item.gateway),
+        suspended: Number(item.source?.suspended === true),
+      }))
       .sort((left, right) =>
-        right.free - left.free || (left.item.gateway.id < right.item.gateway.id ? -1 : 1)
+        left.suspended - right.suspended || right.free - left.free ||
+        (left.item.gateway.id < right.item.gateway.id ? -1 : 1)
       )
       .slice(0, limit)
       .map(({ item }) => item);
     return { items, nextCursor: undefined, receipts: pages.flatMap(({ receipts }) => receipts) };
   }
 
-  #decoder<View extends OwnedView, Info, Item>(
+  #decoder<View extends OwnedView, Info, Item extends object>(
     row: ReadableKind<View, Info>,
     listed: (info: Info, remainingMs: number) => Item,
   ): Decode<Page<Item>> {
@@ -131,7 +137,7 @@ export class ListCalls {
         const item = found.at(index);
         const start = item.recordOffset;
         const info = row.decode(record.wrap(view, bytes, start, start + item.recordLength));
-        items.push(listed(info, item.remainingMs));
+        items.push(withSource(listed(info, item.remainingMs), item));
       }
       return { items, nextCursor: cursorOf(reply.nextCursor), receipts: receiptsOf(response) };
     };

@@ -232,7 +232,10 @@ function decodeRenewed(response: ResponseView, start: number, count: number): Re
       error: new RegistryError(
         code,
         `The record was not renewed: ${code}`,
-        incarnation.index > 0 ? { incarnation } : {},
+        {
+          ...(incarnation.index > 0 ? { incarnation } : {}),
+          ...(failure.hasHome ? { homeRegion: failure.home.name } : {}),
+        },
       ),
     });
   }

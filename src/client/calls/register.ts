@@ -282,6 +282,9 @@ function refusalOf(view: RegisterOutcomeView): RegistryError {
   return new RegistryError(
     code,
     view.message || `The registry answered ${code}`,
-    incarnation.index > 0 ? { incarnation } : {},
+    {
+      ...(incarnation.index > 0 ? { incarnation } : {}),
+      ...(view.hasHome ? { homeRegion: view.home.name } : {}),
+    },
   );
 }

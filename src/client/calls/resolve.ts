@@ -3,6 +3,7 @@
  * id and fetched by resolve_completion.ts.
  */
 import {
+  type ResolveCandidate,
   RESOLVED_PARTS,
   type ResolveReplyView,
   type ResponseView,
@@ -21,6 +22,7 @@ import { AGENT } from "../../record/agent.ts";
 import { GATEWAY } from "../../record/gateway.ts";
 import type { AgentInfo, GatewayInfo } from "../records.ts";
 import type { CallOptions, Receipt, ResolvedAgent, ResolveOutcome } from "../types.ts";
+import { askedHome, sourceOf } from "../sources.ts";
 import { type GetCalls, receiptsOf } from "./get.ts";
 import {
   gatewayIdOf,
@@ -29,6 +31,8 @@ import {
   ResolveCompletion,
   resolvedOf,
 } from "./resolve_completion.ts";
+
+const NO_CANDIDATES: readonly ResolveCandidate[] = [];
 
 /** The outcome for one of many domains: parts, or a refusal. */
 type PartsOutcome = Parts | RegistryError;
@@ -101,7 +105,7 @@ export class ResolveCalls {
     const completion = this.#completion(options, this.#invoker.cluster?.deadline(options));
     const outcomes = await this.#invoker.invoke(
       "resolveAgents",
-      { domains },
+      { domains, home: askedHome(options) },
       this.#decodeMany,
       options,
       part,
@@ -142,7 +146,8 @@ export class ResolveCalls {
   }
 
   #ask(domain: string, options: CallOptions): Promise<Parts> {
-    return this.#invoker.invoke("resolveAgent", { domain }, this.#decodeOne, options);
+    const body = { domain, home: askedHome(options) };
+    return this.#invoker.invoke("resolveAgent", body, this.#decodeOne, options);
   }
 
   #completion(options: CallOptions, deadline: Deadline | undefined): ResolveCompletion {
@@ -203,6 +208,9 @@ export class ResolveCalls {
       agentPart,
       gatewayPart,
       claim: { generation: reply.claimGeneration, index: reply.claimIndex },
+      agentSource: reply.hasAgentSource ? sourceOf(reply.agentSource) : undefined,
+      gatewaySource: reply.hasGatewaySource ? sourceOf(reply.gatewaySource) : undefined,
+      candidates: reply.hasCandidates ? reply.candidates.agents.toPlain() : NO_CANDIDATES,
       receipts,
     };
   }

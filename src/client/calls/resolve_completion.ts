@@ -7,7 +7,11 @@
  * have changed hands between the two reads, so the alias is read again: if it still names the same
  * claim, nobody holds the domain.
  */
-import { recordReplyCodec, RESOLVED_PARTS } from "../../../schemas/gen/wire.ts";
+import {
+  recordReplyCodec,
+  type ResolveCandidate,
+  RESOLVED_PARTS,
+} from "../../../schemas/gen/wire.ts";
 import { agentCodec } from "../../../schemas/gen/record.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { CLIENT_RETRY_MS_BASE } from "../../base/limits.ts";
@@ -15,8 +19,10 @@ import { samePosition } from "../../base/position.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../../base/uuid.ts";
 import type { Invoker } from "../invoker.ts";
 import { AGENT } from "../../record/agent.ts";
+import { canonicalDomain } from "../../record/domain.ts";
 import type { AgentInfo, GatewayInfo, Incarnation } from "../records.ts";
-import type { CallOptions, GatewayAnswer, Receipt, ResolvedAgent } from "../types.ts";
+import { askedHome, sourceOf } from "../sources.ts";
+import type { CallOptions, GatewayAnswer, Receipt, RecordSource, ResolvedAgent } from "../types.ts";
 import { type GetCalls, receiptsOf } from "./get.ts";
 
 /** Reads of an alias whose domain changes hands again and again. */
@@ -33,6 +39,10 @@ export interface Parts {
   readonly agentPart: number;
   readonly gatewayPart: number;
   readonly claim: Incarnation;
+  readonly agentSource: RecordSource | undefined;
+  readonly gatewaySource: RecordSource | undefined;
+  /** Agents of other regions that may hold the domain, if the agent is elsewhere. */
+  readonly candidates: readonly ResolveCandidate[];
   readonly receipts: readonly Receipt[];
 }
 
@@ -43,8 +53,11 @@ export function isComplete({ agentPart, gatewayPart }: Parts): boolean {
 
 /** Returns the answer made of complete parts. @throws RegistryError `not_found` without an agent. */
 export function resolvedOf(domain: string, parts: Parts): ResolvedAgent {
+  const { agentSource, gatewaySource } = parts;
   if (parts.agent === undefined) throw noHolder(domain);
   return {
+    ...(agentSource === undefined ? {} : { agentSource }),
+    ...(gatewaySource === undefined ? {} : { gatewaySource }),
     domain,
     agent: parts.agent,
     gateway: parts.gateway,
@@ -92,15 +105,18 @@ export class ResolveCompletion {
   async complete(domain: string, first: Parts): Promise<ResolvedAgent> {
     let parts = first;
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const completed = parts.agentPart === RESOLVED_PARTS.elsewhere
-        ? await this.#withAgent(parts)
-        : parts;
-      if (completed !== undefined) return resolvedOf(domain, await this.#withGateway(completed));
-      const again = await this.#again(domain, this.#options());
-      if (again.agentPart === RESOLVED_PARTS.elsewhere && isSameClaim(again, parts)) {
-        throw noHolder(domain);
+      if (parts.agentPart !== RESOLVED_PARTS.elsewhere) return await this.#resolved(domain, parts);
+      if (parts.agentId !== NIL_UUID) {
+        const own = await this.#withAgent(parts, parts);
+        if (own !== undefined) return await this.#resolved(domain, own);
+        const again = await this.#again(domain, this.#options());
+        const isSame = again.agentPart === RESOLVED_PARTS.elsewhere && isSameClaim(again, parts);
+        parts = again;
+        if (!isSame) continue;
       }
-      parts = again;
+      const mirrored = await this.#withCandidate(domain, parts);
+      if (mirrored === undefined) throw noHolder(domain);
+      return await this.#resolved(domain, mirrored);
     }
     throw new RegistryError(
       "overloaded",
@@ -109,15 +125,39 @@ export class ResolveCompletion {
     );
   }
 
-  /** Fetches the agent; returns undefined if it does not hold the claim. */
-  async #withAgent(parts: Parts): Promise<Parts | undefined> {
+  async #resolved(domain: string, parts: Parts): Promise<ResolvedAgent> {
+    return resolvedOf(domain, await this.#withGateway(parts));
+  }
+
+  /** Fetches the agents of other regions until one holds the domain; undefined if none does. */
+  async #withCandidate(domain: string, parts: Parts): Promise<Parts | undefined> {
+    for (const { agentId, claim, home } of parts.candidates) {
+      const found = await this.#withAgent(parts, { agentId: formatUuid(agentId), claim, home });
+      // After a loss a region may assign a claim again, to another domain.
+      if (found?.agent?.domain === canonicalDomain(domain)) return found;
+    }
+    return undefined;
+  }
+
+  /**
+   * Fetches an agent; returns undefined if it does not hold the claim.
+   *
+   * @param holder the agent; `home` if it is of another region.
+   */
+  async #withAgent(
+    parts: Parts,
+    { agentId, claim, home }: Pick<Parts, "agentId" | "claim"> & { readonly home?: string },
+  ): Promise<Parts | undefined> {
     try {
-      const found = await this.#fetchAgent(parts.agentId);
-      if (!samePosition(found.claim, parts.claim)) return undefined;
-      const { agent, gatewayId, remainingMs, receipts } = found;
+      const found = await this.#fetchAgent(agentId, home);
+      const isHolder = samePosition(found.claim, claim) && found.agentSource?.home === home;
+      if (!isHolder) return undefined;
+      const { agent, agentSource, gatewayId, remainingMs, receipts } = found;
       return {
         ...parts,
         agent,
+        agentId,
+        agentSource,
         gatewayId,
         agentPart: RESOLVED_PARTS.included,
         agentRemainingMs: remainingMs,
@@ -144,28 +184,31 @@ export class ResolveCompletion {
     return {
       ...parts,
       gateway: found.gateway,
+      gatewaySource: found.source,
       gatewayRemainingMs: found.remainingMs,
       receipts: [...parts.receipts, ...found.receipts],
     };
   }
 
-  #fetchAgent(id: string) {
+  #fetchAgent(id: string, home: string | undefined) {
+    const options = this.#options();
     return this.#invoker.invoke(
       "getAgent",
-      { id: parseUuid(id) },
+      { id: parseUuid(id), home: home === undefined ? askedHome(options) : { name: home } },
       (response, view, bytes) => {
         const reply = response.bodyInto(recordReplyCodec.newView());
         const start = reply.recordOffset;
         const agent = agentCodec.newView().wrap(view, bytes, start, start + reply.recordLength);
         return {
           agent: AGENT.decode(agent),
+          agentSource: reply.hasSource ? sourceOf(reply.source) : undefined,
           gatewayId: gatewayIdOf(agent.gatewayId),
           claim: { generation: agent.claimGeneration, index: agent.claimIndex },
           remainingMs: reply.remainingMs,
           receipts: receiptsOf(response),
         };
       },
-      this.#options(),
+      options,
     );
   }
 
@@ -178,6 +221,8 @@ export class ResolveCompletion {
     }
   }
 }
+
+const NIL_UUID = "00000000-0000-0000-0000-000000000000";
 
 function isSameClaim(left: Parts, right: Parts): boolean {
   return left.agentId === right.agentId && samePosition(left.claim, right.claim);

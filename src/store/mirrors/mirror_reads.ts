@@ -10,11 +10,14 @@ import type { PartitionState } from "../partition_state.ts";
 import type { StoredSpan } from "../reply.ts";
 import type { MirrorSourceState } from "./mirror_sources.ts";
 
+/** Ranks from this on are of regions whose state may be old, so that what they had may have ended. */
+export const SUSPENDED_RANK = 64;
+
 /** A preference among regions. */
 export interface MirrorChoice {
   /**
    * Returns the rank of the region whose name is at `[start, end)`: the lowest is served; Infinity: none
-   * of its mirrors is.
+   * of its mirrors is. See {@link SUSPENDED_RANK}.
    */
   rankOf(bytes: Uint8Array, start: number, end: number): number;
 }
@@ -27,6 +30,11 @@ export class MirrorReads {
   /** @param state returns the current state, which images replace. */
   constructor(state: () => PartitionState) {
     this.#state = state;
+  }
+
+  /** Whether there are none, so that nothing has to be looked for. */
+  get isEmpty(): boolean {
+    return this.#state().mirrors.sources.isEmpty;
   }
 
   /** Reports whether the slot holds a mirror. */
@@ -72,6 +80,16 @@ export class MirrorReads {
     return best;
   }
 
+  /** Returns the rank of a mirror's slot. */
+  rankOf(slot: number, choice: MirrorChoice): number {
+    return rankOf(this.view(slot), choice);
+  }
+
+  /** Returns the slot of a region's mirror of a record; -1 if there is none. */
+  findOf(kind: number, id: Uint8Array, home: string): number {
+    return this.#state().mirrors.findOf(home, kind, id, 0);
+  }
+
   /** Returns the slots of the aliases of a domain that the choice serves, the best first. */
   aliases(domain: Uint8Array, start: number, end: number, choice: MirrorChoice): number[] {
     const { mirrors } = this.#state();
@@ -87,7 +105,8 @@ export class MirrorReads {
   }
 }
 
-function rankOf(view: MirrorView | MirrorAliasView, choice: MirrorChoice): number {
+/** Returns the rank of the home of a mirror or an alias. */
+export function rankOf(view: MirrorView | MirrorAliasView, choice: MirrorChoice): number {
   const start = view.homeOffset;
   return choice.rankOf(view.$bytes, start, start + view.homeLength);
 }

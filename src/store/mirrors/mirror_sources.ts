@@ -163,6 +163,10 @@ export class MirrorSources {
   /** The highest fence of a removed region. */
   floor = 0;
 
+  get isEmpty(): boolean {
+    return this.#sources.size === 0;
+  }
+
   /** Reports whether there is room for the source of a region. */
   hasRoom(home: string): boolean {
     return this.#sources.has(home) || this.#sources.size < MIRROR_HOMES_MAX;

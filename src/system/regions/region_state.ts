@@ -83,6 +83,7 @@ export class RegionState implements SubMachine {
   readonly #versions: VersionState;
   readonly #audit: AuditState;
   readonly #regions = new Map<string, PeerRegion>();
+  #ordered: readonly PeerRegion[] | undefined;
   /** The fence of the removal of each region that was removed, the latest last. */
   readonly #removed = new Map<string, number>();
   #next = 1;
@@ -99,10 +100,11 @@ export class RegionState implements SubMachine {
     this.#audit = audit;
   }
 
-  /** The regions, in the order of their preference. */
-  get all(): PeerRegion[] {
-    return [...this.#regions.values()].sort(({ settings: left }, { settings: right }) =>
-      left.preference - right.preference || (left.name < right.name ? -1 : 1)
+  /** The regions, in the order of their preference: another list after each change of one. */
+  get all(): readonly PeerRegion[] {
+    return this.#ordered ??= [...this.#regions.values()].sort((left, right) =>
+      left.settings.preference - right.settings.preference ||
+      (left.settings.name < right.settings.name ? -1 : 1)
     );
   }
 
@@ -122,6 +124,7 @@ export class RegionState implements SubMachine {
   }
 
   apply(command: CommandView, { index }: EntryPoint): Effect | void {
+    this.#ordered = undefined;
     if (this.#versions.applyVersion < REGIONS_APPLY_VERSION) {
       throw invalid(`Apply version must be at least ${REGIONS_APPLY_VERSION} for regions`);
     }
@@ -254,6 +257,7 @@ export class RegionState implements SubMachine {
   }
 
   load(command: CommandView): void {
+    this.#ordered = undefined;
     if (command.kind === REGION_KINDS.removed) {
       const { next, regions } = command.bodyInto(new RemovedRegionsRecordView()).toPlain();
       this.#next = next;

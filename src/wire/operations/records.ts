@@ -31,6 +31,7 @@ const REGISTER_CODES: readonly ErrorCode[] = [
   "incarnation_mismatch",
   "domain_taken",
   "claim_revoked",
+  "foreign_region",
 ];
 
 const AGENTS = { kinds: [KIND_AGENT] } as const;
@@ -157,7 +158,7 @@ export const RECORD_OPERATIONS = named({
     request: renewRequestCodec,
     reply: renewReplyCodec,
     cost: 1,
-    codes: ["not_found", "superseded"],
+    codes: ["not_found", "superseded", "foreign_region"],
     records: RECORDS,
   }),
   deregisterAgent: operation({
@@ -168,7 +169,7 @@ export const RECORD_OPERATIONS = named({
     request: deregisterRequestCodec,
     reply: deregisterReplyCodec,
     cost: 10,
-    codes: ["not_found", "superseded", "stale_sequence"],
+    codes: ["not_found", "superseded", "stale_sequence", "foreign_region"],
     records: ONE_AGENT,
   }),
   deregisterGateway: operation({
@@ -179,7 +180,7 @@ export const RECORD_OPERATIONS = named({
     request: deregisterRequestCodec,
     reply: deregisterReplyCodec,
     cost: 10,
-    codes: ["not_found", "superseded", "stale_sequence"],
+    codes: ["not_found", "superseded", "stale_sequence", "foreign_region"],
     records: ONE_GATEWAY,
   }),
   report: operation({
@@ -190,7 +191,7 @@ export const RECORD_OPERATIONS = named({
     request: reportRequestCodec,
     reply: reportReplyCodec,
     cost: 10,
-    codes: ["not_found", "superseded", "stale_sequence"],
+    codes: ["not_found", "superseded", "stale_sequence", "foreign_region"],
     records: ONE_RECORD,
   }),
   removeRecord: operation({
@@ -201,7 +202,7 @@ export const RECORD_OPERATIONS = named({
     request: removeRecordRequestCodec,
     reply: deregisterReplyCodec,
     cost: 100,
-    codes: ["not_found", "superseded"],
+    codes: ["not_found", "superseded", "foreign_region"],
     records: ONE_RECORD,
   }),
 });

@@ -249,7 +249,35 @@ test("agent resolve shows the agent, its gateway and the receipts", async () => 
     assert.ok(asText.stdout.includes(word), word);
   }
   const asJson = await crs("agent resolve a1.example --json", { resolveAgent: resolved });
-  assert.equal(asJson.terminal.document, resolved);
+  const own = { agentSource: null, gatewaySource: null };
+  assert.equal(asJson.terminal.document, { ...resolved, ...own });
+});
+
+test("agent resolve and get show the home of a record of another region, and pass --region on", async () => {
+  const source = { home: "us-1", revision: POSITION, ageMs: 1_200, suspended: false };
+  const lost = { ...source, ageMs: undefined, suspended: true };
+  const resolved = {
+    ...{ domain: "a1.example", agent: AGENT, gateway: GATEWAY, gatewayId: ID },
+    ...{ agentRemainingMs: 0, gatewayRemainingMs: 0, stale: false, ageMs: 0, receipts: [RECEIPT] },
+    ...{ agentSource: source, gatewaySource: lost },
+  };
+  const answers = { resolveAgent: resolved };
+  const text = await crs("agent resolve a1.example --region us-1", answers);
+  assert.match(text.stdout, /home +us-1, at most 1\.2 s old\n/);
+  assert.match(text.stdout, /home +us-1, of unknown age; suspended: it may have ended meanwhile/);
+  assert.match(text.stdout, /lease +kept by its home, ttl 30 s/);
+  assert.equal(text.calls, [["resolveAgent", "a1.example", { region: "us-1" }]]);
+  const json = (await crs("agent resolve a1.example --json", answers)).terminal.document;
+  const { agentSource, gatewaySource } = json as Record<string, unknown>;
+  assert.equal([agentSource, gatewaySource], [source, { ...lost, ageMs: null }]);
+  // The writer is a number of the other region, so nobody is asked who that is.
+  const getAgent = { agent: AGENT, remainingMs: 0, source, receipts: [RECEIPT] };
+  const shown = await crs(`agent get ${ID} --region us-1`, { getAgent });
+  assert.equal(shown.calls, [["getAgent", ID, { region: "us-1" }]]);
+  assert.match(shown.stdout, /home +us-1/);
+  const listAgents = { items: [{ agent: AGENT, remainingMs: 0, source }], receipts: [RECEIPT] };
+  const listed = (await crs("agent list --json", { listAgents })).terminal.document;
+  assert.equal((listed as { agents: { source: unknown }[] }).agents[0]?.source, source);
 });
 
 test("agent resolve --json says null where there is no gateway", async () => {

@@ -163,6 +163,55 @@ test("resolveAgent fetches parts that are held elsewhere and checks the claim", 
   await registry.wait(client.close());
 });
 
+test("resolveAgent asks for the agents of other regions that another node holds, in their order", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect();
+  const US = { agentId: parseUuid(AGENT_ID), claim: { generation: 1, index: 7 }, home: "us" };
+  const AP = { ...US, claim: { generation: 1, index: 8 }, home: "ap" };
+  const foreign = {
+    agent: NIL.subarray(0, 0),
+    gateway: NIL.subarray(0, 0),
+    agentId: NIL,
+    gatewayId: NIL,
+    ...{ agentRemainingMs: 0, gatewayRemainingMs: 0, agentPart: 3, gatewayPart: 0 },
+    claim: { generation: 0, index: 0 },
+    candidates: { agents: [US, AP] },
+  };
+  const mirror = (home: string, claimIndex: number, domain = "a1.example") => ({
+    record: storedAgentBytes({ domain }, 5, { generation: 1, index: claimIndex }),
+    remainingMs: 0,
+    source: { home, revision: { generation: 1, index: 9 }, ageMs: 0xffff_ffff, isSuspended: true },
+  });
+  const answer = client.resolveAgent("A1.example");
+  (await registry.next("resolveAgent")).reply("resolveAgent", foreign);
+  const first = await registry.next("getAgent");
+  first.reply("getAgent", mirror("us", 6));
+  (await registry.next("getAgent")).reply("getAgent", mirror("ap", 8));
+  const found = await registry.wait(answer);
+  assert.equal(found.agentSource, {
+    ...{ home: "ap", revision: { generation: 1, index: 9 }, ageMs: undefined, suspended: true },
+  });
+  assert.is(found.agent.domain, "a1.example");
+
+  // An own alias comes first: its agent must be an own one, and the alias is read again.
+  const own = { ...foreign, agentId: parseUuid(AGENT_ID), claim: { generation: 1, index: 3 } };
+  const second = client.resolveAgent("a1.example");
+  (await registry.next("resolveAgent")).reply("resolveAgent", own);
+  const claimed = mirror("us", 3);
+  (await registry.next("getAgent")).reply("getAgent", claimed);
+  (await registry.next("resolveAgent")).reply("resolveAgent", own);
+  (await registry.next("getAgent")).reply("getAgent", mirror("us", 7));
+  assert.is((await registry.wait(second)).agentSource?.home, "us");
+
+  // Nobody holds it: another domain, an answer of another region, no record.
+  const none = client.resolveAgent("a1.example");
+  (await registry.next("resolveAgent")).reply("resolveAgent", foreign);
+  (await registry.next("getAgent")).reply("getAgent", mirror("us", 7, "b.example"));
+  (await registry.next("getAgent")).reply("getAgent", mirror("us", 8));
+  assert.is((await rejection(registry, none)).code, "not_found");
+  await registry.wait(client.close());
+});
+
 test("resolveAgent answers without a gateway that is not registered", async () => {
   const registry = new FakeRegistry();
   const client = await registry.connect();

@@ -15,7 +15,7 @@ import type { StructCodec } from "../../../schemas/runtime/codec.ts";
 import type { Input } from "../../../schemas/runtime/writer.ts";
 import { type ErrorCode, errorCodeToWire, type ErrorFields } from "../../../src/base/errors.ts";
 import { CLIENT_NODE_SILENCE_MS, CLIENT_SILENCE_MS } from "../../../src/base/limits.ts";
-import { NO_POSITION } from "../../../src/base/position.ts";
+import { NO_POSITION, type Position } from "../../../src/base/position.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { World } from "../../../src/base/world.ts";
 import type { RingMap } from "../../../src/ring/ring_map.ts";
@@ -194,12 +194,16 @@ export function registeredRecord(request: FakeRequest) {
 }
 
 /** Returns the stored form of an agent. */
-export function storedAgentBytes(input: Partial<AgentInput> = {}, process = 5): Uint8Array {
+export function storedAgentBytes(
+  input: Partial<AgentInput> = {},
+  process = 5,
+  claim: Position = NO_POSITION,
+): Uint8Array {
   const agent = toStored(AGENT, { id: AGENT_ID, region: "global", ...input }, {
     process,
     sequence: 1,
   });
-  return agentCodec.encode({ ...agent, incarnation: { generation: 1, index: 40 } });
+  return agentCodec.encode({ ...agent, claim, incarnation: { generation: 1, index: 40 } });
 }
 
 /** Returns the stored form of a gateway. */

@@ -143,6 +143,7 @@ test("envelope codec writes a body with a list of records, and refuses a codec w
   const items = [1, 2, 3].map((remainingMs) => ({
     record: Uint8Array.of(remainingMs),
     remainingMs,
+    source: undefined,
   }));
   const body = { items, nextCursor: Uint8Array.of(9) };
   const response = { ...responseCodec.empty(), id: 4, message: "m" };

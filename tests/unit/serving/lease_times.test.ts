@@ -332,9 +332,9 @@ test("renewals in one request: each has its own outcome", async () => {
   assert.ok(reply.renewAfterMs > 0 && reply.renewAfterMs <= 10_000);
   const none = { generation: 0, index: 0 };
   assert.equal(reply.failures, [
-    { position: 6, code: 9, current: none },
-    { position: 7, code: 10, current: taken.incarnation },
-    { position: 40, code: 9, current: none },
+    { position: 6, code: 9, current: none, home: undefined },
+    { position: 7, code: 10, current: taken.incarnation, home: undefined },
+    { position: 40, code: 9, current: none, home: undefined },
   ]);
 });
 

@@ -29,6 +29,7 @@ import { OPERATIONS } from "../../../src/wire/operations/mod.ts";
 import { requestFrame } from "../../support/raw_peer.ts";
 import { agentRequest, gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { codeOf } from "../../support/refusal.ts";
+import { NO_HOMES } from "../../support/mirrors.ts";
 
 const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
 const AGENTS = 40;
@@ -122,7 +123,13 @@ async function asked(
   const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
   const replies = new ReplyWriter(1);
   const redaction = new CredentialRedaction();
-  const lists = new ListPath(table, new ReadPath(table, replies, redaction), replies, redaction);
+  const lists = new ListPath(
+    table,
+    new ReadPath(table, replies, redaction, NO_HOMES),
+    replies,
+    redaction,
+    NO_HOMES,
+  );
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   const steps: ListSteps = name === "resolveGateways"
     ? lists.resolveGateways(request, () => out, PEER)

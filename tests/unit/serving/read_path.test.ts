@@ -23,6 +23,7 @@ import { type OperationName, OPERATIONS } from "../../../src/wire/operations/mod
 import { requestFrame } from "../../support/raw_peer.ts";
 import { agentRequest, gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { idOf } from "../../support/store.ts";
+import { NO_HOMES } from "../../support/mirrors.ts";
 
 const DOMAIN = "a.example";
 const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
@@ -45,8 +46,8 @@ function read(table: PartitionTable, name: OperationName, body: any) {
   const request = requestCodec.newView().wrap(new DataView(frame.buffer), frame, 8, frame.length);
   const replies = new ReplyWriter(1);
   const redaction = new CredentialRedaction();
-  const reads = new ReadPath(table, replies, redaction);
-  const lists = new ListPath(table, reads, replies, redaction);
+  const reads = new ReadPath(table, replies, redaction, NO_HOMES);
+  const lists = new ListPath(table, reads, replies, redaction, NO_HOMES);
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   const bucket = new TokenBucket({ ratePerSecond: 1e6, burst: 1e6, nowMs: 0 });
   const answer: ReadAnswer | ListBarrier = name === "resolveAgent"
@@ -276,7 +277,13 @@ test("a list whose steps are turns apart holds what it read, whatever becomes of
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   const replies = new ReplyWriter(1);
   const redaction = new CredentialRedaction();
-  const lists = new ListPath(table, new ReadPath(table, replies, redaction), replies, redaction);
+  const lists = new ListPath(
+    table,
+    new ReadPath(table, replies, redaction, NO_HOMES),
+    replies,
+    redaction,
+    NO_HOMES,
+  );
   await write(1_001, 1);
   const whole = list();
   while (whole.next().done !== true);

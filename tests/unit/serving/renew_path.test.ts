@@ -16,6 +16,8 @@ import { RenewPath } from "../../../src/serving/renew_path.ts";
 import { KIND_GATEWAY } from "../../../src/record/key.ts";
 import { gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { idOf } from "../../support/store.ts";
+import { ForeignRecords } from "../../../src/serving/regions/foreign_records.ts";
+import { NO_HOMES } from "../../support/mirrors.ts";
 
 const PEER = developmentPeer({ region: "eu", revoked: new AbortController().signal });
 const LEFT_MS = 700;
@@ -50,6 +52,7 @@ async function asked(isLeading: boolean) {
     proposer: new Proposer(world),
     access: new AccessControl(),
     entropy: world.entropy,
+    foreign: new ForeignRecords(NO_HOMES),
   });
   const renew = (id: Uint8Array, named = incarnation) => {
     const bytes = renewRequestCodec.encode({

@@ -9,6 +9,8 @@ import { Proposer } from "../../../src/serving/proposer.ts";
 import { WritePath, type WritePathParts } from "../../../src/serving/write_path.ts";
 import { gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { idOf } from "../../support/store.ts";
+import { ForeignRecords } from "../../../src/serving/regions/foreign_records.ts";
+import { NO_HOMES } from "../../support/mirrors.ts";
 
 /** A partition whose leader finds records only once it has applied what others logged before it. */
 function elected({ group, store, ...place }: Partition): Partition {
@@ -40,6 +42,7 @@ test("WritePath.removeRecord finds a record that its new leader has not applied 
       table: new PartitionTable(partitioner, Array.from(registry.table.here(), elected)),
       proposer: new Proposer({ monotonic: world, wall: world }),
       notes: { note: () => Promise.resolve() },
+      foreign: new ForeignRecords(NO_HOMES),
     } as unknown as WritePathParts,
   );
   const removed = await world.wait(writes.removeRecord({ kind: KIND_GATEWAY, id }, {

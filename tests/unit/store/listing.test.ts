@@ -10,6 +10,7 @@ import { decodeCursor, encodeCursor } from "../../../src/store/listing.ts";
 import { PartitionStore } from "../../../src/store/store.ts";
 import { gatewayCodec } from "../../../schemas/gen/record.ts";
 import { idOf, newShared, newSpan, StoreHarness } from "../../support/store.ts";
+import { ANY_HOME } from "../../support/mirrors.ts";
 
 const NO_USE = { cpu: 0, memoryMiB: 0, storageMiB: 0, bandwidthMbps: 0, connections: 0 };
 const EU = domainBytes("eu");
@@ -120,7 +121,7 @@ test("rankGateways: the highest smallest free fraction first, ties by id, over p
   put(second, 8, { cpu: 1 }, {}); // 1
   const rank = (limit: number) => {
     const ranking = new GatewayRanking<PartitionStore>(limit);
-    for (const { store } of [first, second]) store.rankGateways(EU, ranking);
+    for (const { store } of [first, second]) store.rankGateways(EU, ranking, ANY_HOME);
     return ranking.ranked().map(({ id }) => new DataView(id.buffer).getUint32(12));
   };
   assert.equal(rank(9), [8, 2, 3, 1, 4, 5]);

@@ -119,8 +119,8 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
       replacement: "agent.claimIndex === -1",
     }, {
       file: "src/client/calls/resolve_completion.ts",
-      anchor: "if (!samePosition(found.claim, parts.claim)) return undefined;",
-      replacement: "",
+      anchor: "const isHolder = samePosition(found.claim, claim) && found",
+      replacement: "const isHolder = found",
     }],
   },
   {

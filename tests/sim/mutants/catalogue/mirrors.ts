@@ -8,6 +8,9 @@ const MIRRORS_TEST = "tests/fuzz/store_mirrors.test.ts";
 const APPLY = "src/store/mirrors/apply_mirrors.ts";
 const CHANGES = "src/store/mirrors/mirror_changes.ts";
 const SOURCES = "src/store/mirrors/mirror_sources.ts";
+const READS_TEST = "tests/unit/serving/regions/mirrored_reads.test.ts";
+const HOMES = "src/serving/regions/mirror_homes.ts";
+const RESOLUTION = "src/serving/mirrored_resolution.ts";
 
 export const MIRROR_MUTANTS: readonly Mutant[] = [
   {
@@ -132,6 +135,76 @@ export const MIRROR_MUTANTS: readonly Mutant[] = [
       file: SOURCES,
       anchor: "  return left.feed - right.feed || comparePositions(left.revision, right.revision);",
       replacement: "  return comparePositions(left.revision, right.revision);",
+    }],
+  },
+  {
+    name: "mirrored_domain_without_claim",
+    breaks: "An agent of another region holds a domain by the claim that its region's alias names",
+    test: READS_TEST,
+    edits: [{
+      file: RESOLUTION,
+      anchor: "    if (!samePosition(held, claim) || !hasDomain(agent, domain)) return false;",
+      replacement: "    if (!hasDomain(agent, domain)) return false;",
+    }],
+  },
+  {
+    name: "mirrored_domain_of_lost_claim",
+    breaks: "A claim that a region assigned anew after a loss gives no domain away",
+    test: READS_TEST,
+    edits: [{
+      file: RESOLUTION,
+      anchor: "    if (!samePosition(held, claim) || !hasDomain(agent, domain)) return false;",
+      replacement: "    if (!samePosition(held, claim)) return false;",
+    }],
+  },
+  {
+    name: "suspended_mirror_preferred",
+    breaks: "A fresh mirror is served before a suspended one",
+    test: READS_TEST,
+    edits: [{
+      file: HOMES,
+      anchor: "    return isFresh(this.#ageMs(home)) ? index : SUSPENDED_RANK + index;",
+      replacement: "    return index;",
+    }],
+  },
+  {
+    name: "unknown_region_fresh",
+    breaks: "Mirrors of a region of which nothing is known are suspended",
+    test: READS_TEST,
+    edits: [{
+      file: HOMES,
+      anchor: "  return ageMs !== undefined && ageMs <= MIRROR_FRESH_MS_MAX;",
+      replacement: "  return ageMs === undefined || ageMs <= MIRROR_FRESH_MS_MAX;",
+    }],
+  },
+  {
+    name: "mirror_age_stands_still",
+    breaks: "The stated age of a mirror is not below its age when it is answered",
+    test: READS_TEST,
+    edits: [{
+      file: HOMES,
+      anchor: "    const ageMs = source.ageMs + Math.ceil(this.#options.clock.nowMs() - readAtMs);",
+      replacement: "    const { ageMs } = source;",
+    }],
+  },
+  {
+    name: "mirror_listed_beside_own_record",
+    breaks: "A list has a record once: the own one hides mirrors of it",
+    test: READS_TEST,
+    edits: [{
+      file: "src/store/listing.ts",
+      anchor: "    if (state.findLive(kind, bytes, at, at + 16) !== -1) return;",
+      replacement: "",
+    }],
+  },
+  {
+    name: "foreign_record_registered",
+    breaks: "Only its home writes a record",
+    test: READS_TEST,
+    edits: [{
+      file: "src/serving/regions/foreign_records.ts",
+      anchor: "    this.checkMissing(partition, kind, id);",
+      replacement: "",
     }],
   },
 ];
