@@ -136,7 +136,7 @@ export class ListPath {
         afterId,
         mirrors: this.#homes,
       });
-      const taken = this.#takeSlots(partition, slots, wanted, page);
+      const taken = this.#takeSlots({ partition, point }, slots, wanted, page);
       if (taken > 0) page.shown.push({ partition, point: { ...point } });
       if (taken < slots.length) {
         scope.stop(id, taken > 0 ? idOfSlot(partition, slots[taken - 1]!) : afterId);
@@ -176,7 +176,7 @@ export class ListPath {
       ranked = this.#rank(region, limit, by, scope);
     }
     for (const { partition, point, slot } of ranked.best) {
-      if (this.#takeSlots(partition, [slot], 1, page) === 0) break;
+      if (this.#takeSlots({ partition, point }, [slot], 1, page) === 0) break;
       page.shown.push({ partition, point: { ...point } });
     }
     for (const part of ranked.read) {
@@ -299,7 +299,7 @@ export class ListPath {
 
   /** Adds records to a page, at most `wanted` and while it has room; returns the number added. */
   #takeSlots(
-    partition: Partition,
+    { partition, point }: ReadPart,
     slots: readonly number[],
     wanted: number,
     page: ListPage,
@@ -314,7 +314,8 @@ export class ListPath {
         : partition.store.locate(slot, emptySpan());
       page.bytes += span.end - span.start;
       if (isMirror) {
-        page.sources.set(page.items.length, this.#homes.readSourceOf(mirrors.view(slot)));
+        const source = this.#homes.readSourceOf(mirrors.view(slot), point.ageBoundMs);
+        page.sources.set(page.items.length, source);
       }
       page.items.push({
         record: this.#redaction.redact(page.peer, page.kind, span),

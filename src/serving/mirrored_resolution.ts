@@ -11,6 +11,7 @@ import { samePosition } from "../base/position.ts";
 import { KIND_AGENT } from "../record/key.ts";
 import type { CredentialRedaction } from "./credential_redaction.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
+import type { ReadPoint } from "../replication/group_interface.ts";
 import { pointOf, type ReadBarrier } from "./read_answer.ts";
 import { isElsewhere, type ReadBy } from "./read_by.ts";
 import type { MirrorHomes } from "./regions/mirror_homes.ts";
@@ -69,7 +70,7 @@ export class MirroredResolution {
       }
       if (point === undefined) return place.group;
       noteRead(into, place, point);
-      if (this.#include(place, candidates[index]!, domain, peer, into)) return undefined;
+      if (this.#include(place, point, candidates[index]!, domain, peer, into)) return undefined;
     }
     return undefined;
   }
@@ -86,6 +87,7 @@ export class MirroredResolution {
   /** Includes the mirror of an agent, if it holds the domain; returns whether it does. */
   #include(
     { store }: Partition,
+    point: ReadPoint,
     { agentId, claim, home }: ResolveCandidate,
     domain: AskedDomain,
     peer: AuthenticatedPeer,
@@ -101,7 +103,7 @@ export class MirroredResolution {
     reply.agentPart = RESOLVED_PARTS.included;
     reply.agentId = agentId;
     reply.claim = claim;
-    reply.agentSource = this.#homes.sourceOf(store.mirrors.view(slot));
+    reply.agentSource = this.#homes.sourceOf(store.mirrors.view(slot), point.ageBoundMs);
     reply.agent = this.#redaction.redact(peer, KIND_AGENT, span);
     reply.agentRemainingMs = 0;
     return true;

@@ -32,6 +32,7 @@ import type { CredentialRedaction } from "./credential_redaction.ts";
 import { leaseRemainingMs } from "./lease_times.ts";
 import { MirroredResolution } from "./mirrored_resolution.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
+import type { ReadPoint } from "../replication/group_interface.ts";
 import {
   permitting,
   pointOf,
@@ -98,7 +99,9 @@ export class ReadPath {
     this.#replies.begin(request.id);
     this.#replies.addReceipt(partition.id, point);
     const slot = asked.own ? partition.store.find(kind, bytes, start, end) : -1;
-    if (slot === -1) return this.#getMirror(partition, kind, { bytes, start }, asked, out, peer);
+    if (slot === -1) {
+      return this.#getMirror(partition, point, { kind, bytes, start }, asked, out, peer);
+    }
     this.#record.record = this.#redaction.redact(
       peer,
       kind,
@@ -112,8 +115,12 @@ export class ReadPath {
   /** Answers with the mirror of a record of which there is no own one. @param id its first byte. */
   #getMirror(
     { store }: Partition,
-    kind: RecordKind,
-    { bytes, start }: { readonly bytes: Uint8Array; readonly start: number },
+    { ageBoundMs }: ReadPoint,
+    { kind, bytes, start }: {
+      readonly kind: RecordKind;
+      readonly bytes: Uint8Array;
+      readonly start: number;
+    },
     { mirrors }: AskedHome,
     out: FrameWriter,
     peer: AuthenticatedPeer,
@@ -129,7 +136,7 @@ export class ReadPath {
     this.#replies.success(out, recordReplyCodec, {
       record: this.#redaction.redact(peer, kind, span),
       remainingMs: 0,
-      source: this.#homes.sourceOf(store.mirrors.view(slot)),
+      source: this.#homes.sourceOf(store.mirrors.view(slot), ageBoundMs),
     });
     return "ok";
   }
@@ -265,7 +272,7 @@ export class ReadPath {
       ? home.store.find(KIND_GATEWAY, agent.$bytes, idAt, idAt + UUID_BYTES)
       : -1;
     if (slot === -1) {
-      this.#includeMirroredGateway(home, { bytes: agent.$bytes, idAt }, by, peer, into);
+      this.#includeMirroredGateway(home, point, { bytes: agent.$bytes, idAt }, by, peer, into);
       return undefined;
     }
     reply.gatewayPart = RESOLVED_PARTS.included;
@@ -278,6 +285,7 @@ export class ReadPath {
   /** Includes the mirror of a gateway of which there is no own record. */
   #includeMirroredGateway(
     { store }: Partition,
+    { ageBoundMs }: ReadPoint,
     { bytes, idAt }: { readonly bytes: Uint8Array; readonly idAt: number },
     { asked: { mirrors } }: ReadBy,
     peer: AuthenticatedPeer,
@@ -288,7 +296,7 @@ export class ReadPath {
     const slot = store.mirrors.find(KIND_GATEWAY, bytes, idAt, mirrors);
     if (slot === -1) return;
     reply.gatewayPart = RESOLVED_PARTS.included;
-    reply.gatewaySource = this.#homes.sourceOf(store.mirrors.view(slot));
+    reply.gatewaySource = this.#homes.sourceOf(store.mirrors.view(slot), ageBoundMs);
     reply.gateway = this.#redaction.redact(
       peer,
       KIND_GATEWAY,

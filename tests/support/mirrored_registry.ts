@@ -42,7 +42,12 @@ export class MirroredRegistry {
     options: Omit<HarnessOptions, "regionFreshness"> = {},
   ): Promise<MirroredRegistry> {
     const ages = new Map(regions.map((region) => [region, 100]));
-    const regionFreshness = { ageMs: (region: string) => ages.get(region) };
+    const regionFreshness = {
+      ageMs: (region: string, staleMs = 0) => {
+        const ageMs = ages.get(region);
+        return ageMs === undefined ? undefined : ageMs + staleMs;
+      },
+    };
     const harness = await RegistryHarness.open({ ...options, regionFreshness });
     const { registry, world } = harness;
     const pin = new Uint8Array(32);

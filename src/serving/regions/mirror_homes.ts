@@ -17,8 +17,10 @@ export interface RegionFreshness {
   /**
    * Returns the age of what is known of a region, ms: all that it changed before that is mirrored in all
    * partitions. Undefined if it is not known; its mirrors are suspended then.
+   *
+   * @param staleMs the age of the replica that is read, ms: it may lack what was mirrored since. Default: 0.
    */
-  ageMs(region: string): number | undefined;
+  ageMs(region: string, staleMs?: number): number | undefined;
 }
 
 /** Nothing is known of any region. */
@@ -111,10 +113,10 @@ export class MirrorHomes implements MirrorChoice {
     return isFresh(this.#ageMs(home)) ? index : SUSPENDED_RANK + index;
   }
 
-  /** Returns the origin of a mirror, for an answer. */
-  sourceOf(mirror: MirrorView): RecordSource {
+  /** Returns the origin of a mirror, for an answer. @param staleMs the age of the replica that was read. */
+  sourceOf(mirror: MirrorView, staleMs: number): RecordSource {
     const { home, revisionGeneration: generation, revisionIndex: index } = mirror;
-    const ageMs = this.#options.freshness.ageMs(home);
+    const ageMs = this.#options.freshness.ageMs(home, staleMs);
     return {
       home,
       revision: { generation, index },
@@ -125,9 +127,9 @@ export class MirrorHomes implements MirrorChoice {
     };
   }
 
-  /** Returns the origin of a mirror that is answered later; see {@link agedNow}. */
-  readSourceOf(mirror: MirrorView): ReadSource {
-    return { source: this.sourceOf(mirror), readAtMs: this.#options.clock.nowMs() };
+  /** As {@link sourceOf}, of a mirror that is answered later; see {@link agedNow}. */
+  readSourceOf(mirror: MirrorView, staleMs: number): ReadSource {
+    return { source: this.sourceOf(mirror, staleMs), readAtMs: this.#options.clock.nowMs() };
   }
 
   /** Returns the origin of a mirror that was read earlier, with its age by now. */

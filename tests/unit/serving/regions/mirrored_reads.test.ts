@@ -44,6 +44,26 @@ test("getAgent answers with the best mirror, its home, revision, age, and whethe
   assert.is((await get()).source?.home, "ap-1");
 });
 
+test("the age of a mirror counts that of the replica that was read", async () => {
+  const mirrored = await MirroredRegistry.open(["us-1"]);
+  const { harness: { world, registry: { table } } } = mirrored;
+  const client = await mirrored.harness.client();
+  const domain = "a.example";
+  await mirrored.mirrorAgent("us-1", 1, { domain, gateway: 4 });
+  for (const { group } of table.here()) {
+    const ofLeader = group.readPoint.bind(group);
+    Object.defineProperty(group, "readPoint", {
+      value: (maxStalenessMs: number) => {
+        const point = ofLeader(maxStalenessMs);
+        return point === undefined ? undefined : { ...point, ageBoundMs: 70 };
+      },
+    });
+  }
+  assert.is((await world.wait(client.getAgent(ID))).source?.ageMs, 170);
+  const { agentSource, gatewaySource } = await world.wait(client.resolveAgent(domain));
+  assert.equal([agentSource?.ageMs, gatewaySource?.ageMs], [170, 170]);
+});
+
 test("an own record comes before all mirrors, and is answered without a source", async () => {
   const mirrored = await MirroredRegistry.open(["us-1"]);
   const { world } = mirrored.harness;
@@ -183,19 +203,21 @@ test("MirrorHomes: the age of a mirror grows until it is answered", () => {
   const homes = new MirrorHomes({
     own: "eu",
     regions: () => regions,
-    freshness: { ageMs: () => ageMs },
+    freshness: {
+      ageMs: (_, staleMs = 0) => ageMs === undefined ? undefined : ageMs + staleMs,
+    },
     clock: { nowMs: () => nowMs },
   });
   const mirror = { home: "us", revisionGeneration: 1, revisionIndex: 2 } as MirrorView;
-  const read = homes.readSourceOf(mirror);
-  assert.equal([read.source.ageMs, read.source.isSuspended], [MIRROR_FRESH_MS_MAX - 10, false]);
+  const read = homes.readSourceOf(mirror, 5);
+  assert.equal([read.source.ageMs, read.source.isSuspended], [MIRROR_FRESH_MS_MAX - 5, false]);
   // It is proven anew meanwhile, which says nothing of what was read before.
   ageMs = 1;
-  nowMs = 10.5;
+  nowMs = 5.5;
   const later = homes.agedNow(read);
   assert.equal([later.ageMs, later.isSuspended], [MIRROR_FRESH_MS_MAX + 1, true]);
   ageMs = undefined;
-  const unknown = homes.agedNow(homes.readSourceOf(mirror));
+  const unknown = homes.agedNow(homes.readSourceOf(mirror, 5));
   assert.equal([unknown.ageMs, unknown.isSuspended], [SOURCE_AGE_UNKNOWN, true]);
 });
 
