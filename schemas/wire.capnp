@@ -1008,6 +1008,25 @@ struct RemoveRegionRequest {
   name @0 :Text;
 }
 
+struct RegionServersRequest {
+  # Asks where the servers of a peer region are, for clients that go to a record's home.
+  name @0 :Text;
+}
+
+struct RegionServersReply {
+  servers @0 :List(RegionServer);
+  # None: it is the region of this cluster.
+  authorities @1 :Text;
+  # Certificates of the CAs by which its servers are verified, in PEM; empty: by their pins.
+}
+
+struct RegionServer {
+  address @0 :Text;
+  # host:port.
+  pins @1 :List(Data);
+  # SHA-256 of its current and of its next certificate, as far as they are known.
+}
+
 struct ListRegionsReply {
   regions @0 :List(PeerRegionEntry);
   # In the order of their preference.

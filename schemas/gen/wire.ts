@@ -5543,6 +5543,119 @@ export const removeRegionRequestCodec = new StructCodec<RemoveRegionRequest, Rem
   newView: () => new RemoveRegionRequestView(),
 });
 
+/** Asks where the servers of a peer region are, for clients that go to a record's home. */
+export interface RegionServersRequest {
+  name: string;
+}
+
+/** A flyweight over {@link RegionServersRequest}. */
+export class RegionServersRequestView extends StructView<RegionServersRequest> {
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+
+  override toPlain(): RegionServersRequest {
+    this.$payPlain();
+    return {
+      name: this.name,
+    };
+  }
+}
+
+function putRegionServersRequest(out: FrameWriter, at: number, value: Input<RegionServersRequest>): void {
+  out.$text(at + 0, value.name, "name");
+}
+
+/** Encodes and decodes {@link RegionServersRequest}. */
+export const regionServersRequestCodec = new StructCodec<RegionServersRequest, RegionServersRequestView>({
+  name: "RegionServersRequest",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putRegionServersRequest,
+  newView: () => new RegionServersRequestView(),
+});
+
+export interface RegionServersReply {
+  /** None: it is the region of this cluster. */
+  servers: RegionServer[];
+  /** Certificates of the CAs by which its servers are verified, in PEM; empty: by their pins. */
+  authorities: string;
+}
+
+/** A flyweight over {@link RegionServersReply}. */
+export class RegionServersReplyView extends StructView<RegionServersReply> {
+  #servers: StructList<RegionServer, RegionServerView> | undefined;
+
+  get servers(): StructList<RegionServer, RegionServerView> { return this.$list(0, this.#servers ??= new StructList(new RegionServerView())); }
+  get authorities(): string { return this.$text(1); }
+  get authoritiesBytes(): Uint8Array { return this.$textBytes(1); }
+  get authoritiesOffset(): number { return this.$textOffset(1); }
+  get authoritiesLength(): number { return this.$textLength(1); }
+
+  override toPlain(): RegionServersReply {
+    this.$payPlain();
+    return {
+      servers: this.servers.toPlain(),
+      authorities: this.authorities,
+    };
+  }
+}
+
+function putRegionServersReply(out: FrameWriter, at: number, value: Input<RegionServersReply>): void {
+  out.$structs<RegionServer>(at + 0, value.servers, regionServerCodec.layout, "servers");
+  out.$text(at + 8, value.authorities, "authorities");
+}
+
+/** Encodes and decodes {@link RegionServersReply}. */
+export const regionServersReplyCodec = new StructCodec<RegionServersReply, RegionServersReplyView>({
+  name: "RegionServersReply",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putRegionServersReply,
+  newView: () => new RegionServersReplyView(),
+});
+
+export interface RegionServer {
+  /** host:port. */
+  address: string;
+  /** SHA-256 of its current and of its next certificate, as far as they are known. */
+  pins: Uint8Array[];
+}
+
+/** A flyweight over {@link RegionServer}. */
+export class RegionServerView extends StructView<RegionServer> {
+  #pins: DataList | undefined;
+
+  get address(): string { return this.$text(0); }
+  get addressBytes(): Uint8Array { return this.$textBytes(0); }
+  get addressOffset(): number { return this.$textOffset(0); }
+  get addressLength(): number { return this.$textLength(0); }
+  get pins(): DataList { return this.$list(1, this.#pins ??= new DataList()); }
+
+  override toPlain(): RegionServer {
+    this.$payPlain();
+    return {
+      address: this.address,
+      pins: this.pins.toPlain(),
+    };
+  }
+}
+
+function putRegionServer(out: FrameWriter, at: number, value: Input<RegionServer>): void {
+  out.$text(at + 0, value.address, "address");
+  out.$datas(at + 8, value.pins, "pins");
+}
+
+/** Encodes and decodes {@link RegionServer}. */
+export const regionServerCodec = new StructCodec<RegionServer, RegionServerView>({
+  name: "RegionServer",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putRegionServer,
+  newView: () => new RegionServerView(),
+});
+
 export interface ListRegionsReply {
   /** In the order of their preference. */
   regions: PeerRegionEntry[];

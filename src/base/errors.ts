@@ -140,7 +140,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
     31,
     "conflict",
     true,
-    "Send it to the region that the record belongs to, which the hint names.",
+    "Send it to the region that the record belongs to: with the option home (crs: --home).",
   ),
 };
 

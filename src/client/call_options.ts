@@ -16,4 +16,11 @@ export interface CallOptions {
    * mirrors only. Default: an own record, else the best mirror.
    */
   readonly region?: string;
+  /**
+   * Whether the region that the record belongs to answers by itself: `region`, if that is given, else the
+   * one that this registry names, which is asked first. Where it cannot be reached, or does not serve this
+   * client's identity, the call rejects with `homeRegion` among its fields. Not for `registerMany`,
+   * `keepMany` and watches. Default: false.
+   */
+  readonly home?: boolean;
 }

@@ -5,26 +5,17 @@
  * connections to them, calls/ implements the operations, lease_keeper.ts renews leases. The client
  * runs wherever its dialer runs, including browsers.
  */
-import type { Hello } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
 import {
   CLIENT_IN_FLIGHT_DEFAULT,
-  CLIENT_IN_FLIGHT_MAX,
   DIAL_MS_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
 } from "../base/limits.ts";
-import { parseUuid, UUID_BYTES } from "../base/uuid.ts";
 import type { RecordKindName } from "../record/kinds.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import {
-  FEATURE_ANNOUNCES_STREAMS,
-  PROTOCOL_VERSION_MAX,
-  PROTOCOL_VERSION_MIN,
-} from "../wire/control.ts";
 import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
 import type { Input } from "../../schemas/runtime/writer.ts";
 import { AnswerCache } from "./answer_cache.ts";
-import { checkedStaleness } from "./bounded_reads.ts";
 import { CachedReads } from "./calls/cached_reads.ts";
 import { CachedResolveCalls } from "./calls/cached_resolve.ts";
 import { GetCalls } from "./calls/get.ts";
@@ -34,8 +25,10 @@ import { StatusCalls } from "./calls/node.ts";
 import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
 import { ResolveCalls } from "./calls/resolve.ts";
+import { checkParameters, helloOf, parametersElsewhere } from "./client_parameters.ts";
 import type { Credentials } from "./credentials.ts";
 import { ask, type OperationCaller } from "./invoker.ts";
+import { goesHome, HomeCalls, manyAtHome } from "./home_calls.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { OwnershipSequence } from "./ownership.ts";
 import type { AgentInput, GatewayInput } from "./records.ts";
@@ -56,6 +49,7 @@ import type {
   ListedGateway,
   ListOptions,
   RecordFilter,
+  RecordSource,
   RegisterItem,
   RegisterOptions,
   RenewItem,
@@ -69,7 +63,6 @@ import type {
 
 /** Default time for which `close` waits for leases to be released, ms. */
 const RELEASE_MS_DEFAULT = 2_000;
-const PROGRAM_DEFAULT = "registry-sdk";
 
 /**
  * Connects to the registry.
@@ -132,6 +125,7 @@ class RegistryClient implements Client, OperationCaller {
   readonly #own: OwnCalls;
   readonly #node: StatusCalls;
   readonly #keeper: LeaseKeeper;
+  readonly #homes: HomeCalls;
   #closing: Promise<void> | undefined;
   /** Tells the credentials that no session is left. */
   #withdraw: (() => void) | undefined;
@@ -178,6 +172,15 @@ class RegistryClient implements Client, OperationCaller {
     this.#cached = isCached
       ? new CachedReads({ get: this.#get, list: this.#list, clock, isConnected })
       : undefined;
+    this.#homes = new HomeCalls({
+      self: this,
+      parameters,
+      servers: (name, left) => this.call("regionServers", { name }, left),
+      open: (servers) => connectCaller(parametersElsewhere(parameters, servers)),
+      clock,
+      scheduler: world.scheduler,
+      timeoutMs,
+    });
     this.#router.start();
   }
 
@@ -207,60 +210,107 @@ class RegistryClient implements Client, OperationCaller {
   }
 
   getAgent(id: string | Uint8Array, options?: CallOptions) {
+    if (goesHome(options)) {
+      return this.#homes.read(options, (client, left) => client.getAgent(id, left), sourceHome);
+    }
     return (this.#cached ?? this.#get).agent(id, options);
   }
 
   getGateway(id: string | Uint8Array, options?: CallOptions) {
+    if (goesHome(options)) {
+      return this.#homes.read(options, (client, left) => client.getGateway(id, left), sourceHome);
+    }
     return (this.#cached ?? this.#get).gateway(id, options);
   }
 
   getAgentStored(id: string | Uint8Array, options?: CallOptions) {
+    if (goesHome(options)) {
+      return this.#homes.read(
+        options,
+        (client, left) => client.getAgentStored(id, left),
+        sourceHome,
+      );
+    }
     return this.#get.agentStored(id, options);
   }
 
   getGatewayStored(id: string | Uint8Array, options?: CallOptions) {
+    if (goesHome(options)) {
+      return this.#homes.read(
+        options,
+        (client, left) => client.getGatewayStored(id, left),
+        sourceHome,
+      );
+    }
     return this.#get.gatewayStored(id, options);
   }
 
   resolveAgent(domain: string, options?: CallOptions) {
+    if (goesHome(options)) {
+      return this.#homes.read(
+        options,
+        (client, left) => client.resolveAgent(domain, left),
+        ({ agentSource }) => agentSource?.home,
+      );
+    }
     return this.#resolve.agent(domain, options);
   }
 
   resolveAgents(domains: readonly string[], options?: CallOptions) {
+    if (goesHome(options)) return this.#homes.resolveMany(domains, options);
     return this.#resolve.agents(domains, options);
   }
 
   resolveGateways(region: string, options?: ResolveGatewaysOptions) {
+    if (goesHome(options)) {
+      return this.#homes.list(
+        region,
+        options,
+        (client, left) => client.resolveGateways(region, left),
+      );
+    }
     return (this.#cached ?? this.#list).bestGateways(region, options);
   }
 
   listAgents(region: string, options?: ListOptions) {
+    if (goesHome(options)) {
+      return this.#homes.list(region, options, (client, left) => client.listAgents(region, left));
+    }
     return this.#list.agents(region, options);
   }
 
   listGateways(region: string, options?: ListOptions) {
+    if (goesHome(options)) {
+      return this.#homes.list(region, options, (client, left) => client.listGateways(region, left));
+    }
     return this.#list.gateways(region, options);
   }
 
   allAgents(region: string, options: ListOptions = {}): AsyncIterableIterator<ListedAgent> {
     return allPages(
-      (cursor) => this.#list.agents(region, withCursor(options, cursor)),
+      (cursor) => this.listAgents(region, withCursor(options, cursor)),
       options.cursor,
     );
   }
 
   allGateways(region: string, options: ListOptions = {}): AsyncIterableIterator<ListedGateway> {
     return allPages(
-      (cursor) => this.#list.gateways(region, withCursor(options, cursor)),
+      (cursor) => this.listGateways(region, withCursor(options, cursor)),
       options.cursor,
     );
   }
 
   registerAgent(agent: AgentInput, options?: RegisterOptions) {
+    if (goesHome(options)) {
+      return this.#homes.write(options, (client, left) => client.registerAgent(agent, left));
+    }
     return this.#register.one({ kind: "agent", agent }, options);
   }
 
   registerGateway(gateway: GatewayInput, options?: RegisterOptions) {
+    if (goesHome(options)) {
+      return this.#homes.write(options, (client, left) => client.registerGateway(gateway, left));
+    }
     return this.#register.one({ kind: "gateway", gateway }, options);
   }
 
@@ -268,38 +318,51 @@ class RegistryClient implements Client, OperationCaller {
     items: readonly RegisterItem[],
     options?: CallOptions & { readonly takeOver?: boolean },
   ) {
+    if (goesHome(options)) return Promise.reject(manyAtHome());
     return this.#register.many(items, options);
   }
 
   renew(items: readonly RenewItem[], options?: CallOptions) {
+    if (goesHome(options)) return this.#homes.renew(items, options);
     return this.#own.renew(items, options);
   }
 
   deregisterAgent(id: string, options?: DeregisterOptions) {
+    if (goesHome(options)) return this.#homes.deregister("agent", id, options);
     return this.#own.deregister("agent", id, options);
   }
 
   deregisterGateway(id: string, options?: DeregisterOptions) {
+    if (goesHome(options)) return this.#homes.deregister("gateway", id, options);
     return this.#own.deregister("gateway", id, options);
   }
 
   reportAgent(id: string, options: Omit<ReportOptions, "used">) {
+    if (goesHome(options)) return this.#homes.report("agent", id, options);
     return this.#own.report("agent", id, options);
   }
 
   reportGateway(id: string, options: ReportOptions) {
+    if (goesHome(options)) return this.#homes.report("gateway", id, options);
     return this.#own.report("gateway", id, options);
   }
 
   keepAgent(agent: AgentInput, options?: KeepOptions) {
+    if (goesHome(options)) {
+      return this.#homes.write(options, (client, left) => client.keepAgent(agent, left));
+    }
     return this.#keeper.keep({ kind: "agent", agent }, options);
   }
 
   keepGateway(gateway: GatewayInput, options?: KeepOptions) {
+    if (goesHome(options)) {
+      return this.#homes.write(options, (client, left) => client.keepGateway(gateway, left));
+    }
     return this.#keeper.keep({ kind: "gateway", gateway }, options);
   }
 
   keepMany(items: readonly KeepItem[], options?: KeepOptions) {
+    if (goesHome(options)) return Promise.reject(manyAtHome());
     return this.#keeper.keepMany(items, options);
   }
 
@@ -350,6 +413,7 @@ class RegistryClient implements Client, OperationCaller {
       await this.#keeper.releaseAll(options.timeoutMs ?? RELEASE_MS_DEFAULT);
     }
     this.#keeper.close();
+    await this.#homes.close(options);
     this.#offerSession();
     await this.#router.close(new RegistryError("shutting_down", "The client is closed"));
   }
@@ -367,41 +431,11 @@ class RegistryClient implements Client, OperationCaller {
   }
 }
 
+/** Returns the home that an answer names. */
+function sourceHome({ source }: { readonly source?: RecordSource }): string | undefined {
+  return source?.home;
+}
+
 function withCursor(options: ListOptions, cursor: Uint8Array | undefined): ListOptions {
   return cursor === undefined ? options : { ...options, cursor };
-}
-
-function helloOf({ options = {} }: ConnectParameters): Hello {
-  return {
-    versionMin: PROTOCOL_VERSION_MIN,
-    versionMax: PROTOCOL_VERSION_MAX,
-    features: FEATURE_ANNOUNCES_STREAMS,
-    clusterId: options.clusterId === undefined
-      ? new Uint8Array(UUID_BYTES)
-      : parseUuid(options.clusterId, "clusterId"),
-    region: options.region ?? "",
-    agent: options.program ?? PROGRAM_DEFAULT,
-  };
-}
-
-function checkParameters({ endpoints, maxStalenessMs = 0, options = {} }: ConnectParameters): void {
-  checkedStaleness(maxStalenessMs);
-  if (endpoints.length === 0) {
-    throw new RegistryError(
-      "invalid_argument",
-      "endpoints must contain at least one endpoint: it is empty",
-      {
-        field: "endpoints",
-      },
-    );
-  }
-  const inFlightMax = options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT;
-  if (!Number.isInteger(inFlightMax) || inFlightMax < 1 || inFlightMax > CLIENT_IN_FLIGHT_MAX) {
-    throw new RegistryError(
-      "invalid_argument",
-      `inFlightMax must be an integer in [1, ${CLIENT_IN_FLIGHT_MAX}]: ` +
-        `current value is ${inFlightMax}`,
-      { field: "inFlightMax" },
-    );
-  }
 }

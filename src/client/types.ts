@@ -95,6 +95,16 @@ export interface ClientOptions {
   readonly onConnection?: (event: ConnectionEvent) => void;
 }
 
+/** How a client reaches another region, for calls with the option `home`. */
+export interface HomeAccess {
+  /** Default: the servers that the client's own registry knows of that region. */
+  readonly endpoints?: readonly Endpoint[];
+  /** Default: as the client's own registry verifies them, else as the client verifies its own. */
+  readonly trust?: Trust;
+  /** Default: the client's own identity. */
+  readonly credentials?: Credentials;
+}
+
 /** Parameters of {@link connect}. */
 export interface ConnectParameters {
   /** Addresses of nodes, at least one; tried in order, starting at a random one. */
@@ -113,6 +123,8 @@ export interface ConnectParameters {
    * linearizable.
    */
   readonly maxStalenessMs?: number;
+  /** Other regions by name, where they are not reached as their registries say. */
+  readonly homes?: Readonly<Record<string, HomeAccess>>;
   /** The zone that the client is in; replicas there are nearer than all others. Default: none. */
   readonly zone?: string;
   readonly options?: ClientOptions;

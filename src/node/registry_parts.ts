@@ -42,6 +42,7 @@ import { ForeignRecords } from "../serving/regions/foreign_records.ts";
 import { MirrorDropper } from "../serving/regions/mirror_dropper.ts";
 import { MirrorHomes, NO_FRESHNESS } from "../serving/regions/mirror_homes.ts";
 import { RegionAdministration } from "../serving/regions/region_administration.ts";
+import { RegionServers } from "../serving/regions/region_servers.ts";
 import { Registrar } from "../serving/registrar.ts";
 import { RemovalNotes } from "../serving/removal_notes.ts";
 import { RenewPath } from "../serving/renew_path.ts";
@@ -236,6 +237,10 @@ export function requestParts(
     clock: world.monotonic,
     scheduler,
   });
+  const servers = new RegionServers({
+    own: homes.own,
+    regionOf: (name) => groups.system.store.state.regions.of(name),
+  });
   const steps = new NodeSteps({
     table,
     steps: claimSteps,
@@ -260,7 +265,7 @@ export function requestParts(
       ...identityHandlers(identities),
       ...stepHandlers(steps),
       ...watchHandlers(watches, replies, table.partitioner.partitionCount),
-      ...regionHandlers(identity.regions),
+      ...regionHandlers(identity.regions, servers),
     },
     turns: new ListTurns({ scheduler, clock: world.monotonic }),
     replies,

@@ -17,6 +17,7 @@ import {
   type DeregisterFlags,
   type DrainFlags,
   gather,
+  homeOf,
   type KeepFlags,
   type ListFlags,
   listPlan,
@@ -42,7 +43,7 @@ export async function register(
   const reply = await withClient(shell, flags, async (connected) => {
     const region = await regionOf(flags.region, connected);
     const fields = recordFields(kind, flags, { terminal, region }) as InputOf<"agent">;
-    const options = { takeOver: flags.takeOver };
+    const options = { takeOver: flags.takeOver, ...homeOf(flags) };
     return registeredReply(kind, await callsOf(kind).register(connected.client, fields, options));
   });
   return await showReply(reply, flags, terminal);
@@ -59,7 +60,10 @@ export async function keep(
     const region = await regionOf(flags.region, connected);
     const fields = recordFields(kind, flags, { terminal, region }) as InputOf<"agent">;
     const { takeOver } = flags;
-    return await callsOf(kind).keep(connected.client, fields, { ...options, takeOver });
+    return await callsOf(kind).keep(connected.client, fields, {
+      ...options,
+      ...{ takeOver, ...homeOf(flags) },
+    });
   });
 }
 
@@ -73,7 +77,8 @@ export async function get(
   const reply = await withClient(shell, flags, async ({ client }) => {
     const { record, ...answer } = await callsOf(kind).get(client, id, askedRegion(flags));
     // Of a record of another region the writer is a number of that region.
-    const writer = answer.source === undefined ? await writerOf(client, record.writer) : undefined;
+    const isOwn = answer.source === undefined && flags.home !== true;
+    const writer = isOwn ? await writerOf(client, record.writer) : undefined;
     return recordReply(kind, { record, ...answer }, writer);
   });
   return await showReply(reply, flags, shell.terminal);
@@ -114,7 +119,7 @@ export async function drain(
   const reported = await withClient(
     shell,
     flags,
-    ({ client }) => callsOf(kind).report(client, id, { draining }),
+    ({ client }) => callsOf(kind).report(client, id, { draining, ...homeOf(flags) }),
   );
   return await showReply(drainedReply(kind, id, draining, reported), flags, shell.terminal);
 }
@@ -130,7 +135,7 @@ export async function deregister(
   const answer = await withClient(
     shell,
     flags,
-    ({ client }) => callsOf(kind).deregister(client, id, { withAgents }),
+    ({ client }) => callsOf(kind).deregister(client, id, { withAgents, ...homeOf(flags) }),
   );
   return await showReply(deregisteredReply(kind, id, answer), flags, shell.terminal);
 }

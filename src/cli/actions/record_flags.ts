@@ -1,12 +1,18 @@
 /** Code shared by the gateway and agent commands: flags, the default region, and limited lists. */
 import { LIST_ITEMS_MAX } from "../../base/limits.ts";
-import type { ListOptions, Page, Receipt } from "../../client/mod.ts";
+import type { CallOptions, ListOptions, Page, Receipt } from "../../client/mod.ts";
 import { usageFailure } from "../failure.ts";
 import { type Listed, parseCursor } from "../record_list.ts";
 import type { Connected, ServerOptions } from "../shell.ts";
 
+/** Flags of a command on a record that may belong to another region. */
+export interface HomeFlags extends ServerOptions {
+  /** Whether the command goes to the region that the record belongs to. */
+  readonly home?: boolean;
+}
+
 /** Flags of a registration. */
-export interface RegisterFlags extends ServerOptions {
+export interface RegisterFlags extends HomeFlags {
   /** False with `--no-take-over`. */
   readonly takeOver: boolean;
 }
@@ -15,14 +21,19 @@ export interface RegisterFlags extends ServerOptions {
 export type KeepFlags = RegisterFlags;
 
 /** Flags of a get or a resolution. */
-export interface ReadFlags extends ServerOptions {
+export interface ReadFlags extends HomeFlags {
   /** The region whose record is wanted. */
   readonly region?: string;
 }
 
 /** Returns the options of a read of the region that the flags name. */
-export function askedRegion({ region }: ReadFlags): { readonly region?: string } {
-  return region === undefined ? {} : { region };
+export function askedRegion({ region, ...flags }: ReadFlags): Pick<CallOptions, "region" | "home"> {
+  return { ...(region === undefined ? {} : { region }), ...homeOf(flags) };
+}
+
+/** Returns the option of a call that goes to the home of its record, if the flags say so. */
+export function homeOf({ home }: HomeFlags): Pick<CallOptions, "home"> {
+  return home === true ? { home } : {};
 }
 
 /** Flags of a list. */
@@ -38,12 +49,12 @@ export interface ListFlags extends ServerOptions {
 }
 
 /** Flags of a change of state. */
-export interface DrainFlags extends ServerOptions {
+export interface DrainFlags extends HomeFlags {
   readonly off?: boolean;
 }
 
 /** Flags of a deregistration. */
-export interface DeregisterFlags extends ServerOptions {
+export interface DeregisterFlags extends HomeFlags {
   readonly withAgents?: boolean;
 }
 

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { ReadFlags } from "../actions/record_flags.ts";
 import type { RunAction, Shell } from "../shell.ts";
-import { newGroup, newReadCommand, REGION_OPTION } from "./options.ts";
+import { HOME_OPTION, newGroup, newReadCommand, REGION_OPTION } from "./options.ts";
 import { type KindCommands, recordCommands } from "./record.ts";
 
 const AGENT_COMMANDS: KindCommands = {
@@ -37,6 +37,7 @@ export function agentCommand(shell: Shell, run: RunAction): Command {
     ["agent resolve a1.example", "agent resolve a1.example --max-staleness 100ms --json"],
   ).argument("<domain>", "domain of the agent")
     .option(...REGION_OPTION)
+    .option(...HOME_OPTION)
     .action((domain: string, flags: ReadFlags) =>
       run(async () => await (await import("../actions/agent.ts")).resolve(domain, flags, shell))
     );

@@ -61,6 +61,18 @@ export const REGION_OPTION = [
   "record, else the best mirror)",
 ] as const;
 
+/** The option that sends a command to the home of the record. */
+export const HOME_OPTION = [
+  "--home",
+  "asks the region that the record belongs to, instead of its mirror here",
+] as const;
+
+/** The option that sends a change to the home of the record. */
+export const WRITE_HOME_OPTION = [
+  "--home",
+  "if the record belongs to another region, goes there",
+] as const;
+
 /** Creates a command that only groups others. */
 export function newGroup(name: string, description: string, commands: readonly Command[]): Command {
   const group = new Command(name).description(description).usage("<command> [options]");

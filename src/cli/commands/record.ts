@@ -12,7 +12,14 @@ import type { Fetch } from "../actions/record.ts";
 import type { CommandKind } from "../record_calls.ts";
 import type { RecordFlags } from "../record_fields.ts";
 import type { RunAction, Shell } from "../shell.ts";
-import { collect, newReadCommand, newServerCommand, REGION_OPTION } from "./options.ts";
+import {
+  collect,
+  HOME_OPTION,
+  newReadCommand,
+  newServerCommand,
+  REGION_OPTION,
+  WRITE_HOME_OPTION,
+} from "./options.ts";
 
 /** The texts of the commands of one kind, and their differences from other kinds. */
 export interface KindCommands {
@@ -69,6 +76,7 @@ export function recordCommands(commands: KindCommands, shell: Shell, run: RunAct
     get: newReadCommand("get", `Shows one ${kind}.`, [`${kind} get <id>`])
       .argument("<id>", `UUID of the ${kind}${idHint}`)
       .option(...REGION_OPTION)
+      .option(...HOME_OPTION)
       .action((id: string, flags: ReadFlags) =>
         onId(id, (actions) => actions.get(kind, id, flags, shell))
       ),
@@ -87,6 +95,7 @@ export function recordCommands(commands: KindCommands, shell: Shell, run: RunAct
     )
       .argument("<id>", `UUID of the ${kind}`)
       .option("--off", "marks it as active again")
+      .option(...WRITE_HOME_OPTION)
       .action((id: string, flags: DrainFlags) =>
         onId(id, (actions) => actions.drain(kind, id, flags, shell))
       ),
@@ -96,6 +105,7 @@ export function recordCommands(commands: KindCommands, shell: Shell, run: RunAct
       examples.deregister,
     )
       .argument("<id>", `UUID of the ${kind}`)
+      .option(...WRITE_HOME_OPTION)
       .action((id: string, flags: DeregisterFlags) =>
         onId(id, (actions) => actions.deregister(kind, id, flags, shell))
       ),
@@ -115,8 +125,7 @@ function addRecordOptions(kind: CommandKind, command: Command): Command {
       command.addOption(type.form === "labels" ? option.argParser(collect) : option);
     }
   }
-  return command.option(
-    "--no-take-over",
-    "refuses to take the record over from another process",
-  );
+  return command
+    .option("--no-take-over", "refuses to take the record over from another process")
+    .option(...WRITE_HOME_OPTION);
 }

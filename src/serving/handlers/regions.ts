@@ -2,10 +2,12 @@
 import type { REGION_OPERATIONS } from "../../wire/operations/regions.ts";
 import type { Handlers } from "../handler.ts";
 import type { RegionAdministration } from "../regions/region_administration.ts";
+import type { RegionServers } from "../regions/region_servers.ts";
 
 /** Returns the handlers of the operations on peer regions. */
 export function regionHandlers(
   regions: RegionAdministration,
+  servers: RegionServers,
 ): Handlers<typeof REGION_OPERATIONS> {
   return {
     addRegion: async (request, { peer, deadlineMs }) => {
@@ -21,5 +23,6 @@ export function regionHandlers(
       return {};
     },
     listRegions: () => regions.list(),
+    regionServers: ({ name }) => Promise.resolve(servers.of(name)),
   };
 }

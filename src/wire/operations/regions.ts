@@ -1,8 +1,10 @@
-/** Operations on peer regions, for controllers. */
+/** Operations on peer regions, for controllers, and for clients that go to one. */
 import {
   addRegionRequestCodec,
   emptyCodec,
   listRegionsReplyCodec,
+  regionServersReplyCodec,
+  regionServersRequestCodec,
   removeRegionRequestCodec,
   setRegionRequestCodec,
 } from "../../../schemas/gen/wire.ts";
@@ -53,5 +55,15 @@ export const REGION_OPERATIONS = named({
     cost: 10,
     codes: [],
     system: true,
+  }),
+  regionServers: operation({
+    id: 78,
+    kind: "read",
+    repeatable: true,
+    access: "inspect",
+    request: regionServersRequestCodec,
+    reply: regionServersReplyCodec,
+    cost: 1,
+    codes: ["not_found"],
   }),
 });

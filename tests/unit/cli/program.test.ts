@@ -280,6 +280,24 @@ test("agent resolve and get show the home of a record of another region, and pas
   assert.equal((listed as { agents: { source: unknown }[] }).agents[0]?.source, source);
 });
 
+test("--home lets a command go to the region that the record belongs to", async () => {
+  const home = { home: true };
+  const getAgent = { agent: AGENT, remainingMs: 7_000, receipts: [RECEIPT] };
+  const shown = await crs(`agent get ${ID} --home --region us-1`, { getAgent });
+  // The writer is a number of the other region, so nobody is asked who that is.
+  assert.equal(shown.calls, [["getAgent", ID, { region: "us-1", ...home }]]);
+  const removed = await crs(`agent deregister ${ID} --home`, {
+    deregisterAgent: { removed: 1, receipts: [RECEIPT] },
+  });
+  assert.equal(removed.calls, [["deregisterAgent", ID, { withAgents: false, ...home }]]);
+  const fields = { homeRegion: "us-1" };
+  const error = new RegistryError("foreign_region", "It belongs to region us-1", fields);
+  const foreign = await crs(`agent deregister ${ID}`, {
+    deregisterAgent: () => Promise.reject(error),
+  });
+  assert.match(foreign.stderr, /belongs to region us-1\n.*--home/);
+});
+
 test("agent resolve --json says null where there is no gateway", async () => {
   const resolved = { domain: "a", agent: AGENT, receipts: [], stale: false, ageMs: 0 };
   const { terminal } = await crs("agent resolve a --json", { resolveAgent: resolved });

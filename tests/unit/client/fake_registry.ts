@@ -7,6 +7,7 @@ import { setImmediate } from "node:timers";
 import { agentCodec, gatewayCodec } from "../../../schemas/gen/record.ts";
 import {
   type Goodbye,
+  homeRegionCodec,
   type Receipt,
   requestCodec,
   responseCodec,
@@ -120,7 +121,8 @@ export class FakeRequest {
 
   /** Replies with a refusal. */
   refuse(code: ErrorCode, fields: ErrorFields = {}, message = `It is ${code}`): void {
-    responseCodec.write(this.#replies.writer, {
+    const { homeRegion } = fields;
+    const response = {
       ...this.#envelope(),
       code: errorCodeToWire(code),
       message,
@@ -130,7 +132,10 @@ export class FakeRequest {
       leaderHint: fields.leaderHint ?? 0,
       leaderTerm: fields.leaderTerm ?? 0,
       current: fields.incarnation ?? NO_POSITION,
-    });
+    };
+    const { writer } = this.#replies;
+    if (homeRegion === undefined) responseCodec.write(writer, response);
+    else responseCodec.write(writer, response, homeRegionCodec, { name: homeRegion });
     this.#replies.flush();
   }
 

@@ -113,6 +113,7 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   setRegion: { any: "___c_d_" },
   removeRegion: { any: "___c_d_" },
   listRegions: { any: "agpcnd_" },
+  regionServers: { any: "agpcnd_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {

@@ -65,6 +65,7 @@ const LATER_NAMES = [
   "72 setRegion",
   "73 removeRegion",
   "74 listRegions",
+  "78 regionServers",
 ];
 
 test("operations keep their ids", () => {

@@ -1,6 +1,7 @@
 /** Peer regions through a whole registry: what controllers set, and the mirrors of removed regions. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeBase64url } from "../../../../src/base/base64url.ts";
 import { MIRROR_DROP_LOOK_MS } from "../../../../src/base/limits.ts";
 import {
   encodeMirrorBatch,
@@ -66,6 +67,34 @@ test("regions are added with defaults, changed, paused, listed and removed", asy
   await peer.must("removeRegion", { name: "us-1" });
   assert.equal(await list(), []);
   assert.is((await peer.ask("removeRegion", { name: "us-1" })).code, "not_found");
+});
+
+test("regionServers tells clients where a region's servers are, and how they are verified", async () => {
+  const harness = await opened();
+  const peer = await harness.peer();
+  const of = async (name: string) => await peer.must("regionServers", { name });
+  assert.equal(await of("global"), { servers: [], authorities: "" });
+  assert.is((await peer.ask("regionServers", { name: "us-1" })).code, "not_found");
+  const pem = "-----BEGIN CERTIFICATE-----";
+  await peer.must("addRegion", { ...NAMED, ...DEFAULTS, bundle: pem });
+  const [address] = NAMED.servers;
+  assert.equal(await of("us-1"), { servers: [{ address, pins: [] }], authorities: pem });
+  const server = {
+    subject: "spiffe://registry.example/region/us-1/node/01890000-0000-7000-8000-000000000001",
+    authorities: [address],
+    currentPin: encodeBase64url(new Uint8Array(32).fill(1)),
+    nextPin: encodeBase64url(new Uint8Array(32).fill(2)),
+  };
+  const bundle = {
+    ...{ version: 1, trustDomain: "registry.example", sequence: 1, issuedAtMs: 1, expiresAtMs: 2 },
+    ...{ roots: [], intermediates: [], servers: [server] },
+  };
+  const changed = { ...NAMED, ...DEFAULTS, pause: 0, bundle: JSON.stringify({ bundle }) };
+  await peer.must("setRegion", changed);
+  const pins = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+  assert.equal(await of("us-1"), { servers: [{ address, pins }], authorities: "" });
+  await peer.must("setRegion", { ...changed, bundle: "{}" });
+  assert.equal(await of("us-1"), { servers: [{ address, pins: [] }], authorities: "" });
 });
 
 test("a region is refused while group 0 does not know regions", async () => {
