@@ -1047,4 +1047,103 @@ struct PeerRegionEntry {
   hasBundle @8 :Bool;
   name @9 :Text;
   servers @10 :List(Text);
+  replicatedAgeMs @11 :UInt32;
+  # Age of what is known of it: all that it changed before is mirrored. 2^32 - 1: unknown.
+  contactAgeMs @12 :UInt32;
+  # Time since it answered; 2^32 - 1: unknown.
+  lagEntries @13 :UInt64;
+  lagBytes @14 :UInt64;
+  # Received and not applied here.
+  resyncs @15 :UInt64;
+  # Partitions of it that were listed because their history was gone.
+  refused @16 :UInt64;
+  # Changes that were refused here.
+  seenClusterId :group $bytes { high @17 :UInt64; low @18 :UInt64; }
+  seenGeneration @19 :UInt32;
+  # What it says that it is, if that is not the accepted one; zeros: it is, or is not known.
+  pullerNode @20 :UInt32;
+  # Node of its first puller; 0: none.
+  state @21 :Text;
+  # following, syncing, connecting, refused, paused or unassigned.
+  error @22 :Text;
+  # The last one of its pullers.
+}
+
+struct AcceptGenerationRequest {
+  # Accepts the cluster that a region is now, as an operator has confirmed it.
+  clusterId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  generation @2 :UInt32;
+  name @3 :Text;
+}
+
+# Between the nodes of a cluster, for pullers: a puller writes to partitions that other nodes lead, and
+# every node knows how fresh the mirrors are.
+
+struct LogMirrorsRequest {
+  # Logs a fence or a batch in a partition.
+  partition @0 :UInt32;
+  command @1 :Data;
+}
+
+struct LogMirrorsReply {
+  count @0 :UInt32;
+  # Changes that took effect.
+  refused @1 :UInt32;
+}
+
+struct ReadMirrorsRequest {
+  # Asks for what a partition has of a region: its cursors, and a page of its mirrors and aliases.
+  partition @0 :UInt32;
+  page @1 :UInt32;
+  pages @2 :UInt32;
+  # The page has the records whose last four bytes of the id leave this rest. 0 pages: no mirrors.
+  home @3 :Text;
+}
+
+struct ReadMirrorsReply {
+  count @0 :UInt64;
+  # Of all mirrors and aliases.
+  feed @1 :UInt32;
+  # Generation of the feed; 0: none.
+  cursors @2 :List(Record.MirrorCursor);
+  mirrors @3 :List(HeldMirror);
+  aliases @4 :List(HeldAlias);
+}
+
+struct HeldMirror {
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  revision :group { generation @2 :UInt32; index @3 :UInt64; }
+  feed @4 :UInt32;
+  kind @5 :UInt16;
+}
+
+struct HeldAlias {
+  agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  claim :group { generation @2 :UInt32; index @3 :UInt64; }
+  revision :group { generation @4 :UInt32; index @5 :UInt64; }
+  feed @6 :UInt32;
+  domain @7 :Text;
+}
+
+struct PullerStatesReply {
+  pullers @0 :List(PullerState);
+}
+
+struct PullerState {
+  # A puller on the answering node, as of the answer.
+  fence @0 :UInt64;
+  lagEntries @1 :UInt64;
+  lagBytes @2 :UInt64;
+  resyncs @3 :UInt64;
+  refused @4 :UInt64;
+  shard @5 :UInt32;
+  feed @6 :UInt32;
+  ageMs @7 :UInt32;
+  # 2^32 - 1: unknown; of the next one too.
+  contactAgeMs @8 :UInt32;
+  seenGeneration @9 :UInt32;
+  seenClusterId :group $bytes { high @10 :UInt64; low @11 :UInt64; }
+  region @12 :Text;
+  state @13 :Text;
+  error @14 :Text;
 }

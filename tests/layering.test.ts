@@ -48,6 +48,7 @@ const TABLE: FloorTable = {
     // One interface for all code that serves: replication of a group is hidden from other folders.
     { ...simulated("src/replication", 4, []), doors: { "src/serving": ["group_interface.ts"] } },
     simulated("src/serving", 5, []),
+    simulated("src/region", 6, []),
     simulated("src/node", 7, ["pino", "prom-client"]),
     { path: "src/cli", floor: 9, npm: ["commander", "pino", "string-width"] },
     { path: ".", floor: 10, npm: [] },

@@ -25,7 +25,7 @@ import {
   type FrameWriter,
   type Input,
 } from "../runtime.ts";
-import { LabelView, labelCodec, type Label } from "./record.ts";
+import { LabelView, MirrorCursorView, labelCodec, mirrorCursorCodec, type Label, type MirrorCursor } from "./record.ts";
 
 /** The kinds of control frames, by what their bodies are. */
 export type ControlKind = keyof typeof CONTROL_KINDS;
@@ -5709,6 +5709,26 @@ export interface PeerRegionEntry {
   hasBundle: boolean;
   name: string;
   servers: string[];
+  /** Age of what is known of it: all that it changed before is mirrored. 2^32 - 1: unknown. */
+  replicatedAgeMs: number;
+  /** Time since it answered; 2^32 - 1: unknown. */
+  contactAgeMs: number;
+  lagEntries: number;
+  /** Received and not applied here. */
+  lagBytes: number;
+  /** Partitions of it that were listed because their history was gone. */
+  resyncs: number;
+  /** Changes that were refused here. */
+  refused: number;
+  seenClusterId: Uint8Array;
+  /** What it says that it is, if that is not the accepted one; zeros: it is, or is not known. */
+  seenGeneration: number;
+  /** Node of its first puller; 0: none. */
+  pullerNode: number;
+  /** following, syncing, connecting, refused, paused or unassigned. */
+  state: string;
+  /** The last one of its pullers. */
+  error: string;
 }
 
 /** A flyweight over {@link PeerRegionEntry}. */
@@ -5738,13 +5758,42 @@ export class PeerRegionEntryView extends StructView<PeerRegionEntry> {
   get nameOffset(): number { return this.$textOffset(0); }
   get nameLength(): number { return this.$textLength(0); }
   get servers(): TextList { return this.$list(1, this.#servers ??= new TextList()); }
+  get replicatedAgeMs(): number { return this.$uint32(44); }
+  set replicatedAgeMs(value: number) { this.$setUint32(44, value); }
+  get contactAgeMs(): number { return this.$uint32(48); }
+  set contactAgeMs(value: number) { this.$setUint32(48, value); }
+  get lagEntries(): number { return this.$uint64(56); }
+  set lagEntries(value: number) { this.$setUint64(56, value); }
+  get lagBytes(): number { return this.$uint64(64); }
+  set lagBytes(value: number) { this.$setUint64(64, value); }
+  get resyncs(): number { return this.$uint64(72); }
+  set resyncs(value: number) { this.$setUint64(72, value); }
+  get refused(): number { return this.$uint64(80); }
+  set refused(value: number) { this.$setUint64(80, value); }
+  get seenClusterId(): Uint8Array { return this.$fixed(88, 16); }
+  set seenClusterId(value: Uint8Array) { this.$setFixed(88, 16, value); }
+  get seenClusterIdOffset(): number { return this.$fixedOffset(88, 16); }
+  seenClusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(88, 16, bytes, offset); }
+  get seenGeneration(): number { return this.$uint32(52); }
+  set seenGeneration(value: number) { this.$setUint32(52, value); }
+  get pullerNode(): number { return this.$uint32(104); }
+  set pullerNode(value: number) { this.$setUint32(104, value); }
+  get state(): string { return this.$text(2); }
+  get stateBytes(): Uint8Array { return this.$textBytes(2); }
+  get stateOffset(): number { return this.$textOffset(2); }
+  get stateLength(): number { return this.$textLength(2); }
+  get error(): string { return this.$text(3); }
+  get errorBytes(): Uint8Array { return this.$textBytes(3); }
+  get errorOffset(): number { return this.$textOffset(3); }
+  get errorLength(): number { return this.$textLength(3); }
 
   override toPlain(): PeerRegionEntry {
     this.$payPlain();
+    const fixed = this.$fixed(16, 88);
     return {
       bytesPerSecondMax: this.bytesPerSecondMax,
       mirrors: this.mirrors,
-      clusterId: this.clusterId,
+      clusterId: fixed.subarray(0, 16),
       generation: this.generation,
       preference: this.preference,
       logPercentMax: this.logPercentMax,
@@ -5752,6 +5801,17 @@ export class PeerRegionEntryView extends StructView<PeerRegionEntry> {
       hasBundle: this.hasBundle,
       name: this.name,
       servers: this.servers.toPlain(),
+      replicatedAgeMs: this.replicatedAgeMs,
+      contactAgeMs: this.contactAgeMs,
+      lagEntries: this.lagEntries,
+      lagBytes: this.lagBytes,
+      resyncs: this.resyncs,
+      refused: this.refused,
+      seenClusterId: fixed.subarray(72, 88),
+      seenGeneration: this.seenGeneration,
+      pullerNode: this.pullerNode,
+      state: this.state,
+      error: this.error,
     };
   }
 }
@@ -5766,15 +5826,518 @@ function putPeerRegionEntry(out: FrameWriter, at: number, value: Input<PeerRegio
   UINT16.write(view, at + 40, value.logPercentMax, "logPercentMax");
   if (value.isPaused) out.bytes[at + 42]! |= 1;
   if (value.hasBundle) out.bytes[at + 42]! |= 2;
-  out.$text(at + 48, value.name, "name");
-  out.$texts(at + 56, value.servers, "servers");
+  UINT32.write(view, at + 44, value.replicatedAgeMs, "replicatedAgeMs");
+  UINT32.write(view, at + 48, value.contactAgeMs, "contactAgeMs");
+  UINT64.write(view, at + 56, value.lagEntries, "lagEntries");
+  UINT64.write(view, at + 64, value.lagBytes, "lagBytes");
+  UINT64.write(view, at + 72, value.resyncs, "resyncs");
+  UINT64.write(view, at + 80, value.refused, "refused");
+  out.$fixed(at + 88, 16, value.seenClusterId);
+  UINT32.write(view, at + 52, value.seenGeneration, "seenGeneration");
+  UINT32.write(view, at + 104, value.pullerNode, "pullerNode");
+  out.$text(at + 112, value.name, "name");
+  out.$texts(at + 120, value.servers, "servers");
+  out.$text(at + 128, value.state, "state");
+  out.$text(at + 136, value.error, "error");
 }
 
 /** Encodes and decodes {@link PeerRegionEntry}. */
 export const peerRegionEntryCodec = new StructCodec<PeerRegionEntry, PeerRegionEntryView>({
   name: "PeerRegionEntry",
-  dataWords: 6,
-  pointerWords: 2,
+  dataWords: 14,
+  pointerWords: 4,
   put: putPeerRegionEntry,
   newView: () => new PeerRegionEntryView(),
+});
+
+/** Accepts the cluster that a region is now, as an operator has confirmed it. */
+export interface AcceptGenerationRequest {
+  clusterId: Uint8Array;
+  generation: number;
+  name: string;
+}
+
+/** A flyweight over {@link AcceptGenerationRequest}. */
+export class AcceptGenerationRequestView extends StructView<AcceptGenerationRequest> {
+  get clusterId(): Uint8Array { return this.$fixed(0, 16); }
+  set clusterId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get clusterIdOffset(): number { return this.$fixedOffset(0, 16); }
+  clusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get generation(): number { return this.$uint32(16); }
+  set generation(value: number) { this.$setUint32(16, value); }
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+
+  override toPlain(): AcceptGenerationRequest {
+    this.$payPlain();
+    return {
+      clusterId: this.clusterId,
+      generation: this.generation,
+      name: this.name,
+    };
+  }
+}
+
+function putAcceptGenerationRequest(out: FrameWriter, at: number, value: Input<AcceptGenerationRequest>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.clusterId);
+  UINT32.write(view, at + 16, value.generation, "generation");
+  out.$text(at + 24, value.name, "name");
+}
+
+/** Encodes and decodes {@link AcceptGenerationRequest}. */
+export const acceptGenerationRequestCodec = new StructCodec<AcceptGenerationRequest, AcceptGenerationRequestView>({
+  name: "AcceptGenerationRequest",
+  dataWords: 3,
+  pointerWords: 1,
+  put: putAcceptGenerationRequest,
+  newView: () => new AcceptGenerationRequestView(),
+});
+
+/** Logs a fence or a batch in a partition. */
+export interface LogMirrorsRequest {
+  partition: number;
+  command: Uint8Array;
+}
+
+/** A flyweight over {@link LogMirrorsRequest}. */
+export class LogMirrorsRequestView extends StructView<LogMirrorsRequest> {
+  get partition(): number { return this.$uint32(0); }
+  set partition(value: number) { this.$setUint32(0, value); }
+  get command(): Uint8Array { return this.$dataBytes(0); }
+  get commandOffset(): number { return this.$dataOffset(0); }
+  get commandLength(): number { return this.$dataLength(0); }
+
+  override toPlain(): LogMirrorsRequest {
+    this.$payPlain();
+    return {
+      partition: this.partition,
+      command: this.$dataCopy(0),
+    };
+  }
+}
+
+function putLogMirrorsRequest(out: FrameWriter, at: number, value: Input<LogMirrorsRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.partition, "partition");
+  out.$data(at + 8, value.command);
+}
+
+/** Encodes and decodes {@link LogMirrorsRequest}. */
+export const logMirrorsRequestCodec = new StructCodec<LogMirrorsRequest, LogMirrorsRequestView>({
+  name: "LogMirrorsRequest",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putLogMirrorsRequest,
+  newView: () => new LogMirrorsRequestView(),
+});
+
+export interface LogMirrorsReply {
+  /** Changes that took effect. */
+  count: number;
+  refused: number;
+}
+
+/** A flyweight over {@link LogMirrorsReply}. */
+export class LogMirrorsReplyView extends StructView<LogMirrorsReply> {
+  get count(): number { return this.$uint32(0); }
+  set count(value: number) { this.$setUint32(0, value); }
+  get refused(): number { return this.$uint32(4); }
+  set refused(value: number) { this.$setUint32(4, value); }
+
+  override toPlain(): LogMirrorsReply {
+    this.$payPlain();
+    return {
+      count: this.count,
+      refused: this.refused,
+    };
+  }
+}
+
+function putLogMirrorsReply(out: FrameWriter, at: number, value: Input<LogMirrorsReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.count, "count");
+  UINT32.write(view, at + 4, value.refused, "refused");
+}
+
+/** Encodes and decodes {@link LogMirrorsReply}. */
+export const logMirrorsReplyCodec = new StructCodec<LogMirrorsReply, LogMirrorsReplyView>({
+  name: "LogMirrorsReply",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putLogMirrorsReply,
+  newView: () => new LogMirrorsReplyView(),
+});
+
+/** Asks for what a partition has of a region: its cursors, and a page of its mirrors and aliases. */
+export interface ReadMirrorsRequest {
+  partition: number;
+  page: number;
+  /** The page has the records whose last four bytes of the id leave this rest. 0 pages: no mirrors. */
+  pages: number;
+  home: string;
+}
+
+/** A flyweight over {@link ReadMirrorsRequest}. */
+export class ReadMirrorsRequestView extends StructView<ReadMirrorsRequest> {
+  get partition(): number { return this.$uint32(0); }
+  set partition(value: number) { this.$setUint32(0, value); }
+  get page(): number { return this.$uint32(4); }
+  set page(value: number) { this.$setUint32(4, value); }
+  get pages(): number { return this.$uint32(8); }
+  set pages(value: number) { this.$setUint32(8, value); }
+  get home(): string { return this.$text(0); }
+  get homeBytes(): Uint8Array { return this.$textBytes(0); }
+  get homeOffset(): number { return this.$textOffset(0); }
+  get homeLength(): number { return this.$textLength(0); }
+
+  override toPlain(): ReadMirrorsRequest {
+    this.$payPlain();
+    return {
+      partition: this.partition,
+      page: this.page,
+      pages: this.pages,
+      home: this.home,
+    };
+  }
+}
+
+function putReadMirrorsRequest(out: FrameWriter, at: number, value: Input<ReadMirrorsRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.partition, "partition");
+  UINT32.write(view, at + 4, value.page, "page");
+  UINT32.write(view, at + 8, value.pages, "pages");
+  out.$text(at + 16, value.home, "home");
+}
+
+/** Encodes and decodes {@link ReadMirrorsRequest}. */
+export const readMirrorsRequestCodec = new StructCodec<ReadMirrorsRequest, ReadMirrorsRequestView>({
+  name: "ReadMirrorsRequest",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putReadMirrorsRequest,
+  newView: () => new ReadMirrorsRequestView(),
+});
+
+export interface ReadMirrorsReply {
+  /** Of all mirrors and aliases. */
+  count: number;
+  /** Generation of the feed; 0: none. */
+  feed: number;
+  cursors: MirrorCursor[];
+  mirrors: HeldMirror[];
+  aliases: HeldAlias[];
+}
+
+/** A flyweight over {@link ReadMirrorsReply}. */
+export class ReadMirrorsReplyView extends StructView<ReadMirrorsReply> {
+  #cursors: StructList<MirrorCursor, MirrorCursorView> | undefined;
+  #mirrors: StructList<HeldMirror, HeldMirrorView> | undefined;
+  #aliases: StructList<HeldAlias, HeldAliasView> | undefined;
+
+  get count(): number { return this.$uint64(0); }
+  set count(value: number) { this.$setUint64(0, value); }
+  get feed(): number { return this.$uint32(8); }
+  set feed(value: number) { this.$setUint32(8, value); }
+  get cursors(): StructList<MirrorCursor, MirrorCursorView> { return this.$list(0, this.#cursors ??= new StructList(new MirrorCursorView())); }
+  get mirrors(): StructList<HeldMirror, HeldMirrorView> { return this.$list(1, this.#mirrors ??= new StructList(new HeldMirrorView())); }
+  get aliases(): StructList<HeldAlias, HeldAliasView> { return this.$list(2, this.#aliases ??= new StructList(new HeldAliasView())); }
+
+  override toPlain(): ReadMirrorsReply {
+    this.$payPlain();
+    return {
+      count: this.count,
+      feed: this.feed,
+      cursors: this.cursors.toPlain(),
+      mirrors: this.mirrors.toPlain(),
+      aliases: this.aliases.toPlain(),
+    };
+  }
+}
+
+function putReadMirrorsReply(out: FrameWriter, at: number, value: Input<ReadMirrorsReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.count, "count");
+  UINT32.write(view, at + 8, value.feed, "feed");
+  out.$structs<MirrorCursor>(at + 16, value.cursors, mirrorCursorCodec.layout, "cursors");
+  out.$structs<HeldMirror>(at + 24, value.mirrors, heldMirrorCodec.layout, "mirrors");
+  out.$structs<HeldAlias>(at + 32, value.aliases, heldAliasCodec.layout, "aliases");
+}
+
+/** Encodes and decodes {@link ReadMirrorsReply}. */
+export const readMirrorsReplyCodec = new StructCodec<ReadMirrorsReply, ReadMirrorsReplyView>({
+  name: "ReadMirrorsReply",
+  dataWords: 2,
+  pointerWords: 3,
+  put: putReadMirrorsReply,
+  newView: () => new ReadMirrorsReplyView(),
+});
+
+export interface HeldMirror {
+  id: Uint8Array;
+  revision: {
+    generation: number;
+    index: number;
+  };
+  feed: number;
+  kind: number;
+}
+
+/** A flyweight over {@link HeldMirror}. */
+export class HeldMirrorView extends StructView<HeldMirror> {
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get revisionGeneration(): number { return this.$uint32(16); }
+  set revisionGeneration(value: number) { this.$setUint32(16, value); }
+  get revisionIndex(): number { return this.$uint64(24); }
+  set revisionIndex(value: number) { this.$setUint64(24, value); }
+  get feed(): number { return this.$uint32(20); }
+  set feed(value: number) { this.$setUint32(20, value); }
+  get kind(): number { return this.$uint16(32); }
+  set kind(value: number) { this.$setUint16(32, value); }
+
+  override toPlain(): HeldMirror {
+    this.$payPlain();
+    return {
+      id: this.id,
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      feed: this.feed,
+      kind: this.kind,
+    };
+  }
+}
+
+function putHeldMirror(out: FrameWriter, at: number, value: Input<HeldMirror>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  UINT32.write(view, at + 16, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 24, value.revision.index, "revision.index");
+  UINT32.write(view, at + 20, value.feed, "feed");
+  UINT16.write(view, at + 32, value.kind, "kind");
+}
+
+/** Encodes and decodes {@link HeldMirror}. */
+export const heldMirrorCodec = new StructCodec<HeldMirror, HeldMirrorView>({
+  name: "HeldMirror",
+  dataWords: 5,
+  pointerWords: 0,
+  put: putHeldMirror,
+  newView: () => new HeldMirrorView(),
+});
+
+export interface HeldAlias {
+  agentId: Uint8Array;
+  claim: {
+    generation: number;
+    index: number;
+  };
+  revision: {
+    generation: number;
+    index: number;
+  };
+  feed: number;
+  domain: string;
+}
+
+/** A flyweight over {@link HeldAlias}. */
+export class HeldAliasView extends StructView<HeldAlias> {
+  get agentId(): Uint8Array { return this.$fixed(0, 16); }
+  set agentId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get agentIdOffset(): number { return this.$fixedOffset(0, 16); }
+  agentIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get claimGeneration(): number { return this.$uint32(16); }
+  set claimGeneration(value: number) { this.$setUint32(16, value); }
+  get claimIndex(): number { return this.$uint64(24); }
+  set claimIndex(value: number) { this.$setUint64(24, value); }
+  get revisionGeneration(): number { return this.$uint32(20); }
+  set revisionGeneration(value: number) { this.$setUint32(20, value); }
+  get revisionIndex(): number { return this.$uint64(32); }
+  set revisionIndex(value: number) { this.$setUint64(32, value); }
+  get feed(): number { return this.$uint32(40); }
+  set feed(value: number) { this.$setUint32(40, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+
+  override toPlain(): HeldAlias {
+    this.$payPlain();
+    return {
+      agentId: this.agentId,
+      claim: {
+        generation: this.claimGeneration,
+        index: this.claimIndex,
+      },
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      feed: this.feed,
+      domain: this.domain,
+    };
+  }
+}
+
+function putHeldAlias(out: FrameWriter, at: number, value: Input<HeldAlias>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.agentId);
+  UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
+  UINT64.write(view, at + 24, value.claim.index, "claim.index");
+  UINT32.write(view, at + 20, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 32, value.revision.index, "revision.index");
+  UINT32.write(view, at + 40, value.feed, "feed");
+  out.$text(at + 48, value.domain, "domain");
+}
+
+/** Encodes and decodes {@link HeldAlias}. */
+export const heldAliasCodec = new StructCodec<HeldAlias, HeldAliasView>({
+  name: "HeldAlias",
+  dataWords: 6,
+  pointerWords: 1,
+  put: putHeldAlias,
+  newView: () => new HeldAliasView(),
+});
+
+export interface PullerStatesReply {
+  pullers: PullerState[];
+}
+
+/** A flyweight over {@link PullerStatesReply}. */
+export class PullerStatesReplyView extends StructView<PullerStatesReply> {
+  #pullers: StructList<PullerState, PullerStateView> | undefined;
+
+  get pullers(): StructList<PullerState, PullerStateView> { return this.$list(0, this.#pullers ??= new StructList(new PullerStateView())); }
+
+  override toPlain(): PullerStatesReply {
+    this.$payPlain();
+    return {
+      pullers: this.pullers.toPlain(),
+    };
+  }
+}
+
+function putPullerStatesReply(out: FrameWriter, at: number, value: Input<PullerStatesReply>): void {
+  out.$structs<PullerState>(at + 0, value.pullers, pullerStateCodec.layout, "pullers");
+}
+
+/** Encodes and decodes {@link PullerStatesReply}. */
+export const pullerStatesReplyCodec = new StructCodec<PullerStatesReply, PullerStatesReplyView>({
+  name: "PullerStatesReply",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putPullerStatesReply,
+  newView: () => new PullerStatesReplyView(),
+});
+
+/** A puller on the answering node, as of the answer. */
+export interface PullerState {
+  fence: number;
+  lagEntries: number;
+  lagBytes: number;
+  resyncs: number;
+  refused: number;
+  shard: number;
+  feed: number;
+  /** 2^32 - 1: unknown; of the next one too. */
+  ageMs: number;
+  contactAgeMs: number;
+  seenGeneration: number;
+  seenClusterId: Uint8Array;
+  region: string;
+  state: string;
+  error: string;
+}
+
+/** A flyweight over {@link PullerState}. */
+export class PullerStateView extends StructView<PullerState> {
+  get fence(): number { return this.$uint64(0); }
+  set fence(value: number) { this.$setUint64(0, value); }
+  get lagEntries(): number { return this.$uint64(8); }
+  set lagEntries(value: number) { this.$setUint64(8, value); }
+  get lagBytes(): number { return this.$uint64(16); }
+  set lagBytes(value: number) { this.$setUint64(16, value); }
+  get resyncs(): number { return this.$uint64(24); }
+  set resyncs(value: number) { this.$setUint64(24, value); }
+  get refused(): number { return this.$uint64(32); }
+  set refused(value: number) { this.$setUint64(32, value); }
+  get shard(): number { return this.$uint32(40); }
+  set shard(value: number) { this.$setUint32(40, value); }
+  get feed(): number { return this.$uint32(44); }
+  set feed(value: number) { this.$setUint32(44, value); }
+  get ageMs(): number { return this.$uint32(48); }
+  set ageMs(value: number) { this.$setUint32(48, value); }
+  get contactAgeMs(): number { return this.$uint32(52); }
+  set contactAgeMs(value: number) { this.$setUint32(52, value); }
+  get seenGeneration(): number { return this.$uint32(56); }
+  set seenGeneration(value: number) { this.$setUint32(56, value); }
+  get seenClusterId(): Uint8Array { return this.$fixed(64, 16); }
+  set seenClusterId(value: Uint8Array) { this.$setFixed(64, 16, value); }
+  get seenClusterIdOffset(): number { return this.$fixedOffset(64, 16); }
+  seenClusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(64, 16, bytes, offset); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+  get state(): string { return this.$text(1); }
+  get stateBytes(): Uint8Array { return this.$textBytes(1); }
+  get stateOffset(): number { return this.$textOffset(1); }
+  get stateLength(): number { return this.$textLength(1); }
+  get error(): string { return this.$text(2); }
+  get errorBytes(): Uint8Array { return this.$textBytes(2); }
+  get errorOffset(): number { return this.$textOffset(2); }
+  get errorLength(): number { return this.$textLength(2); }
+
+  override toPlain(): PullerState {
+    this.$payPlain();
+    return {
+      fence: this.fence,
+      lagEntries: this.lagEntries,
+      lagBytes: this.lagBytes,
+      resyncs: this.resyncs,
+      refused: this.refused,
+      shard: this.shard,
+      feed: this.feed,
+      ageMs: this.ageMs,
+      contactAgeMs: this.contactAgeMs,
+      seenGeneration: this.seenGeneration,
+      seenClusterId: this.seenClusterId,
+      region: this.region,
+      state: this.state,
+      error: this.error,
+    };
+  }
+}
+
+function putPullerState(out: FrameWriter, at: number, value: Input<PullerState>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.fence, "fence");
+  UINT64.write(view, at + 8, value.lagEntries, "lagEntries");
+  UINT64.write(view, at + 16, value.lagBytes, "lagBytes");
+  UINT64.write(view, at + 24, value.resyncs, "resyncs");
+  UINT64.write(view, at + 32, value.refused, "refused");
+  UINT32.write(view, at + 40, value.shard, "shard");
+  UINT32.write(view, at + 44, value.feed, "feed");
+  UINT32.write(view, at + 48, value.ageMs, "ageMs");
+  UINT32.write(view, at + 52, value.contactAgeMs, "contactAgeMs");
+  UINT32.write(view, at + 56, value.seenGeneration, "seenGeneration");
+  out.$fixed(at + 64, 16, value.seenClusterId);
+  out.$text(at + 80, value.region, "region");
+  out.$text(at + 88, value.state, "state");
+  out.$text(at + 96, value.error, "error");
+}
+
+/** Encodes and decodes {@link PullerState}. */
+export const pullerStateCodec = new StructCodec<PullerState, PullerStateView>({
+  name: "PullerState",
+  dataWords: 10,
+  pointerWords: 3,
+  put: putPullerState,
+  newView: () => new PullerStateView(),
 });

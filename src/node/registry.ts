@@ -28,7 +28,6 @@ import { checkDescribesItself } from "../serving/node_subject.ts";
 import type { PartitionTable } from "../serving/partitions.ts";
 import type { Proposer } from "../serving/proposer.ts";
 import type { Refusals } from "../serving/refusals.ts";
-import type { MirrorDropper } from "../serving/regions/mirror_dropper.ts";
 import type { RenewPath } from "../serving/renew_path.ts";
 import type { ReplyWriter } from "../serving/reply_writer.ts";
 import type { RequestAdmission } from "../serving/request_admission.ts";
@@ -44,6 +43,7 @@ import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_gr
 import { Joining } from "../replication/placement/joining.ts";
 import { PlacementWork } from "../replication/placement/placement_work.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
+import type { RegionParts } from "./region_parts.ts";
 import { backgroundParts, identityParts, requestParts, sharedParts } from "./registry_parts.ts";
 import type { RegistryOptions } from "./registry_options.ts";
 
@@ -78,13 +78,14 @@ export class Registry {
   readonly wallWatch: WallWatch;
   /** The cluster as this node sees it, for operators. */
   readonly view: ClusterView;
+  /** The work with other regions. */
+  readonly regions: RegionParts;
   /** Takes nodes into the cluster. */
   readonly joining: Joining;
   /** This node's part of the placement. */
   readonly placement: PlacementWork;
   readonly #banFeed: BanFeed;
   readonly #rights: RightsEnforcer;
-  readonly #dropper: MirrorDropper;
   readonly #options: RegistryOptions;
   readonly #proposer: Proposer;
   /** Undefined at a node that has no peers. */
@@ -112,7 +113,7 @@ export class Registry {
     this.wallWatch = identity.wallWatch;
     this.#banFeed = identity.banFeed;
     this.#rights = identity.enforcer;
-    this.#dropper = identity.dropper;
+    this.regions = identity.regions;
     const { router, renewals, watches } = requestParts(parts, identity, {
       status: () => this.status(),
       ringMap: () => this.ringMap(),
@@ -183,7 +184,8 @@ export class Registry {
     this.janitor.start();
     this.#banFeed.start();
     this.#rights.start();
-    this.#dropper.start();
+    this.regions.dropper.start();
+    this.regions.pullers?.start();
     this.wallWatch.start();
     this.groups.nodes.startCompaction();
     this.placement.start();
@@ -269,7 +271,8 @@ export class Registry {
     this.wallWatch.stop();
     this.#banFeed.stop();
     this.#rights.stop();
-    this.#dropper.stop();
+    this.regions.dropper.stop();
+    await this.regions.pullers?.stop();
     await this.groups.close();
   }
 }

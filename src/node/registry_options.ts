@@ -11,6 +11,8 @@ import type { NodeCalls } from "../serving/node_calls.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import type { IdentityLinks } from "../serving/identities/identity_links.ts";
 import type { WallWatch } from "./wall_watch.ts";
+import type { RegionLink } from "../region/region_link.ts";
+import type { PeerRegion } from "../system/regions/region_state.ts";
 import type { Ceilings } from "../serving/request_admission.ts";
 import type { RegionFreshness } from "../serving/regions/mirror_homes.ts";
 import type { PlacementWorkOptions } from "../replication/placement/placement_work.ts";
@@ -70,8 +72,10 @@ export interface RegistryOptions {
   readonly renewalGrace?: RenewalGrace;
   /** Time in which every alias is checked once, ms; default: `ALIAS_SWEEP_MS`. */
   readonly aliasSweepMs?: number;
-  /** Returns how far other regions are mirrored; default: nothing is known. */
+  /** Returns how far other regions are mirrored; default: what its pullers know. */
   readonly regionFreshness?: RegionFreshness;
+  /** Makes the link to a peer region; default: this node follows none. */
+  readonly linkTo?: (region: PeerRegion) => RegionLink;
   /** Aborts a start that waits for the log. */
   readonly signal?: AbortSignal;
   /** Adds followers of what the stores apply, before any entry is recovered. */

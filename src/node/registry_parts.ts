@@ -9,6 +9,7 @@ import { partitionId } from "../base/ids.ts";
 import { type AccessPolicy, STRICT_POLICY } from "../record/access.ts";
 import { Partitioner } from "../ring/partition.ts";
 import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
+import { RegionAges } from "../region/region_ages.ts";
 import { AccessControl } from "../serving/access_control.ts";
 import { AliasJanitor } from "../serving/alias_janitor.ts";
 import { AttachedAgents } from "../serving/attached_agents.ts";
@@ -19,7 +20,6 @@ import { DomainClaims } from "../serving/domain_claims.ts";
 import { identityHandlers } from "../serving/handlers/identities.ts";
 import { type NodeDuties, nodeHandlers } from "../serving/handlers/node.ts";
 import { recordHandlers } from "../serving/handlers/records.ts";
-import { regionHandlers } from "../serving/handlers/regions.ts";
 import { stepHandlers } from "../serving/handlers/steps.ts";
 import { watchHandlers } from "../serving/handlers/watches.ts";
 import type { HeldClock } from "../serving/held_clock.ts";
@@ -39,10 +39,7 @@ import { ReadPath } from "../serving/read_path.ts";
 import { RecordRights } from "../serving/record_rights.ts";
 import { Refusals } from "../serving/refusals.ts";
 import { ForeignRecords } from "../serving/regions/foreign_records.ts";
-import { MirrorDropper } from "../serving/regions/mirror_dropper.ts";
-import { MirrorHomes, NO_FRESHNESS } from "../serving/regions/mirror_homes.ts";
-import { RegionAdministration } from "../serving/regions/region_administration.ts";
-import { RegionServers } from "../serving/regions/region_servers.ts";
+import { MirrorHomes } from "../serving/regions/mirror_homes.ts";
 import { Registrar } from "../serving/registrar.ts";
 import { RemovalNotes } from "../serving/removal_notes.ts";
 import { RenewPath } from "../serving/renew_path.ts";
@@ -50,6 +47,7 @@ import { ReplyWriter } from "../serving/reply_writer.ts";
 import { RequestAdmission } from "../serving/request_admission.ts";
 import { RequestRouter } from "../serving/request_router.ts";
 import { RightsEnforcer } from "../serving/rights_enforcer.ts";
+import { type RegionParts, regionParts } from "./region_parts.ts";
 import { WallWatch } from "./wall_watch.ts";
 import type { Histories } from "../serving/watch/histories.ts";
 import { WatchHub } from "../serving/watch/watch_hub.ts";
@@ -72,6 +70,8 @@ export interface SharedParts {
   readonly claims: DomainClaims;
   readonly versions: PartitionVersions;
   /** The regions whose mirrors are served. */
+  /** How far other regions are mirrored. */
+  readonly ages: RegionAges;
   readonly homes: MirrorHomes;
   readonly foreign: ForeignRecords;
   readonly rights: RecordRights;
@@ -90,8 +90,7 @@ export interface IdentityParts {
   readonly enforcer: RightsEnforcer;
   readonly notes: RemovalNotes;
   readonly wallWatch: WallWatch;
-  readonly regions: RegionAdministration;
-  readonly dropper: MirrorDropper;
+  readonly regions: RegionParts;
 }
 
 /** Creates what all parts share. */
@@ -123,10 +122,16 @@ export function sharedParts(
     wall: world.wall,
     renewalGraceMs: (options.renewalGrace ?? DEFAULT_RENEWAL_GRACE).recordMs,
   });
+  const regions = () => groups.system.store.state.regions;
+  const ages = new RegionAges({
+    ...{ self: nodeId, world },
+    calls: options.nodeCalls ?? NO_NODE_CALLS,
+    regions,
+  });
   const homes = new MirrorHomes({
     own: genesis.region,
-    regions: () => groups.system.store.state.regions.all,
-    freshness: options.regionFreshness ?? NO_FRESHNESS,
+    regions: () => regions().all,
+    freshness: options.regionFreshness ?? ages,
     clock: world.monotonic,
   });
   return {
@@ -137,6 +142,7 @@ export function sharedParts(
     histories,
     policy,
     table,
+    ages,
     homes,
     foreign: new ForeignRecords(homes),
     proposer,
@@ -161,9 +167,10 @@ export function sharedParts(
 
 /** Creates the work with identities, and connects it with group 0. */
 export function identityParts(
-  { options, groups, clock, table, proposer, rights, leaders }: SharedParts,
+  parts: SharedParts,
   checkJoining: (node: NodeOrder) => void,
 ): IdentityParts {
+  const { options, groups, clock, table, proposer, rights, leaders } = parts;
   const { world, logger, renewalGrace, bans = new BanList(), links = NO_LINKS } = options;
   const { isMember = () => false } = options;
   const refusals = new Refusals({ monotonic: clock, logger });
@@ -195,18 +202,8 @@ export function identityParts(
   groups.system.store.watchRevocations(banFeed);
   const { wallWatch = new WallWatch(world) } = options;
   wallWatch.onStep(() => banFeed.clockStepped());
-  const dropper = new MirrorDropper({
-    table,
-    proposer,
-    removed: () => groups.system.store.state.regions.removed,
-    ...{ clock, scheduler: world.scheduler, logger },
-  });
-  const regions = new RegionAdministration({
-    group: identities.group,
-    mirrorCount: (home) => mirrorCount(table, home),
-    onRemoved: () => void dropper.run(),
-  });
-  return { bans, refusals, identities, banFeed, enforcer, notes, wallWatch, regions, dropper };
+  const regions = regionParts(parts, identities.group);
+  return { bans, refusals, identities, banFeed, enforcer, notes, wallWatch, regions };
 }
 
 /** Creates the paths that serve requests. */
@@ -237,10 +234,6 @@ export function requestParts(
     clock: world.monotonic,
     scheduler,
   });
-  const servers = new RegionServers({
-    own: homes.own,
-    regionOf: (name) => groups.system.store.state.regions.of(name),
-  });
   const steps = new NodeSteps({
     table,
     steps: claimSteps,
@@ -265,7 +258,7 @@ export function requestParts(
       ...identityHandlers(identities),
       ...stepHandlers(steps),
       ...watchHandlers(watches, replies, table.partitioner.partitionCount),
-      ...regionHandlers(identity.regions, servers),
+      ...identity.regions.handlers,
     },
     turns: new ListTurns({ scheduler, clock: world.monotonic }),
     replies,
@@ -301,13 +294,6 @@ function placesOf(groups: ClusterGroups, partitionCount: number): PartitionPlace
     const id = partitionId(number);
     return groups.partition(id) ?? { isHere: false, id, nodes: groups.nodesOf(id), leader: 0 };
   });
-}
-
-/** Returns the number of mirrors of a region that this node holds. */
-function mirrorCount(table: PartitionTable, home: string): number {
-  let count = 0;
-  for (const { store } of table.here()) count += store.mirrors.source(home)?.mirrorCount ?? 0;
-  return count;
 }
 
 function recordCount(shared: StoreShared): number {

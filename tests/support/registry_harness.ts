@@ -19,6 +19,7 @@ import { Registry } from "../../src/node/registry.ts";
 import type { RegionFreshness } from "../../src/serving/regions/mirror_homes.ts";
 import type { SessionIdentity } from "../../src/node/session_identity.ts";
 import { Sessions } from "../../src/node/sessions.ts";
+import type { RegionLink } from "../../src/region/region_link.ts";
 import {
   type BudgetLimits,
   NODE_BUDGET_LIMITS,
@@ -27,6 +28,7 @@ import {
 import { developmentPeer } from "../../identity/enrolment/development_peer.ts";
 import { MemoryNetwork } from "../../transport/memory/network.ts";
 import type { Dialer, Listener } from "../../transport/transport.ts";
+import type { PeerRegion } from "../../src/system/regions/region_state.ts";
 import type { ControlMessage } from "../../src/wire/control.ts";
 import { listedCodes } from "./listed_codes.ts";
 import { controlFrame, GOOD_HELLO, RawPeer } from "./raw_peer.ts";
@@ -56,6 +58,8 @@ export interface HarnessOptions {
   readonly seed?: number;
   /** What the node knows of how far other regions are mirrored; by default nothing. */
   readonly regionFreshness?: RegionFreshness;
+  /** Makes the links to other regions; by default there are none. */
+  readonly linkTo?: (region: PeerRegion) => RegionLink;
 }
 
 /** The parts of a registry that exist from its start to its crash or stop. */
@@ -220,7 +224,7 @@ export class RegistryHarness {
 
   async #open(process: Process): Promise<Registry> {
     const { recordsMax = 1_000_000, memoryBytesMax = 2 ** 30, logLimits, policy } = this.#options;
-    const { regionFreshness } = this.#options;
+    const { regionFreshness, linkTo } = this.#options;
     return await Registry.open({
       storage: this.disk.open(process),
       markStorage: this.markDisk.open(process),
@@ -236,6 +240,7 @@ export class RegistryHarness {
       ...(logLimits === undefined ? {} : { logLimits }),
       ...(policy === undefined ? {} : { policy }),
       ...(regionFreshness === undefined ? {} : { regionFreshness }),
+      ...(linkTo === undefined ? {} : { linkTo }),
       requestTimeoutMs: 5_000,
       logEvents: {
         cut: () => {},

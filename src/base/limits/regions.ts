@@ -22,3 +22,52 @@ export const REGION_PREFERENCE_DEFAULT = 100;
 export const REGION_BYTES_PER_SECOND_DEFAULT = 16 * 1024 * 1024;
 /** Share of the log's bytes that the mirrors of a region may take, unless it is set otherwise. */
 export const REGION_LOG_PERCENT_DEFAULT = 25;
+/**
+ * Shards of the partitions of a region, each followed by a puller of its own: pullers of one region may
+ * run on several nodes. Fixed, because what a partition knows of a shard is kept by its number.
+ */
+export const REGION_SHARDS = 2;
+/** Changes, and bytes, of one batch: an entry that is applied in about a millisecond. */
+export const MIRROR_BATCH_ITEMS_MAX = 256;
+export const MIRROR_BATCH_BYTES_MAX = 128 * 1024;
+/** Batches of one puller on their way at a time, each for another partition. */
+export const MIRROR_BATCHES_IN_FLIGHT_MAX = 64;
+/** Events, and bytes, that a puller has received and not applied: a full batch for many partitions. */
+export const PULLER_EVENTS_MAX = 16_384;
+export const PULLER_BYTES_MAX = 8 * 1024 * 1024;
+/** Changes that wait above which batches are filled before they are sent. */
+export const MIRROR_BULK_CHANGES_MIN = 512;
+/** Changes with which a batch is worth an entry while many wait, and the time that it may take, ms. */
+export const MIRROR_BULK_FULL = 32;
+export const MIRROR_BULK_MS_MAX = 1_000;
+/** Back-off of a batch that a partition could not take, ms. */
+export const MIRROR_RETRY_MS_BASE = 20;
+export const MIRROR_RETRY_MS_CAP = 1_000;
+/** Time for one attempt to log a batch, ms; it is repeated. */
+export const MIRROR_LOG_MS_MAX = 5_000;
+/**
+ * Cursors are saved after so many changes, at most once in the shorter time, and after the longer time
+ * whenever any moved: three entries for each hundred changes.
+ */
+export const MIRROR_SAVE_CHANGES = 32;
+export const MIRROR_SAVE_MS_MIN = 1_000;
+export const MIRROR_SAVE_MS_MAX = 60_000;
+/** Partitions that are fenced or scanned at the same time before a sweep. */
+export const MIRROR_SWEEP_PARTITIONS_AT_ONCE = 16;
+/** What mirrors of one region may add to the log at any time, bytes a second, whatever their share. */
+export const REGION_LOG_BYTES_PER_SECOND_MIN = 8 * 1024 * 1024;
+/** Back-off of a puller whose region cannot be followed, ms. */
+export const REGION_RETRY_MS_BASE = 500;
+export const REGION_RETRY_MS_CAP = 30_000;
+/** Time for a region to say which cluster it is, ms. */
+export const REGION_STATUS_MS = 5_000;
+/** The interval at which a node compares its pullers with group 0 and asks others for theirs, ms. */
+export const REGION_LOOK_MS = 1_000;
+/** The time without an answer after which the pullers of a node are given to another one, ms. */
+export const PULLER_LEASE_MS = 5_000;
+/** Mirrors and aliases of one reply to the puller: some 70 bytes each, up to 330 with a domain. */
+export const MIRRORS_PER_PAGE = 2_048;
+/** Length of the error of a puller that its state shows. */
+export const PULLER_ERROR_LENGTH_MAX = 256;
+/** Readings of a region's freshness that are kept for reads of older state: about one a second. */
+export const REGION_READINGS_MAX = 32;

@@ -1,7 +1,7 @@
 /** One partition of a watch: how far it has come, and which request continues it. */
 import { WATCH_STARTS } from "../../../schemas/gen/wire.ts";
 import { comparePositions, type HistoryPosition } from "../../wire/watch_message.ts";
-import type { ClockReading } from "./clock_reading.ts";
+import type { ClockReading } from "../../base/clock_reading.ts";
 
 type WatchStart = (typeof WATCH_STARTS)[keyof typeof WATCH_STARTS];
 

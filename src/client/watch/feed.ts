@@ -20,7 +20,7 @@ import { type Decode, MORE_REPLIES } from "../call.ts";
 import { EVENT_TYPES } from "./change.ts";
 import type { WatchCursor } from "./cursor.ts";
 import type { CheckedFilter } from "./filter.ts";
-import { type ClockReading, type Clocks, earlier, readClocks } from "./clock_reading.ts";
+import { type ClockReading, type Clocks, earlier, readClocks } from "../../base/clock_reading.ts";
 import type { StartedWatch, WatchRouting } from "./watch_routing.ts";
 
 /** What the requests of a watch have in common. */

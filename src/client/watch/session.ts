@@ -19,7 +19,7 @@ import { EVENT_TYPES, WatchChange, type WatchSink } from "./change.ts";
 import { WatchCursor } from "./cursor.ts";
 import { type FeedOwner, type FeedRequest, WatchFeed } from "./feed.ts";
 import { partitionsOf } from "./filter.ts";
-import { type ClockReading, sinceMs } from "./clock_reading.ts";
+import { type ClockReading, sinceMs } from "../../base/clock_reading.ts";
 import { PositionMap } from "./positions.ts";
 import type { WatchMember, WatchRouting } from "./watch_routing.ts";
 

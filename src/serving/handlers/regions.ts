@@ -24,5 +24,9 @@ export function regionHandlers(
     },
     listRegions: () => regions.list(),
     regionServers: ({ name }) => Promise.resolve(servers.of(name)),
+    acceptGeneration: async (request, { peer, deadlineMs }) => {
+      await regions.accept(request, peer, deadlineMs);
+      return {};
+    },
   };
 }

@@ -1,7 +1,9 @@
 /** Administration of peer regions: what controllers add, change and remove in group 0; all audited. */
 import type {
+  AcceptGenerationRequest,
   AddRegionRequest,
   ListRegionsReply,
+  PeerRegionEntry,
   SetRegionRequest,
 } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
@@ -14,6 +16,7 @@ import {
 import type { AuthenticatedPeer } from "../../base/peer.ts";
 import { checkRegion } from "../../record/validation.ts";
 import {
+  encodeAcceptFeed,
   encodePutRegion,
   encodeRemoveRegion,
   REGIONS_APPLY_VERSION,
@@ -25,9 +28,17 @@ import type { IdentityGroup } from "../identities/identity_group.ts";
 const PAUSE = 1;
 const RESUME = 2;
 
+/** The parts of a region's entry that group 0 does not know: how it is followed. */
+type FollowedEntry = Omit<
+  PeerRegionEntry,
+  keyof RegionSettings | "hasBundle" | "clusterId" | "generation" | "mirrors"
+>;
+
 /** Dependencies of {@link RegionAdministration}. */
 export interface RegionAdministrationParts {
   readonly group: IdentityGroup;
+  /** Returns how a region is followed. */
+  readonly conditionOf: (region: PeerRegion) => FollowedEntry;
   /** Returns the number of a region's records of which this node has mirrors. */
   readonly mirrorCount: (home: string) => number;
   /** Called when a region was removed. */
@@ -88,14 +99,36 @@ export class RegionAdministration {
     this.#parts.onRemoved();
   }
 
+  /**
+   * Accepts the cluster that a region is now, whose records replace all of before.
+   *
+   * @throws RegistryError as {@link set}.
+   */
+  async accept(
+    { name, clusterId, generation }: AcceptGenerationRequest,
+    peer: AuthenticatedPeer,
+    deadlineMs: number,
+  ): Promise<void> {
+    await this.#current();
+    this.#known(name);
+    const accept = { name, clusterId, generation, isFirst: false, detail: peer.subject };
+    await this.#parts.group.proposeAtLeader(
+      (header) => encodeAcceptFeed(header, accept),
+      peer.lineage,
+      deadlineMs,
+    );
+  }
+
   /** Returns the regions, the preferred ones first. */
   async list(): Promise<ListRegionsReply> {
     await this.#parts.group.currentAtLeader();
     const { store } = this.#parts.group;
-    const regions = store.state.regions.all.map(({ settings, clusterId, generation }) => {
-      const { bundle, ...shown } = settings;
-      const mirrors = this.#parts.mirrorCount(settings.name);
-      return { ...shown, hasBundle: bundle !== "", clusterId, generation, mirrors };
+    const { mirrorCount, conditionOf } = this.#parts;
+    const regions = store.state.regions.all.map((region) => {
+      const { settings: { bundle, ...shown }, clusterId, generation } = region;
+      const mirrors = mirrorCount(shown.name);
+      const known = { hasBundle: bundle !== "", clusterId, generation, mirrors };
+      return { ...shown, ...known, ...conditionOf(region) };
     });
     return { regions, own: store.genesis?.region ?? "" };
   }

@@ -5,6 +5,7 @@
 import { assert } from "../../base/assert.ts";
 import type { StructCodec } from "../../../schemas/runtime/codec.ts";
 import { IDENTITY_OPERATIONS } from "./identities.ts";
+import { MIRROR_OPERATIONS } from "./mirrors.ts";
 import { NODE_OPERATIONS } from "./node.ts";
 import { joined, type Operation } from "./operation.ts";
 import { RECORD_OPERATIONS } from "./records.ts";
@@ -20,6 +21,7 @@ export const OPERATIONS = joined(
   NODE_OPERATIONS,
   IDENTITY_OPERATIONS,
   STEP_OPERATIONS,
+  MIRROR_OPERATIONS,
   WATCH_OPERATIONS,
   REGION_OPERATIONS,
 );

@@ -106,7 +106,7 @@ export function named<T extends OperationTable>(rows: T): T {
 /** A type without the properties of `T`. */
 type Without<T> = { readonly [Name in keyof T]?: never };
 
-/** Joins the tables of six subjects; a name that two of them use does not compile. */
+/** Joins the tables of seven subjects; a name that two of them use does not compile. */
 export function joined<
   A extends OperationTable,
   B extends OperationTable & Without<A>,
@@ -114,8 +114,9 @@ export function joined<
   D extends OperationTable & Without<A & B & C>,
   E extends OperationTable & Without<A & B & C & D>,
   F extends OperationTable & Without<A & B & C & D & E>,
->(first: A, second: B, third: C, fourth: D, fifth: E, sixth: F): A & B & C & D & E & F {
-  return { ...first, ...second, ...third, ...fourth, ...fifth, ...sixth };
+  G extends OperationTable & Without<A & B & C & D & E & F>,
+>(...[a, b, c, d, e, f, g]: readonly [A, B, C, D, E, F, G]): A & B & C & D & E & F & G {
+  return { ...a, ...b, ...c, ...d, ...e, ...f, ...g };
 }
 
 /**

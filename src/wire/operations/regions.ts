@@ -1,5 +1,6 @@
 /** Operations on peer regions, for controllers, and for clients that go to one. */
 import {
+  acceptGenerationRequestCodec,
   addRegionRequestCodec,
   emptyCodec,
   listRegionsReplyCodec,
@@ -65,5 +66,16 @@ export const REGION_OPERATIONS = named({
     reply: regionServersReplyCodec,
     cost: 1,
     codes: ["not_found"],
+  }),
+  acceptGeneration: operation({
+    id: 75,
+    kind: "write",
+    repeatable: true,
+    access: "administer",
+    request: acceptGenerationRequestCodec,
+    reply: emptyCodec,
+    cost: 100,
+    codes: ["not_found"],
+    system: true,
   }),
 });

@@ -101,6 +101,9 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   releaseDomain: { any: "____nd_" },
   removeAgents: { any: "____nd_" },
   noteRemoval: { any: "____nd_" },
+  logMirrors: { any: "____nd_" },
+  readMirrors: { any: "____nd_" },
+  pullerStates: { any: "____nd_" },
   proposeSystem: { any: "____nd_" },
   systemReadPoint: { any: "____nd_" },
   enrolNode: { any: "agpcnds" },
@@ -114,6 +117,7 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   removeRegion: { any: "___c_d_" },
   listRegions: { any: "agpcnd_" },
   regionServers: { any: "agpcnd_" },
+  acceptGeneration: { any: "___c_d_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {

@@ -57,6 +57,9 @@ const LATER_NAMES = [
   "43 releaseDomain",
   "44 removeAgents",
   "45 noteRemoval",
+  "46 logMirrors",
+  "47 readMirrors",
+  "48 pullerStates",
   "60 watch",
   "61 listAndWatch",
   "62 cancelWatch",
@@ -66,6 +69,7 @@ const LATER_NAMES = [
   "73 removeRegion",
   "74 listRegions",
   "78 regionServers",
+  "75 acceptGeneration",
 ];
 
 test("operations keep their ids", () => {
@@ -84,16 +88,19 @@ test("each operation is found by its id, and has the name of its property", () =
 
 test("joined: an operation of two subjects does not compile", () => {
   const row: Operation = OPERATIONS.status;
-  const tables = joined({ a: row }, { b: row }, { c: row }, { d: row }, { e: row }, { f: row });
-  assert.equal(Object.keys(tables), ["a", "b", "c", "d", "e", "f"]);
+  const [a, b, c] = [{ a: row }, { b: row }, { c: row }];
+  const tables = joined(a, b, c, { d: row }, { e: row }, { f: row }, { g: row });
+  assert.equal(Object.keys(tables), [..."abcdefg"]);
   // @ts-expect-error "a" is of the first and the second subject.
-  joined({ a: row }, { a: row }, { c: row }, {}, {}, {});
+  joined({ a: row }, { a: row }, { c: row }, {}, {}, {}, {});
   // @ts-expect-error "b" is of the second and the third subject.
-  joined({ a: row }, { b: row }, { b: row }, {}, {}, {});
+  joined({ a: row }, { b: row }, { b: row }, {}, {}, {}, {});
   // @ts-expect-error "d" is of the fourth and the fifth subject.
-  joined({}, {}, {}, { d: row }, { d: row }, {});
+  joined({}, {}, {}, { d: row }, { d: row }, {}, {});
   // @ts-expect-error "e" is of the fifth and the sixth subject.
-  joined({}, {}, {}, {}, { e: row }, { e: row });
+  joined({}, {}, {}, {}, { e: row }, { e: row }, {});
+  // @ts-expect-error "f" is of the sixth and the seventh subject.
+  joined({}, {}, {}, {}, {}, { f: row }, { f: row });
 });
 
 test("mayAnswer: an operation answers its own codes and the common ones", () => {

@@ -3,8 +3,8 @@
  * the machine sleeps, and the wall clock may be set, so the larger elapsed time counts. A sleep during
  * which the wall clock is set back by as much would go unnoticed.
  */
-import { CLOCK_DRIFT_PPM } from "../../base/limits.ts";
-import type { World } from "../../base/world.ts";
+import { CLOCK_DRIFT_PPM } from "./limits.ts";
+import type { World } from "./world.ts";
 
 /** The clocks that are read. */
 export type Clocks = Pick<World, "monotonic" | "wall">;

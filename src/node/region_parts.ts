@@ -1,0 +1,117 @@
+/** Creates the work with other regions, and connects it with group 0 and the partitions. */
+import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
+import type { MonotonicClock } from "../base/world.ts";
+import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
+import { conditionOf } from "../region/region_conditions.ts";
+import { MirrorWriter } from "../region/mirror_writer.ts";
+import { PullerAssigner } from "../region/puller_assigner.ts";
+import type { RegionAges } from "../region/region_ages.ts";
+import type { RegionGroup } from "../region/region_group.ts";
+import { RegionPullers } from "../region/region_pullers.ts";
+import type { Handlers } from "../serving/handler.ts";
+import { mirrorHandlers } from "../serving/handlers/mirrors.ts";
+import { regionHandlers } from "../serving/handlers/regions.ts";
+import type { IdentityGroup } from "../serving/identities/identity_group.ts";
+import type { LeaderCalls } from "../serving/leader_calls.ts";
+import type { PartitionVersions } from "../serving/partition_versions.ts";
+import type { Proposer } from "../serving/proposer.ts";
+import type { PartitionTable } from "../serving/partitions.ts";
+import { MirrorDropper } from "../serving/regions/mirror_dropper.ts";
+import type { MirrorHomes } from "../serving/regions/mirror_homes.ts";
+import { MirrorSteps } from "../serving/regions/mirror_steps.ts";
+import { RegionAdministration } from "../serving/regions/region_administration.ts";
+import { RegionServers } from "../serving/regions/region_servers.ts";
+import type { MIRROR_OPERATIONS } from "../wire/operations/mirrors.ts";
+import type { REGION_OPERATIONS } from "../wire/operations/regions.ts";
+import type { RegistryOptions } from "./registry_options.ts";
+
+/** The objects that it shares with the rest of the registry. */
+export interface RegionPartsOptions {
+  readonly options: RegistryOptions;
+  readonly groups: ClusterGroups;
+  readonly clock: MonotonicClock;
+  readonly table: PartitionTable;
+  readonly proposer: Proposer;
+  readonly leaders: LeaderCalls;
+  readonly versions: PartitionVersions;
+  readonly ages: RegionAges;
+  readonly homes: MirrorHomes;
+}
+
+/** The work with other regions. */
+export interface RegionParts {
+  /** The handlers of the operations on regions, and between nodes on mirrors. */
+  readonly handlers: Handlers<typeof REGION_OPERATIONS & typeof MIRROR_OPERATIONS>;
+  readonly dropper: MirrorDropper;
+  /** Undefined on a node without links to other regions. */
+  readonly pullers: RegionPullers | undefined;
+}
+
+/** Creates the work with other regions. */
+export function regionParts(parts: RegionPartsOptions, identities: IdentityGroup): RegionParts {
+  const { options, groups, clock, table, proposer, versions, ages, homes } = parts;
+  const { nodeId, world, logger } = options;
+  const state = () => groups.system.store.state.regions;
+  const regionOf = (name: string) => state().of(name);
+  const steps = new MirrorSteps({
+    ...{ table, proposer, versions, regionOf },
+  });
+  const dropper = new MirrorDropper({
+    ...{ table, proposer, clock, scheduler: world.scheduler, logger },
+    removed: () => state().removed,
+  });
+  const pullers = pullersOf(parts, groupOf(parts, identities), steps);
+  const administration = new RegionAdministration({
+    group: identities,
+    mirrorCount: (home) => mirrorCount(table, home),
+    conditionOf: (region) =>
+      conditionOf(
+        region,
+        ages,
+        (node) => node === nodeId ? pullers?.states() : ages.pullersOf(node),
+      ),
+    onRemoved: () => void dropper.run(),
+  });
+  const servers = new RegionServers({ own: homes.own, regionOf });
+  const handlers = {
+    ...regionHandlers(administration, servers),
+    ...mirrorHandlers(steps, () => ({ pullers: pullers?.states() ?? [] })),
+  };
+  return { handlers, dropper, pullers };
+}
+
+function pullersOf(
+  { options, groups, clock, table, leaders, ages }: RegionPartsOptions,
+  group: RegionGroup,
+  steps: MirrorSteps,
+): RegionPullers | undefined {
+  const { linkTo, nodeId: self, world, logger, placement } = options;
+  if (linkTo === undefined) return undefined;
+  return new RegionPullers({
+    ...{ self, group, ages, linkTo, world, logger },
+    target: new MirrorWriter({ table, steps, leaders, clock }),
+    assigner: new PullerAssigner({
+      ...{ self, group, ages, clock, logger },
+      isReachable: placement?.mayLead ?? (() => false),
+    }),
+    logWrittenBytes: () => groups.nodes.log.stats().writtenBytes,
+  });
+}
+
+function groupOf({ groups, clock }: RegionPartsOptions, identities: IdentityGroup): RegionGroup {
+  const { group, store } = groups.system;
+  return {
+    regions: () => store.state.regions.all,
+    members: () => store.state.members.all.map(({ nodeId }) => nodeId),
+    isLeading: () => group.isLeading,
+    propose: (command) =>
+      identities.propose(command, 0, clock.nowMs() + REQUEST_TIMEOUT_MS_DEFAULT),
+  };
+}
+
+/** Returns the number of mirrors of a region that this node holds. */
+function mirrorCount(table: PartitionTable, home: string): number {
+  let count = 0;
+  for (const { store } of table.here()) count += store.mirrors.source(home)?.mirrorCount ?? 0;
+  return count;
+}

@@ -1,0 +1,96 @@
+/** The link to a peer region, as the pullers on a node use it. */
+import type { MirrorCursor } from "../../schemas/gen/record.ts";
+import type { ClockReading } from "../base/clock_reading.ts";
+import type { Position } from "../base/position.ts";
+import type { HistoryPosition } from "../wire/watch_message.ts";
+
+/** The cluster that a region is. */
+export interface SourceStatus {
+  readonly region: string;
+  /** 16 bytes. */
+  readonly clusterId: Uint8Array;
+  /** Generation of the cluster. */
+  readonly generation: number;
+  readonly partitionCount: number;
+}
+
+/** What to follow. */
+export interface FollowRequest {
+  /** The accepted source: a feed of another one ends with `wrong_cluster` before any event. */
+  readonly clusterId: Uint8Array;
+  readonly generation: number;
+  /** Partitions of the source, ascending. */
+  readonly partitions: readonly number[];
+  /** Where to continue, by partition; one without a cursor begins with its state. */
+  readonly cursors: ReadonlyMap<number, HistoryPosition>;
+  /** Interval of progress, ms; 0: the default. */
+  readonly progressMs: number;
+  /** Bound of what is received, bytes a second. */
+  readonly bytesPerSecondMax: number;
+}
+
+/** A claim of an agent on a domain. */
+export interface LostClaim {
+  readonly domain: string;
+  readonly claim: Position;
+}
+
+/** An event of a feed. The reader owns its bytes. */
+export type FeedEvent =
+  | { readonly type: "reset"; readonly partition: number }
+  | {
+    readonly type: "put";
+    readonly partition: number;
+    readonly isState: boolean;
+    readonly kind: number;
+    readonly id: Uint8Array;
+    readonly revision: Position;
+    readonly record: Uint8Array;
+    /** The claim that the record held before the change, and does not hold after it. */
+    readonly lost?: LostClaim;
+    /** Whether the record held the same claim before the change. */
+    readonly keptClaim?: boolean;
+  }
+  | {
+    readonly type: "remove";
+    readonly partition: number;
+    readonly kind: number;
+    readonly id: Uint8Array;
+    readonly revision: Position;
+    readonly lost?: LostClaim;
+  }
+  | { readonly type: "complete"; readonly partition: number; readonly position: HistoryPosition }
+  | { readonly type: "cursors"; readonly cursors: readonly MirrorCursor[] }
+  | { readonly type: "fresh"; readonly asOf: ClockReading };
+
+/** Events that waited when the reader asked. */
+export interface FeedBatch {
+  readonly events: readonly FeedEvent[];
+  readonly bytes: number;
+}
+
+/** The events of some partitions, in order; throws what no retry mends. */
+export interface RegionFeed extends AsyncIterable<FeedBatch> {
+  close(): void;
+}
+
+/** What is known of a region's reachability. */
+export interface LinkContact {
+  readonly lastContact: ClockReading | undefined;
+  readonly isConnected: boolean;
+  readonly lastError: { readonly code: string; readonly message: string } | undefined;
+  readonly bytesReceived: number;
+  readonly eventsReceived: number;
+  readonly resets: number;
+}
+
+/** The link of a node to a peer region. */
+export interface RegionLink {
+  /** Asks the region which cluster it is. @throws RegistryError */
+  status(timeoutMs: number): Promise<SourceStatus>;
+  /** Follows partitions of the region. */
+  feed(request: FollowRequest): RegionFeed;
+  readonly contact: LinkContact;
+  /** Ends all feeds. */
+  close(): Promise<void>;
+}
