@@ -78,13 +78,7 @@ export function applyClaim({ state, command, data, index }: ApplyContext): Apply
     state: ALIAS_STATES.pending,
     domain,
   });
-  if (slot === -1) {
-    state.emit("claimed", state.insert(KIND_ALIAS, writer.bytes, 0, writer.length), index);
-  } else {
-    state.keepForm(slot);
-    state.replace(slot, writer.bytes, 0, writer.length);
-    state.emitChange("claimed", slot, index);
-  }
+  state.storeWritten(KIND_ALIAS, slot, "claimed", index);
   return success({ claim: position, created: true });
 }
 

@@ -241,6 +241,21 @@ export class PartitionState {
     formBefore.end = end - start;
   }
 
+  /**
+   * Stores what the shared writer holds, as a new row if `slot` is -1, else in place of that slot's, and
+   * passes the event to the sink.
+   */
+  storeWritten(kind: number, slot: number, type: EventType, index: number): void {
+    const { writer } = this.shared;
+    if (slot === -1) {
+      this.emit(type, this.insert(kind, writer.bytes, 0, writer.length), index);
+      return;
+    }
+    this.keepForm(slot);
+    this.replace(slot, writer.bytes, 0, writer.length);
+    this.emitChange(type, slot, index);
+  }
+
   /** Passes an event about the slot to the sink, if there is one. */
   emit(type: EventType, slot: number, index: number): void {
     this.#emit(type, slot, index, undefined);

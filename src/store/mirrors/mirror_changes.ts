@@ -249,16 +249,9 @@ export class MirrorChanges {
   /** Stores the form that `write` appends, in place of the one at `slot` if that is not -1. */
   #store(kind: number, slot: number, write: () => void): void {
     const { state, index } = this.#context;
-    const { writer } = state.shared;
-    writer.reset();
+    state.shared.writer.reset();
     write();
-    if (slot === -1) {
-      state.emit("mirrored", state.insert(kind, writer.bytes, 0, writer.length), index);
-    } else {
-      state.keepForm(slot);
-      state.replace(slot, writer.bytes, 0, writer.length);
-      state.emitChange("mirrored", slot, index);
-    }
+    state.storeWritten(kind, slot, "mirrored", index);
   }
 
   /** Removes the content of a slot. */
