@@ -9,7 +9,11 @@ const TYPE_COLUMNS = "deregistered".length;
 /** Returns an event for scripts. */
 export function watchEventJson(event: WatchEvent): Readonly<Record<string, unknown>> {
   const { type, receipt, token } = event;
-  if (!isOfRecord(event)) return { event: type, receipt: receiptJson(receipt), token };
+  if (!isOfRecord(event)) {
+    // A state ends with one such event for each partition, and a token has a part for each, too.
+    const place = type === "complete" ? {} : { token };
+    return { event: type, receipt: receiptJson(receipt), ...place };
+  }
   const { kind, record, before, isState, hasLeft, remainingMs } = event;
   return {
     event: type,

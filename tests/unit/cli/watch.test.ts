@@ -88,7 +88,12 @@ test("crs watch gateways --json prints one object a line, progress only if asked
   const gateway = { ...PUT, kind: "gateway", before: RECORD, isState: true } as WatchEvent;
   const late = event({ type: "reset", receipt: { ...RECEIPT, ageBoundMs: undefined } });
   const line = "watch gateways --with-state --json --progress 5s";
-  const { calls, stdout } = await watched(line, [gateway, late, PROGRESS]);
+  const { calls, stdout } = await watched(line, [
+    gateway,
+    late,
+    event({ type: "complete" }),
+    PROGRESS,
+  ]);
   assert.equal(calls[0]!.slice(1), [{ kind: "gateway" }, {
     state: true,
     progressMs: 5_000,
@@ -109,6 +114,7 @@ test("crs watch gateways --json prints one object a line, progress only if asked
       token: "TOKEN",
     },
     { event: "reset", receipt: { ...RECEIPT, ageBoundMs: null }, token: "TOKEN" },
+    { event: "complete", receipt: RECEIPT },
     { event: "progress", receipt: RECEIPT, token: "TOKEN" },
   ]);
 });
