@@ -22,6 +22,7 @@ export const ROLES: readonly Role[] = [
   "proxy",
   "controller",
   "node",
+  "region",
   "development",
   "anonymous",
 ];
@@ -174,6 +175,8 @@ const RULES: readonly { rule: AccessRule; record: string }[] = [
   { rule: "renew", record: "own record" },
   { rule: "administer", record: "members, placement, bans, keys" },
   { rule: "peer", record: "traffic between nodes" },
+  { rule: "follow", record: "all records of global scope, for another region" },
+  { rule: "watching", record: "the own watches" },
   { rule: "join", record: "a certificate, by join token or previous certificate" },
   { rule: "token", record: "a token bound to the own certificate" },
 ];

@@ -859,7 +859,7 @@ struct SignServerReply {
 # Watches: many replies to one request, under its id. The last one has a code, or isLast.
 
 struct WatchRequest {
-  # Request of Watch and ListAndWatch.
+  # Request of Watch, ListAndWatch and RegionFeed; the last one has no conditions.
   kind @0 :UInt16;
   # 1 agent, 2 gateway, 3 alias; 0: agents and gateways.
   region @1 :Text;
@@ -876,6 +876,8 @@ struct WatchRequest {
   # Interval of progress replies; 0: the default.
   withBefore @7 :Bool;
   # Events carry the record before the change too.
+  follower @8 :Text;
+  # Of RegionFeed: the region that follows; else empty.
 }
 
 enum WatchStart {
@@ -1146,4 +1148,23 @@ struct PullerState {
   region @12 :Text;
   state @13 :Text;
   error @14 :Text;
+}
+
+# Operations between regions. Each names the asking region: a certificate must be of it, and without
+# certificates it is believed.
+
+struct RegionStatusRequest {
+  follower @0 :Text;
+  bundleSequence @1 :UInt64;
+  # Sequence of the trust bundle that the asking region has of this one; 0: none.
+}
+
+struct RegionStatusReply {
+  clusterId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  generation @2 :UInt32;
+  # Of the cluster.
+  partitionCount @3 :UInt32;
+  region @4 :Text;
+  bundle @5 :Text;
+  # The trust bundle, if it is newer than the one named; else empty.
 }

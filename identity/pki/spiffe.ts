@@ -9,8 +9,8 @@ import type { Role } from "../../src/base/peer.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../../src/base/uuid.ts";
 import { checkRegion } from "../../src/record/validation.ts";
 
-/** Roles that a certificate may give; those of unauthenticated peers are excluded. */
-export type CertifiedRole = Exclude<Role, "development" | "anonymous">;
+/** Roles that a certificate may give; those of peers without one, or of another region, are excluded. */
+export type CertifiedRole = Exclude<Role, "region" | "development" | "anonymous">;
 
 const CERTIFIED_ROLES: readonly CertifiedRole[] = [
   "agent",

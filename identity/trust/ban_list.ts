@@ -13,6 +13,7 @@ import {
   LISTED_BANS_MAX,
   SPIFFE_ID_BYTES_MAX,
 } from "../../src/base/limits.ts";
+import type { Role } from "../../src/base/peer.ts";
 import type { BanKind } from "../../schemas/gen/wire.ts";
 import type { TokenBans } from "../tokens/token_check.ts";
 
@@ -31,6 +32,8 @@ export interface EnforcedBan {
 export interface BannableIdentity {
   readonly subject: string;
   readonly lineage?: number;
+  /** If it is `region`, the lineage is one of that region's own numbers, and no ban here names it. */
+  readonly role?: Role;
   /** Tokens in use. */
   readonly tokenIds?: readonly string[];
 }
@@ -182,9 +185,9 @@ export class BanList implements TokenBans {
   }
 }
 
-function keysOf({ subject, lineage, tokenIds }: BannableIdentity): Key[] {
+function keysOf({ subject, lineage, role, tokenIds }: BannableIdentity): Key[] {
   const keys: Key[] = [`subject ${subject}`];
-  if (lineage !== undefined) keys.push(`lineage ${lineage}`);
+  if (lineage !== undefined && role !== "region") keys.push(`lineage ${lineage}`);
   for (const tokenId of tokenIds ?? []) keys.push(`token ${tokenId}`);
   return keys;
 }

@@ -4960,7 +4960,7 @@ export const signServerReplyCodec = new StructCodec<SignServerReply, SignServerR
   newView: () => new SignServerReplyView(),
 });
 
-/** Request of Watch and ListAndWatch. */
+/** Request of Watch, ListAndWatch and RegionFeed; the last one has no conditions. */
 export interface WatchRequest {
   /** 1 agent, 2 gateway, 3 alias; 0: agents and gateways. */
   kind: number;
@@ -4978,6 +4978,8 @@ export interface WatchRequest {
   progressMs: number;
   /** Events carry the record before the change too. */
   withBefore: boolean;
+  /** Of RegionFeed: the region that follows; else empty. */
+  follower: string;
 }
 
 /** A flyweight over {@link WatchRequest}. */
@@ -5001,6 +5003,10 @@ export class WatchRequestView extends StructView<WatchRequest> {
   set progressMs(value: number) { this.$setUint32(4, value); }
   get withBefore(): boolean { return this.$bool(2, 1); }
   set withBefore(value: boolean) { this.$setBool(2, 1, value); }
+  get follower(): string { return this.$text(5); }
+  get followerBytes(): Uint8Array { return this.$textBytes(5); }
+  get followerOffset(): number { return this.$textOffset(5); }
+  get followerLength(): number { return this.$textLength(5); }
 
   override toPlain(): WatchRequest {
     this.$payPlain();
@@ -5013,6 +5019,7 @@ export class WatchRequestView extends StructView<WatchRequest> {
       positions: this.positions.toPlain(),
       progressMs: this.progressMs,
       withBefore: this.withBefore,
+      follower: this.follower,
     };
   }
 }
@@ -5027,13 +5034,14 @@ function putWatchRequest(out: FrameWriter, at: number, value: Input<WatchRequest
   out.$datas(at + 24, value.ids, "ids");
   out.$texts(at + 32, value.domains, "domains");
   out.$structs<WatchPosition>(at + 40, value.positions, watchPositionCodec.layout, "positions");
+  out.$text(at + 48, value.follower, "follower");
 }
 
 /** Encodes and decodes {@link WatchRequest}. */
 export const watchRequestCodec = new StructCodec<WatchRequest, WatchRequestView>({
   name: "WatchRequest",
   dataWords: 1,
-  pointerWords: 5,
+  pointerWords: 6,
   put: putWatchRequest,
   newView: () => new WatchRequestView(),
 });
@@ -6340,4 +6348,102 @@ export const pullerStateCodec = new StructCodec<PullerState, PullerStateView>({
   pointerWords: 3,
   put: putPullerState,
   newView: () => new PullerStateView(),
+});
+
+export interface RegionStatusRequest {
+  follower: string;
+  /** Sequence of the trust bundle that the asking region has of this one; 0: none. */
+  bundleSequence: number;
+}
+
+/** A flyweight over {@link RegionStatusRequest}. */
+export class RegionStatusRequestView extends StructView<RegionStatusRequest> {
+  get follower(): string { return this.$text(0); }
+  get followerBytes(): Uint8Array { return this.$textBytes(0); }
+  get followerOffset(): number { return this.$textOffset(0); }
+  get followerLength(): number { return this.$textLength(0); }
+  get bundleSequence(): number { return this.$uint64(0); }
+  set bundleSequence(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): RegionStatusRequest {
+    this.$payPlain();
+    return {
+      follower: this.follower,
+      bundleSequence: this.bundleSequence,
+    };
+  }
+}
+
+function putRegionStatusRequest(out: FrameWriter, at: number, value: Input<RegionStatusRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.bundleSequence, "bundleSequence");
+  out.$text(at + 8, value.follower, "follower");
+}
+
+/** Encodes and decodes {@link RegionStatusRequest}. */
+export const regionStatusRequestCodec = new StructCodec<RegionStatusRequest, RegionStatusRequestView>({
+  name: "RegionStatusRequest",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putRegionStatusRequest,
+  newView: () => new RegionStatusRequestView(),
+});
+
+export interface RegionStatusReply {
+  clusterId: Uint8Array;
+  /** Of the cluster. */
+  generation: number;
+  partitionCount: number;
+  region: string;
+  /** The trust bundle, if it is newer than the one named; else empty. */
+  bundle: string;
+}
+
+/** A flyweight over {@link RegionStatusReply}. */
+export class RegionStatusReplyView extends StructView<RegionStatusReply> {
+  get clusterId(): Uint8Array { return this.$fixed(0, 16); }
+  set clusterId(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get clusterIdOffset(): number { return this.$fixedOffset(0, 16); }
+  clusterIdEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get generation(): number { return this.$uint32(16); }
+  set generation(value: number) { this.$setUint32(16, value); }
+  get partitionCount(): number { return this.$uint32(20); }
+  set partitionCount(value: number) { this.$setUint32(20, value); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+  get bundle(): string { return this.$text(1); }
+  get bundleBytes(): Uint8Array { return this.$textBytes(1); }
+  get bundleOffset(): number { return this.$textOffset(1); }
+  get bundleLength(): number { return this.$textLength(1); }
+
+  override toPlain(): RegionStatusReply {
+    this.$payPlain();
+    return {
+      clusterId: this.clusterId,
+      generation: this.generation,
+      partitionCount: this.partitionCount,
+      region: this.region,
+      bundle: this.bundle,
+    };
+  }
+}
+
+function putRegionStatusReply(out: FrameWriter, at: number, value: Input<RegionStatusReply>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.clusterId);
+  UINT32.write(view, at + 16, value.generation, "generation");
+  UINT32.write(view, at + 20, value.partitionCount, "partitionCount");
+  out.$text(at + 24, value.region, "region");
+  out.$text(at + 32, value.bundle, "bundle");
+}
+
+/** Encodes and decodes {@link RegionStatusReply}. */
+export const regionStatusReplyCodec = new StructCodec<RegionStatusReply, RegionStatusReplyView>({
+  name: "RegionStatusReply",
+  dataWords: 3,
+  pointerWords: 2,
+  put: putRegionStatusReply,
+  newView: () => new RegionStatusReplyView(),
 });

@@ -31,3 +31,14 @@ export function sinceMs(clocks: Clocks, { monotonicMs, unixMs }: ClockReading): 
   const elapsedMs = Math.max(now.monotonicMs - monotonicMs, now.unixMs - unixMs);
   return elapsedMs * (1 + CLOCK_DRIFT_PPM / 1_000_000);
 }
+
+/** Returns the earliest of some readings; undefined if one is not known. */
+export function oldestOf(
+  readings: readonly (ClockReading | undefined)[],
+): ClockReading | undefined {
+  return readings.reduce((oldest, reading) =>
+    oldest === undefined || reading === undefined || oldest.monotonicMs < reading.monotonicMs
+      ? oldest && reading && oldest
+      : reading
+  );
+}

@@ -10,6 +10,8 @@ export type Role =
   | "proxy"
   | "controller"
   | "node"
+  /** A node of a peer region, which follows this one's records. */
+  | "region"
   | "development"
   /** Unauthenticated; may only ask for a certificate. */
   | "anonymous";

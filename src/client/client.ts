@@ -8,6 +8,7 @@
 import { RegistryError } from "../base/errors.ts";
 import {
   CLIENT_IN_FLIGHT_DEFAULT,
+  CLIENT_NODE_SILENCE_MS,
   DIAL_MS_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
 } from "../base/limits.ts";
@@ -144,6 +145,7 @@ class RegistryClient implements Client, OperationCaller {
       hello: helloOf(parameters),
       inFlightMax: options.inFlightMax ?? CLIENT_IN_FLIGHT_DEFAULT,
       timeoutMs,
+      nodeSilenceMs: CLIENT_NODE_SILENCE_MS,
       maxStalenessMs: parameters.maxStalenessMs ?? 0,
       zone: parameters.zone ?? "",
       onEvent: (event, isRegained) => {

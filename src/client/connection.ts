@@ -150,6 +150,8 @@ export class Connection {
   /** The probe sent because of the silence. */
   #probe: Call | undefined;
   #probedAtMs = 0;
+  /** Whether a request on the stream for watches was not answered in time since the last look. */
+  #isWatchLate = false;
 
   constructor(
     parameters: ConnectionParameters,
@@ -241,6 +243,9 @@ export class Connection {
    */
   check(nowMs: number): number {
     let dueMs = this.#watches?.expire(nowMs) ?? Infinity;
+    // Nothing else may be in flight whose answer would show that the server lives.
+    if (this.#isWatchLate && this.inFlight === 0) this.#askIfAlive(nowMs);
+    this.#isWatchLate = false;
     for (const channel of [this.#main, this.#bulk]) {
       if (channel === undefined || channel.table.count === 0) continue;
       const nextMs = channel.table.expire(nowMs, (call) => {
@@ -311,7 +316,10 @@ export class Connection {
     if (!WATCH_OPERATIONS.has(operation)) return this.#main;
     return this.#watches ??= new WatchRequests(this.#openBeside(true), this.#world, {
       refused: (call, error) => this.#owner?.refused(call, error),
-      late: (call) => this.#owner?.late(call),
+      late: (call) => {
+        this.#isWatchLate = true;
+        this.#owner?.late(call);
+      },
     });
   }
 
@@ -379,11 +387,7 @@ export class Connection {
   #checkSilence(nowMs: number): number {
     const silentMs = nowMs - this.#silentSinceMs;
     if (silentMs < this.silenceMs) return this.#silentSinceMs + this.silenceMs;
-    if (this.#probe === undefined && !this.#main.table.full) {
-      this.#probe = probeCall(nowMs + 2 * this.silenceMs);
-      this.#probedAtMs = nowMs;
-      this.send(this.#probe, nowMs);
-    }
+    if (this.#probe === undefined && !this.#main.table.full) this.#askIfAlive(nowMs);
     // Counts from the probe, not from the silence: this process itself may have been suspended.
     const giveUpAtMs = this.#probedAtMs + this.silenceMs;
     if (nowMs < giveUpAtMs) return giveUpAtMs;
@@ -394,6 +398,13 @@ export class Connection {
       ),
     );
     return Infinity;
+  }
+
+  #askIfAlive(nowMs: number): void {
+    const probe = probeCall(nowMs + 2 * this.silenceMs);
+    this.send(probe, nowMs);
+    this.#probe = probe;
+    this.#probedAtMs = nowMs;
   }
 
   /** Handles the server's goodbye: calls in flight may still be answered, for CLIENT_DRAIN_MS. */

@@ -8,12 +8,7 @@
  */
 import type { Hello } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
-import {
-  CLIENT_NODE_IDLE_MS,
-  CLIENT_NODE_PATIENCE_MS,
-  CLIENT_NODE_SILENCE_MS,
-  CLIENT_NODES_MAX,
-} from "../base/limits.ts";
+import { CLIENT_NODE_IDLE_MS, CLIENT_NODES_MAX } from "../base/limits.ts";
 import type { Timer } from "../base/world.ts";
 import type { RingNode } from "../ring/ring_map.ts";
 import type { Endpoint } from "../../transport/transport.ts";
@@ -25,6 +20,8 @@ import type { ConnectionEvent, NodeLinkStatus } from "./types.ts";
 /** Parameters of {@link NodeLinks}. */
 export interface NodeLinksOptions extends SharedLinkOptions {
   readonly endpoints: readonly Endpoint[];
+  /** Silence of a node after which it is probed, and after the same again given up for others, ms. */
+  readonly nodeSilenceMs: number;
   /** Returns a node as the newest ring map has it; undefined if it has none. */
   readonly nodeOf: (nodeId: number) => RingNode | undefined;
   readonly onEvent: (event: ConnectionEvent, link: NodeLink) => void;
@@ -128,7 +125,7 @@ export class NodeLinks {
     if (this.seed.calls.nodeId === nodeId) return this.seed;
     const known = this.#links.get(nodeId);
     if (known !== undefined) return known;
-    const { dialer: { transport }, world, hello, nodeOf } = this.#options;
+    const { dialer: { transport }, world, hello, nodeOf, nodeSilenceMs } = this.#options;
     let last = endpointsOf(nodeOf(nodeId), transport);
     if (last.length === 0 || this.#isClosed || !this.#hasRoom()) return undefined;
     const endpoints = () => {
@@ -139,10 +136,11 @@ export class NodeLinks {
     const pins = () => pinsOf(nodeOf(nodeId));
     const clusterId = this.#clusterId ?? hello.clusterId;
     const link = this.#newLink(nodeId, { endpoints, pins, nodeId }, { ...hello, clusterId });
-    link.calls.silenceMs = CLIENT_NODE_SILENCE_MS;
+    link.calls.silenceMs = nodeSilenceMs;
     this.#links.set(nodeId, link);
     link.link.start();
-    link.patience = world.scheduler.after(CLIENT_NODE_PATIENCE_MS, () => {
+    // Calls wait for a first connection as long as a silent node takes to be given up.
+    link.patience = world.scheduler.after(2 * nodeSilenceMs, () => {
       if (!link.calls.isConnected) this.#failed(link);
     });
     this.#sweepLater();

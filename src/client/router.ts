@@ -14,12 +14,7 @@
  */
 import type { Input } from "../../schemas/runtime/writer.ts";
 import { RegistryError } from "../base/errors.ts";
-import {
-  CLIENT_HOPS_MAX,
-  CLIENT_NODE_SILENCE_MS,
-  CLIENT_WAITING_MAX,
-  REQUEST_TIMEOUT_MS_MAX,
-} from "../base/limits.ts";
+import { CLIENT_HOPS_MAX, CLIENT_WAITING_MAX, REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import {
@@ -192,7 +187,7 @@ export class Router implements Invoker, CallQueueOwner {
     const wasCluster = this.#isCluster;
     this.#isCluster = this.leaders.isCluster;
     if (this.#isCluster && !wasCluster) {
-      this.links.seed.calls.silenceMs = CLIENT_NODE_SILENCE_MS;
+      this.links.seed.calls.silenceMs = this.#options.nodeSilenceMs;
       this.#rerouteWaiting(this.links.seed);
     }
     if (order === "newer") this.reads.choice.retain(this.leaders.nodeIds);

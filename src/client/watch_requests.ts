@@ -13,7 +13,11 @@ import { cancelCall } from "./connection_calls.ts";
 import type { RequestChannel } from "./request_channel.ts";
 
 /** Operations with many replies. */
-const STREAMED: ReadonlySet<Operation> = new Set([OPERATIONS.watch, OPERATIONS.listAndWatch]);
+const STREAMED: ReadonlySet<Operation> = new Set([
+  OPERATIONS.watch,
+  OPERATIONS.listAndWatch,
+  OPERATIONS.regionFeed,
+]);
 /** Operations on the stream for watches. */
 export const WATCH_OPERATIONS: ReadonlySet<Operation> = new Set([
   ...STREAMED,

@@ -9,6 +9,7 @@ import { IDENTITY_CHECK_MS, REQUEST_TIMEOUT_MS_DEFAULT, ROOT_REMINDER_MS } from 
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
 import { DOCUMENTS } from "../../schemas/gen/identity.ts";
+import { RegionJudge } from "../region/region_trust.ts";
 import type { Member } from "../system/members/member_state.ts";
 import type { RequestOf } from "../wire/operations/mod.ts";
 import { PEER_TRANSPORT } from "../ring/ring_map.ts";
@@ -35,7 +36,7 @@ import type { NodeIdentity, PeerIdentity } from "./node_identity.ts";
 import type { CertificateCredentials } from "../client/credentials.ts";
 import { nodeSubjectId } from "../serving/node_subject.ts";
 import type { Registry } from "./registry.ts";
-import { CertifiedIdentity, type SessionIdentity } from "./session_identity.ts";
+import { CertifiedIdentity, isOfOtherRegion, type SessionIdentity } from "./session_identity.ts";
 
 /** The dependencies and settings of a certified node's identity. */
 export interface CertifiedNodeOptions {
@@ -189,7 +190,9 @@ export class CertifiedNodeIdentity implements NodeIdentity {
       mintToken: (candidate, expiresAtMs) => this.#tokenFor(candidate, expiresAtMs),
     });
     const { admit } = services;
-    const { trustDomain } = this.#scope;
+    const { trustDomain, region } = this.#scope;
+    const regionOf = (name: string) => registry.groups.system.store.state.regions.of(name);
+    const others = new RegionJudge({ own: region, regionOf, bans, wall: world.wall });
     const rules = {
       issuer: `spiffe://${trustDomain}`,
       audience: formatRegionScope(this.#scope),
@@ -202,6 +205,7 @@ export class CertifiedNodeIdentity implements NodeIdentity {
       tokens: { rules, policy: registry.policy },
       services: {
         ...services,
+        judge: async (end, chain) => await others.judge(chain) ?? services.judge(end, chain),
         admit: (candidate) => {
           // Not awaited: a session need not wait for group 0.
           void this.#service.enrolment.noteUse(candidate.identity);
@@ -230,7 +234,8 @@ export class CertifiedNodeIdentity implements NodeIdentity {
     expiresAtMs: number,
   ): Promise<string | undefined> {
     const { sessionTokenAudience: audience, logger } = this.#options;
-    const isWanted = audience !== "" && this.#authority !== undefined;
+    const isWanted = audience !== "" && this.#authority !== undefined &&
+      !isOfOtherRegion(identity, this.#scope.region);
     if (!isWanted || !(pinned || this.#open.policy.trustUnpinned)) return undefined;
     try {
       return await this.#service.tokens.mintForSession(identity, audience, expiresAtMs);

@@ -1,6 +1,7 @@
 /** Creates the work with other regions, and connects it with group 0 and the partitions. */
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
+import type { AccessPolicy } from "../record/access.ts";
 import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
 import { conditionOf } from "../region/region_conditions.ts";
 import { MirrorWriter } from "../region/mirror_writer.ts";
@@ -16,10 +17,12 @@ import type { LeaderCalls } from "../serving/leader_calls.ts";
 import type { PartitionVersions } from "../serving/partition_versions.ts";
 import type { Proposer } from "../serving/proposer.ts";
 import type { PartitionTable } from "../serving/partitions.ts";
+import { Followers } from "../serving/regions/followers.ts";
 import { MirrorDropper } from "../serving/regions/mirror_dropper.ts";
 import type { MirrorHomes } from "../serving/regions/mirror_homes.ts";
 import { MirrorSteps } from "../serving/regions/mirror_steps.ts";
 import { RegionAdministration } from "../serving/regions/region_administration.ts";
+import { RegionAnswers } from "../serving/regions/region_answers.ts";
 import { RegionServers } from "../serving/regions/region_servers.ts";
 import type { MIRROR_OPERATIONS } from "../wire/operations/mirrors.ts";
 import type { REGION_OPERATIONS } from "../wire/operations/regions.ts";
@@ -34,6 +37,7 @@ export interface RegionPartsOptions {
   readonly proposer: Proposer;
   readonly leaders: LeaderCalls;
   readonly versions: PartitionVersions;
+  readonly policy: AccessPolicy;
   readonly ages: RegionAges;
   readonly homes: MirrorHomes;
 }
@@ -41,7 +45,10 @@ export interface RegionPartsOptions {
 /** The work with other regions. */
 export interface RegionParts {
   /** The handlers of the operations on regions, and between nodes on mirrors. */
-  readonly handlers: Handlers<typeof REGION_OPERATIONS & typeof MIRROR_OPERATIONS>;
+  readonly handlers:
+    & Omit<Handlers<typeof REGION_OPERATIONS>, "regionFeed">
+    & Handlers<typeof MIRROR_OPERATIONS>;
+  readonly followers: Followers;
   readonly dropper: MirrorDropper;
   /** Undefined on a node without links to other regions. */
   readonly pullers: RegionPullers | undefined;
@@ -49,7 +56,7 @@ export interface RegionParts {
 
 /** Creates the work with other regions. */
 export function regionParts(parts: RegionPartsOptions, identities: IdentityGroup): RegionParts {
-  const { options, groups, clock, table, proposer, versions, ages, homes } = parts;
+  const { options, groups, clock, table, proposer, versions, policy, ages, homes } = parts;
   const { nodeId, world, logger } = options;
   const state = () => groups.system.store.state.regions;
   const regionOf = (name: string) => state().of(name);
@@ -72,12 +79,14 @@ export function regionParts(parts: RegionPartsOptions, identities: IdentityGroup
       ),
     onRemoved: () => void dropper.run(),
   });
+  const followers = new Followers({ regions: state, policy });
+  const answers = new RegionAnswers({ group: identities, followers });
   const servers = new RegionServers({ own: homes.own, regionOf });
   const handlers = {
-    ...regionHandlers(administration, servers),
+    ...regionHandlers({ regions: administration, servers, answers }),
     ...mirrorHandlers(steps, () => ({ pullers: pullers?.states() ?? [] })),
   };
-  return { handlers, dropper, pullers };
+  return { handlers, followers, dropper, pullers };
 }
 
 function pullersOf(

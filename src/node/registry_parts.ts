@@ -227,6 +227,7 @@ export function requestParts(
   const agents = new AttachedAgents({ table, proposer, leaders, scheduler });
   const watches = new WatchHub({
     table,
+    followers: identity.regions.followers,
     histories,
     replies,
     redaction,

@@ -5,7 +5,7 @@
  */
 import { type RegistryError, toRegistryError } from "../base/errors.ts";
 import { AUTH_SESSION_MS_MAX } from "../base/limits.ts";
-import type { AuthenticatedPeer } from "../base/peer.ts";
+import { type AuthenticatedPeer, NO_GRANTS } from "../base/peer.ts";
 import type { World } from "../base/world.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import {
@@ -178,9 +178,10 @@ export class CertifiedIdentity implements SessionIdentity {
   }
 
   #live(proven: Pick<SessionLifeOptions, ProvenField>): SessionLife {
-    const { bans, tokens, onClockStep, world: { wall, scheduler } } = this.#options;
+    const { bans, tokens, onClockStep, own, world: { wall, scheduler } } = this.#options;
     return new SessionLife({
       ...proven,
+      identity: callerOf(proven.identity, own().identity.region),
       wall,
       scheduler,
       ...(onClockStep === undefined ? {} : { onClockStep }),
@@ -188,4 +189,18 @@ export class CertifiedIdentity implements SessionIdentity {
       ...(tokens === undefined ? {} : { tokens }),
     });
   }
+}
+
+/** Reports whether an identity is that of a node of another region. */
+export function isOfOtherRegion(
+  { role, region }: Pick<ProvenIdentity, "role" | "region">,
+  ownRegion: string,
+): boolean {
+  return role === "node" && region !== ownRegion;
+}
+
+/** Returns the identity as which a peer calls: a node of another region is no node here. */
+function callerOf(identity: ProvenIdentity, ownRegion: string): ProvenIdentity {
+  if (!isOfOtherRegion(identity, ownRegion)) return identity;
+  return { ...identity, role: "region", grants: NO_GRANTS };
 }

@@ -2,8 +2,8 @@
  * Access rules (design §8). Agents write their own record, claim the domains and name the gateways
  * that their identity grants. Gateways write their own record, with a domain that their identity
  * grants, and renew the agents attached to them. Both register in the region of their certificate.
- * Proxies read, nodes talk to nodes, controllers administer, and unauthenticated clients ask for a
- * certificate. Everything else is denied.
+ * Proxies read, nodes talk to nodes, peer regions follow this one, controllers administer, and
+ * unauthenticated clients ask for a certificate. Everything else is denied.
  *
  * Pure functions of the authenticated peer, the operation's rule, and the known facts about the
  * key. An id that a request claims is a fact about its key and never identifies the caller.
@@ -18,8 +18,9 @@ import { RECORD_KINDS } from "./kinds.ts";
 /**
  * The right an operation requires: `inspect` reads the state of the cluster; `read` reads records;
  * `write` writes one; `renew` renews its lease; `administer` changes members, placement, bans and
- * keys; `peer` is for requests between nodes; `join` asks for a certificate, the request itself
- * being the proof; `token` mints or presents a token for the caller's own certificate.
+ * keys; `peer` is for requests between nodes; `follow` is for requests between regions; `watching`
+ * concerns the caller's own watches; `join` asks for a certificate, the request itself being the proof;
+ * `token` mints or presents a token for the caller's own certificate.
  */
 export type AccessRule =
   | "inspect"
@@ -28,6 +29,8 @@ export type AccessRule =
   | "renew"
   | "administer"
   | "peer"
+  | "follow"
+  | "watching"
   | "join"
   | "token";
 
@@ -65,7 +68,7 @@ export const STRICT_POLICY: AccessPolicy = Object.freeze({ trustUnpinned: false 
 const ALL: readonly Relation[] = ["own", "attached", "granted", "other"];
 
 /** Rights of every role that has an identity. */
-const HOLDER = { inspect: ALL, join: ALL, token: ALL };
+const HOLDER = { inspect: ALL, watching: ALL, join: ALL, token: ALL };
 
 /** Relations to a record in which a role has a right; an absent right is denied. */
 const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[]>>>> = {
@@ -81,12 +84,16 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
   // Administers, but writes nobody's record: only its owner can write an id.
   controller: { ...HOLDER, read: ALL, administer: ALL },
   node: { ...HOLDER, peer: ALL },
-  development: { ...HOLDER, read: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL },
+  region: { follow: ALL, watching: ALL },
+  development: {
+    ...HOLDER,
+    ...{ read: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL, follow: ALL },
+  },
   anonymous: { join: ALL },
 };
 
 /** Rules allowed on a session that was not pinned. */
-const READ_ONLY: readonly AccessRule[] = ["inspect", "read", "join"];
+const READ_ONLY: readonly AccessRule[] = ["inspect", "read", "watching", "join"];
 
 /**
  * Returns "allowed", or the code of the refusal: `unauthenticated` when the identity is no longer
@@ -148,6 +155,8 @@ export function seesCredentialHash(
 
 /** Reports whether {@link seesCredentialHash} holds for every record. */
 export function seesAllCredentialHashes(peer: AuthenticatedPeer, policy = STRICT_POLICY): boolean {
+  // Another region authenticates no agent of this one, whatever its certificate grants.
+  if (peer.role === "region") return false;
   return peer.role === "development" ||
     peer.grants.credentialHashes === true && isTrusted(peer, policy);
 }

@@ -161,7 +161,7 @@ export class WatchProbe extends WatchReplyLog {
   /** Sends the request of a watch; replies are taken as the world goes on. */
   constructor(
     peer: RawPeer,
-    operation: "watch" | "listAndWatch",
+    operation: "watch" | "listAndWatch" | "regionFeed",
     order: ProbeOrder,
     keyOf?: (event: WatchEvent) => string,
   ) {
@@ -174,7 +174,7 @@ export class WatchProbe extends WatchReplyLog {
 /** The request of a watch without any choice. */
 export const NO_ORDER: RequestOf<"watch"> = {
   ...{ kind: 0, region: "", labels: [], ids: [], domains: [], positions: [] },
-  ...{ progressMs: 0, withBefore: false },
+  ...{ progressMs: 0, withBefore: false, follower: "" },
 };
 
 /** The position behind an entry. */

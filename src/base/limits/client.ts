@@ -51,11 +51,6 @@ export const CLIENT_ABANDONED_MS = 1_000;
 export const CLIENT_SILENCE_MS = 1_000;
 /** The same where other nodes can answer instead, ms: waiting longer would only cost time. */
 export const CLIENT_NODE_SILENCE_MS = 300;
-/**
- * Time for a first connection to a node, ms, after which the calls for it are sent to others: as
- * long as a silent node takes to be given up.
- */
-export const CLIENT_NODE_PATIENCE_MS = 2 * CLIENT_NODE_SILENCE_MS;
 /** Nodes to which a client connects: those of the largest cluster. */
 export const CLIENT_NODES_MAX = 64;
 /** Time without calls after which the connection to a node is closed, ms. */

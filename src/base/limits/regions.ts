@@ -71,3 +71,16 @@ export const MIRRORS_PER_PAGE = 2_048;
 export const PULLER_ERROR_LENGTH_MAX = 256;
 /** Readings of a region's freshness that are kept for reads of older state: about one a second. */
 export const REGION_READINGS_MAX = 32;
+/**
+ * Silence of a node of another region after which it is probed, and after the same again given up, ms:
+ * five times the longest round trip between continents.
+ */
+export const REGION_SILENCE_MS = 2_000;
+/**
+ * Events of a feed, and bytes of their records, that wait for the puller: two of its largest batches.
+ * Above that no more are taken from the other region until they are read.
+ */
+export const FEED_WAITING_EVENTS_MAX = 4_096;
+export const FEED_WAITING_BYTES_MAX = 1024 * 1024;
+/** What a feed may receive at once above its rate, as time at that rate, ms. */
+export const FEED_BURST_MS = 500;

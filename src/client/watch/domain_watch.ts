@@ -201,6 +201,7 @@ export class DomainWatch extends ReadableWatch {
     return {
       ...{ progressMs, withBefore, maxStalenessMs, timeoutMs },
       asksProgress: false,
+      follower: "",
       startsAnew: false,
     };
   }

@@ -20,11 +20,17 @@ import { type Decode, MORE_REPLIES } from "../call.ts";
 import { EVENT_TYPES } from "./change.ts";
 import type { WatchCursor } from "./cursor.ts";
 import type { CheckedFilter } from "./filter.ts";
-import { type ClockReading, type Clocks, earlier, readClocks } from "../../base/clock_reading.ts";
+import {
+  type ClockReading,
+  type Clocks,
+  earlier,
+  oldestOf,
+  readClocks,
+} from "../../base/clock_reading.ts";
 import type { StartedWatch, WatchRouting } from "./watch_routing.ts";
 
 /** What the requests of a watch have in common. */
-export interface FeedRequest {
+export interface WatchFeedRequest {
   readonly filter: CheckedFilter;
   readonly progressMs: number;
   readonly withBefore: boolean;
@@ -32,6 +38,8 @@ export interface FeedRequest {
   readonly maxStalenessMs: number;
   /** Whether each progress asks for the next one, by which the age of what is known is measured. */
   readonly asksProgress: boolean;
+  /** The region that follows the cluster by it; empty: it is a client that watches. */
+  readonly follower: string;
 }
 
 /** An event as a feed passes it on: the fields that do not depend on the watch. */
@@ -74,7 +82,7 @@ export class WatchFeed {
   asOf: ClockReading | undefined;
   readonly #owner: FeedOwner;
   readonly #clocks: Clocks;
-  readonly #request: FeedRequest;
+  readonly #request: WatchFeedRequest;
   readonly #started: StartedWatch;
   readonly #reply = watchReplyCodec.newView();
   /** Whether anything but progress came since the last progress. */
@@ -86,7 +94,7 @@ export class WatchFeed {
   constructor(
     owner: FeedOwner,
     routing: WatchRouting,
-    request: FeedRequest,
+    request: WatchFeedRequest,
     { chosen, cursors }: { readonly chosen: number; readonly cursors: readonly WatchCursor[] },
   ) {
     this.#owner = owner;
@@ -95,9 +103,10 @@ export class WatchFeed {
     this.chosen = chosen;
     this.cursors = new Map(cursors.map((cursor) => [cursor.partition, cursor]));
     this.asOf = oldestOf(cursors.map(({ asOf }) => asOf));
-    const { filter, progressMs, withBefore } = request;
+    const { filter, progressMs, withBefore, follower } = request;
+    const watching = cursors.some(({ isListing }) => isListing) ? "listAndWatch" : "watch";
     this.#started = routing.start(chosen, {
-      operation: cursors.some(({ isListing }) => isListing) ? "listAndWatch" : "watch",
+      operation: follower === "" ? watching : "regionFeed",
       body: {
         ...filter,
         positions: cursors.map(({ partition, generation, index, ordinal, start, afterId }) => ({
@@ -110,6 +119,7 @@ export class WatchFeed {
         })),
         progressMs,
         withBefore,
+        follower,
       },
       decode: this.#decode,
       firstReplyMs: WATCH_FIRST_REPLY_MS,
@@ -245,15 +255,6 @@ export class WatchFeed {
     this.#askedAt = readClocks(this.#clocks);
     this.#started.askProgress(this.#nonce);
   }
-}
-
-/** Returns the earliest of some readings; undefined if one is not known. */
-function oldestOf(readings: readonly (ClockReading | undefined)[]): ClockReading | undefined {
-  return readings.reduce((oldest, reading) =>
-    oldest === undefined || reading === undefined || oldest.monotonicMs < reading.monotonicMs
-      ? oldest && reading && oldest
-      : reading
-  );
 }
 
 /** Returns the reason for which a partition ended. */

@@ -17,9 +17,9 @@ import { decodeWatchToken, encodeWatchToken, type TokenPosition } from "../../wi
 import { backOffMs, RETRY } from "../retry.ts";
 import { EVENT_TYPES, WatchChange, type WatchSink } from "./change.ts";
 import { WatchCursor } from "./cursor.ts";
-import { type FeedOwner, type FeedRequest, WatchFeed } from "./feed.ts";
+import { type FeedOwner, WatchFeed, type WatchFeedRequest } from "./feed.ts";
 import { partitionsOf } from "./filter.ts";
-import { type ClockReading, sinceMs } from "../../base/clock_reading.ts";
+import { type ClockReading, oldestOf, sinceMs } from "../../base/clock_reading.ts";
 import { PositionMap } from "./positions.ts";
 import type { WatchMember, WatchRouting } from "./watch_routing.ts";
 
@@ -29,9 +29,16 @@ const NAMED_MAX = 8;
 const UNPROVEN_INTERVALS = 3;
 
 /** Parameters of a {@link WatchSession}. */
-export interface WatchSessionOptions extends FeedRequest {
-  /** Where it begins: behind a token, with the next change, or with the state. */
-  readonly from: { readonly token: string } | "next" | "state";
+export interface WatchSessionOptions extends WatchFeedRequest {
+  /**
+   * Where it begins: behind a token, with the next change, or with the state; or, in some partitions
+   * alone, behind a position or with the state in each, by its number in ascending order.
+   */
+  readonly from:
+    | { readonly token: string }
+    | { readonly positions: ReadonlyMap<number, TokenPosition> }
+    | "next"
+    | "state";
   /** Time in which every partition must begin, ms; Infinity for any. */
   readonly timeoutMs: number;
   /** Whether lost history is replaced by the state, instead of ending the watch. */
@@ -98,6 +105,12 @@ export class WatchSession implements FeedOwner, WatchMember {
     for (const { asOf } of this.#feeds) ageMs = Math.max(ageMs, this.#sinceMs(asOf));
     for (const { asOf } of this.#idle) ageMs = Math.max(ageMs, this.#sinceMs(asOf));
     return ageMs;
+  }
+
+  /** The time as of which everything passed on is complete; undefined if it is not known. */
+  get asOf(): ClockReading | undefined {
+    if (this.#toBegin > 0) return undefined;
+    return oldestOf([...this.#feeds, ...this.#idle].map(({ asOf }) => asOf));
   }
 
   /** Returns the same for one partition. */
@@ -215,11 +228,16 @@ export class WatchSession implements FeedOwner, WatchMember {
     const { clusterId, partitioner } = this.#routing;
     const { filter, from } = this.#options;
     this.#clusterId = defined(clusterId, "A ring map comes over a connection");
-    const partitions = partitionsOf(filter, defined(partitioner, "A ring map has partitions"));
+    let partitions = partitionsOf(filter, defined(partitioner, "A ring map has partitions"));
     let starts: ReadonlyMap<number, TokenPosition> | undefined;
     try {
-      if (typeof from === "object") starts = decodeWatchToken(from.token, this.#clusterId);
-      if (starts !== undefined) checkSame([...starts.keys()], partitions);
+      if (typeof from === "object" && "positions" in from) {
+        starts = from.positions;
+        partitions = [...starts.keys()];
+      } else if (typeof from === "object") {
+        starts = decodeWatchToken(from.token, this.#clusterId);
+        checkSame([...starts.keys()], partitions);
+      }
     } catch (error) {
       return this.#end(error as RegistryError);
     }

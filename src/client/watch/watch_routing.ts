@@ -22,7 +22,7 @@ export interface WatchChoice {
 
 /** A request that starts a watch at a node. */
 export interface WatchStart {
-  readonly operation: "watch" | "listAndWatch";
+  readonly operation: "watch" | "listAndWatch" | "regionFeed";
   readonly body: Input<WatchRequest>;
   /** Returns MORE_REPLIES for each reply but the last. */
   readonly decode: Decode<unknown>;

@@ -48,6 +48,7 @@ export function startWatch(
     from: from === undefined ? (state ? "state" : "next") : { token: from },
     asksProgress: false,
     startsAnew: false,
+    follower: "",
   }, signal);
 }
 
@@ -74,6 +75,7 @@ export async function openView(
       timeoutMs,
       asksProgress: true,
       startsAnew: true,
+      follower: "",
     },
     recordsMax: options.recordsMax ?? VIEW_RECORDS_MAX_DEFAULT,
     bytesMax: options.bytesMax ?? VIEW_BYTES_MAX_DEFAULT,

@@ -114,6 +114,12 @@ export class PeerAuthentication {
           "to the port for clients",
       );
     }
+    if (result.peer.region !== identity.region) {
+      throw new RegistryError(
+        "permission_denied",
+        `Only nodes of region ${identity.region} may use this port: ${result.peer.subject} is not`,
+      );
+    }
     return result;
   }
 

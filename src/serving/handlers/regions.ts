@@ -1,14 +1,21 @@
-/** Handlers of the operations on peer regions. */
+/** Handlers of the operations on peer regions, and between regions. */
 import type { REGION_OPERATIONS } from "../../wire/operations/regions.ts";
 import type { Handlers } from "../handler.ts";
 import type { RegionAdministration } from "../regions/region_administration.ts";
+import type { RegionAnswers } from "../regions/region_answers.ts";
 import type { RegionServers } from "../regions/region_servers.ts";
 
-/** Returns the handlers of the operations on peer regions. */
+/** Services of the handlers. */
+export interface RegionServices {
+  readonly regions: RegionAdministration;
+  readonly answers: RegionAnswers;
+  readonly servers: RegionServers;
+}
+
+/** Returns the handlers of the operations on peer regions, except the feed, which is a watch. */
 export function regionHandlers(
-  regions: RegionAdministration,
-  servers: RegionServers,
-): Handlers<typeof REGION_OPERATIONS> {
+  { regions, answers, servers }: RegionServices,
+): Omit<Handlers<typeof REGION_OPERATIONS>, "regionFeed"> {
   return {
     addRegion: async (request, { peer, deadlineMs }) => {
       await regions.add(request, peer, deadlineMs);
@@ -23,6 +30,7 @@ export function regionHandlers(
       return {};
     },
     listRegions: () => regions.list(),
+    regionStatus: (request, { peer }) => answers.status(request, peer),
     regionServers: ({ name }) => Promise.resolve(servers.of(name)),
     acceptGeneration: async (request, { peer, deadlineMs }) => {
       await regions.accept(request, peer, deadlineMs);

@@ -4,35 +4,39 @@ import {
   cancelWatchRequestCodec,
   emptyCodec,
   type RequestView,
+  type WatchRequest,
   watchRequestCodec,
 } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
+import type { REGION_OPERATIONS } from "../../wire/operations/regions.ts";
 import type { WATCH_OPERATIONS } from "../../wire/operations/watches.ts";
 import type { Handlers } from "../handler.ts";
 import type { ReplyWriter } from "../reply_writer.ts";
 import type { WatchHub } from "../watch/watch_hub.ts";
-import { checkedOrder } from "../watch/watch_order.ts";
+import { checkedFeed, checkedOrder, type WatchOrder } from "../watch/watch_order.ts";
 import type { WatchStream } from "../watch/watch_stream.ts";
 
-/** Returns the handlers of the operations on watches. */
+/** Returns the handlers of the operations on watches, of clients and of other regions. */
 export function watchHandlers(
   hub: WatchHub,
   replies: ReplyWriter,
   partitionCount: number,
-): Handlers<typeof WATCH_OPERATIONS> {
+): Handlers<typeof WATCH_OPERATIONS> & Pick<Handlers<typeof REGION_OPERATIONS>, "regionFeed"> {
   const done = (request: RequestView, stream: WatchStream): void => {
     replies.begin(request.id);
     replies.success(stream.writer, emptyCodec, {});
   };
-  const begin = (request: RequestView, stream: WatchStream, mayList: boolean): void => {
-    const body = request.bodyInto(watchRequestCodec.newView()).toPlain();
-    const order = checkedOrder(body, partitionCount, mayList);
-    hub.begin(stream, request.id, order);
-    stream.caller.bucket.take(order.positions.length + order.filter.keys.length);
-  };
+  const begin = (check: (body: WatchRequest) => WatchOrder) => ({
+    streaming: (request: RequestView, stream: WatchStream): void => {
+      const order = check(request.bodyInto(watchRequestCodec.newView()).toPlain());
+      hub.begin(stream, request.id, order);
+      stream.caller.bucket.take(order.positions.length + order.filter.keys.length);
+    },
+  });
   return {
-    watch: { streaming: (request, stream) => begin(request, stream, false) },
-    listAndWatch: { streaming: (request, stream) => begin(request, stream, true) },
+    watch: begin((body) => checkedOrder(body, partitionCount, false)),
+    listAndWatch: begin((body) => checkedOrder(body, partitionCount, true)),
+    regionFeed: begin((body) => checkedFeed(body, partitionCount)),
     cancelWatch: {
       streaming: (request, stream) => {
         hub.cancel(stream, request.bodyInto(cancelWatchRequestCodec.newView()).id);

@@ -143,7 +143,7 @@ export class CatchUp {
       cursor.ordinal = change.ordinal;
       const concern = this.#concern(subscription, change, cursor.scan);
       if (concern === "none") return true;
-      const event = eventOf(subscription, change, concern, matcher.remainingMs(change, timeMs));
+      const event = eventOf(subscription, change, concern, { matcher, timeMs });
       part.events.push(event);
       draft.bytes += bytesOfEvent(event);
       return true;

@@ -4,6 +4,7 @@
  * subscription receives is encoded once. A watch whose stream has no room, or that is behind
  * anywhere, falls behind in the partitions concerned; catch_up.ts serves it later.
  */
+import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
 import { WATCH_REPLY_BYTES } from "../../base/limits.ts";
 import { emptySpan } from "../../store/reply.ts";
 import { ORDINAL_END } from "../../wire/watch_message.ts";
@@ -49,15 +50,29 @@ const NO_FORM = emptySpan();
 
 /** Returns the event of a change for a subscription that it concerns. */
 export function eventOf(
-  { withBefore }: Subscription,
-  { type, kind, index, ordinal, record, before }: HistoryChange,
+  { filter, withBefore }: Subscription,
+  change: HistoryChange,
   concern: Concern,
-  remainingMs: number,
+  { matcher, timeMs }: { readonly matcher: FilterMatcher; readonly timeMs: number },
 ): ReplyEvent {
+  const { type, kind, index, ordinal, record, before } = change;
+  if (filter.isFeed && concern === "left") {
+    // Another region is told that the record is removed, and of its new form nothing.
+    const { deregistered } = WATCH_EVENT_TYPES;
+    return {
+      ...{ type: deregistered, kind, index, ordinal, remainingMs: 0, left: true },
+      record: { ...before },
+      before: NO_FORM,
+    };
+  }
+  const showsBefore = filter.isFeed
+    ? matcher.hadDomain(kind, before) && matcher.matches(filter, kind, before)
+    : withBefore;
   return {
-    ...{ type, kind, index, ordinal, remainingMs, left: concern === "left" },
+    ...{ type, kind, index, ordinal, left: concern === "left" },
+    remainingMs: matcher.remainingMs(change, timeMs),
     record: { ...record },
-    before: withBefore ? { ...before } : NO_FORM,
+    before: showsBefore ? { ...before } : NO_FORM,
   };
 }
 
@@ -129,8 +144,7 @@ export class LiveDelivery {
     if (news === undefined) this.#news.set(subscription, news = []);
     let last = news.at(-1);
     if (last?.partition !== partition) news.push(last = { partition, events: [] });
-    const remainingMs = matcher.remainingMs(change, timeMs);
-    last.events.push(eventOf(subscription, change, concern, remainingMs));
+    last.events.push(eventOf(subscription, change, concern, { matcher, timeMs }));
   }
 
   #pass(subscription: Subscription, news: readonly NewChanges[]): void {

@@ -1,12 +1,19 @@
-/** The records that a watch is about: kinds, and of these a region, labels, and keys. */
+/**
+ * The records that a watch is about: kinds, and of these a region, labels, and keys; or all that another
+ * region may have, for its feed.
+ */
+import { RECORD_SCOPES } from "../../record/plain.ts";
 import { RECORD_KINDS } from "../../record/kinds.ts";
 import type { OwnedView } from "../../record/kind_row.ts";
-import { KIND_ALIAS } from "../../record/key.ts";
+import { KIND_AGENT, KIND_ALIAS } from "../../record/key.ts";
 import { aliasCodec, type AliasView } from "../../../schemas/gen/record.ts";
 import type { StoredSpan } from "../../store/reply.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
 import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
 import type { HistoryChange } from "./history_change.ts";
+
+/** The scope of records that other regions may have; a scope of a later program is not it. */
+const SCOPE_GLOBAL = RECORD_SCOPES.indexOf("global");
 
 /** A filter, in the form in which it is compared with stored forms. */
 export interface StoredFilter {
@@ -17,6 +24,8 @@ export interface StoredFilter {
   readonly labels: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[];
   /** Ids, or the domains of aliases. Empty: any. */
   readonly keys: readonly Uint8Array[];
+  /** Whether it is the feed of another region: of global scope only, and without loss of domains. */
+  readonly isFeed: boolean;
 }
 
 /**
@@ -46,22 +55,31 @@ export class FilterMatcher {
   /** Returns how a change concerns a filter, whose keys are not compared. */
   concern(filter: StoredFilter, change: HistoryChange): Concern {
     const { type, kind, record, before } = change;
+    if (filter.isFeed && type === WATCH_EVENT_TYPES.domainLost) return "none";
     if (this.matches(filter, kind, record)) return "matches";
     const hadForm = hasForm(type) && before.end > before.start;
     return hadForm && this.matches(filter, kind, before) ? "left" : "none";
   }
 
   /** Reports whether a stored form matches a filter, whose keys are not compared. */
-  matches({ kinds, region, labels }: StoredFilter, kind: number, form: StoredSpan): boolean {
+  matches(filter: StoredFilter, kind: number, form: StoredSpan): boolean {
+    const { kinds, region, labels, isFeed } = filter;
     if (!kinds.includes(kind)) return false;
-    if (region.length === 0 && labels.length === 0) return true;
+    if (region.length === 0 && labels.length === 0 && !isFeed) return true;
     const { view, bytes, start, end } = form;
     const record = this.#records[kind]!.wrap(view, bytes, start, end);
+    if (isFeed && record.scope !== SCOPE_GLOBAL) return false;
     if (region.length > 0) {
       const at = record.regionOffset;
       if (!isAt(bytes, at, at + record.regionLength, region)) return false;
     }
     return labels.every(({ key, value }) => hasLabel(record, key, value));
+  }
+
+  /** Reports whether a form before a change, which may be empty, is of an agent with a domain. */
+  hadDomain(kind: number, { view, bytes, start, end }: StoredSpan): boolean {
+    if (kind !== KIND_AGENT || end === start) return false;
+    return this.#records[kind]!.wrap(view, bytes, start, end).domainLength > 0;
   }
 
   /** Returns the location of the key in a stored form; it is overwritten by the next call. */

@@ -14,10 +14,12 @@ import {
   WATCH_TICK_MS,
   WATCH_TURN_MS,
 } from "../../base/limits.ts";
+import type { AuthenticatedPeer } from "../../base/peer.ts";
 import type { MonotonicClock, Scheduler } from "../../base/world.ts";
 import type { AccessPolicy } from "../../record/access.ts";
 import type { CredentialRedaction } from "../credential_redaction.ts";
 import { notReplica, type PartitionPlace, type PartitionTable } from "../partitions.ts";
+import type { Followers } from "../regions/followers.ts";
 import type { ReplyWriter } from "../reply_writer.ts";
 import { CatchUp } from "./catch_up.ts";
 import type { Histories, HistoryWatcher } from "./histories.ts";
@@ -40,6 +42,7 @@ export interface WatchHubParts {
   readonly replies: ReplyWriter;
   readonly redaction: CredentialRedaction;
   readonly policy: AccessPolicy;
+  readonly followers: Followers;
   readonly clock: MonotonicClock;
   readonly scheduler: Scheduler;
 }
@@ -121,9 +124,9 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
    * @throws RegistryError why it cannot begin.
    */
   begin(stream: WatchStream, id: number, order: WatchOrder): void {
-    const { table, histories, policy } = this.#parts;
+    const { table, histories } = this.#parts;
     const { caller } = stream;
-    const refusal = watchRefusal(caller.peer, order.filter, policy);
+    const refusal = this.#refusalOf(caller.peer, order);
     if (refusal !== undefined) throw refusal;
     const { cursors, refused } = startsOf(order, table, histories);
     const lane = this.#laneOf(stream, id);
@@ -136,6 +139,7 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
       progressTicks: progressTicksOf(order.progressMs),
       catchUpTick: this.#progress.tick + CATCH_UP_TICKS,
       peer: caller.peer,
+      follower: order.follower,
     });
     watcher.behind = cursors;
     watcher.subscription.add(watcher);
@@ -179,12 +183,21 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
 
   isEntitled(watcher: Watcher): boolean {
     if (watcher.isEnded) return false;
-    const { peer } = watcher.lane.stream.caller;
-    if (peer === watcher.peer && !peer.revoked.aborted) return true;
-    const refusal = watchRefusal(peer, watcher.subscription.filter, this.#parts.policy);
+    const { subscription: { filter }, follower, lane: { stream: { caller: { peer } } } } = watcher;
+    // A region may cease to be a peer at any time.
+    if (peer === watcher.peer && !peer.revoked.aborted && !filter.isFeed) return true;
+    const refusal = this.#refusalOf(peer, { filter, follower });
     if (refusal !== undefined) this.#end(watcher, refusal);
     else watcher.peer = peer;
     return refusal === undefined;
+  }
+
+  #refusalOf(
+    peer: AuthenticatedPeer,
+    { filter, follower }: Pick<WatchOrder, "filter" | "follower">,
+  ): RegistryError | undefined {
+    const { policy, followers } = this.#parts;
+    return filter.isFeed ? followers.refusal(peer, follower) : watchRefusal(peer, filter, policy);
   }
 
   queue(watcher: Watcher): void {

@@ -13,7 +13,7 @@ import { UUID_BYTES } from "../../base/uuid.ts";
 import { canonicalDomain } from "../../record/domain.ts";
 import { domainBytes, KIND_ALIAS } from "../../record/key.ts";
 import { RECORD_KINDS, recordKind } from "../../record/kinds.ts";
-import { invalid } from "../../record/validation.ts";
+import { checkRegion, invalid } from "../../record/validation.ts";
 import type { StoredFilter } from "./watch_filter.ts";
 
 /** A watch as requested. */
@@ -23,6 +23,8 @@ export interface WatchOrder {
   readonly positions: readonly WatchPosition[];
   readonly progressMs: number;
   readonly withBefore: boolean;
+  /** The region that follows this one; empty if it is a client that watches. */
+  readonly follower: string;
 }
 
 /**
@@ -36,11 +38,35 @@ export function checkedOrder(
   partitionCount: number,
   mayList: boolean,
 ): WatchOrder {
+  if (request.follower !== "") throw invalid("follower", "be empty", request.follower);
   return {
     filter: checkedFilter(request),
     positions: checkedPositions(request, partitionCount, mayList),
     progressMs: checkedProgressMs(request.progressMs),
     withBefore: request.withBefore,
+    follower: "",
+  };
+}
+
+/**
+ * Checks the request of the feed of another region, which has no conditions.
+ *
+ * @throws RegistryError `invalid_argument`.
+ */
+export function checkedFeed(request: WatchRequest, partitionCount: number): WatchOrder {
+  const { kind, region, labels, ids, domains, withBefore, follower } = request;
+  checkRegion(follower, "follower");
+  const conditions = labels.length + ids.length + domains.length;
+  if (kind !== 0 || region !== "" || conditions > 0 || withBefore) {
+    const wanted = "be of all records, without the records before their changes";
+    throw invalid("kind", wanted, kind);
+  }
+  return {
+    filter: { ...checkedFilter(request), isFeed: true },
+    positions: checkedPositions(request, partitionCount, true),
+    progressMs: checkedProgressMs(request.progressMs),
+    withBefore,
+    follower,
   };
 }
 
@@ -66,6 +92,7 @@ function checkedFilter({ kind, region, labels, ids, domains }: WatchRequest): St
       value: encoder.encode(value),
     })),
     keys: isOfAliases ? domains.map((name) => domainBytes(canonicalDomain(name, "domains"))) : ids,
+    isFeed: false,
   };
 }
 

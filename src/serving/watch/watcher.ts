@@ -89,6 +89,8 @@ export class Watcher {
   subscription: Subscription;
   /** Interval of progress replies, in ticks. */
   readonly progressTicks: number;
+  /** The region that follows; empty if it is a client that watches. */
+  readonly follower: string;
   /** The peer whose rights were checked last. */
   peer: AuthenticatedPeer;
   /** Place among the watchers of its subscription. */
@@ -108,7 +110,10 @@ export class Watcher {
   readonly catchUpTick: number;
 
   constructor(
-    of: Pick<Watcher, "id" | "lane" | "subscription" | "progressTicks" | "catchUpTick" | "peer">,
+    of: Pick<
+      Watcher,
+      "id" | "lane" | "subscription" | "progressTicks" | "catchUpTick" | "peer" | "follower"
+    >,
   ) {
     this.id = of.id;
     this.lane = of.lane;
@@ -116,6 +121,7 @@ export class Watcher {
     this.progressTicks = of.progressTicks;
     this.catchUpTick = of.catchUpTick;
     this.peer = of.peer;
+    this.follower = of.follower;
   }
 
   /** Leaves it behind the position in a partition, unless it is behind already. */

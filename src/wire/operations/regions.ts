@@ -1,4 +1,7 @@
-/** Operations on peer regions, for controllers, and for clients that go to one. */
+/**
+ * Operations on peer regions, for controllers and for clients that go to one, and those by which regions
+ * follow each other.
+ */
 import {
   acceptGenerationRequestCodec,
   addRegionRequestCodec,
@@ -6,13 +9,27 @@ import {
   listRegionsReplyCodec,
   regionServersReplyCodec,
   regionServersRequestCodec,
+  regionStatusReplyCodec,
+  regionStatusRequestCodec,
   removeRegionRequestCodec,
   setRegionRequestCodec,
+  watchReplyCodec,
+  watchRequestCodec,
 } from "../../../schemas/gen/wire.ts";
 import { named, operation } from "./operation.ts";
 
-/** Operations on peer regions. */
+/** Operations on peer regions. Those with the access `follow` are all that another region may send. */
 export const REGION_OPERATIONS = named({
+  regionFeed: operation({
+    id: 70,
+    kind: "read",
+    repeatable: false,
+    access: "follow",
+    request: watchRequestCodec,
+    reply: watchReplyCodec,
+    cost: 200,
+    codes: ["history_lost", "not_caught_up"],
+  }),
   addRegion: operation({
     id: 71,
     kind: "write",
@@ -77,5 +94,15 @@ export const REGION_OPERATIONS = named({
     cost: 100,
     codes: ["not_found"],
     system: true,
+  }),
+  regionStatus: operation({
+    id: 76,
+    kind: "read",
+    repeatable: true,
+    access: "follow",
+    request: regionStatusRequestCodec,
+    reply: regionStatusReplyCodec,
+    cost: 1,
+    codes: [],
   }),
 });

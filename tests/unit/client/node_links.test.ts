@@ -47,6 +47,7 @@ function linksOver(
       agent: "test",
     },
     inFlightMax: 8,
+    nodeSilenceMs: 300,
     nodeOf: find,
     onEvent: () => {},
     onDown: () => {},

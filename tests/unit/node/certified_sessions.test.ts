@@ -168,6 +168,20 @@ test("a gateway of one region does not register in another", async () => {
   assert.is(await scene.code(client.registerGateway(elsewhere)), "permission_denied");
 });
 
+test("a node of another region is none of this one's nodes", async () => {
+  const scene = await Scene.open();
+  const node = scene.realm.enrol("node", 5);
+  const other = scene.realm.know({
+    ...scene.realm.enrol("node", 6),
+    identity: { ...scene.realm.enrol("node", 6).identity, region: "us-1" },
+  });
+  const client = await scene.connect(scene.credentials(node));
+  assert.is(await scene.code(client.nodeStatus()), "ok");
+  const follower = await scene.connect(scene.credentials(other));
+  assert.is(await scene.code(follower.nodeStatus()), "permission_denied");
+  assert.is(await scene.code(follower.getGateway(idOf(scene.gateway))), "permission_denied");
+});
+
 test("a session without a pin may read and nothing else", async () => {
   const scene = await Scene.open();
   const pins = [tlsLeaf(scene.server, "current"), tlsLeaf(scene.server, "next")];

@@ -9,6 +9,7 @@ import { MIRROR_MUTANTS } from "./mirrors.ts";
 import { PLACEMENT_MUTANTS } from "./placement.ts";
 import { READ_MUTANTS } from "./reads.ts";
 import { RECORD_LEASE_MUTANTS } from "./leases_of_records.ts";
+import { REGION_MUTANTS } from "./regions.ts";
 import { REPLICATION_MUTANTS } from "./replication.ts";
 import { RIGHTS_MUTANTS } from "./rights.ts";
 import { STEP_MUTANTS } from "./steps.ts";
@@ -30,5 +31,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...CLUSTER_MUTANTS,
   ...FRESHNESS_MUTANTS,
   ...MIRROR_MUTANTS,
+  ...REGION_MUTANTS,
   ...WATCH_MUTANTS,
 ];

@@ -185,7 +185,7 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     test: RIGHTS_TEST,
     edits: [{
       file: HUB,
-      anchor: "if (peer === watcher.peer && !peer.revoked.aborted) return true;",
+      anchor: "if (peer === watcher.peer && !peer.revoked.aborted && !filter.isFeed) return true;",
       replacement: "if (peer.subject === watcher.peer.subject) return true;",
     }],
   },

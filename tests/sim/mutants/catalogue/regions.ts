@@ -1,0 +1,78 @@
+/** Mutants of what a region shows to others, and of who may follow it; each is shown by a unit test. */
+import type { Mutant } from "../mutant.ts";
+
+const FEED_TEST = "tests/unit/serving/regions/region_feed.test.ts";
+const HUB = "src/serving/watch/watch_hub.ts";
+
+export const REGION_MUTANTS: readonly Mutant[] = [
+  {
+    name: "region_scope_in_feed",
+    breaks: "A record of region scope never leaves its region",
+    test: FEED_TEST,
+    edits: [{
+      file: "src/serving/watch/watch_filter.ts",
+      anchor: "    if (isFeed && record.scope !== SCOPE_GLOBAL) return false;",
+      replacement: "",
+    }],
+  },
+  {
+    name: "left_record_shown",
+    breaks: "Of a record that leaves the global scope, other regions see the form that they have",
+    test: FEED_TEST,
+    edits: [{
+      file: "src/serving/watch/live_delivery.ts",
+      anchor: '  if (filter.isFeed && concern === "left") {',
+      replacement: '  if (filter.isFeed && concern === "left" && kind < 0) {',
+    }],
+  },
+  {
+    name: "form_before_of_any_scope",
+    breaks: "A change shows the form before it only if that was global",
+    test: FEED_TEST,
+    edits: [{
+      file: "src/serving/watch/live_delivery.ts",
+      anchor: "matcher.hadDomain(kind, before) && matcher.matches(filter, kind, before)",
+      replacement: "matcher.hadDomain(kind, before)",
+    }],
+  },
+  {
+    name: "foreign_node_is_a_node",
+    breaks: "A node of another region may follow this one, and nothing else",
+    test: "tests/unit/node/certified_sessions.test.ts",
+    edits: [{
+      file: "src/node/session_identity.ts",
+      anchor: "      identity: callerOf(proven.identity, own().identity.region),",
+      replacement: "",
+    }],
+  },
+  {
+    name: "follower_names_itself",
+    breaks: "A node follows in the name of the region that its certificate is of",
+    test: FEED_TEST,
+    edits: [{
+      file: "src/serving/regions/followers.ts",
+      anchor: 'peer.role === "region" && peer.region !== follower',
+      replacement: 'peer.role === "region" && peer.region === ""',
+    }],
+  },
+  {
+    name: "removed_region_follows_on",
+    breaks: "The feeds of a region end when it is no peer any more",
+    test: FEED_TEST,
+    edits: [{
+      file: HUB,
+      anchor: " && !filter.isFeed) return true;",
+      replacement: ") return true;",
+    }],
+  },
+  {
+    name: "bundle_for_other_regions",
+    breaks: "A region's bundle vouches for that region only",
+    test: "tests/unit/region/region_trust.test.ts",
+    edits: [{
+      file: "src/region/region_trust.ts",
+      anchor: '    const text = regionOf(region)?.settings.bundle ?? "";',
+      replacement: '    const text = regionOf(region) && regionOf("us-1")?.settings.bundle || "";',
+    }],
+  },
+];
