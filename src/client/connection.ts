@@ -30,6 +30,7 @@ import { type ChannelOptions, RequestChannel, type RequestHeader } from "./reque
 import { proveSession, type SessionProof, SessionRenewal, whyRefused } from "./session_proof.ts";
 import { SessionToken } from "./session_token.ts";
 import { WATCH_OPERATIONS, WatchRequests } from "./watch_requests.ts";
+import { WriteTurns } from "./write_turns.ts";
 
 /** Callbacks through which a connection reports to its owner. */
 export interface ConnectionOwner {
@@ -56,6 +57,7 @@ export interface ConnectionParameters {
   readonly credentials: Credentials;
   readonly hello: Hello;
   readonly world: World;
+  readonly turns: WriteTurns;
   readonly inFlightMax: number;
   /** Time limit from dialing to the reply to Hello, ms. */
   readonly timeoutMs: number;
@@ -122,6 +124,7 @@ export class Connection {
   readonly endpoint: Endpoint;
   readonly greeting: Greeting;
   readonly #world: World;
+  readonly #turns: WriteTurns;
   readonly #session: Session;
   readonly #further: FurtherStreams;
   readonly #renewal: SessionRenewal;
@@ -168,6 +171,7 @@ export class Connection {
     this.endpoint = parameters.endpoint;
     this.greeting = greeting;
     this.#world = parameters.world;
+    this.#turns = parameters.turns;
     this.#session = further.session;
     this.#further = further;
     this.#later = later;
@@ -283,6 +287,8 @@ export class Connection {
     return new RequestChannel({
       ...options,
       stream,
+      // A watch waits for changes, not for a reply that is due.
+      turns: isForWatches ? new WriteTurns(this.#world.scheduler) : this.#turns,
       header: this.#header,
       // One more than callers may use, for the probe. The server limits watches by itself.
       capacity: isForWatches

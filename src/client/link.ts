@@ -20,6 +20,7 @@ import type { Credentials } from "./credentials.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { backOffMs } from "./retry.ts";
 import type { ConnectionEvent } from "./types.ts";
+import type { WriteTurns } from "./write_turns.ts";
 
 const RECONNECT = { baseMs: CLIENT_RECONNECT_MS_BASE, capMs: CLIENT_RECONNECT_MS_CAP };
 
@@ -35,6 +36,8 @@ export interface SharedLinkOptions {
 
 /** Parameters of a {@link Link}. */
 export interface LinkOptions extends SharedLinkOptions {
+  /** The turns of all links of the client. */
+  readonly turns: WriteTurns;
   /** The endpoints to dial now; at least one. */
   readonly endpoints: () => readonly Endpoint[];
   /** Pins of the one node at these endpoints, from the ring map. */

@@ -16,6 +16,7 @@ import { CallQueue, type CallQueueOwner } from "./call_queue.ts";
 import type { Connection } from "./connection.ts";
 import { Link, type LinkOptions, type SharedLinkOptions } from "./link.ts";
 import type { ConnectionEvent, NodeLinkStatus } from "./types.ts";
+import { WriteTurns } from "./write_turns.ts";
 
 /** Parameters of {@link NodeLinks}. */
 export interface NodeLinksOptions extends SharedLinkOptions {
@@ -47,6 +48,7 @@ export class NodeLinks {
   readonly seed: NodeLink;
   readonly #options: NodeLinksOptions;
   readonly #owner: CallQueueOwner;
+  readonly #turns: WriteTurns;
   readonly #links = new Map<number, NodeLink>();
   readonly #down = new Set<number>();
   /** The cluster that the first node belongs to; further nodes must belong to it too. */
@@ -59,6 +61,7 @@ export class NodeLinks {
   constructor(options: NodeLinksOptions, owner: CallQueueOwner) {
     this.#options = options;
     this.#owner = owner;
+    this.#turns = new WriteTurns(options.world.scheduler);
     this.seed = this.#newLink(0, { endpoints: () => options.endpoints }, options.hello);
   }
 
@@ -176,7 +179,8 @@ export class NodeLinks {
   ): NodeLink {
     const calls = new CallQueue(this.#options.world, this.#owner);
     const onEvent = (event: ConnectionEvent) => this.#heard(event, made);
-    const link = new Link({ ...this.#options, ...target, hello, onEvent }, calls);
+    const turns = this.#turns;
+    const link = new Link({ ...this.#options, ...target, turns, hello, onEvent }, calls);
     const made: NodeLink = {
       calls,
       link,

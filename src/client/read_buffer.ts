@@ -32,7 +32,8 @@ export function nextReadBuffer(chunk: OwnedBytes): OwnedBytes {
  *
  * @param answered the number of replies `chunk` completed; 0 if it is part of one, so the next read
  * takes more.
- * @param due the number of replies due before `chunk`.
+ * @param due the number of replies due before `chunk`, from all nodes: while others work, this one
+ * may wait.
  */
 export function nextReplyBuffer(chunk: OwnedBytes, answered: number, due: number): OwnedBytes {
   if (answered === 0) return nextReadBuffer(chunk);

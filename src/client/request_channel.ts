@@ -31,6 +31,7 @@ import { SERVER_FRAME_LIMITS } from "./greeting.ts";
 import { notEncoded } from "./not_encoded.ts";
 import { PendingTable } from "./pending.ts";
 import { nextReplyBuffer } from "./read_buffer.ts";
+import type { GatheredStream, WriteTurns } from "./write_turns.ts";
 
 /** The header of a request; one object is reused for all requests of a connection. */
 export interface RequestHeader {
@@ -66,6 +67,8 @@ export interface ChannelOptions {
   readonly stream: Stream | Promise<Stream>;
   /** The assembler of the first stream, which carries control frames too. */
   readonly assembler?: FrameAssembler;
+  /** The turns of all streams of the client. */
+  readonly turns: WriteTurns;
   readonly header: RequestHeader;
   /** Maximum number of requests in flight. */
   readonly capacity: number;
@@ -79,7 +82,7 @@ export interface ChannelOptions {
 }
 
 /** The requests and replies of one stream. */
-export class RequestChannel {
+export class RequestChannel implements GatheredStream {
   /** The requests in flight on this stream. */
   readonly table: PendingTable;
   readonly #stream: Stream | Promise<Stream>;
@@ -90,6 +93,7 @@ export class RequestChannel {
   readonly #header: RequestHeader;
   readonly #frameBytesMax: number;
   readonly #owner: ChannelOwner;
+  readonly #turns: WriteTurns;
   #flushing = false;
   #isOver = false;
 
@@ -101,6 +105,8 @@ export class RequestChannel {
     this.#header = options.header;
     this.#frameBytesMax = options.frameBytesMax;
     this.#owner = options.owner;
+    this.#turns = options.turns;
+    this.#turns.add(this);
     this.table = new PendingTable(options.capacity, options.slotBits);
     const sink = stream instanceof Promise
       ? { write: async (bytes: Uint8Array) => await (await stream).write(bytes) }
@@ -122,7 +128,7 @@ export class RequestChannel {
   }
 
   /**
-   * Sends `call` together with the other requests of this turn.
+   * Sends `call` together with the other requests of this turn; see {@link WriteTurns}.
    *
    * @throws RegistryError `too_large` or `invalid_argument` if the call can never be sent,
    * `overloaded` if too many are in flight.
@@ -152,7 +158,18 @@ export class RequestChannel {
     }
     if (this.#flushing) return;
     this.#flushing = true;
-    queueMicrotask(this.#flush);
+    this.#turns.want(this);
+  }
+
+  /** The number of requests in flight on this stream. */
+  get inFlight(): number {
+    return this.table.count;
+  }
+
+  /** Sends the requests that wait; called by the {@link WriteTurns}. */
+  flush(): void {
+    this.#flushing = false;
+    this.#outbox.flush();
   }
 
   /** Sends a control message behind the requests of this turn. */
@@ -172,9 +189,11 @@ export class RequestChannel {
       }
       if (this.#isOver) return;
       this.#owner.heard();
-      const due = this.table.count;
+      this.#turns.heard();
+      const due = this.#turns.inFlight;
+      const inFlight = this.table.count;
       this.#assembler.push(chunk, this.#takeFrame);
-      const answered = due - this.table.count;
+      const answered = inFlight - this.table.count;
       this.#owner.served();
       // The buffer was full, so more data has arrived. Yields a turn first, so that new requests
       // are sent before the next read; otherwise the server would wait for them.
@@ -186,12 +205,8 @@ export class RequestChannel {
   /** Drops what arrives from now on. */
   close(): void {
     this.#isOver = true;
+    this.#turns.remove(this);
   }
-
-  readonly #flush = (): void => {
-    this.#flushing = false;
-    this.#outbox.flush();
-  };
 
   readonly #takeFrame = (view: DataView, bytes: Uint8Array, start: number, end: number): void => {
     if (this.#isFirst && isControlFrame(view, start)) {

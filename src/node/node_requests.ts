@@ -13,6 +13,7 @@ import {
 import type { World } from "../base/world.ts";
 import { Call, rejectCall } from "../client/call.ts";
 import { RequestChannel } from "../client/request_channel.ts";
+import { WriteTurns } from "../client/write_turns.ts";
 import type { NodeCalls } from "../serving/node_calls.ts";
 import {
   type OperationName,
@@ -80,6 +81,8 @@ class NodeStream {
     this.#stream = open(node);
     this.#channel = new RequestChannel({
       stream: this.#stream,
+      // Each request is waited for by another one, so none is held back for the others.
+      turns: new WriteTurns(world.scheduler),
       header: {
         id: 0,
         timeoutMs: 0,

@@ -15,6 +15,13 @@ export const CLIENT_READ_BYTES_MIN = 1_024;
 export const CLIENT_READ_BYTES_MAX = 64 * 1024;
 /** Number of turns over which due replies are read, so that client and server work concurrently. */
 export const CLIENT_READ_SHARES = 6;
+/**
+ * Requests in flight from which those to several nodes are gathered before they leave. Fewer would
+ * save little, and the caller is waiting for them.
+ */
+export const CLIENT_GATHER_IN_FLIGHT_MIN = 8;
+/** Turns of the event loop for which they are gathered at most, each some tens of microseconds. */
+export const CLIENT_GATHER_TURNS_MAX = 4;
 /** Resolution of deadlines and retries, ms: one timer per connection, not one per call. */
 export const CLIENT_TICK_MS = 10;
 /** Back-off of a repeated request, ms: full jitter up to base × 2^attempt, at most the cap. */
