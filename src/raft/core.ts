@@ -55,6 +55,8 @@ export interface LeaderReads {
 }
 
 const NO_PROGRESS: readonly Progress[] = [];
+/** Stays empty: the lists of a core that has sent nothing, so that a group at rest holds none. */
+const NO_MESSAGES: Message[] = [];
 
 /** The state of one replica. Only the files of this folder change it. */
 export class Core {
@@ -94,8 +96,8 @@ export class Core {
   /** Bytes of data that this leader appended and that are not applied. */
   uncommittedBytes = 0;
 
-  messages: Message[] = [];
-  messagesAfterAppend: Message[] = [];
+  messages: Message[] = NO_MESSAGES;
+  messagesAfterAppend: Message[] = NO_MESSAGES;
 
   /** The pending reads of a leader; undefined until it receives one. */
   reads: LeaderReads | undefined;
@@ -185,11 +187,19 @@ export class Core {
       case "append_reply":
       case "vote_reply":
       case "pre_vote_reply":
-        this.messagesAfterAppend.push(message);
+        if (this.messagesAfterAppend.length > 0) this.messagesAfterAppend.push(message);
+        else this.messagesAfterAppend = [message];
         break;
       default:
         assert(message.to !== this.id, () => `A replica must not send itself ${message.type}`);
-        this.messages.push(message);
+        if (this.messages.length > 0) this.messages.push(message);
+        else this.messages = [message];
     }
+  }
+
+  /** Begins new lists of messages, after the last ones were handed out. */
+  beginMessages(): void {
+    this.messages = NO_MESSAGES;
+    this.messagesAfterAppend = NO_MESSAGES;
   }
 }

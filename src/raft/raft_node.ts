@@ -12,9 +12,10 @@ import { confChangeEntry } from "./conf_change.ts";
 import { Core, type ReplicaRole } from "./core.ts";
 import { type CampaignResult, hup, tickElection } from "./election.ts";
 import { forwardTransfer } from "./follower.ts";
+import { HandedOut } from "./handed_out.ts";
 import { inspect, type InspectRefusal, isOwnAnswer } from "./inspect.ts";
 import { tickLeader } from "./leader.ts";
-import type { Configuration, Entry, HardState, Message } from "./message.ts";
+import type { Configuration, Entry, Message } from "./message.ts";
 import { EMPTY_HARD_STATE, entriesBytes, hardStatesEqual, newMessage } from "./message.ts";
 import { NO_REPLICA } from "./message.ts";
 import { raftSettings } from "./options.ts";
@@ -64,9 +65,7 @@ const NOTHING: readonly never[] = [];
 /** One replica of one group. */
 export class RaftNode {
   readonly #core: Core;
-  #lastLead: number;
-  #lastRole: ReplicaRole;
-  #lastHardState: HardState;
+  readonly #last: HandedOut;
   /**
    * With synchronous writes: the replies that `advance` delivers to the core, while a Ready is
    * handed out.
@@ -94,9 +93,7 @@ export class RaftNode {
     }
     if (!settings.skipConfChangeChecks) core.log.recoverConfChanges();
     becomeFollower(core, core.term, NO_REPLICA);
-    this.#lastLead = core.lead;
-    this.#lastRole = core.role;
-    this.#lastHardState = core.hardState();
+    this.#last = new HandedOut(core);
   }
 
   /** Starts one replica that does not share its settings. */
@@ -148,7 +145,7 @@ export class RaftNode {
    */
   wroteAlone(entry: Entry): boolean {
     const isToBeApplied = wroteAlone(this.#core, entry);
-    if (isToBeApplied) this.#lastHardState = this.#core.hardState();
+    if (isToBeApplied) this.#last.noteHardState(this.#core);
     return isToBeApplied;
   }
 
@@ -204,16 +201,10 @@ export class RaftNode {
     const core = this.#core;
     const { log } = core;
     return core.messages.length > 0 || core.messagesAfterAppend.length > 0 ||
-      core.lead !== this.#lastLead || core.role !== this.#lastRole ||
+      this.#last.isSoftStateNew(core) ||
       log.unstable.hasNextEntries || log.unstable.nextSnapshot() !== undefined ||
       log.hasNextCommitted(this.#appliesUnstable) || core.readStates.length > 0 ||
-      core.readsDropped.length > 0 || !this.#isHardStateKnown();
-  }
-
-  #isHardStateKnown(): boolean {
-    const { term, vote, log } = this.#core;
-    const last = this.#lastHardState;
-    return term === last.term && vote === last.vote && log.committed === last.commit;
+      core.readsDropped.length > 0 || this.#last.isHardStateNew(core);
   }
 
   /** With synchronous writes, entries are written before they are applied, in the same turn. */
@@ -235,27 +226,30 @@ export class RaftNode {
   #collect(): Ready & { messages: readonly Message[] } {
     const core = this.#core;
     const { lead, role, log } = core;
-    const isSoftStateNew = lead !== this.#lastLead || role !== this.#lastRole;
+    const last = this.#last;
     const entries = log.unstable.nextEntries();
-    const last = this.#lastHardState;
     return {
-      softState: isSoftStateNew ? { lead, role } : undefined,
-      hardState: this.#isHardStateKnown() ? undefined : core.hardState(),
+      softState: last.isSoftStateNew(core) ? { lead, role } : undefined,
+      hardState: last.isHardStateNew(core) ? core.hardState() : undefined,
       readStates: handedOut(core.readStates),
       readsDropped: handedOut(core.readsDropped),
       entries,
       snapshot: log.unstable.nextSnapshot(),
       committedEntries: log.nextCommitted(this.#appliesUnstable),
       messages: handedOut(core.messages),
-      mustSync: entries.length > 0 || core.term !== last.term || core.vote !== last.vote,
+      mustSync: entries.length > 0 || last.isVoteNew(core),
     };
   }
 
   #withStorageMessages(ready: Ready): readonly Message[] {
     const append = storageAppend(this.#core, ready);
     const apply = storageApply(this.#core, ready);
-    if (append === undefined && apply === undefined) return ready.messages;
-    const messages = ready.messages.slice();
+    const { messages } = this.#core;
+    if (messages.length === 0) {
+      if (append === undefined) return apply === undefined ? NOTHING : [apply];
+      return apply === undefined ? [append] : [append, apply];
+    }
+    // The core begins a new list with each Ready.
     if (append !== undefined) messages.push(append);
     if (apply !== undefined) messages.push(apply);
     return messages;
@@ -282,14 +276,11 @@ export class RaftNode {
 
   #accept(ready: Ready): void {
     const core = this.#core;
-    this.#lastLead = core.lead;
-    this.#lastRole = core.role;
-    if (ready.hardState !== undefined) this.#lastHardState = ready.hardState;
+    this.#last.note(core);
     if (core.readStates.length > 0) core.readStates = [];
     if (core.readsDropped.length > 0) core.readsDropped = [];
     if (core.reads !== undefined) core.reads.roundOpen = false;
-    if (core.messages.length > 0) core.messages = [];
-    if (core.messagesAfterAppend.length > 0) core.messagesAfterAppend = [];
+    core.beginMessages();
     core.log.unstable.acceptInProgress();
     const committed = ready.committedEntries;
     const last = committed.at(-1);

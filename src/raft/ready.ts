@@ -92,7 +92,13 @@ export function storageAppend(core: Core, ready: Ready): Message | undefined {
   }
   message.snapshot = snapshot;
   const reply = storageAppendReply(core, ready);
-  message.responses = reply === undefined ? waiting.slice() : [...waiting, reply];
+  // The core begins a new list with each Ready; an empty one is shared by all.
+  if (waiting.length > 0) {
+    message.responses = waiting;
+    if (reply !== undefined) waiting.push(reply);
+  } else if (reply !== undefined) {
+    message.responses = [reply];
+  }
   return message;
 }
 
