@@ -85,8 +85,11 @@ export const UINT64: Scalar = {
   bytes: 8,
   read: (view, at) => {
     const high = view.getUint32(at + 4, true);
+    const low = view.getUint32(at, true);
+    // Not as a product: V8 would keep it as a double, and every field that holds one in an object.
+    if (high === 0) return low;
     if (high > 0x1f_ffff) throw unsafe(view, at);
-    return high * UINT32_COUNT + view.getUint32(at, true);
+    return high * UINT32_COUNT + low;
   },
   write: (view, at, value, name) => {
     integer(value, 0, Number.MAX_SAFE_INTEGER, name);

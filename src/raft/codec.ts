@@ -5,7 +5,12 @@
  * Decoded messages have valid types and bounds; `inspect.ts` checks whether their contents are
  * consistent.
  */
-import type { RaftEntry, RaftMessage, RaftSnapshot } from "../../schemas/gen/raft.ts";
+import type {
+  RaftEntryView,
+  RaftMessage,
+  RaftMessageView,
+  RaftSnapshot,
+} from "../../schemas/gen/raft.ts";
 import { raftMessageCodec } from "../../schemas/gen/raft.ts";
 import type { FrameWriter, Input } from "../../schemas/runtime.ts";
 import { assert } from "../base/assert.ts";
@@ -48,7 +53,9 @@ export function writeMessage(out: FrameWriter, message: Message): void {
  * @throws RegistryError `malformed` or `too_large` when the segment holds no message.
  */
 export function decodeMessage(segment: Uint8Array): Message {
-  return messageFromWire(raftMessageCodec.decode(segment));
+  const view = new DataView(segment.buffer, segment.byteOffset, segment.byteLength);
+  const wire = raftMessageCodec.newView().wrap(view, segment, 0, segment.length);
+  return messageFromWire(wire);
 }
 
 /** Converts a message to the plain value of its schema, for writers of larger frames. */
@@ -83,11 +90,12 @@ export function messageToWire(message: Message): Input<RaftMessage> {
 }
 
 /**
- * Converts a decoded value to a message.
+ * Copies a message from its view.
  *
  * @throws RegistryError `malformed` for an unknown kind of message or entry.
  */
-export function messageFromWire(wire: RaftMessage): Message {
+export function messageFromWire(wire: RaftMessageView): Message {
+  wire.$payPlain();
   const type = TYPES[wire.kind];
   if (type === undefined) {
     throw new RegistryError("malformed", `Unknown message type: ${wire.kind}`);
@@ -100,24 +108,30 @@ export function messageFromWire(wire: RaftMessage): Message {
   message.commit = wire.commit;
   message.reject = wire.reject;
   message.rejectHint = wire.rejectHint;
-  message.entries = wire.entries.map(entryFromWire);
-  message.snapshot = snapshotFromWire(wire.snapshot);
-  if (wire.readSequence > 0) {
-    message.read = { origin: wire.readOrigin, sequence: wire.readSequence };
-  }
+  message.entries = entriesFromWire(wire);
+  if (wire.hasSnapshot) message.snapshot = snapshotFromWire(wire.snapshot.toPlain());
+  const sequence = wire.readSequence;
+  if (sequence > 0) message.read = { origin: wire.readOrigin, sequence };
   message.transfer = wire.transfer;
   message.transferee = wire.transferee;
   message.boundTicks = wire.boundTicks;
   return message;
 }
 
-function entryFromWire({ term, index, kind, data }: RaftEntry): Entry {
+function entriesFromWire({ entries }: RaftMessageView): readonly Entry[] {
+  const copies: Entry[] = [];
+  for (let at = 0; at < entries.count; at++) copies.push(entryFromWire(entries.at(at)));
+  return copies;
+}
+
+function entryFromWire(wire: RaftEntryView): Entry {
+  const { term, index, kind, data } = wire.toPlain();
   const known = KINDS[kind];
   if (known === undefined) throw new RegistryError("malformed", `Unknown entry kind: ${kind}`);
   return { term, index, kind: known, data };
 }
 
-function snapshotFromWire(wire: RaftSnapshot | undefined): Snapshot | undefined {
-  if (wire === undefined || wire.configuration === undefined) return undefined;
+function snapshotFromWire(wire: RaftSnapshot): Snapshot | undefined {
+  if (wire.configuration === undefined) return undefined;
   return { index: wire.index, term: wire.term, configuration: wire.configuration, data: wire.data };
 }

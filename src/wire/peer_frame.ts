@@ -8,9 +8,10 @@
  */
 import {
   type PeerBeat as WireBeat,
-  type PeerFrame as WireFrame,
   peerFrameCodec,
+  type PeerFrameView,
   type PeerGroupTerm,
+  type PeerMessageView,
   type PeerProof,
 } from "../../schemas/gen/peer.ts";
 import { FRAME_INCOMPLETE, FrameWriter, type Input, inspectFrame } from "../../schemas/runtime.ts";
@@ -135,25 +136,35 @@ export function decodePeerFrame(bytes: Uint8Array): PeerFrame {
   }
   const frame = (bytes.length <= SMALL_FRAME_BYTES ? smallFrame : peerFrameCodec.newView())
     .wrap(view, bytes, 8, bytes.length);
-  const { count } = frame.messages;
+  const { run } = frame;
+  return {
+    run,
+    supports: frame.supports,
+    beat: frame.hasBeat ? beatOf(run, frame.beat.toPlain()) : undefined,
+    messages: messagesOf(frame),
+    probe: frame.hasProbe ? frame.probe.toPlain() : undefined,
+    proofs: proofsOf(frame),
+  };
+}
+
+function messagesOf({ messages }: PeerFrameView): readonly GroupMessage[] {
+  const { count } = messages;
   if (count > PEER_MESSAGES_MAX) {
     throw malformed(`Frame must have at most ${PEER_MESSAGES_MAX} messages: it has ${count}`);
   }
-  const changed = frame.hasProofs ? frame.proofs.changes.count : 0;
-  if (changed > PROOF_CHANGES_MAX) {
-    throw malformed(`An answer must name at most ${PROOF_CHANGES_MAX} groups: it names ${changed}`);
+  const decoded = new Array<GroupMessage>(count);
+  for (let index = 0; index < count; index++) decoded[index] = messageOf(messages.at(index));
+  return decoded;
+}
+
+function proofsOf(frame: PeerFrameView): Proofs | undefined {
+  if (!frame.hasProofs) return undefined;
+  const { count } = frame.proofs.changes;
+  if (count > PROOF_CHANGES_MAX) {
+    throw malformed(`An answer must name at most ${PROOF_CHANGES_MAX} groups: it names ${count}`);
   }
-  const wire = frame.toPlain();
-  return {
-    run: wire.run,
-    supports: wire.supports,
-    beat: wire.beat === undefined ? undefined : beatOf(wire.run, wire.beat),
-    messages: wire.messages.map(messageOf),
-    probe: wire.probe,
-    proofs: wire.proofs === undefined
-      ? undefined
-      : { ...wire.proofs, changes: wire.proofs.changes.map(assertionOf) },
-  };
+  const proofs = frame.proofs.toPlain();
+  return { ...proofs, changes: proofs.changes.map(assertionOf) };
 }
 
 function beatToWire(beat: Beat): Input<WireBeat> {
@@ -185,13 +196,17 @@ function assertionOf(wire: PeerProof): Assertion {
   return { ...wire, groupId: knownGroupId(wire.groupId) };
 }
 
-function messageOf({ groupId: id, fortifies, message }: WireFrame["messages"][number]) {
-  if (message === undefined) throw malformed("A group's message is missing");
-  const decoded = messageFromWire(message);
-  if (decoded.entries.some(({ data }) => data.length > WAL_ENTRY_BYTES_MAX)) {
-    throw malformed(`An entry must have at most ${WAL_ENTRY_BYTES_MAX} bytes: found a larger one`);
+function messageOf(wire: PeerMessageView): GroupMessage {
+  wire.$payPlain();
+  if (!wire.hasMessage) throw malformed("A group's message is missing");
+  const message = messageFromWire(wire.message);
+  for (const { data } of message.entries) {
+    if (data.length <= WAL_ENTRY_BYTES_MAX) continue;
+    throw malformed(
+      `An entry must have at most ${WAL_ENTRY_BYTES_MAX} bytes: it has ${data.length}`,
+    );
   }
-  return { groupId: knownGroupId(id), fortifies, message: decoded };
+  return { groupId: knownGroupId(wire.groupId), fortifies: wire.fortifies, message };
 }
 
 function knownGroupId(id: number): GroupId {
