@@ -247,28 +247,32 @@ export class Fortification {
     if (peer.releases.add(this.group, term)) peer.nextBeatMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Records a fortifying reply of a member, with the run and epoch of its frame. */
-  fortified(promise: Fortifying): void {
+  /**
+   * Records a fortifying reply of a member, with the run and epoch of its frame. Returns false if it
+   * changed nothing, as most do: they repeat a promise.
+   */
+  fortified(promise: Fortifying): boolean {
     const { replica, term, run, epoch } = promise;
     const peer = this.#peerOf(replica);
     const received = peer?.received;
     // A promise under an earlier epoch, or from an earlier run, has ended, whenever it was made.
-    if (peer === undefined || received?.epoch !== epoch || received.run !== run) return;
+    if (peer === undefined || received?.epoch !== epoch || received.run !== run) return false;
     const leading = this.#leading;
     if (leading?.term !== term) {
       // Made to a former leader, which delayed appends can cause. It would bind the member for
       // nothing.
       this.#release(peer, term);
-      return;
+      return true;
     }
     // The member may already have dropped what was released, before or after it sent this.
-    if (term <= this.#releasedTerm || !leading.members.includes(replica)) return;
-    if (leading.supports?.get(replica) === received) return;
+    if (term <= this.#releasedTerm || !leading.members.includes(replica)) return false;
+    if (leading.supports?.get(replica) === received) return false;
     this.#forget(leading, replica);
     leading.supports ??= new Map();
     leading.supports.set(replica, received);
     peer.heard.add(received.id, this.group, term);
     this.#renew(leading);
+    return true;
   }
 
   /** Handles a report that a member on `peer` has promised itself to this replica for `term`. */

@@ -318,25 +318,21 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
   }
 
   tick(): void {
-    this.#loop.guarded(() => {
-      this.#node.tick();
-      if (this.#node.role === "leader") this.#support.tickLeader(this.#node);
-    });
-    this.#loop.wantsWork();
+    this.#loop.tick();
   }
 
   step(message: Message): StepResult | "closed" {
-    let result: StepResult | "closed" = "closed";
-    this.#loop.guarded(() => result = this.#node.step(message));
-    this.#loop.wantsWork();
-    return result;
+    return this.#loop.step(message);
   }
 
   stepSnapshot(message: Message, snapshot: Snapshot): StepResult | "closed" {
     if (this.#end !== undefined) return "closed";
     // Once the other image is durable, the leader learns what this replica lacks and sends again.
     if (!this.#loop.readImage(snapshot)) return "overloaded";
-    return this.step(message);
+    const result = this.step(message);
+    // The turn lets go of an image that the core did not want.
+    this.#loop.wantsWork();
+    return result;
   }
 
   fortify(reply: Message, epoch: number): boolean {
@@ -345,8 +341,7 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
 
   fortified(reply: Message, run: number, epoch: number): void {
     if (this.#end !== undefined) return;
-    this.#support.fortified(reply, run, epoch);
-    this.#loop.wantsWork();
+    if (this.#support.fortified(reply, run, epoch)) this.#loop.wantsWork();
   }
 
   supportEnded(node: NodeId): void {

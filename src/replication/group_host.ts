@@ -124,6 +124,8 @@ export interface GroupHost {
   writeRefusal(): RegistryError | undefined;
   /** Schedules the group for the next turn. */
   wantsTurn(group: HostedGroup): void;
+  /** Has the group ticked if it needs ticks, after a step that left nothing to do for a turn. */
+  settled(group: HostedGroup): void;
   /** Has the group swept from now on: it has requests with deadlines. */
   hasWaiters(group: HostedGroup): void;
   /** Records that the group's writes were refused and must be retried. */

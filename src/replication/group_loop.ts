@@ -6,7 +6,7 @@
  */
 import type { RegistryError } from "../base/errors.ts";
 import { GROUP_ROUNDS_MAX } from "../base/limits.ts";
-import type { Entry, Message, Ready, Snapshot } from "../raft/mod.ts";
+import type { Entry, Message, Ready, Snapshot, StepResult } from "../raft/mod.ts";
 import type { ImagePoint, LogDone } from "../storage/shared_log.ts";
 import { GroupApplier } from "./group_applier.ts";
 import {
@@ -140,6 +140,38 @@ export class GroupLoop implements GroupSteps {
     this.#reads?.permit(applied.point);
   }
 
+  /** Steps a message of another replica. */
+  step(message: Message): StepResult | "closed" {
+    if (this.#end !== undefined) return "closed";
+    try {
+      const result = this.#parts.node.step(message);
+      this.noticeRole();
+      this.#stepped();
+      return result;
+    } catch (error) {
+      this.#quarantine(error);
+      return "closed";
+    }
+  }
+
+  /** Advances the clock of the core by one tick. */
+  tick(): void {
+    const { node, support } = this.#parts;
+    this.guarded(() => {
+      node.tick();
+      if (node.role === "leader") support.tickLeader(node);
+    });
+    this.#stepped();
+  }
+
+  /** Asks for a turn after a step, if there is anything to do in it: most acknowledgements need none. */
+  #stepped(): void {
+    const { host, members, node } = this.#parts;
+    const isDue = members.isAlone || node.hasReady() || this.#reads?.areWanted === true;
+    if (isDue) this.wantsWork();
+    else host.settled(this.#group);
+  }
+
   // Results of the log.
 
   /** Delivers the responses of a durable order, to this core and to other replicas. */
@@ -155,7 +187,7 @@ export class GroupLoop implements GroupSteps {
     } catch (error) {
       return this.#quarantine(error);
     }
-    if (!this.#isWorking) this.wantsWork();
+    if (!this.#isWorking) this.#stepped();
   }
 
   /** Applies an entry of the fast path, which is durable and so committed, unless the core changed. */

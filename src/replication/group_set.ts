@@ -52,6 +52,7 @@ export class GroupSet {
   readonly #groups = new Map<GroupId, HostedGroup>();
   readonly #outbox = new PeerOutbox();
   readonly #frames: PeerFrames;
+  /** The groups that may need ticks; which of them do is checked once a tick, not at each step. */
   readonly #awake = new Set<HostedGroup>();
   readonly #blocked = new Set<HostedGroup>();
   readonly #removals: GroupRemovals;
@@ -255,7 +256,6 @@ export class GroupSet {
     for (const group of this.#groups.values()) {
       group.logRefuses();
       group.logPoisoned(error);
-      this.#settleAwake(group);
     }
     this.#blocked.clear();
     this.#removals.abandon(error);
@@ -303,6 +303,10 @@ export class GroupSet {
       }),
       writeRefusal: () => this.#poisoned ?? this.#unwritable,
       wantsTurn: (group) => this.#wantsTurn(group),
+      settled: (group) => {
+        this.#awake.add(group);
+        this.#tickLater();
+      },
       hasWaiters: (group) => {
         this.#waiting.push(group);
         this.#tickLater();
@@ -345,7 +349,7 @@ export class GroupSet {
     this.#dirty = new Set();
     for (const group of dirty) {
       group.work();
-      this.#settleAwake(group);
+      this.#awake.add(group);
     }
     this.#freshness.touched(dirty);
     // These have changed already, although they work in the next turn.
@@ -369,13 +373,8 @@ export class GroupSet {
     for (const node of withdrawn) peers.countLiveness?.(node, "withdrawn");
     for (const group of this.#groups.values()) {
       for (const node of withdrawn) group.supportEnded(node);
-      this.#settleAwake(group);
+      this.#awake.add(group);
     }
-  }
-
-  #settleAwake(group: HostedGroup): void {
-    if (group.wantsTicks) this.#awake.add(group);
-    else this.#awake.delete(group);
   }
 
   #forget(group: HostedGroup): void {
@@ -401,7 +400,12 @@ export class GroupSet {
     if (this.#liveness.hasPeers) this.#turnSoon();
     if (this.#poisoned === undefined) {
       this.#retryBlocked();
-      for (const group of this.#awake) group.tick();
+      for (const group of this.#awake) {
+        if (group.wantsTicks) group.tick();
+        else this.#awake.delete(group);
+      }
+    } else {
+      this.#awake.clear();
     }
     const nowMs = this.#clock.nowMs();
     const waiting = this.#waiting;

@@ -128,9 +128,12 @@ export class GroupSupport implements LeaderSupport {
     return this.promises.fortify(reply, node, epoch);
   }
 
-  /** Records a received reply that carries a promise, from a frame of run `run` naming `epoch`. */
-  fortified({ from: replica, term }: Message, run: number, epoch: number): void {
-    this.promises.fortified({ replica, term, run, epoch });
+  /**
+   * Records a received reply that carries a promise, from a frame of run `run` naming `epoch`. Returns
+   * false if that changed nothing.
+   */
+  fortified({ from: replica, term }: Message, run: number, epoch: number): boolean {
+    return this.promises.fortified({ replica, term, run, epoch });
   }
 
   /**

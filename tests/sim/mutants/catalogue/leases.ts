@@ -112,8 +112,8 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
       {
         file: "src/liveness/fortification.ts",
         anchor:
-          "if (peer === undefined || received?.epoch !== epoch || received.run !== run) return;",
-        replacement: "if (peer === undefined || received?.run !== run) return;",
+          "if (peer === undefined || received?.epoch !== epoch || received.run !== run) return false;",
+        replacement: "if (peer === undefined || received?.run !== run) return false;",
       },
       {
         file: "src/liveness/peers.ts",
