@@ -9,6 +9,7 @@
  */
 import type { RegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, Term } from "../base/ids.ts";
+import { GROUP_COMMIT_SAVED_EVERY } from "../base/limits.ts";
 import type { Entry, HardState, Message, Snapshot } from "../raft/mod.ts";
 import type { ImagePoint, SharedLog } from "../storage/shared_log.ts";
 import { encodeConfiguration, logEntryOf } from "./log_entry.ts";
@@ -174,14 +175,15 @@ export class GroupStorage {
 
   /**
    * Returns the hard state to save with this step, if any. Term and vote are saved whenever they
-   * changed. The commit index is saved only together with entries, and not beside a snapshot: until
-   * the snapshot is durable, it would refer to the log that the snapshot replaces.
+   * changed. The commit index is saved now and then, only together with entries, and not beside a
+   * snapshot: until the snapshot is durable, it would refer to the log that the snapshot replaces.
    */
   #hardStateDue({ entries, snapshot }: Pick<Step, "entries" | "snapshot">): HardState | undefined {
     const { term, vote, commit } = this.#known;
     const saved = this.#saved;
     const isNew = term !== saved.term || vote !== saved.vote;
-    const takesCommit = entries.length > 0 && commit > saved.commit && !this.#owner.isSole();
+    const takesCommit = entries.length > 0 && commit >= saved.commit + GROUP_COMMIT_SAVED_EVERY &&
+      !this.#owner.isSole();
     if (!isNew && !takesCommit) return undefined;
     this.#saved = { term, vote, commit: snapshot === undefined ? commit : saved.commit };
     return this.#saved;

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import type { GroupId } from "../../../src/base/ids.ts";
+import { GROUP_COMMIT_SAVED_EVERY } from "../../../src/base/limits.ts";
 import { GroupStorage } from "../../../src/replication/group_storage.ts";
 import { ReplicaLog } from "../../../src/replication/replica_log.ts";
 import {
@@ -187,11 +188,12 @@ test("a commit index alone asks nothing of the log, and waits for nothing", () =
   log.answer();
   assert.equal(stored, [1], "nobody waits for it");
   const responses = [newMessage("append_reply", 2)];
-  harness.order(0, { term: 1, vote: 1, commit: 2, entries: [], responses });
+  const commit = GROUP_COMMIT_SAVED_EVERY;
+  harness.order(0, { term: 1, vote: 1, commit, entries: [], responses });
   harness.storage.release();
   assert.equal(stored, [1, 0], "but what it carries goes out");
   harness.order(2, { term: 0 });
-  assert.is(log.submitted.at(-1), "state 1 1 2", "it was not forgotten");
+  assert.is(log.submitted.at(-1), `state 1 1 ${commit}`, "it was not forgotten");
 });
 
 test("image: appends wait until it is durable, and it replaces the whole log", () => {
@@ -213,19 +215,25 @@ test("image: appends wait until it is durable, and it replaces the whole log", (
   assert.equal(stored, [1, 9, 10]);
 });
 
-test("the commit index goes along with the next entries, and with nothing else", () => {
+test("the commit index goes along with entries once it has moved far, and with nothing else", () => {
   const harness = new Harness();
   const { log } = harness;
+  const far = GROUP_COMMIT_SAVED_EVERY;
   harness.order(1, { term: 1, vote: 1, commit: 0 });
-  harness.order(0, { term: 1, vote: 1, commit: 1, entries: [] });
-  harness.order(2, { term: 1, vote: 1, commit: 1 });
-  assert.equal(log.submitted, ["entry 1", "state 1 1 0", "entry 2", "state 1 1 1"]);
+  harness.order(0, { term: 1, vote: 1, commit: far - 1, entries: [] });
+  harness.order(2, { term: 1, vote: 1, commit: far - 1 });
+  assert.equal(log.submitted.splice(0), ["entry 1", "state 1 1 0", "entry 2"], "not far enough");
+  harness.order(0, { term: 1, vote: 1, commit: far, entries: [] });
+  assert.equal(log.submitted, [], "not without entries");
+  harness.order(3, { term: 1, vote: 1, commit: far });
+  harness.order(4, { term: 1, vote: 1, commit: far + 1 });
+  assert.equal(log.submitted, ["entry 3", `state 1 1 ${far}`, "entry 4"]);
 });
 
 test("a replica that decides alone saves no commit index beside entries", () => {
   const harness = new Harness(true);
   harness.order(1, { term: 1, vote: 1, commit: 0 });
-  harness.order(2, { term: 1, vote: 1, commit: 1 });
+  harness.order(2, { term: 1, vote: 1, commit: GROUP_COMMIT_SAVED_EVERY });
   assert.equal(harness.log.submitted, ["entry 1", "state 1 1 0", "entry 2"]);
 });
 
