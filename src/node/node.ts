@@ -36,6 +36,7 @@ import { NodeCluster } from "./node_cluster.ts";
 import { dialedAddresses, listenTcp, listenUdp } from "./node_ports.ts";
 import { rotateCertificates } from "./certificate_turnover.ts";
 import { Readiness } from "./readiness.ts";
+import { regionLinks } from "./region_links.ts";
 import { Registry } from "./registry.ts";
 import type { RunningNode, StartNodeOptions } from "./running_node.ts";
 import { Sessions } from "./sessions.ts";
@@ -217,9 +218,8 @@ class Node {
       ...storages,
       acceptDataLoss: this.#acceptDataLoss,
       ...(this.#signal === undefined ? {} : { signal: this.#signal }),
-      world: this.#world,
-      logger: this.#logger,
-      nodeId: this.#nodeId,
+      ...{ world: this.#world, logger: this.#logger, nodeId: this.#nodeId },
+      linkTo: regionLinks(this.#parts, this.#onError, () => this.#identity),
       ...this.#cluster?.registryOptions,
       bans: this.#bans,
       wallWatch: this.#wallWatch,

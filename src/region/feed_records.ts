@@ -1,0 +1,92 @@
+/** The events about records in a feed, read from what the other region sent and not trusted. */
+import { agentCodec, type AgentView } from "../../schemas/gen/record.ts";
+import { RegistryError } from "../base/errors.ts";
+import { samePosition } from "../base/position.ts";
+import type { ByteRange, WatchChange } from "../client/watch/change.ts";
+import { KIND_AGENT } from "../record/key.ts";
+import type { OwnedView } from "../record/kind_row.ts";
+import { RECORD_KINDS } from "../record/kinds.ts";
+import type { FeedEvent, LostClaim } from "./region_link.ts";
+
+/** Scope of the records that leave their region. */
+const GLOBAL = 0;
+
+/** Reads records of feeds. */
+export class FeedRecords {
+  /** By the number of the kind. */
+  readonly #views: (OwnedView | undefined)[] = [];
+  readonly #before: AgentView = agentCodec.newView();
+  readonly #after: AgentView = agentCodec.newView();
+
+  /**
+   * Returns the event of a change, which owns its bytes; undefined if it says nothing about a record
+   * that may be mirrored.
+   */
+  eventOf(change: WatchChange): FeedEvent | undefined {
+    try {
+      return this.#eventOf(change);
+    } catch (error) {
+      if (error instanceof RegistryError) return undefined;
+      throw error;
+    }
+  }
+
+  #eventOf(change: WatchChange): FeedEvent | undefined {
+    const { type, kind, partition, bytes, isState, generation, index } = change;
+    const { start, end } = change.record;
+    const view = this.#viewOn(change);
+    if (view === undefined) return undefined;
+    const id = view.id.slice();
+    const isPut = type === "put" || type === "superseded";
+    if (!isPut || change.hasLeft) {
+      if (!isPut && type !== "deregistered" && type !== "expired") return undefined;
+      const lost = this.#claimIn(change, change.record, this.#before);
+      const revision = { generation, index };
+      return { type: "remove", partition, kind, id, revision, ...(lost && { lost }) };
+    }
+    const revision = { generation: view.revisionGeneration, index: view.revisionIndex };
+    // A home that does its work never sends it; whatever is mirrored of it ends.
+    if (view.scope !== GLOBAL) return { type: "remove", partition, kind, id, revision };
+    const before = this.#claimIn(change, change.before, this.#before);
+    const claim = this.#claimIn(change, change.record, this.#after);
+    const isKept = before !== undefined && claim !== undefined && isSame(before, claim);
+    return {
+      ...{ type: "put", partition, isState, kind, id, revision },
+      record: bytes.slice(start, end),
+      ...(isKept ? { keptClaim: true } : before && { lost: before }),
+    };
+  }
+
+  /** Returns the view on a change's record; undefined if it is none that can be read. */
+  #viewOn({ kind, bytes, view, record: { start, end } }: WatchChange): OwnedView | undefined {
+    const row = RECORD_KINDS.find(kind);
+    if (row === undefined || end - start < 8) return undefined;
+    const { dataWords, pointerWords } = row.codec.layout;
+    const isOfKind = view.getUint32(start, true) === 0 &&
+      view.getUint16(start + 4, true) >= dataWords &&
+      view.getUint16(start + 6, true) >= pointerWords &&
+      end - start >= 8 * (1 + dataWords + pointerWords);
+    if (!isOfKind) return undefined;
+    return (this.#views[kind] ??= row.codec.newView()).wrap(view, bytes, start, end);
+  }
+
+  /** Returns the claim that an agent's form has; undefined if it has none, or is of another kind. */
+  #claimIn(
+    { kind, bytes, view }: WatchChange,
+    { start, end }: ByteRange,
+    agent: AgentView,
+  ): LostClaim | undefined {
+    if (kind !== KIND_AGENT || end === start) return undefined;
+    const { claimGeneration: generation, claimIndex: index, domain } = agent.wrap(
+      view,
+      bytes,
+      start,
+      end,
+    );
+    return index === 0 || domain === "" ? undefined : { domain, claim: { generation, index } };
+  }
+}
+
+function isSame(left: LostClaim, right: LostClaim): boolean {
+  return left.domain === right.domain && samePosition(left.claim, right.claim);
+}
