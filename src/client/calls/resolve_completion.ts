@@ -55,9 +55,7 @@ export function isComplete({ agentPart, gatewayPart }: Parts): boolean {
 export function resolvedOf(domain: string, parts: Parts): ResolvedAgent {
   const { agentSource, gatewaySource } = parts;
   if (parts.agent === undefined) throw noHolder(domain);
-  return {
-    ...(agentSource === undefined ? {} : { agentSource }),
-    ...(gatewaySource === undefined ? {} : { gatewaySource }),
+  const resolved: ResolvedAgent = {
     domain,
     agent: parts.agent,
     gateway: parts.gateway,
@@ -67,6 +65,13 @@ export function resolvedOf(domain: string, parts: Parts): ResolvedAgent {
     stale: false,
     ageMs: 0,
     receipts: parts.receipts,
+  };
+  // Most answers have neither, and are spared the copy.
+  if (agentSource === undefined && gatewaySource === undefined) return resolved;
+  return {
+    ...resolved,
+    ...(agentSource === undefined ? {} : { agentSource }),
+    ...(gatewaySource === undefined ? {} : { gatewaySource }),
   };
 }
 
