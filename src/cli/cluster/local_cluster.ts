@@ -6,63 +6,41 @@
  * folder that was emptied joins as a new node: a second cluster is never founded beside members.
  */
 import { defined } from "../../base/assert.ts";
-import { RegistryError } from "../../base/errors.ts";
 import { readNodeFile } from "../../../identity/files/node_file.ts";
 import { formatPin } from "../../../identity/pki/certificate.ts";
 import { readClusterFile } from "../../node/cluster_file.ts";
-import type { Endpoint } from "../../../transport/transport.ts";
-import { type ChildEnd, ChildNode } from "../child_node.ts";
+import {
+  LocalProcesses,
+  type LocalProcessEvents,
+  type StartedProcess,
+} from "../local_processes.ts";
 import type { Terminal } from "../terminal.ts";
 import { type ClusterSettings, type LocalNode, nodeFlags } from "./settings.ts";
 
-/** The document that a node prints at its start. */
-export interface StartedDocument {
-  readonly nodeId: number;
-  readonly clusterId: string;
-  readonly addresses: readonly Endpoint[];
-  readonly ops: Endpoint;
-  readonly created: boolean;
-}
-
 /** A node that serves. */
-export interface NodeProcessState {
+export interface NodeProcessState extends StartedProcess {
   readonly node: LocalNode;
-  readonly processId: number;
-  readonly started: StartedDocument;
   /** The pin of its certificate, as text. */
   readonly pin: string;
-}
-
-/** The reports of a cluster's nodes. */
-export interface LocalClusterEvents {
-  /** Called with a line of a node's log. */
-  readonly onLine: (node: LocalNode, line: string) => void;
-  /** Called when a node that served has ended although it was not told to stop. */
-  readonly onDeath: (node: LocalNode, end: ChildEnd & { readonly processId: number }) => void;
 }
 
 /** The nodes of a development cluster. */
 export class LocalCluster {
   readonly #settings: ClusterSettings;
-  readonly #environment: Terminal["environment"];
-  readonly #events: LocalClusterEvents;
-  readonly #children = new Map<LocalNode, ChildNode>();
-  readonly #allEnded = Promise.withResolvers<void>();
-  #isStopping = false;
+  readonly #processes: LocalProcesses<LocalNode>;
 
   constructor(
     settings: ClusterSettings,
-    { environment }: Pick<Terminal, "environment">,
-    events: LocalClusterEvents,
+    terminal: Pick<Terminal, "environment">,
+    events: LocalProcessEvents<LocalNode>,
   ) {
     this.#settings = settings;
-    this.#environment = environment;
-    this.#events = events;
+    this.#processes = new LocalProcesses(terminal, events);
   }
 
   /** Resolves when the last node has ended by itself. */
   get allEnded(): Promise<void> {
-    return this.#allEnded.promise;
+    return this.#processes.allEnded;
   }
 
   /**
@@ -94,30 +72,15 @@ export class LocalCluster {
 
   /** Stops the nodes that still run, at the same time; each finishes its requests. */
   async stop(): Promise<void> {
-    this.#isStopping = true;
-    await Promise.all(Array.from(this.#children.values(), (child) => child.stop()));
+    await this.#processes.stop();
   }
 
   async #startNode(node: LocalNode, flags: readonly string[]): Promise<NodeProcessState> {
-    if (this.#isStopping) throw new RegistryError("shutting_down", "The cluster is stopping");
+    const own = nodeFlags(node, this.#settings);
     const { logLevel } = this.#settings;
-    const child = new ChildNode({
-      name: node.name,
-      flags: [...nodeFlags(node, this.#settings), "--log-level", logLevel, ...flags],
-      environment: this.#environment,
-      onLine: (line) => this.#events.onLine(node, line),
-    });
-    this.#children.set(node, child);
-    const started = await child.ready<StartedDocument>();
-    void child.ended.then((end) => this.#ended(node, child, end));
+    const started = await this.#processes.start(node, [...own, "--log-level", logLevel, ...flags]);
     const { currentPin } = defined(readNodeFile(node.folder), "A node that serves has written it");
-    return { node, processId: child.processId, started, pin: formatPin(currentPin) };
-  }
-
-  #ended(node: LocalNode, child: ChildNode, end: ChildEnd): void {
-    if (child.isStopping) return;
-    this.#events.onDeath(node, { ...end, processId: child.processId });
-    if ([...this.#children.values()].every(({ hasEnded }) => hasEnded)) this.#allEnded.resolve();
+    return { node, ...started, pin: formatPin(currentPin) };
   }
 }
 

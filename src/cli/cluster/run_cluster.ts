@@ -1,19 +1,14 @@
-/**
- * Runs a development cluster on this machine until it is told to stop. A node that ends by itself is
- * reported and not started again, so that the loss of a node can be tried; the others go on.
- */
+/** Runs a development cluster on this machine until it is told to stop. */
 import { resolve } from "node:path";
 import { VERSION } from "../../base/version.ts";
 import { isReplicated } from "../actions/cluster_status.ts";
 import { endpointText } from "../endpoint_text.ts";
-import { EXIT_CODES } from "../exit_codes.ts";
-import { CliFailure } from "../failure.ts";
-import { invocation, shellWord, startInvocation } from "../invocation.ts";
+import { invocation, shellWord } from "../invocation.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { CLUSTER_FOLDER_DEFAULT } from "../local_nodes.ts";
+import { type LocalRun, reportsTo, runLocally, tryNextText } from "../local_run.ts";
 import { withProgress } from "../progress.ts";
-import { jsonDocument, type Shell } from "../shell.ts";
-import { StopRequest } from "../stop_request.ts";
+import type { Shell } from "../shell.ts";
 import { indented, table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { LocalCluster, type NodeProcessState } from "./local_cluster.ts";
@@ -31,65 +26,33 @@ const REPLICATED_MS_MAX = 120_000;
 const REPLICATED_LOOK_MS = 500;
 
 /**
- * Implements `crs cluster start`. Returns 0 after a requested stop.
+ * Implements `crs cluster start`.
  *
- * @throws RegistryError if a node does not start, or `connection_lost` once no node is left.
+ * @throws RegistryError as {@link runLocally}.
  */
 export async function runCluster(flags: ClusterFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
   const settings = clusterSettings(flags);
-  const cluster = new LocalCluster(settings, terminal, {
-    onLine: ({ name }, line) => terminal.err(`${name}  ${line}\n`),
-    onDeath: (node, { code, signal, processId }) => {
-      const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-      const again = restartCommand(node, settings, terminal);
-      terminal.err(
-        `${node.name} (process ${processId}) ended ${how}; the others go on. ` +
-          `To start it again, in another terminal:\n  ${again}\n`,
-      );
-    },
-  });
-  const stop = new StopRequest(terminal, () => terminal.err("Stopping all nodes\n"));
-  try {
-    if (flags.stopWithStdin === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
-    const starting = withProgress(
-      terminal,
-      `Starting ${settings.nodes.length} nodes`,
-      () => cluster.start(),
-    );
-    // A start that is stopped fails, because its nodes end before they serve.
-    starting.catch(() => {});
-    const begun = await Promise.race([starting, stop.requested]);
-    if (begun === undefined) {
-      await cluster.stop();
-      return EXIT_CODES.success;
-    }
-    if (flags.json === true) terminal.out(jsonDocument(startedJson(begun, settings)));
-    else {
+  const reports = reportsTo(terminal, (node: LocalNode) => nodeFlags(node, settings));
+  const cluster = new LocalCluster(settings, terminal, reports);
+  const run: LocalRun<readonly NodeProcessState[]> = {
+    starting: `Starting ${settings.nodes.length} nodes`,
+    folder: settings.folder,
+    start: () => cluster.start(),
+    stop: () => cluster.stop(),
+    allEnded: cluster.allEnded,
+    json: (begun) => startedJson(begun, settings),
+    tell: async (begun, over) => {
       terminal.out(startedText(begun));
-      const over = new AbortController();
-      const end = Promise.race([stop.requested, cluster.allEnded]).then(() => over.abort());
-      const waiting = withProgress(
+      await withProgress(
         terminal,
         "Copying the partitions to all nodes",
-        () => untilReplicated(settings, shell, over.signal),
+        () => untilReplicated(settings, shell, over),
       );
-      await Promise.race([waiting, end]);
-      if (!over.signal.aborted) terminal.out(nextText(begun, settings, terminal));
-    }
-    await Promise.race([stop.requested, cluster.allEnded]);
-    await cluster.stop();
-    if (!stop.isRequested) throw noNodeLeft(settings);
-    return EXIT_CODES.success;
-  } finally {
-    stop.end();
-  }
-}
-
-function noNodeLeft({ folder }: ClusterSettings): CliFailure {
-  return new CliFailure("connection_lost", "No node of the cluster is left: all have ended", {
-    advice: `Start the cluster again: its data is in ${folder}.`,
-  });
+      if (!over.aborted) terminal.out(nextText(begun, settings, terminal));
+    },
+  };
+  return await runLocally(run, flags, terminal);
 }
 
 function startedJson(running: readonly NodeProcessState[], settings: ClusterSettings): unknown {
@@ -165,15 +128,5 @@ function nextText(
     `kill -9 ${victim.processId}    # ${victim.node.name}, reads and writes go on`,
     `${crs} agent resolve a1.example${where}`,
   ];
-  return `Try next, in a second terminal:
-
-${next.map((command) => `  ${command}\n`).join("")}
-Stop all nodes with ^C. Their data stays in ${settings.folder}.
-`;
-}
-
-/** Returns the command that starts one node of the cluster. */
-function restartCommand(node: LocalNode, settings: ClusterSettings, terminal: Terminal): string {
-  const flags = nodeFlags(node, settings).map(shellWord);
-  return `${startInvocation(terminal.environment)} ${flags.join(" ")}`;
+  return tryNextText(next, settings.folder);
 }

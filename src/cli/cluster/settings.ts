@@ -4,16 +4,15 @@ import { LOCAL_NODES_MAX } from "../../base/limits.ts";
 import { SETTINGS } from "../../node/settings.ts";
 import { integerFlag } from "../integer_flag.ts";
 import { CLUSTER_FOLDER_DEFAULT, nodeFolderOf } from "../local_nodes.ts";
-import type { CommonOptions } from "../shell.ts";
+import type { LocalRunFlags } from "../local_run.ts";
 
 /** Flags of `crs cluster start`, as typed. */
-export interface ClusterFlags extends CommonOptions {
+export interface ClusterFlags extends LocalRunFlags {
   readonly data?: string;
   readonly nodes?: string;
   readonly partitions?: string;
   readonly port?: string;
   readonly logLevel?: string;
-  readonly stopWithStdin?: boolean;
 }
 
 /** One node of a development cluster. */

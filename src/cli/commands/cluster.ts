@@ -1,10 +1,9 @@
 /** The command group `crs cluster …`: runs several nodes on this machine, and shows a cluster. */
-import { type Command, Option } from "commander";
-import { LOG_LEVELS } from "../../base/logger.ts";
+import type { Command } from "commander";
 import { CLUSTER_BOUNDS, type ClusterFlags } from "../cluster/settings.ts";
 import { CLUSTER_FOLDER_DEFAULT } from "../local_nodes.ts";
 import type { RunAction, ServerOptions, Shell } from "../shell.ts";
-import { newCommand, newGroup, newServerCommand } from "./options.ts";
+import { newGroup, newLocalRun, newServerCommand } from "./options.ts";
 
 /** Creates `crs cluster`. */
 export function clusterCommand(shell: Shell, run: RunAction): Command {
@@ -16,7 +15,7 @@ export function clusterCommand(shell: Shell, run: RunAction): Command {
 
 function startCommand(shell: Shell, run: RunAction): Command {
   const { nodes, port, partitions } = CLUSTER_BOUNDS;
-  return newCommand(
+  return newLocalRun(
     "start",
     "Runs nodes of one cluster on this machine until it is told to stop, with a development " +
       "identity. Each is a process with a folder of its own; at the next start they return as " +
@@ -33,12 +32,6 @@ function startCommand(shell: Shell, run: RunAction): Command {
       "--port <number>",
       `UDP port of the first node; those of the other nodes follow it, then ports between nodes ` +
         `and for operators (default: ${port.default})`,
-    )
-    .addOption(
-      new Option("--log-level <level>", "what the nodes log (default: warn)").choices(LOG_LEVELS),
-    )
-    .addOption(
-      new Option("--stop-with-stdin", "stops when standard input ends").hideHelp(),
     )
     .action(async (flags: ClusterFlags) => {
       await run(async () => {

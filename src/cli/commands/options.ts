@@ -1,5 +1,6 @@
 /** Options shared by many commands, so that a name has the same meaning everywhere. */
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { LOG_LEVELS } from "../../base/logger.ts";
 import type { RunAction, Shell } from "../shell.ts";
 
 /** A function that creates a command; see {@link RunAction}. */
@@ -43,6 +44,15 @@ export function newServerCommand(name: string, description: string, examples: re
     )
     .option("--tls", "uses TLS over TCP, for networks that block UDP; requires --identity")
     .option("--timeout <duration>", "timeout of the command, such as 500ms or 5 (seconds)");
+}
+
+/** Creates a command that runs nodes on this machine. */
+export function newLocalRun(name: string, description: string, examples: readonly string[]) {
+  return newCommand(name, description, examples)
+    .addOption(
+      new Option("--log-level <level>", "what the nodes log (default: warn)").choices(LOG_LEVELS),
+    )
+    .addOption(new Option("--stop-with-stdin", "stops when standard input ends").hideHelp());
 }
 
 /** Creates a command that reads records, from followers too if the caller accepts an age. */

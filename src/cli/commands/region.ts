@@ -1,8 +1,9 @@
 /** The command group `crs region …`: the other regions whose records are mirrored here. */
 import type { Command } from "commander";
 import type { RegionFlags } from "../actions/region.ts";
+import { REGIONS_BOUNDS, type RegionsFlags } from "../regions/settings.ts";
 import type { RunAction, ServerOptions, Shell } from "../shell.ts";
-import { newGroup, newServerCommand } from "./options.ts";
+import { newGroup, newLocalRun, newServerCommand } from "./options.ts";
 
 type Actions = typeof import("../actions/region.ts");
 
@@ -42,7 +43,34 @@ export function regionCommand(shell: Shell, run: RunAction): Command {
     named("pause", "Pauses a region: its mirrors stay as they are. Requires a controller."),
     named("resume", "Resumes a paused region. Requires a controller."),
     named("remove", "Removes a region and its mirrors here. Requires a controller."),
+    newStart(shell, run),
   ]);
+}
+
+function newStart(shell: Shell, run: RunAction): Command {
+  const { port, partitions } = REGIONS_BOUNDS;
+  return newLocalRun(
+    "start",
+    "Runs two regions of one node each on this machine until it is told to stop, with a development " +
+      "identity. Each follows the other. A node that ends is reported, and not started again.",
+    ["region start", "region start --data /tmp/regions"],
+  )
+    .option("--data <folder>", "folder of the regions' data (default: ./regions)")
+    .option(
+      "--partitions <count>",
+      `number of partitions of a new region (default: ${partitions.default})`,
+    )
+    .option(
+      "--port <number>",
+      "UDP port of the first region; that of the other one follows it, then ports between nodes and " +
+        `for operators (default: ${port.default})`,
+    )
+    .action(async (flags: RegionsFlags) => {
+      await run(async () => {
+        const { runRegions } = await import("../regions/run_regions.ts");
+        return await runRegions(flags, shell);
+      });
+    });
 }
 
 function addSettings(command: Command): Command {
