@@ -15,6 +15,7 @@ import type { WatchStatus } from "../serving/watch/watch_counts.ts";
 import { clusterFamilies, type ClusterSnapshot } from "./cluster_metrics.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "./latency_histogram.ts";
 import { counter, type Family, gauge, histogram, type Sample, single } from "./metric_families.ts";
+import { regionFamilies, type RegionsSnapshot } from "./region_metrics.ts";
 import { watchFamilies } from "./watch_metrics.ts";
 
 /** An operation, as named in metrics. */
@@ -74,6 +75,8 @@ export interface NodeSnapshot {
   readonly connectionsRefused: number;
   /** Its watches; undefined while its groups are not open. */
   readonly watches: WatchStatus | undefined;
+  /** The regions that it follows; undefined while its groups are not open. */
+  readonly regions: RegionsSnapshot | undefined;
   /** This node's part in its cluster; undefined while its groups are not open. */
   readonly cluster: ClusterSnapshot | undefined;
 }
@@ -176,6 +179,7 @@ export class NodeMetrics {
       ...stateFamilies(snapshot),
       ...clusterFamilies(() => snapshot().cluster),
       ...watchFamilies(() => snapshot().watches),
+      ...regionFamilies(() => snapshot().regions),
       histogram(
         "crs_log_sync_seconds",
         "Duration of the write and sync of one batch of the log.",

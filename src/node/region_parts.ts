@@ -26,6 +26,7 @@ import { RegionAnswers } from "../serving/regions/region_answers.ts";
 import { RegionServers } from "../serving/regions/region_servers.ts";
 import type { MIRROR_OPERATIONS } from "../wire/operations/mirrors.ts";
 import type { REGION_OPERATIONS } from "../wire/operations/regions.ts";
+import type { RegionsSnapshot } from "./region_metrics.ts";
 import type { RegistryOptions } from "./registry_options.ts";
 
 /** The objects that it shares with the rest of the registry. */
@@ -52,6 +53,8 @@ export interface RegionParts {
   readonly dropper: MirrorDropper;
   /** Undefined on a node without links to other regions. */
   readonly pullers: RegionPullers | undefined;
+  /** Returns what this node knows of the regions, for its metrics. */
+  readonly snapshot: () => RegionsSnapshot;
 }
 
 /** Creates the work with other regions. */
@@ -86,7 +89,17 @@ export function regionParts(parts: RegionPartsOptions, identities: IdentityGroup
     ...regionHandlers({ regions: administration, servers, answers }),
     ...mirrorHandlers(steps, () => ({ pullers: pullers?.states() ?? [] })),
   };
-  return { handlers, followers, dropper, pullers };
+  const snapshot = () => ({
+    regions: state().all.map(({ settings: { name } }) => ({
+      name,
+      ageMs: ages.ageMs(name),
+      mirrors: mirrorCount(table, name),
+    })),
+    pullers: pullers?.states() ?? [],
+    counts: pullers?.counts() ?? new Map(),
+    received: pullers?.received() ?? new Map(),
+  });
+  return { handlers, followers, dropper, pullers, snapshot };
 }
 
 function pullersOf(

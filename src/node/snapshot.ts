@@ -57,6 +57,7 @@ export function snapshotOf(
     connectionsRefused: listener?.stats.refused ?? 0,
     handshakesRefused: registry?.refusals.handshakes ?? new Map(),
     watches: registry?.watches.status,
+    regions: registry?.regions.snapshot(),
     cluster: registry === undefined ? undefined : clusterSnapshot(registry, cluster),
   };
 }

@@ -1,5 +1,6 @@
 /** Shows the status of a node. */
 import type { NodeStatus } from "../../client/mod.ts";
+import { formatBytes } from "../byte_size.ts";
 import { formatDuration } from "../duration.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
@@ -35,9 +36,9 @@ function statusReply(node: NodeStatus, where: string): Reply {
         ["agents", node.agents],
         ["domains", node.aliases],
         ["sessions", node.sessions],
-        ["record bytes", bytesText(node.recordBytes)],
-        ["log on disk", bytesText(node.logBytes)],
-        ["memory", bytesText(node.memoryBytes)],
+        ["record bytes", formatBytes(node.recordBytes)],
+        ["log on disk", formatBytes(node.logBytes)],
+        ["memory", formatBytes(node.memoryBytes)],
       ]),
   };
 }
@@ -66,17 +67,4 @@ function followerReadsText(node: NodeStatus): string {
   const { followerReadAgeMsP50, followerReadAgeMsP99 } = node;
   return `${parts.join(", ")}; proven ages p50 ${followerReadAgeMsP50} ms, ` +
     `p99 ${followerReadAgeMsP99} ms`;
-}
-
-const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-
-/** Formats a size: `812 B`, `4.1 MiB`. */
-function bytesText(bytes: number): string {
-  let amount = bytes;
-  let unit = 0;
-  while (amount >= 1024 && unit < BYTE_UNITS.length - 1) {
-    amount /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? amount : amount.toFixed(1)} ${BYTE_UNITS[unit]}`;
 }

@@ -1,16 +1,20 @@
 /** The command group `crs region …`: the other regions whose records are mirrored here. */
 import type { Command } from "commander";
 import type { RegionFlags } from "../actions/region.ts";
+import type { AcceptFlags } from "../actions/region_status.ts";
 import { REGIONS_BOUNDS, type RegionsFlags } from "../regions/settings.ts";
 import type { RunAction, ServerOptions, Shell } from "../shell.ts";
 import { newGroup, newLocalRun, newServerCommand } from "./options.ts";
 
 type Actions = typeof import("../actions/region.ts");
+type StatusActions = typeof import("../actions/region_status.ts");
 
 /** Creates `crs region`. */
 export function regionCommand(shell: Shell, run: RunAction): Command {
   const act = (use: (actions: Actions) => Promise<number>) =>
     run(async () => await use(await import("../actions/region.ts")));
+  const status = (use: (actions: StatusActions) => Promise<number>) =>
+    run(async () => await use(await import("../actions/region_status.ts")));
   const named = (name: "pause" | "resume" | "remove", description: string) =>
     newServerCommand(name, description, [`region ${name} us-1`])
       .argument("<name>", "name of the region")
@@ -40,6 +44,31 @@ export function regionCommand(shell: Shell, run: RunAction): Command {
       ),
     newServerCommand("list", "Lists the regions, the preferred ones first.", ["region list"])
       .action((flags: ServerOptions) => act((actions) => actions.list(flags, shell))),
+    newServerCommand(
+      "status",
+      "Shows how far the regions are mirrored: up to when, the last contact, what is behind, and what " +
+        "was refused. The exit code is 4 if the mirrors of one are suspended.",
+      ["region status", "region status us-1"],
+    )
+      .argument("[name]", "name of the region; all without it")
+      .action((region: string | undefined, flags: ServerOptions) =>
+        status((actions) => actions.regionStatus(region, flags, shell))
+      ),
+    newServerCommand(
+      "accept-generation",
+      "Accepts that a region is another cluster or generation than before, since it was created " +
+        "again or restored: its records replace all that were mirrored. Requires a controller.",
+      [
+        "region accept-generation us-1    # shows what there is to accept",
+        "region accept-generation us-1 --cluster <uuid> --generation 2",
+      ],
+    )
+      .argument("<name>", "name of the region")
+      .option("--cluster <uuid>", "the cluster that it is")
+      .option("--generation <number>", "the generation of that cluster")
+      .action((region: string, flags: AcceptFlags) =>
+        status((actions) => actions.acceptGeneration(region, flags, shell))
+      ),
     named("pause", "Pauses a region: its mirrors stay as they are. Requires a controller."),
     named("resume", "Resumes a paused region. Requires a controller."),
     named("remove", "Removes a region and its mirrors here. Requires a controller."),

@@ -100,4 +100,67 @@ test("crs region list shows each region, and whether its cluster was met", async
   assert.is(none.stdout, "Region eu-1 has no peer regions.\n");
 });
 
+const CONDITION = {
+  ...{ replicatedAgeMs: 120, contactAgeMs: 40, lagEntries: 3, lagBytes: 2_048, resyncs: 1 },
+  ...{ refused: 2, seenClusterId: new Uint8Array(16), seenGeneration: 0, pullerNode: 1 },
+  ...{ state: "following", error: "" },
+};
+const US = {
+  ...{ name: "us-1", servers: ["192.0.2.7:4443"], preference: 100, isPaused: false },
+  ...{ hasBundle: true, bytesPerSecondMax: 1, logPercentMax: 25 },
+  ...{ clusterId: new Uint8Array(16).fill(1), generation: 2, mirrors: 12, ...CONDITION },
+};
+const UNKNOWN = 0xffff_ffff;
+
+test("crs region status shows ages, lag and refusals, and fails if mirrors are suspended", async () => {
+  const lost = {
+    ...US,
+    ...{ name: "ap-1", replicatedAgeMs: UNKNOWN, contactAgeMs: 95_000, pullerNode: 0 },
+    ...{ state: "connecting", error: "No answer", seenClusterId: new Uint8Array(16).fill(2) },
+    seenGeneration: 3,
+  };
+  const fresh = await crs("region status", { own: "eu-1", regions: [US] });
+  assert.is(fresh.code, 0);
+  assert.match(
+    fresh.stdout,
+    /us-1 +following +120 ms ago +40 ms ago +3 \(2(\.0)? KiB\) +12 +2 +1\n/,
+  );
+  const both = { own: "eu-1", regions: [US, lost] };
+  const all = await crs("region status", both);
+  assert.is(all.code, 4);
+  assert.match(all.stdout, /ap-1 +connecting, suspended +unknown +1 m 35 s ago/);
+  assert.is((await crs("region status us-1", both)).code, 0);
+  const one = await crs("region status ap-1", both);
+  assert.is(one.code, 4);
+  for (
+    const text of ["no node", "No answer", "is now ", "generation 3", "accept-generation ap-1"]
+  ) {
+    assert.ok(one.stdout.includes(text), text);
+  }
+  const json = JSON.parse((await crs("region status ap-1 --json", both)).stdout).region;
+  assert.equal([json.replicatedAgeMs, json.contactAgeMs, json.isSuspended, json.pullerNode], [
+    ...[null, 95_000, true, null],
+  ]);
+  assert.is(json.seen.generation, 3);
+  const paused = { ...lost, isPaused: true, state: "paused" };
+  assert.is((await crs("region status", { own: "eu-1", regions: [paused] })).code, 0);
+  assert.is((await crs("region status mars-1", both)).code, 3);
+});
+
+test("crs region accept-generation says what there is to accept, and accepts what is named", async () => {
+  const seenClusterId = new Uint8Array(16).fill(2);
+  const seen = { own: "eu-1", regions: [{ ...US, seenClusterId, seenGeneration: 3 }] };
+  const asked = await crs("region accept-generation us-1", seen);
+  assert.is(asked.code, 2);
+  const command = /crs (region accept-generation us-1 --cluster \S+ --generation 3)/;
+  const [, line] = command.exec(asked.stderr)!;
+  const accepted = await crs(line!, {});
+  assert.equal(accepted.calls, [
+    ["call", "acceptGeneration", { name: "us-1", clusterId: seenClusterId, generation: 3 }],
+  ]);
+  const nothing = await crs("region accept-generation us-1", { own: "eu-1", regions: [US] });
+  assert.is(nothing.code, 2);
+  assert.match(nothing.stderr, /says nothing of another cluster/);
+});
+
 test.run();

@@ -1,6 +1,7 @@
 /** Metrics: counts appear in the output, in text that parses, with bounded series. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { PullerState } from "../../../schemas/gen/wire.ts";
 import { nodeId } from "../../../src/base/ids.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "../../../src/node/latency_histogram.ts";
@@ -37,6 +38,16 @@ const SNAPSHOT: NodeSnapshot = {
     lagMs: 2_500,
     historyBytes: 23,
   },
+  regions: {
+    regions: [{ name: "us-1", ageMs: 1_500, mirrors: 31 }, {
+      name: "ap-1",
+      ageMs: undefined,
+      mirrors: 0,
+    }],
+    pullers: [puller(0, 400), puller(1, 0xffff_ffff)],
+    counts: new Map([["us-1", { resyncs: 32, refused: 33, changes: 34, entries: 35 }]]),
+    received: new Map([["us-1", 36]]),
+  },
   cluster: {
     held: 1_024,
     leading: 341,
@@ -48,6 +59,15 @@ const SNAPSHOT: NodeSnapshot = {
     strangersRefused: new Map([["permission_denied", 4]]),
   },
 };
+
+/** Returns the state of a puller of us-1. */
+function puller(shard: number, contactAgeMs: number): PullerState {
+  return {
+    ...{ fence: 1, shard, feed: 2, region: "us-1", state: "following", error: "" },
+    ...{ ageMs: 1_500, contactAgeMs, lagEntries: 3, lagBytes: 100, resyncs: 1, refused: 2 },
+    ...{ seenClusterId: new Uint8Array(16), seenGeneration: 0 },
+  };
+}
 
 function watchCounts(): WatchCounts {
   const counts = Object.assign(new WatchCounts(), { watches: 24, events: 25, resets: 26 });
@@ -234,6 +254,19 @@ test("NodeMetrics shows the snapshot, taken once a scrape", async () => {
   assert.ok(value("process_resident_memory_bytes")! > 1_000_000);
   assert.is(types.get("crs_records"), "gauge");
   assert.is((await scrape(counted)).value("crs_streams"), 2);
+});
+
+test("NodeMetrics shows the regions that the node follows", async () => {
+  const { value } = await scrape(metrics().metrics);
+  const of = (name: string, region = "us-1") => value(`crs_region_${name}`, { region });
+  assert.is(of("replicated_age_seconds"), 1.5);
+  assert.is(of("replicated_age_seconds", "ap-1"), undefined, "absent while it is not known");
+  assert.equal([of("mirrors"), of("mirrors", "ap-1")], [31, 0]);
+  assert.is(of("contact_age_seconds"), 0.4, "of the shard that was answered last");
+  assert.equal([of("lag_entries"), of("lag_bytes")], [6, 200]);
+  assert.equal([of("resyncs_total"), of("refused_total")], [32, 33]);
+  assert.equal([of("changes_total"), of("entries_total")], [34, 35]);
+  assert.is(of("received_bytes_total"), 36);
 });
 
 test("NodeMetrics shows the node's part in its cluster, and each link by its node", async () => {
