@@ -153,8 +153,6 @@ export class Connection {
   /** The probe sent because of the silence. */
   #probe: Call | undefined;
   #probedAtMs = 0;
-  /** Whether a request on the stream for watches was not answered in time since the last look. */
-  #isWatchLate = false;
 
   constructor(
     parameters: ConnectionParameters,
@@ -248,8 +246,7 @@ export class Connection {
   check(nowMs: number): number {
     let dueMs = this.#watches?.expire(nowMs) ?? Infinity;
     // Nothing else may be in flight whose answer would show that the server lives.
-    if (this.#isWatchLate && this.inFlight === 0) this.#askIfAlive(nowMs);
-    this.#isWatchLate = false;
+    if (this.#watches?.isLate === true && this.inFlight === 0) this.#askIfAlive(nowMs);
     for (const channel of [this.#main, this.#bulk]) {
       if (channel === undefined || channel.table.count === 0) continue;
       const nextMs = channel.table.expire(nowMs, (call) => {
@@ -322,10 +319,7 @@ export class Connection {
     if (!WATCH_OPERATIONS.has(operation)) return this.#main;
     return this.#watches ??= new WatchRequests(this.#openBeside(true), this.#world, {
       refused: (call, error) => this.#owner?.refused(call, error),
-      late: (call) => {
-        this.#isWatchLate = true;
-        this.#owner?.late(call);
-      },
+      late: (call) => this.#owner?.late(call),
     });
   }
 

@@ -39,6 +39,8 @@ export class WatchRequests {
   /** Requests that wait for room, the oldest first. */
   #waiting: Call[] = [];
   #isOver = false;
+  /** Whether some request was not answered in time at the last {@link expire}. */
+  isLate = false;
 
   constructor(channel: RequestChannel, world: World, owner: WatchRequestsOwner) {
     this.channel = channel;
@@ -69,7 +71,9 @@ export class WatchRequests {
 
   /** Times out late calls. @returns the time at which to call this next; Infinity for none. */
   expire(nowMs: number): number {
+    this.isLate = false;
     let nextMs = this.channel.table.expire(nowMs, (call, id) => {
+      this.isLate = true;
       if (STREAMED.has(call.operation)) this.#tellCanceled(id);
       this.#owner.late(call);
     });
