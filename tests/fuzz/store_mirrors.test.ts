@@ -7,10 +7,9 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { KIND_MIRROR } from "../../src/record/key.ts";
-import { compareOrders, type MirrorOrder } from "../../src/store/mirrors/mirror_sources.ts";
+import { MirrorChecker } from "../support/mirror_checker.ts";
 import { MirrorHome } from "../support/mirror_home.ts";
-import { numberOf, TestPuller } from "../support/mirror_puller.ts";
+import { TestPuller } from "../support/mirror_puller.ts";
 import { MirrorHarness } from "../support/mirrors.ts";
 import { imageOf, newShared } from "../support/store.ts";
 import { PartitionStore } from "../../src/store/store.ts";
@@ -42,15 +41,19 @@ class MirrorWorld {
   readonly home = new MirrorHome(2);
   readonly here = [0, 1].map((partition) => new MirrorHarness({ partition }));
   readonly pullers: TestPuller[] = [];
-  /** The last change that was seen of a record, and whether it was its end. */
-  readonly #seen = new Map<number, { readonly order: MirrorOrder; readonly isEnd: boolean }>();
+  readonly #checker = new MirrorChecker(this.home, this.here);
   /** Counts of things that happened, so that a run which shows nothing is noticed. */
-  readonly happened = { mirrored: 0, ended: 0, takeOvers: 0, superseded: 0 };
+  readonly happened = { takeOvers: 0, superseded: 0 };
 
   constructor() {
     this.#takeOver();
     // It has listed what there is, so that later ones begin at a cursor.
     this.pullers[0]!.finish();
+  }
+
+  /** Counts of what the checker saw. */
+  get seen() {
+    return this.#checker.happened;
   }
 
   run({ op, a, b, c }: Step): void {
@@ -97,7 +100,7 @@ class MirrorWorld {
         this.home.recreate();
         this.#takeOver();
     }
-    this.#check();
+    this.#checker.check();
   }
 
   #takeOver(): void {
@@ -105,59 +108,19 @@ class MirrorWorld {
     this.pullers.push(new TestPuller(this.pullers.length + 1, this.home, this.here));
   }
 
-  /** Checks each record against what was seen of it before, and against its home. */
-  #check(): void {
-    const orders = this.#orders();
-    for (const [number, order] of orders) {
-      const content = this.home.contentAt(number, order);
-      assert.ok(content, `${number}: the home had ${JSON.stringify(order)}`);
-      assert.is(this.#portOf(number), content.port);
-      assert.ok(content.isGlobal, `${number} never left its region`);
-      const seen = this.#seen.get(number);
-      const compared = seen === undefined ? 1 : compareOrders(order, seen.order);
-      const isForward = seen?.isEnd === true ? compared > 0 : compared >= 0;
-      assert.ok(
-        isForward,
-        `${number} went back from ${JSON.stringify(seen)} to ${JSON.stringify(order)}`,
-      );
-      if (compared > 0) this.happened.mirrored++;
-      this.#seen.set(number, { order, isEnd: false });
-    }
-    for (const [number, { order, isEnd }] of this.#seen) {
-      if (isEnd || orders.has(number)) continue;
-      const end = this.home.endAfter(number, order);
-      assert.ok(end, `${number} ended without evidence after ${JSON.stringify(order)}`);
-      this.happened.ended++;
-      this.#seen.set(number, { order: end, isEnd: true });
-    }
-  }
-
-  #orders(): Map<number, MirrorOrder> {
-    const orders = new Map<number, MirrorOrder>();
-    for (const { store } of this.here) {
-      store.forEachSlot(KIND_MIRROR, (slot) => {
-        const { id, feed, revision } = store.mirrors.view(slot).toPlain();
-        orders.set(numberOf(id), { feed, revision });
-      });
-    }
-    return orders;
-  }
-
-  #portOf(number: number): number | undefined {
-    return this.here[number % this.here.length]!.mirrors(number)[0]?.port;
-  }
-
   /** Lets a last puller do all that is left, and checks that everything is as at home. */
   converge(): void {
     this.#takeOver();
     const last = this.pullers.at(-1)!;
     last.finish();
-    this.#check();
+    this.#checker.check();
     this.happened.superseded = this.pullers.filter(({ isSuperseded }) => isSuperseded).length;
     assert.not.ok(last.isSuperseded);
     const expected = [...this.home.records.values()].filter(({ isGlobal }) => isGlobal);
     assert.equal(
-      [...this.#orders()].map(([number, { feed, revision }]) => [number, feed, revision.index])
+      [...this.#checker.orders()].map((
+        [number, { feed, revision }],
+      ) => [number, feed, revision.index])
         .sort(),
       expected.map(({ number, index }) => [number, this.home.feed, index]).sort(),
     );
@@ -205,8 +168,9 @@ test("mirrors converge to their home, never go back, and end by evidence only", 
       for (const one of steps) world.run(one);
       world.converge();
       world.checkReplay(from);
+      const seen = { ...world.happened, ...world.seen };
       for (const key of Object.keys(happened) as (keyof typeof happened)[]) {
-        happened[key] += world.happened[key];
+        happened[key] += seen[key];
       }
     }),
     // Not shrunk, which takes minutes.

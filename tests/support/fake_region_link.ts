@@ -58,6 +58,8 @@ export class FakeRegionLink implements RegionLink {
   pieceMax = 3;
   /** Whether it stops after the records of a state, before their end. */
   endsEarly = false;
+  /** Whether it calls partitions fresh although their state is under way. */
+  provesEarly = false;
   statusAsked = 0;
   isClosed = false;
 
@@ -126,6 +128,8 @@ export class FakeFeed implements RegionFeed {
   #wake: (() => void) | undefined;
   #isClosed = false;
   #error: RegistryError | undefined;
+  /** The data that it began with; when that is lost it ends. */
+  readonly #incarnation: number;
 
   constructor(
     link: FakeRegionLink,
@@ -136,6 +140,7 @@ export class FakeFeed implements RegionFeed {
   ) {
     this.#link = link;
     this.#source = source;
+    this.#incarnation = source.feed;
     this.request = request;
     this.#world = world;
     this.#random = random;
@@ -164,6 +169,9 @@ export class FakeFeed implements RegionFeed {
     for (;;) {
       if (this.#isClosed) return;
       if (this.#error !== undefined) throw this.#error;
+      if (this.#incarnation !== this.#source.feed) {
+        throw new RegistryError("wrong_cluster", "The region was created anew");
+      }
       const events = this.#link.isUp ? this.#next() : [];
       if (events.length > 0) yield { events, bytes: 100 * events.length };
       else await this.#poked();
@@ -198,7 +206,7 @@ export class FakeFeed implements RegionFeed {
       this.#moved.clear();
       return [{ type: "cursors", cursors }];
     }
-    if (this.#isProven || this.#listings.size > 0) return [];
+    if (this.#isProven || this.#listings.size > 0 && !this.#link.provesEarly) return [];
     this.#isProven = true;
     return [{ type: "fresh", asOf: readClocks(this.#world) }];
   }

@@ -85,7 +85,7 @@ test("an empty or unfinished list deletes nothing; a complete one does what it s
   }
   const before = world.mirrors().length;
   const second = world.start(source);
-  second.link.endsEarly = true;
+  second.link.endsEarly = second.link.provesEarly = true;
   await world.world.pass(30_000);
   assert.ok(world.mirrors().length >= before, "nothing was deleted");
   assert.is(second.fresh.length, 0);

@@ -7,6 +7,7 @@ import { GROUP_LOOP_MUTANTS } from "./group_loop.ts";
 import { LEASE_MUTANTS } from "./leases.ts";
 import { MIRROR_MUTANTS } from "./mirrors.ts";
 import { PLACEMENT_MUTANTS } from "./placement.ts";
+import { PULLER_MUTANTS } from "./pullers.ts";
 import { READ_MUTANTS } from "./reads.ts";
 import { RECORD_LEASE_MUTANTS } from "./leases_of_records.ts";
 import { REGION_MUTANTS } from "./regions.ts";
@@ -32,5 +33,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...FRESHNESS_MUTANTS,
   ...MIRROR_MUTANTS,
   ...REGION_MUTANTS,
+  ...PULLER_MUTANTS,
   ...WATCH_MUTANTS,
 ];
