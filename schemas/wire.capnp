@@ -878,6 +878,8 @@ struct WatchRequest {
   # Events carry the record before the change too.
   follower @8 :Text;
   # Of RegionFeed: the region that follows; else empty.
+  withMirrors @9 :Bool;
+  # Mirrors of records of other regions are watched too.
 }
 
 enum WatchStart {
@@ -963,6 +965,8 @@ struct WatchEvent {
   # Of types 1 and 2: time until the record's logged cover ends.
   left @7 :Bool;
   # The record no longer matches the request, as its form before did.
+  home @8 :Text;
+  # Of a mirror: the region that the record belongs to; else empty. Its type is put or deregistered.
 }
 
 struct CancelWatchRequest {

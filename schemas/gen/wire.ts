@@ -4980,6 +4980,8 @@ export interface WatchRequest {
   withBefore: boolean;
   /** Of RegionFeed: the region that follows; else empty. */
   follower: string;
+  /** Mirrors of records of other regions are watched too. */
+  withMirrors: boolean;
 }
 
 /** A flyweight over {@link WatchRequest}. */
@@ -5007,6 +5009,8 @@ export class WatchRequestView extends StructView<WatchRequest> {
   get followerBytes(): Uint8Array { return this.$textBytes(5); }
   get followerOffset(): number { return this.$textOffset(5); }
   get followerLength(): number { return this.$textLength(5); }
+  get withMirrors(): boolean { return this.$bool(2, 2); }
+  set withMirrors(value: boolean) { this.$setBool(2, 2, value); }
 
   override toPlain(): WatchRequest {
     this.$payPlain();
@@ -5020,6 +5024,7 @@ export class WatchRequestView extends StructView<WatchRequest> {
       progressMs: this.progressMs,
       withBefore: this.withBefore,
       follower: this.follower,
+      withMirrors: this.withMirrors,
     };
   }
 }
@@ -5029,6 +5034,7 @@ function putWatchRequest(out: FrameWriter, at: number, value: Input<WatchRequest
   UINT16.write(view, at + 0, value.kind, "kind");
   UINT32.write(view, at + 4, value.progressMs, "progressMs");
   if (value.withBefore) out.bytes[at + 2]! |= 1;
+  if (value.withMirrors) out.bytes[at + 2]! |= 2;
   out.$text(at + 8, value.region, "region");
   out.$structs<Label>(at + 16, value.labels, labelCodec.layout, "labels");
   out.$datas(at + 24, value.ids, "ids");
@@ -5251,6 +5257,8 @@ export interface WatchEvent {
   remainingMs: number;
   /** The record no longer matches the request, as its form before did. */
   left: boolean;
+  /** Of a mirror: the region that the record belongs to; else empty. Its type is put or deregistered. */
+  home: string;
 }
 
 /** A flyweight over {@link WatchEvent}. */
@@ -5273,6 +5281,10 @@ export class WatchEventView extends StructView<WatchEvent> {
   set remainingMs(value: number) { this.$setUint32(16, value); }
   get left(): boolean { return this.$bool(20, 1); }
   set left(value: boolean) { this.$setBool(20, 1, value); }
+  get home(): string { return this.$text(2); }
+  get homeBytes(): Uint8Array { return this.$textBytes(2); }
+  get homeOffset(): number { return this.$textOffset(2); }
+  get homeLength(): number { return this.$textLength(2); }
 
   override toPlain(): WatchEvent {
     this.$payPlain();
@@ -5285,6 +5297,7 @@ export class WatchEventView extends StructView<WatchEvent> {
       before: this.$dataCopy(1),
       remainingMs: this.remainingMs,
       left: this.left,
+      home: this.home,
     };
   }
 }
@@ -5299,13 +5312,14 @@ function putWatchEvent(out: FrameWriter, at: number, value: Input<WatchEvent>): 
   if (value.left) out.bytes[at + 20]! |= 1;
   out.$data(at + 24, value.record);
   out.$data(at + 32, value.before);
+  out.$text(at + 40, value.home, "home");
 }
 
 /** Encodes and decodes {@link WatchEvent}. */
 export const watchEventCodec = new StructCodec<WatchEvent, WatchEventView>({
   name: "WatchEvent",
   dataWords: 3,
-  pointerWords: 2,
+  pointerWords: 3,
   put: putWatchEvent,
   newView: () => new WatchEventView(),
 });

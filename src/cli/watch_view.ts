@@ -14,11 +14,12 @@ export function watchEventJson(event: WatchEvent): Readonly<Record<string, unkno
     const place = type === "complete" ? {} : { token };
     return { event: type, receipt: receiptJson(receipt), ...place };
   }
-  const { kind, record, before, isState, hasLeft, remainingMs } = event;
+  const { kind, record, home, before, isState, hasLeft, remainingMs } = event;
   return {
     event: type,
     kind,
     [kind]: record,
+    home: home ?? null,
     ...(before === undefined ? {} : { before }),
     isState,
     hasLeft,
@@ -35,7 +36,7 @@ export function watchEventText(event: WatchEvent): string {
     const what = STREAM_TEXTS[event.type](receipt.partition);
     return `${type.padEnd(TYPE_COLUMNS)} ${what} (${sourceText(receipt)})`;
   }
-  const { kind, record: { id, domain, state }, isState, hasLeft } = event;
+  const { kind, record: { id, domain, state }, home, isState, hasLeft } = event;
   const facts = [
     type.padEnd(TYPE_COLUMNS),
     kind,
@@ -43,6 +44,7 @@ export function watchEventText(event: WatchEvent): string {
     ...(domain === "" ? [] : [domain]),
     addressText(event.record),
     state,
+    ...(home === undefined ? [] : [`of region ${home}`]),
     ...(isState ? ["as it is"] : []),
     ...(hasLeft ? ["no longer matches"] : []),
   ];

@@ -33,6 +33,11 @@ export interface WatchOptions {
   /** Whether events have the record as it was `before`. Default: false. */
   readonly before?: boolean;
   /**
+   * Whether records of other regions are watched too, by their mirrors, which have a `home`. Default:
+   * true; a domain is followed in this region only.
+   */
+  readonly mirrors?: boolean;
+  /**
    * Interval at which the registry tells that nothing is missing, `[100, 60000]` ms. After three
    * without a word another node is asked. Default 1000.
    */
@@ -74,6 +79,12 @@ export type RecordEvent<Kind extends RecordKindName = RecordKindName> = {
     readonly type: "put" | "superseded" | "deregistered" | "expired" | "domain_lost";
     readonly kind: Name;
     readonly record: InfoOf<Name>;
+    /**
+     * Present on a record of another region: its home. The event is `put` or `deregistered`, however it
+     * ended there, and `remainingMs` is 0. Another event may be about a record with the same id of
+     * another home, or of this region.
+     */
+    readonly home?: string;
     /** The form before, if it was asked for and there was one. */
     readonly before: InfoOf<Name> | undefined;
     /** Whether it is a record of the state rather than a change. */
@@ -164,7 +175,7 @@ export interface ViewReadOptions extends Omit<CallOptions, "maxStalenessMs"> {
 }
 
 /**
- * Records of one kind, or of both, kept in memory by a watch. Reads are synchronous. While the
+ * Records of this region of one kind, or of both, kept in memory by a watch. Reads are synchronous. While the
  * registry cannot be reached they return what was known last, marked `isStale`, with its age. A
  * record does not expire by itself: the view is told.
  */

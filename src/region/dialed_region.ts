@@ -160,6 +160,7 @@ export class DialedRegion implements RegionLink, FeedCounts {
       timeoutMs: Infinity,
       maxStalenessMs: 0,
       withBefore: false,
+      withMirrors: false,
       asksProgress: true,
       startsAnew: false,
       follower: this.#options.own,

@@ -174,7 +174,7 @@ export class WatchProbe extends WatchReplyLog {
 /** The request of a watch without any choice. */
 export const NO_ORDER: RequestOf<"watch"> = {
   ...{ kind: 0, region: "", labels: [], ids: [], domains: [], positions: [] },
-  ...{ progressMs: 0, withBefore: false, follower: "" },
+  ...{ progressMs: 0, withBefore: false, follower: "", withMirrors: false },
 };
 
 /** The position behind an entry. */

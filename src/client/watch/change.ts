@@ -33,6 +33,8 @@ export class WatchChange {
   /** Whether the record no longer matches the filter. */
   hasLeft = false;
   remainingMs = 0;
+  /** Of a record of another region: its home; else empty. */
+  home = "";
   partition = 0;
   generation = 0;
   index = 0;

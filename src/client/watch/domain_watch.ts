@@ -199,7 +199,7 @@ export class DomainWatch extends ReadableWatch {
   #common() {
     const { progressMs, withBefore, maxStalenessMs, timeoutMs } = this.#options;
     return {
-      ...{ progressMs, withBefore, maxStalenessMs, timeoutMs },
+      ...{ progressMs, withBefore, maxStalenessMs, timeoutMs, withMirrors: false },
       asksProgress: false,
       follower: "",
       startsAnew: false,

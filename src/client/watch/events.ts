@@ -37,6 +37,7 @@ class KeptRecordEvent<Positions> extends KeptEvent<Positions> {
   readonly isState: boolean;
   readonly hasLeft: boolean;
   readonly remainingMs: number;
+  declare readonly home?: string;
 
   constructor(
     change: WatchChange,
@@ -52,6 +53,7 @@ class KeptRecordEvent<Positions> extends KeptEvent<Positions> {
     this.isState = change.isState;
     this.hasLeft = change.hasLeft;
     this.remainingMs = change.remainingMs;
+    if (change.home !== "") this.home = change.home;
   }
 }
 

@@ -34,6 +34,8 @@ export interface WatchFeedRequest {
   readonly filter: CheckedFilter;
   readonly progressMs: number;
   readonly withBefore: boolean;
+  /** Whether mirrors of records of other regions are watched too. */
+  readonly withMirrors: boolean;
   /** The proven age up to which a node counts as keeping up, ms; 0 for any. */
   readonly maxStalenessMs: number;
   /** Whether each progress asks for the next one, by which the age of what is known is measured. */
@@ -103,7 +105,7 @@ export class WatchFeed {
     this.chosen = chosen;
     this.cursors = new Map(cursors.map((cursor) => [cursor.partition, cursor]));
     this.asOf = oldestOf(cursors.map(({ asOf }) => asOf));
-    const { filter, progressMs, withBefore, follower } = request;
+    const { filter, progressMs, withBefore, withMirrors, follower } = request;
     const watching = cursors.some(({ isListing }) => isListing) ? "listAndWatch" : "watch";
     this.#started = routing.start(chosen, {
       operation: follower === "" ? watching : "regionFeed",
@@ -119,6 +121,7 @@ export class WatchFeed {
         })),
         progressMs,
         withBefore,
+        withMirrors,
         follower,
       },
       decode: this.#decode,

@@ -157,6 +157,7 @@ export class WatchSession implements FeedOwner, WatchMember {
     change.isState = isState;
     change.hasLeft = event.left;
     change.remainingMs = event.remainingMs;
+    change.home = event.homeLength === 0 ? "" : event.home;
     change.partition = cursor.partition;
     change.generation = cursor.generation;
     change.index = event.index;

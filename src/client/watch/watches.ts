@@ -29,11 +29,12 @@ export function startWatch(
   options: WatchOptions,
   calls: DomainCalls,
 ): Watch {
-  const { from, state = false, before = false, signal } = options;
+  const { from, state = false, before = false, mirrors = true, signal } = options;
   if (from !== undefined && state) throw invalid("state", "not be asked for together with from");
   const common = {
     progressMs: checkedProgress(options.progressMs),
     withBefore: before,
+    withMirrors: mirrors,
     maxStalenessMs: checkedStaleness(options.maxStalenessMs ?? 0),
     timeoutMs: options.timeoutMs ?? routing.timeoutMs,
   };
@@ -71,6 +72,7 @@ export async function openView(
       from: "state",
       progressMs: checkedProgress(options.progressMs),
       withBefore: false,
+      withMirrors: false,
       maxStalenessMs: 0,
       timeoutMs,
       asksProgress: true,

@@ -5,15 +5,19 @@
  * The state is sent as it is now, after the changes up to now, so that all that is sent of a
  * partition is in order and has one position (state_scan.ts).
  */
+import { concatBytes } from "../../base/bytes.ts";
 import { WATCH_PARTS_MAX, WATCH_REPLY_BYTES } from "../../base/limits.ts";
+import { KIND_MIRROR } from "../../record/key.ts";
 import { emptySpan } from "../../store/reply.ts";
+import { MIRROR_KEY_BYTES } from "../../store/shared.ts";
+import type { PartitionStore } from "../../store/store.ts";
 import { WATCH_EVENT_TYPES, WATCH_PHASES } from "../../../schemas/gen/wire.ts";
 import { ORDINAL_END } from "../../wire/watch_message.ts";
 import type { Histories } from "./histories.ts";
 import { type HistoryChange, newHistoryChange } from "./history_change.ts";
 import { eventOf } from "./live_delivery.ts";
 import { StateScan } from "./state_scan.ts";
-import { type FilterMatcher, isAt } from "./watch_filter.ts";
+import { type FilterMatcher, isAt, isOfKinds, type StoredFilter } from "./watch_filter.ts";
 import {
   bytesOfEvent,
   changesOf,
@@ -113,7 +117,10 @@ export class CatchUp {
     draft: Draft,
   ): void {
     const { keysIn, onReset } = this.#parts;
-    const keys = filter.kinds.flatMap((kind) => keysIn(kind, filter.keys, partition.id));
+    const keys = filter.kinds.flatMap((kind) => {
+      const ids = keysIn(kind, filter.keys, partition.id);
+      return filter.withMirrors ? [...ids, ...ids.map((id) => mirrorKey(kind, id))] : ids;
+    });
     cursor.scan = new StateScan(filter, keys, cursor.after);
     if (cursor.after !== undefined) return;
     cursor.index = partition.pumpedIndex;
@@ -163,10 +170,10 @@ export class CatchUp {
     scan: StateScan | undefined,
   ): ReturnType<FilterMatcher["concern"]> {
     const { matcher } = this.#parts;
-    if (!filter.kinds.includes(change.kind)) return "none";
+    if (!isOfKinds(filter, change.kind)) return "none";
     if (scan !== undefined || filter.keys.length > 0) {
+      if (scan?.isToCome(matcher.tableKeyOf(change.kind, change.record)) === true) return "none";
       const key = matcher.keyOf(change.kind, change.record);
-      if (scan?.isToCome(key) === true) return "none";
       const { bytes, start, end } = key;
       const isWanted = filter.keys.length === 0 ||
         filter.keys.some((wanted) => isAt(bytes, start, end, wanted));
@@ -189,9 +196,7 @@ export class CatchUp {
       const key = scan.next(store);
       isWhole = key === undefined;
       if (key === undefined) break;
-      for (const kind of filter.kinds) {
-        const slot = store.find(kind, key, 0, key.length);
-        if (slot === -1) continue;
+      for (const { kind, slot } of slotsOf(filter, store, key)) {
         const form = store.locate(slot, this.#form);
         if (!this.#parts.matcher.matches(filter, kind, form)) continue;
         const event = this.#stateEvent(partition, kind);
@@ -208,14 +213,39 @@ export class CatchUp {
   #stateEvent({ place: { group } }: WatchedPartition, kind: number): ReplyEvent {
     const { matcher } = this.#parts;
     const { put: type } = WATCH_EVENT_TYPES;
+    const common = { type, ordinal: 0, left: false, before: NO_FORM };
+    // A mirror keeps no position of this region.
+    if (kind === KIND_MIRROR) {
+      return { ...common, ...matcher.recordOf(this.#form), index: 0, remainingMs: 0 };
+    }
     return {
-      ...{ type, kind, ordinal: 0, left: false },
+      ...{ ...common, kind, home: "" },
       index: matcher.revisionIndexOf(kind, this.#form),
       remainingMs: matcher.coverLeftMs(kind, this.#form, group.timeMs()),
       record: { ...this.#form },
-      before: NO_FORM,
     };
   }
+}
+
+/** Iterates over the slots with a key of the partition's table that may match a filter. */
+function* slotsOf(
+  { kinds, withMirrors }: StoredFilter,
+  store: PartitionStore,
+  key: Uint8Array,
+): IterableIterator<{ readonly kind: number; readonly slot: number }> {
+  if (withMirrors && key.length === MIRROR_KEY_BYTES) {
+    for (const slot of store.mirrors.slotsOf(key)) yield { kind: KIND_MIRROR, slot };
+    return;
+  }
+  for (const kind of kinds) {
+    const slot = store.find(kind, key, 0, key.length);
+    if (slot !== -1) yield { kind, slot };
+  }
+}
+
+/** Returns the key of mirrors of a record in the table of its partition. */
+function mirrorKey(kind: number, id: Uint8Array): Uint8Array {
+  return concatBytes([id, Uint8Array.of(kind & 0xff, kind >>> 8)]);
 }
 
 const { state: STATE, stateEnd: STATE_END } = WATCH_PHASES;

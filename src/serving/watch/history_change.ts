@@ -4,6 +4,7 @@
  * forms.
  */
 import { UUID_BYTES } from "../../base/uuid.ts";
+import { KIND_MIRROR } from "../../record/key.ts";
 import type { StoreEvent } from "../../store/event.ts";
 import { emptySpan, type StoredSpan } from "../../store/reply.ts";
 import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
@@ -39,7 +40,7 @@ export function newHistoryChange(): HistoryChange {
 }
 
 /** Returns the type of the change that an event is; 0 if watches do not deliver it. */
-export function typeOfEvent({ type, stored, before }: StoreEvent): number {
+export function typeOfEvent({ type, kind, stored, before }: StoreEvent): number {
   const { put, superseded, deregistered, expired, domainLost } = WATCH_EVENT_TYPES;
   switch (type) {
     case "registered":
@@ -47,9 +48,11 @@ export function typeOfEvent({ type, stored, before }: StoreEvent): number {
     case "confirmed":
       return put;
     case "extended":
-    case "mirrored":
-    case "mirror_removed":
       return 0;
+    case "mirrored":
+      return kind === KIND_MIRROR ? put : 0;
+    case "mirror_removed":
+      return kind === KIND_MIRROR ? deregistered : 0;
     case "taken_over":
       return superseded;
     case "removed":

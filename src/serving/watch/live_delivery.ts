@@ -6,6 +6,7 @@
  */
 import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
 import { WATCH_REPLY_BYTES } from "../../base/limits.ts";
+import { KIND_MIRROR } from "../../record/key.ts";
 import { emptySpan } from "../../store/reply.ts";
 import { ORDINAL_END } from "../../wire/watch_message.ts";
 import type { Histories } from "./histories.ts";
@@ -60,16 +61,24 @@ export function eventOf(
     // Another region is told that the record is removed, and of its new form nothing.
     const { deregistered } = WATCH_EVENT_TYPES;
     return {
-      ...{ type: deregistered, kind, index, ordinal, remainingMs: 0, left: true },
+      ...{ type: deregistered, kind, index, ordinal, remainingMs: 0, left: true, home: "" },
       record: { ...before },
       before: NO_FORM,
+    };
+  }
+  const common = { type, index, ordinal, left: concern === "left" };
+  if (kind === KIND_MIRROR) {
+    const hasBefore = withBefore && before.end > before.start;
+    return {
+      ...{ ...common, ...matcher.recordOf(record), remainingMs: 0 },
+      before: hasBefore ? matcher.recordOf(before).record : NO_FORM,
     };
   }
   const showsBefore = filter.isFeed
     ? matcher.hadDomain(kind, before) && matcher.matches(filter, kind, before)
     : withBefore;
   return {
-    ...{ type, kind, index, ordinal, left: concern === "left" },
+    ...{ ...common, kind, home: "" },
     remainingMs: matcher.remainingMs(change, timeMs),
     record: { ...record },
     before: showsBefore ? { ...before } : NO_FORM,

@@ -7,6 +7,7 @@
  */
 import { compareBytes } from "../../base/bytes.ts";
 import { WATCH_PAGE_KEYS_MIN } from "../../base/limits.ts";
+import { KIND_MIRROR } from "../../record/key.ts";
 import type { PartitionStore } from "../../store/store.ts";
 import type { KeyPlace, StoredFilter } from "./watch_filter.ts";
 
@@ -31,8 +32,12 @@ export class StateScan {
    * @param keys those of the filter that may be in this partition.
    * @param after the key up to which the state was sent before; undefined: none was.
    */
-  constructor({ kinds }: StoredFilter, keys: readonly Uint8Array[], after: Uint8Array | undefined) {
-    this.#kinds = kinds;
+  constructor(
+    { kinds, withMirrors }: StoredFilter,
+    keys: readonly Uint8Array[],
+    after: Uint8Array | undefined,
+  ) {
+    this.#kinds = withMirrors ? [...kinds, KIND_MIRROR] : kinds;
     this.#keys = [...keys].sort(compareBytes);
     this.#sent = this.#pageEnd = after;
   }

@@ -152,14 +152,15 @@ export class Subscriptions {
 
 /** Returns a text that is the same for subscriptions that receive the same. */
 function nameOf(
-  { kinds, region, labels, keys, isFeed }: StoredFilter,
+  { kinds, region, labels, keys, isFeed, withMirrors }: StoredFilter,
   partitions: readonly number[],
   withBefore: boolean,
 ): string {
   const texts = [region, ...labels.flatMap(({ key, value }) => [key, value])].map(textOf);
   // Keys have 16 bytes, or no space in them.
   const ids = keys.map(textOf).sort();
-  return JSON.stringify([kinds, texts, withBefore, isFeed, ids.join(" "), rangesOf(partitions)]);
+  const flags = [withBefore, isFeed, withMirrors];
+  return JSON.stringify([kinds, texts, flags, ids.join(" "), rangesOf(partitions)]);
 }
 
 function textOf(bytes: Uint8Array): string {

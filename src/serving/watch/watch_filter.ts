@@ -5,9 +5,15 @@
 import { RECORD_SCOPES } from "../../record/plain.ts";
 import { RECORD_KINDS } from "../../record/kinds.ts";
 import type { OwnedView } from "../../record/kind_row.ts";
-import { KIND_AGENT, KIND_ALIAS } from "../../record/key.ts";
-import { aliasCodec, type AliasView } from "../../../schemas/gen/record.ts";
+import { KIND_AGENT, KIND_ALIAS, KIND_MIRROR } from "../../record/key.ts";
+import {
+  aliasCodec,
+  type AliasView,
+  mirrorCodec,
+  type MirrorView,
+} from "../../../schemas/gen/record.ts";
 import type { StoredSpan } from "../../store/reply.ts";
+import { MIRROR_KEY_BYTES } from "../../store/shared.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
 import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
 import type { HistoryChange } from "./history_change.ts";
@@ -26,6 +32,8 @@ export interface StoredFilter {
   readonly keys: readonly Uint8Array[];
   /** Whether it is the feed of another region: of global scope only, and without loss of domains. */
   readonly isFeed: boolean;
+  /** Whether mirrors of records of other regions count too. */
+  readonly withMirrors: boolean;
 }
 
 /**
@@ -33,6 +41,19 @@ export interface StoredFilter {
  * matched it before.
  */
 export type Concern = "none" | "matches" | "left";
+
+/** The record of a mirror. */
+export interface MirroredRecord {
+  /** Kind of the record. */
+  readonly kind: number;
+  readonly home: string;
+  readonly record: StoredSpan;
+}
+
+/** Reports whether records of a kind, or mirrors, are of the kinds of a filter. */
+export function isOfKinds({ kinds, withMirrors }: StoredFilter, kind: number): boolean {
+  return kinds.includes(kind) || kind === KIND_MIRROR && withMirrors;
+}
 
 /** A location of a key. */
 export interface KeyPlace {
@@ -46,6 +67,7 @@ export class FilterMatcher {
   /** By the number of the kind. */
   readonly #records: OwnedView[] = [];
   readonly #alias: AliasView = aliasCodec.newView();
+  readonly #mirror: MirrorView = mirrorCodec.newView();
   readonly #key: KeyPlace = { bytes: new Uint8Array(0), start: 0, end: 0 };
 
   constructor() {
@@ -61,9 +83,21 @@ export class FilterMatcher {
     return hadForm && this.matches(filter, kind, before) ? "left" : "none";
   }
 
+  /** Returns the record in the stored form of a mirror. */
+  recordOf({ view, bytes, start, end }: StoredSpan): MirroredRecord {
+    const mirror = this.#mirror.wrap(view, bytes, start, end);
+    const { kind, home, recordOffset, recordLength } = mirror;
+    const record = { view, bytes, start: recordOffset, end: recordOffset + recordLength };
+    return { kind, home, record };
+  }
+
   /** Reports whether a stored form matches a filter, whose keys are not compared. */
   matches(filter: StoredFilter, kind: number, form: StoredSpan): boolean {
     const { kinds, region, labels, isFeed } = filter;
+    if (kind === KIND_MIRROR) {
+      const mirrored = filter.withMirrors ? this.recordOf(form) : undefined;
+      return mirrored !== undefined && this.matches(filter, mirrored.kind, mirrored.record);
+    }
     if (!kinds.includes(kind)) return false;
     if (region.length === 0 && labels.length === 0 && !isFeed) return true;
     const { view, bytes, start, end } = form;
@@ -91,9 +125,17 @@ export class FilterMatcher {
       key.start = alias.domainOffset;
       key.end = key.start + alias.domainLength;
     } else {
-      key.start = this.#records[kind]!.wrap(view, bytes, start, end).idOffset;
+      const record = kind === KIND_MIRROR ? this.#mirror : this.#records[kind]!;
+      key.start = record.wrap(view, bytes, start, end).idOffset;
       key.end = key.start + UUID_BYTES;
     }
+    return key;
+  }
+
+  /** As {@link keyOf}, of the key in the partition's table: that of a mirror has the kind behind the id. */
+  tableKeyOf(kind: number, form: StoredSpan): KeyPlace {
+    const key = this.keyOf(kind, form);
+    if (kind === KIND_MIRROR) key.end = key.start + MIRROR_KEY_BYTES;
     return key;
   }
 

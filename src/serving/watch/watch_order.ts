@@ -39,6 +39,9 @@ export function checkedOrder(
   mayList: boolean,
 ): WatchOrder {
   if (request.follower !== "") throw invalid("follower", "be empty", request.follower);
+  if (request.kind === KIND_ALIAS && request.withMirrors) {
+    throw invalid("withMirrors", "be false in a watch of aliases", "true");
+  }
   return {
     filter: checkedFilter(request),
     positions: checkedPositions(request, partitionCount, mayList),
@@ -62,7 +65,7 @@ export function checkedFeed(request: WatchRequest, partitionCount: number): Watc
     throw invalid("kind", wanted, kind);
   }
   return {
-    filter: { ...checkedFilter(request), isFeed: true },
+    filter: { ...checkedFilter(request), isFeed: true, withMirrors: false },
     positions: checkedPositions(request, partitionCount, true),
     progressMs: checkedProgressMs(request.progressMs),
     withBefore,
@@ -70,7 +73,9 @@ export function checkedFeed(request: WatchRequest, partitionCount: number): Watc
   };
 }
 
-function checkedFilter({ kind, region, labels, ids, domains }: WatchRequest): StoredFilter {
+function checkedFilter(
+  { kind, region, labels, ids, domains, withMirrors }: WatchRequest,
+): StoredFilter {
   const isOfAliases = kind === KIND_ALIAS;
   checkCount("ids", ids.length, isOfAliases ? 0 : WATCH_KEYS_MAX);
   checkCount("domains", domains.length, isOfAliases ? WATCH_KEYS_MAX : 0);
@@ -93,6 +98,7 @@ function checkedFilter({ kind, region, labels, ids, domains }: WatchRequest): St
     })),
     keys: isOfAliases ? domains.map((name) => domainBytes(canonicalDomain(name, "domains"))) : ids,
     isFeed: false,
+    withMirrors,
   };
 }
 

@@ -27,6 +27,8 @@ export interface ReplyEvent {
   readonly before: StoredSpan;
   readonly remainingMs: number;
   readonly left: boolean;
+  /** Of a mirror: the region that the record belongs to; else empty. */
+  readonly home: string;
 }
 
 /** A part of a reply. */

@@ -4,6 +4,7 @@
  * slot is valid until the next apply.
  */
 import type { MirrorAliasView, MirrorView } from "../../../schemas/gen/record.ts";
+import { UUID_BYTES } from "../../base/uuid.ts";
 import { KIND_MIRROR } from "../../record/key.ts";
 import type { OwnedView } from "../../record/kind_row.ts";
 import type { PartitionState } from "../partition_state.ts";
@@ -88,6 +89,11 @@ export class MirrorReads {
   /** Returns the slot of a region's mirror of a record; -1 if there is none. */
   findOf(kind: number, id: Uint8Array, home: string): number {
     return this.#state().mirrors.findOf(home, kind, id, 0);
+  }
+
+  /** Returns the slots of the mirrors with a key of the table (MIRROR_KEY_BYTES), until the next call. */
+  slotsOf(key: Uint8Array): readonly number[] {
+    return this.#state().mirrors.find(key[UUID_BYTES]!, key, 0, this.#found);
   }
 
   /** Returns the slots of the aliases of a domain that the choice serves, the best first. */

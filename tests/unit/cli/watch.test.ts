@@ -84,6 +84,14 @@ test("crs watch agents passes its conditions on, and prints a line an event and 
   assert.is(stderr, "To continue, add --from TOKEN\n");
 });
 
+test("crs watch shows the home of a record of another region", async () => {
+  const mirror = { ...PUT, home: "us-1", remainingMs: 0 } as WatchEvent;
+  const { stdout } = await watched("watch agents", [mirror]);
+  assert.match(stdout, /^put +agent .* active of region us-1 \(node 2/m);
+  const json = (await watched("watch agents --json", [mirror])).stdout.trim().split("\n");
+  assert.is(JSON.parse(json.at(-1)!).home, "us-1");
+});
+
 test("crs watch gateways --json prints one object a line, progress only if asked for", async () => {
   const gateway = { ...PUT, kind: "gateway", before: RECORD, isState: true } as WatchEvent;
   const late = event({ type: "reset", receipt: { ...RECEIPT, ageBoundMs: undefined } });
@@ -106,6 +114,7 @@ test("crs watch gateways --json prints one object a line, progress only if asked
       event: "put",
       kind: "gateway",
       gateway: RECORD,
+      home: null,
       before: RECORD,
       isState: true,
       hasLeft: false,

@@ -9,6 +9,7 @@ const APPLY = "src/store/mirrors/apply_mirrors.ts";
 const CHANGES = "src/store/mirrors/mirror_changes.ts";
 const SOURCES = "src/store/mirrors/mirror_sources.ts";
 const READS_TEST = "tests/unit/serving/regions/mirrored_reads.test.ts";
+const WATCH_TEST = "tests/unit/serving/watch/watch_mirrors.test.ts";
 const HOMES = "src/serving/regions/mirror_homes.ts";
 const RESOLUTION = "src/serving/mirrored_resolution.ts";
 
@@ -205,6 +206,26 @@ export const MIRROR_MUTANTS: readonly Mutant[] = [
       file: "src/serving/regions/foreign_records.ts",
       anchor: "    this.checkMissing(partition, kind, id);",
       replacement: "",
+    }],
+  },
+  {
+    name: "mirror_unmarked_in_watch",
+    breaks: "An event of a mirror names the home of its record",
+    test: WATCH_TEST,
+    edits: [{
+      file: "src/serving/watch/live_delivery.ts",
+      anchor: "      ...{ ...common, ...matcher.recordOf(record), remainingMs: 0 },",
+      replacement: '      ...{ ...common, ...matcher.recordOf(record), remainingMs: 0, home: "" },',
+    }],
+  },
+  {
+    name: "mirrors_watched_unasked",
+    breaks: "A watch of own records is told of no others",
+    test: WATCH_TEST,
+    edits: [{
+      file: "src/serving/watch/watch_filter.ts",
+      anchor: "      const mirrored = filter.withMirrors ? this.recordOf(form) : undefined;",
+      replacement: "      const mirrored: MirroredRecord | undefined = this.recordOf(form);",
     }],
   },
 ];

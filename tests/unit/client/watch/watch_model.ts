@@ -438,6 +438,7 @@ function eventOf({ type, kind, position: { index, ordinal }, record }: Change) {
     before: NO_BYTES,
     remainingMs: type <= WATCH_EVENT_TYPES.superseded ? 20_000 : 0,
     left: false,
+    home: "",
   };
 }
 
