@@ -28,6 +28,7 @@ const PARALLEL_FILES_MAX = 2;
 /** The test files that take longest; they start first, so that none of them runs alone at the end. */
 export const LONGEST: readonly string[] = [
   "tests/cluster/readme.test.ts",
+  "tests/cluster/regions.test.ts",
   "tests/cluster/certified_cluster.test.ts",
   "tests/cluster/three_nodes.test.ts",
   "tests/cluster/cli_session.test.ts",

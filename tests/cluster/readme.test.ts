@@ -18,6 +18,7 @@ import {
 } from "../support/markdown_blocks.ts";
 import { crsInProcess } from "../support/crs_in_process.ts";
 import { CrsProcess } from "../support/crs_process.ts";
+import { freePorts } from "../../bench/cluster/ports.ts";
 import { freeClusterPorts } from "../support/three_nodes.ts";
 import { until, within } from "../support/until.ts";
 
@@ -33,6 +34,10 @@ type Special =
   | { readonly kind: "serves" }
   /** A cluster, in a folder and on ports of its own; ended before the next node starts. */
   | { readonly kind: "serves three" }
+  /** Two regions, in a folder and on ports of their own; ended before the next node starts. */
+  | { readonly kind: "serves regions" }
+  /** Repeated until it succeeds: it waits for what another region was told. */
+  | { readonly kind: "repeated" }
   /** Ended by ^C, once its output matches; must end orderly. */
   | { readonly kind: "until ^C"; readonly ready: RegExp }
   /** As written, with more flags that shorten the run. */
@@ -43,6 +48,9 @@ type Special =
 const SPECIAL: Readonly<Record<string, Special>> = {
   "npx -y deno@2.9.6 task start": { kind: "serves" },
   "npx -y deno@2.9.6 task cluster": { kind: "serves three" },
+  "npx -y deno@2.9.6 task regions": { kind: "serves regions" },
+  "crs agent resolve r1.example --data regions/us-1": { kind: "repeated" },
+  "crs region status --data regions/us-1": { kind: "repeated" },
   "npx -y deno@2.9.6 task test": { kind: "not run", reason: "this is a part of it" },
   "crs gateway keep --file examples/gateway.json": { kind: "until ^C", ready: /Registered/i },
   "crs watch agents --with-state": { kind: "until ^C", ready: /^put +agent /m },
@@ -64,6 +72,7 @@ const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^Registered gateway (\S+)$/m, ["id"]],
   [/^Registered agent (\S+)$/m, ["agent id"]],
   [/^ {2}node-3 +3 +(\d+) /m, ["process id"]],
+  [/^ {2}eu-1 +(\d+) /m, ["eu-1 process id"]],
   [
     /identity issue .*--subject (\S+) --server (\S+) --pin (\S+)/,
     ["subject", "host:port", "pin"],
@@ -143,12 +152,23 @@ function takeValues(text: string): void {
 /** Runs the task's command, with few partitions; later commands find the cluster by its folder. */
 async function serveThree(): Promise<void> {
   await endNode();
-  const { tasks } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
-  const [, flags] = /main\.ts (.*)$/.exec(tasks.cluster)!;
   environment.CRS_DATA = `${folder}/cluster`;
+  await serveTask("cluster", environment.CRS_DATA, freeClusterPorts());
+}
+
+/** Runs the task's command, with few partitions; later commands name the folders of the regions. */
+async function serveRegions(): Promise<void> {
+  await endNode();
+  await endCluster();
+  await serveTask("regions", `${folder}/regions`, freePorts(6));
+}
+
+async function serveTask(task: "cluster" | "regions", place: string, port: number): Promise<void> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+  const [, flags] = /main\.ts (.*)$/.exec(tasks[task])!;
   cluster = new CrsProcess([
     ...flags!.split(" "),
-    ...["--data", environment.CRS_DATA, "--port", String(freeClusterPorts()), "--partitions", "16"],
+    ...["--data", place, "--port", String(port), "--partitions", "16"],
   ]);
   takeValues(
     await cluster.printed("what to try", (text) => text.includes("^C") ? text : undefined),
@@ -209,7 +229,8 @@ async function runLine(line: string): Promise<void> {
   const special = SPECIAL[written];
   used.add(written);
   if (/^npm |^npx .* run /.test(written)) return await runToEnd(written, app);
-  const command = special?.kind === "not run" ? written : fillPlaceholders(written, values);
+  const filled = special?.kind === "not run" ? written : fillPlaceholders(written, values);
+  const command = filled.replace("--data regions/", `--data ${folder}/regions/`);
   switch (special?.kind) {
     case undefined:
       return await (NO_SHELL.test(command) ? crsToEnd : runToEnd)(command, where);
@@ -217,6 +238,13 @@ async function runLine(line: string): Promise<void> {
       return await serve(command);
     case "serves three":
       return await serveThree();
+    case "serves regions":
+      return await serveRegions();
+    case "repeated":
+      return await until(`${command} succeeds`, async () => {
+        const attempt = crsToEnd(command, where);
+        return await attempt.then(() => true, () => false);
+      }, COMMAND_MS_MAX);
     case "until ^C":
       return await untilInterrupted(command, special.ready);
     case "shortened":
