@@ -3,6 +3,7 @@
 # it replaces and is refused if that revision is no longer current.
 
 using import "codec.capnp".bytes;
+using Wire = import "wire.capnp";
 
 struct AdmitMemberCommand {
   # Admits a node as a member, or updates a member's description of itself.
@@ -143,6 +144,16 @@ struct RegionRecord {
   generation @4 :UInt32;
   feed @5 :UInt32;
   pullers @6 :List(PullerRecord);
+  bansDigest @7 :Data;
+  bans @8 :List(Wire.RegionBan);
+}
+
+struct PutRegionBansCommand {
+  # Replaces the bans of a region's nodes by those that the region itself has.
+  name @0 :Text;
+  digest @1 :Data;
+  # Names the list, as the region does.
+  bans @2 :List(Wire.RegionBan);
 }
 
 struct PullerRecord {

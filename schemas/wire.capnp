@@ -1161,6 +1161,8 @@ struct RegionStatusRequest {
   follower @0 :Text;
   bundleSequence @1 :UInt64;
   # Sequence of the trust bundle that the asking region has of this one; 0: none.
+  bansDigest @2 :Data;
+  # The digest of the bans that it has; empty: none.
 }
 
 struct RegionStatusReply {
@@ -1171,4 +1173,16 @@ struct RegionStatusReply {
   region @4 :Text;
   bundle @5 :Text;
   # The trust bundle, if it is newer than the one named; else empty.
+  bansDigest @6 :Data;
+  bans @7 :List(RegionBan);
+  # The bans of this region's nodes, if they are not those named; else empty.
+}
+
+struct RegionBan {
+  # A ban of a region's node.
+  untilMs @0 :UInt64;
+  # Unix ms; 0: until it is lifted.
+  lineage @1 :UInt32;
+  # 0: the subject is banned.
+  subject @2 :Text;
 }

@@ -17,6 +17,7 @@ import {
   type FrameWriter,
   type Input,
 } from "../runtime.ts";
+import { RegionBanView, regionBanCodec, type RegionBan } from "./wire.ts";
 
 /** The roles of a placed replica: joining until it holds the log, leaving until it is removed. */
 export type PlacedRole = keyof typeof PLACED_ROLES;
@@ -734,12 +735,15 @@ export interface RegionRecord {
   generation: number;
   feed: number;
   pullers: PullerRecord[];
+  bansDigest: Uint8Array;
+  bans: RegionBan[];
 }
 
 /** A flyweight over {@link RegionRecord}. */
 export class RegionRecordView extends StructView<RegionRecord> {
   #settings: PutRegionCommandView | undefined;
   #pullers: StructList<PullerRecord, PullerRecordView> | undefined;
+  #bans: StructList<RegionBan, RegionBanView> | undefined;
 
   get hasSettings(): boolean { return this.$has(0); }
   get settings(): PutRegionCommandView { return this.$struct(0, this.#settings ??= new PutRegionCommandView()); }
@@ -754,6 +758,10 @@ export class RegionRecordView extends StructView<RegionRecord> {
   get feed(): number { return this.$uint32(28); }
   set feed(value: number) { this.$setUint32(28, value); }
   get pullers(): StructList<PullerRecord, PullerRecordView> { return this.$list(1, this.#pullers ??= new StructList(new PullerRecordView())); }
+  get bansDigest(): Uint8Array { return this.$dataBytes(2); }
+  get bansDigestOffset(): number { return this.$dataOffset(2); }
+  get bansDigestLength(): number { return this.$dataLength(2); }
+  get bans(): StructList<RegionBan, RegionBanView> { return this.$list(3, this.#bans ??= new StructList(new RegionBanView())); }
 
   override toPlain(): RegionRecord {
     this.$payPlain();
@@ -764,6 +772,8 @@ export class RegionRecordView extends StructView<RegionRecord> {
       generation: this.generation,
       feed: this.feed,
       pullers: this.pullers.toPlain(),
+      bansDigest: this.$dataCopy(2),
+      bans: this.bans.toPlain(),
     };
   }
 }
@@ -776,15 +786,63 @@ function putRegionRecord(out: FrameWriter, at: number, value: Input<RegionRecord
   UINT32.write(view, at + 28, value.feed, "feed");
   out.$nested<PutRegionCommand>(at + 32, value.settings, putRegionCommandCodec.layout);
   out.$structs<PullerRecord>(at + 40, value.pullers, pullerRecordCodec.layout, "pullers");
+  out.$data(at + 48, value.bansDigest);
+  out.$structs<RegionBan>(at + 56, value.bans, regionBanCodec.layout, "bans");
 }
 
 /** Encodes and decodes {@link RegionRecord}. */
 export const regionRecordCodec = new StructCodec<RegionRecord, RegionRecordView>({
   name: "RegionRecord",
   dataWords: 4,
-  pointerWords: 2,
+  pointerWords: 4,
   put: putRegionRecord,
   newView: () => new RegionRecordView(),
+});
+
+/** Replaces the bans of a region's nodes by those that the region itself has. */
+export interface PutRegionBansCommand {
+  name: string;
+  /** Names the list, as the region does. */
+  digest: Uint8Array;
+  bans: RegionBan[];
+}
+
+/** A flyweight over {@link PutRegionBansCommand}. */
+export class PutRegionBansCommandView extends StructView<PutRegionBansCommand> {
+  #bans: StructList<RegionBan, RegionBanView> | undefined;
+
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get digest(): Uint8Array { return this.$dataBytes(1); }
+  get digestOffset(): number { return this.$dataOffset(1); }
+  get digestLength(): number { return this.$dataLength(1); }
+  get bans(): StructList<RegionBan, RegionBanView> { return this.$list(2, this.#bans ??= new StructList(new RegionBanView())); }
+
+  override toPlain(): PutRegionBansCommand {
+    this.$payPlain();
+    return {
+      name: this.name,
+      digest: this.$dataCopy(1),
+      bans: this.bans.toPlain(),
+    };
+  }
+}
+
+function putPutRegionBansCommand(out: FrameWriter, at: number, value: Input<PutRegionBansCommand>): void {
+  out.$text(at + 0, value.name, "name");
+  out.$data(at + 8, value.digest);
+  out.$structs<RegionBan>(at + 16, value.bans, regionBanCodec.layout, "bans");
+}
+
+/** Encodes and decodes {@link PutRegionBansCommand}. */
+export const putRegionBansCommandCodec = new StructCodec<PutRegionBansCommand, PutRegionBansCommandView>({
+  name: "PutRegionBansCommand",
+  dataWords: 0,
+  pointerWords: 3,
+  put: putPutRegionBansCommand,
+  newView: () => new PutRegionBansCommandView(),
 });
 
 export interface PullerRecord {

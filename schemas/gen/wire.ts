@@ -6368,6 +6368,8 @@ export interface RegionStatusRequest {
   follower: string;
   /** Sequence of the trust bundle that the asking region has of this one; 0: none. */
   bundleSequence: number;
+  /** The digest of the bans that it has; empty: none. */
+  bansDigest: Uint8Array;
 }
 
 /** A flyweight over {@link RegionStatusRequest}. */
@@ -6378,12 +6380,16 @@ export class RegionStatusRequestView extends StructView<RegionStatusRequest> {
   get followerLength(): number { return this.$textLength(0); }
   get bundleSequence(): number { return this.$uint64(0); }
   set bundleSequence(value: number) { this.$setUint64(0, value); }
+  get bansDigest(): Uint8Array { return this.$dataBytes(1); }
+  get bansDigestOffset(): number { return this.$dataOffset(1); }
+  get bansDigestLength(): number { return this.$dataLength(1); }
 
   override toPlain(): RegionStatusRequest {
     this.$payPlain();
     return {
       follower: this.follower,
       bundleSequence: this.bundleSequence,
+      bansDigest: this.$dataCopy(1),
     };
   }
 }
@@ -6392,13 +6398,14 @@ function putRegionStatusRequest(out: FrameWriter, at: number, value: Input<Regio
   const view = out.view;
   UINT64.write(view, at + 0, value.bundleSequence, "bundleSequence");
   out.$text(at + 8, value.follower, "follower");
+  out.$data(at + 16, value.bansDigest);
 }
 
 /** Encodes and decodes {@link RegionStatusRequest}. */
 export const regionStatusRequestCodec = new StructCodec<RegionStatusRequest, RegionStatusRequestView>({
   name: "RegionStatusRequest",
   dataWords: 1,
-  pointerWords: 1,
+  pointerWords: 2,
   put: putRegionStatusRequest,
   newView: () => new RegionStatusRequestView(),
 });
@@ -6411,10 +6418,15 @@ export interface RegionStatusReply {
   region: string;
   /** The trust bundle, if it is newer than the one named; else empty. */
   bundle: string;
+  bansDigest: Uint8Array;
+  /** The bans of this region's nodes, if they are not those named; else empty. */
+  bans: RegionBan[];
 }
 
 /** A flyweight over {@link RegionStatusReply}. */
 export class RegionStatusReplyView extends StructView<RegionStatusReply> {
+  #bans: StructList<RegionBan, RegionBanView> | undefined;
+
   get clusterId(): Uint8Array { return this.$fixed(0, 16); }
   set clusterId(value: Uint8Array) { this.$setFixed(0, 16, value); }
   get clusterIdOffset(): number { return this.$fixedOffset(0, 16); }
@@ -6431,6 +6443,10 @@ export class RegionStatusReplyView extends StructView<RegionStatusReply> {
   get bundleBytes(): Uint8Array { return this.$textBytes(1); }
   get bundleOffset(): number { return this.$textOffset(1); }
   get bundleLength(): number { return this.$textLength(1); }
+  get bansDigest(): Uint8Array { return this.$dataBytes(2); }
+  get bansDigestOffset(): number { return this.$dataOffset(2); }
+  get bansDigestLength(): number { return this.$dataLength(2); }
+  get bans(): StructList<RegionBan, RegionBanView> { return this.$list(3, this.#bans ??= new StructList(new RegionBanView())); }
 
   override toPlain(): RegionStatusReply {
     this.$payPlain();
@@ -6440,6 +6456,8 @@ export class RegionStatusReplyView extends StructView<RegionStatusReply> {
       partitionCount: this.partitionCount,
       region: this.region,
       bundle: this.bundle,
+      bansDigest: this.$dataCopy(2),
+      bans: this.bans.toPlain(),
     };
   }
 }
@@ -6451,13 +6469,61 @@ function putRegionStatusReply(out: FrameWriter, at: number, value: Input<RegionS
   UINT32.write(view, at + 20, value.partitionCount, "partitionCount");
   out.$text(at + 24, value.region, "region");
   out.$text(at + 32, value.bundle, "bundle");
+  out.$data(at + 40, value.bansDigest);
+  out.$structs<RegionBan>(at + 48, value.bans, regionBanCodec.layout, "bans");
 }
 
 /** Encodes and decodes {@link RegionStatusReply}. */
 export const regionStatusReplyCodec = new StructCodec<RegionStatusReply, RegionStatusReplyView>({
   name: "RegionStatusReply",
   dataWords: 3,
-  pointerWords: 2,
+  pointerWords: 4,
   put: putRegionStatusReply,
   newView: () => new RegionStatusReplyView(),
+});
+
+/** A ban of a region's node. */
+export interface RegionBan {
+  /** Unix ms; 0: until it is lifted. */
+  untilMs: number;
+  /** 0: the subject is banned. */
+  lineage: number;
+  subject: string;
+}
+
+/** A flyweight over {@link RegionBan}. */
+export class RegionBanView extends StructView<RegionBan> {
+  get untilMs(): number { return this.$uint64(0); }
+  set untilMs(value: number) { this.$setUint64(0, value); }
+  get lineage(): number { return this.$uint32(8); }
+  set lineage(value: number) { this.$setUint32(8, value); }
+  get subject(): string { return this.$text(0); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(0); }
+  get subjectOffset(): number { return this.$textOffset(0); }
+  get subjectLength(): number { return this.$textLength(0); }
+
+  override toPlain(): RegionBan {
+    this.$payPlain();
+    return {
+      untilMs: this.untilMs,
+      lineage: this.lineage,
+      subject: this.subject,
+    };
+  }
+}
+
+function putRegionBan(out: FrameWriter, at: number, value: Input<RegionBan>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.untilMs, "untilMs");
+  UINT32.write(view, at + 8, value.lineage, "lineage");
+  out.$text(at + 16, value.subject, "subject");
+}
+
+/** Encodes and decodes {@link RegionBan}. */
+export const regionBanCodec = new StructCodec<RegionBan, RegionBanView>({
+  name: "RegionBan",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putRegionBan,
+  newView: () => new RegionBanView(),
 });

@@ -2,7 +2,7 @@
 import type { World } from "../base/world.ts";
 import { DialedRegion } from "../region/dialed_region.ts";
 import type { RegionLink } from "../region/region_link.ts";
-import type { PeerRegion } from "../system/regions/region_state.ts";
+import { isBannedBy, type PeerRegion } from "../system/regions/region_state.ts";
 import { QuicDialer } from "../../transport/quic_dialer.ts";
 import type { OnError } from "../../transport/transport.ts";
 import { type NodeConfig, parseEndpoint } from "./config.ts";
@@ -18,14 +18,17 @@ export function regionLinks(
   onError: OnError,
   identity: () => NodeIdentity | undefined,
 ): (region: PeerRegion) => RegionLink {
-  return ({ settings: { name, servers, bundle } }) =>
-    new DialedRegion({
+  return (region) => {
+    const { name, servers, bundle } = region.settings;
+    return new DialedRegion({
       region: name,
       own: config.region,
       endpoints: servers.flatMap((server) => parseEndpoint(server) ?? []),
       bundle,
+      isBanned: (node) => isBannedBy(region, node, world.wall.unixMs()),
       credentials: identity()?.credentials ?? { kind: "development" },
       dialer: new QuicDialer({ scheduler: world.scheduler, onError }),
       world,
     });
+  };
 }

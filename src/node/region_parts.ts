@@ -82,7 +82,7 @@ export function regionParts(parts: RegionPartsOptions, identities: IdentityGroup
       ),
     onRemoved: () => void dropper.run(),
   });
-  const followers = new Followers({ regions: state, policy });
+  const followers = new Followers({ regions: state, policy, wall: world.wall });
   const answers = new RegionAnswers({ group: identities, followers });
   const servers = new RegionServers({ own: homes.own, regionOf });
   const handlers = {
@@ -125,6 +125,7 @@ function groupOf({ groups, clock }: RegionPartsOptions, identities: IdentityGrou
   return {
     regions: () => store.state.regions.all,
     members: () => store.state.members.all.map(({ nodeId }) => nodeId),
+    applyVersion: () => store.state.versions.applyVersion,
     isLeading: () => group.isLeading,
     propose: (command) =>
       identities.propose(command, 0, clock.nowMs() + REQUEST_TIMEOUT_MS_DEFAULT),

@@ -30,7 +30,11 @@ import {
   PROTOCOL_VERSION_MIN,
 } from "../wire/control.ts";
 import type { TrustedServer } from "../../identity/trust/trust_bundle_content.ts";
-import { authorityOf } from "../../identity/registry_auth/mod.ts";
+import {
+  authorityOf,
+  handshakeFailure,
+  type ProvenIdentity,
+} from "../../identity/registry_auth/mod.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import { type FeedCounts, FeedReader } from "./feed_reader.ts";
 import type {
@@ -51,6 +55,8 @@ export interface DialedRegionOptions {
   readonly endpoints: readonly Endpoint[];
   /** Its trust bundle; without authorities the PEM of a CA. */
   readonly bundle: string;
+  /** Reports whether the region has banned one of its nodes. */
+  readonly isBanned: (node: ProvenIdentity) => boolean;
   /** The identity of this node. */
   readonly credentials: Credentials;
   /** Owned by the link, and closed with it. */
@@ -62,10 +68,13 @@ export interface DialedRegionOptions {
 interface Verification {
   readonly trust: Trust;
   readonly credentials: Credentials;
+  /** Sequence of the trust bundle; 0 for none. */
+  readonly bundleSequence: number;
 }
 
 /** The filter of a feed. */
 const EVERYTHING = { kind: 0, region: "", labels: [], ids: [], domains: [] };
+const NO_BYTES = new Uint8Array(0);
 const ANY_CLUSTER = new Uint8Array(UUID_BYTES);
 
 /** A link to a peer region. It is made anew when the region's settings change. */
@@ -102,18 +111,19 @@ export class DialedRegion implements RegionLink, FeedCounts {
     this.#lastContact = readClocks(this.#options.world);
   }
 
-  async status(timeoutMs: number): Promise<SourceStatus> {
+  async status(timeoutMs: number, bansDigest = NO_BYTES): Promise<SourceStatus> {
     const verification = await this.#verify();
     if (this.#isClosed) throw closed();
     const probe = this.#bound === undefined ? this.#open(verification, ANY_CLUSTER) : undefined;
     const router = probe ?? this.#bound!.router;
     const { own: follower, region: wanted } = this.#options;
     try {
-      const request = { follower, bundleSequence: 0 };
+      const { bundleSequence } = verification;
+      const request = { follower, bundleSequence, bansDigest };
       const reply = await ask(router, "regionStatus", request, { timeoutMs });
       this.heard();
-      const { region, clusterId, generation, partitionCount } = reply;
-      if (region === wanted) return { region, clusterId, generation, partitionCount };
+      const { region, clusterId, generation, partitionCount, ...trust } = reply;
+      if (region === wanted) return { region, clusterId, generation, partitionCount, trust };
       throw new RegistryError(
         "wrong_cluster",
         `The servers must be those of region ${wanted}: they are of ${region}`,
@@ -225,7 +235,7 @@ export class DialedRegion implements RegionLink, FeedCounts {
 
 /** Returns how the nodes of the region are verified. @throws RegistryError `malformed` */
 async function verificationOf(
-  { region, endpoints, bundle, credentials, world: { wall } }: DialedRegionOptions,
+  { region, endpoints, bundle, isBanned, credentials, world: { wall } }: DialedRegionOptions,
 ): Promise<Verification> {
   if (endpoints.length === 0) {
     throw new RegistryError("invalid_configuration", `Region ${region} must have a server`, {
@@ -233,22 +243,28 @@ async function verificationOf(
     });
   }
   if (credentials.kind === "development") {
-    return { trust: { kind: "ca", pem: bundle === "" ? [] : [bundle] }, credentials };
+    const trust: Trust = { kind: "ca", pem: bundle === "" ? [] : [bundle] };
+    return { trust, credentials, bundleSequence: 0 };
   }
-  const { bundle: { servers }, trust } = await openRegionBundle(bundle, wall.unixMs());
+  const { bundle: { servers, sequence }, trust } = await openRegionBundle(bundle, wall.unixMs());
   const { own, services, onRenewed } = credentials;
   const pinsAt = (endpoint: Endpoint) => {
     const authority = authorityOf(endpoint.host, endpoint.port);
     return servers.filter(({ authorities }) => authorities.includes(authority)).flatMap(pinsOf);
   };
   return {
+    bundleSequence: sequence,
     trust: { kind: "pins", sha256: servers.flatMap(pinsOf) },
     credentials: {
       ...{ kind: "certificate", own, pins: pinsAt },
       ...(onRenewed === undefined ? {} : { onRenewed }),
       services: {
         ...services,
-        judge: (_end, chain) => judgeNodeOf(region, { chain, trust, nowMs: wall.unixMs() }),
+        judge: async (_end, chain) => {
+          const node = await judgeNodeOf(region, { chain, trust, nowMs: wall.unixMs() });
+          if ("fault" in node || !isBanned(node)) return node;
+          return handshakeFailure("banned", "Its region has banned this node");
+        },
       },
     },
   };

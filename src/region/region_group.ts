@@ -8,6 +8,8 @@ export interface RegionGroup {
   readonly regions: () => readonly PeerRegion[];
   /** Returns the numbers of the members. */
   readonly members: () => readonly number[];
+  /** Returns the apply version. */
+  readonly applyVersion: () => number;
   /** Reports whether this node leads it. */
   readonly isLeading: () => boolean;
   /**

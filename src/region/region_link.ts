@@ -1,5 +1,6 @@
 /** The link to a peer region, as the pullers on a node use it. */
 import type { MirrorCursor } from "../../schemas/gen/record.ts";
+import type { RegionBan } from "../../schemas/gen/wire.ts";
 import type { ClockReading } from "../base/clock_reading.ts";
 import type { Position } from "../base/position.ts";
 import type { HistoryPosition } from "../wire/watch_message.ts";
@@ -12,6 +13,16 @@ export interface SourceStatus {
   /** Generation of the cluster. */
   readonly generation: number;
   readonly partitionCount: number;
+  readonly trust?: SourceTrust;
+}
+
+/** What a region says of its own nodes. */
+export interface SourceTrust {
+  /** Its trust bundle, if it is newer than the link's; else empty. */
+  readonly bundle: string;
+  /** The name of its list of bans, and the list, unless it is the known one. */
+  readonly bansDigest: Uint8Array;
+  readonly bans: readonly RegionBan[];
 }
 
 /** What to follow. */
@@ -86,8 +97,13 @@ export interface LinkContact {
 
 /** The link of a node to a peer region. */
 export interface RegionLink {
-  /** Asks the region which cluster it is. @throws RegistryError */
-  status(timeoutMs: number): Promise<SourceStatus>;
+  /**
+   * Asks the region which cluster it is.
+   *
+   * @param bansDigest the name of the list of bans that is known.
+   * @throws RegistryError
+   */
+  status(timeoutMs: number, bansDigest?: Uint8Array): Promise<SourceStatus>;
   /** Follows partitions of the region. */
   feed(request: FollowRequest): RegionFeed;
   readonly contact: LinkContact;

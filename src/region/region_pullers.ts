@@ -2,6 +2,7 @@
  * The pullers on a node: those that group 0 has it run, started and stopped as that changes. The link to a
  * region is shared by its shards, and made anew when its settings change.
  */
+import { bytesEqual } from "../base/bytes.ts";
 import { REGION_LOOK_MS, REGION_SHARDS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
@@ -13,6 +14,7 @@ import type { PullerAssigner } from "./puller_assigner.ts";
 import type { PullerCounts } from "./puller.ts";
 import type { RegionAges } from "./region_ages.ts";
 import { type RegionGroup, regionNamed } from "./region_group.ts";
+import { RegionKeeper } from "./region_keeper.ts";
 import type { RegionLink } from "./region_link.ts";
 import { ShardPuller } from "./shard_puller.ts";
 
@@ -36,8 +38,11 @@ interface Followed {
   /** Of its settings: another one makes another link. */
   readonly revision: number;
   readonly feed: number;
+  /** Names the bans by which the link judges the region's nodes. */
+  readonly bansDigest: Uint8Array;
   readonly link: RegionLink;
   readonly share: LogShare;
+  readonly keeper: RegionKeeper;
   readonly shards: Map<number, ShardPuller>;
 }
 
@@ -73,9 +78,11 @@ export class RegionPullers {
     const regions = group.regions();
     void assigner.run();
     ages.ask();
-    for (const [name, { revision, feed }] of this.#followed) {
+    for (const [name, { revision, feed, bansDigest }] of this.#followed) {
       const region = regionNamed(regions, name);
-      if (region?.revision !== revision || region.feed !== feed) void this.#leave(name);
+      const isSame = region?.revision === revision && region.feed === feed &&
+        bytesEqual(region.bansDigest, bansDigest);
+      if (!isSame) void this.#leave(name);
     }
     for (const region of regions) this.#lookAt(region);
   }
@@ -123,13 +130,16 @@ export class RegionPullers {
   }
 
   #enter(region: PeerRegion): Followed {
-    const { settings: { name }, revision, feed } = region;
+    const { settings: { name }, revision, feed, bansDigest } = region;
     const { linkTo, logWrittenBytes, group, world } = this.#parts;
     const known = this.#followed.get(name);
     if (known !== undefined) return known;
     const percentMax = () => regionNamed(group.regions(), name)?.settings.logPercentMax ?? 1;
     const share = new LogShare(logWrittenBytes, percentMax, world.monotonic.nowMs());
-    const followed = { revision, feed, link: linkTo(region), share, shards: new Map() };
+    const link = linkTo(region);
+    const keeper = new RegionKeeper({ ...this.#parts, name, link });
+    const followed = { revision, feed, bansDigest, link, share, keeper, shards: new Map() };
+    keeper.start();
     this.#followed.set(name, followed);
     return followed;
   }
@@ -138,7 +148,8 @@ export class RegionPullers {
     const followed = this.#followed.get(name);
     if (followed === undefined) return;
     this.#followed.delete(name);
-    const { shards, link } = followed;
+    const { shards, link, keeper } = followed;
+    keeper.stop();
     for (const [shard, puller] of shards) this.#end(name, shards, shard, puller);
     await link.close();
   }

@@ -27,7 +27,7 @@ import {
 } from "../../identity/trust/trust_bundle.ts";
 import { bundleFromJson } from "../../identity/trust/trust_bundle_content.ts";
 import type { TrustStore } from "../../identity/trust/trust_store.ts";
-import type { PeerRegion } from "../system/regions/region_state.ts";
+import { isBannedBy, type PeerRegion } from "../system/regions/region_state.ts";
 
 /**
  * Opens a trust bundle that an operator vouches for: its roots are those that it names itself.
@@ -108,10 +108,11 @@ export class RegionJudge {
         return handshakeFailure("certificate", message);
       }
       const identity = await judgeNodeOf(region, { chain, trust, nowMs: wall.unixMs() });
-      if ("fault" in identity || bans.banOf({ ...identity, role: "region" }) === undefined) {
-        return identity;
-      }
-      return handshakeFailure("banned", "This identity is banned");
+      if ("fault" in identity) return identity;
+      const peer = this.#parts.regionOf(region);
+      const isBanned = bans.banOf({ ...identity, role: "region" }) !== undefined ||
+        peer !== undefined && isBannedBy(peer, identity, wall.unixMs());
+      return isBanned ? handshakeFailure("banned", "This identity is banned") : identity;
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
       return handshakeFailure("certificate", error.message);

@@ -84,3 +84,12 @@ export const FEED_WAITING_EVENTS_MAX = 4_096;
 export const FEED_WAITING_BYTES_MAX = 1024 * 1024;
 /** What a feed may receive at once above its rate, as time at that rate, ms. */
 export const FEED_BURST_MS = 500;
+/**
+ * Bans of a region's nodes that other regions are told, the latest: certificates of nodes that were banned
+ * long before have ended, and are not renewed.
+ */
+export const REGION_BANS_MAX = 1_024;
+/** Size of the digest of a list of bans. */
+export const REGION_BANS_DIGEST_BYTES = 32;
+/** The interval at which a region that is followed is asked for its bans and its trust bundle, ms. */
+export const REGION_KEEP_MS = 2_000;

@@ -5,14 +5,16 @@
  */
 import { type ErrorCode, RegistryError } from "../../base/errors.ts";
 import type { AuthenticatedPeer } from "../../base/peer.ts";
+import type { WallClock } from "../../base/world.ts";
 import { type AccessPolicy, authorizeRole } from "../../record/access.ts";
-import type { RegionState } from "../../system/regions/region_state.ts";
+import { isBannedBy, type RegionState } from "../../system/regions/region_state.ts";
 
 /** Dependencies of {@link Followers}. */
 export interface FollowersParts {
   /** Returns the peer regions, as this node's copy of group 0 has them. */
   readonly regions: () => Pick<RegionState, "of">;
   readonly policy: AccessPolicy;
+  readonly wall: WallClock;
 }
 
 /** The regions that may follow this one. */
@@ -25,13 +27,19 @@ export class Followers {
 
   /** Returns why a peer may not follow as the region `follower`; undefined if it may. */
   refusal(peer: AuthenticatedPeer, follower: string): RegistryError | undefined {
-    const { regions, policy } = this.#parts;
+    const { regions, policy, wall } = this.#parts;
     const answer = authorizeRole(peer, "follow", policy);
     if (answer !== "allowed") return refusal(answer, peer, "follow this region");
     if (peer.role === "region" && peer.region !== follower) {
       return refusal("permission_denied", peer, `follow this region as ${follower}`);
     }
-    if (regions().of(follower) !== undefined) return undefined;
+    const region = regions().of(follower);
+    if (region !== undefined) {
+      const isBanned = peer.role === "region" && isBannedBy(region, peer, wall.unixMs());
+      if (!isBanned) return undefined;
+      const message = `The identity ${peer.subject} is banned by its region`;
+      return new RegistryError("unauthenticated", message);
+    }
     return new RegistryError(
       "permission_denied",
       `Region ${follower} must be a peer of this one to follow it: add it with crs region add`,

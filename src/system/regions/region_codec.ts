@@ -5,6 +5,8 @@ import {
   acceptFeedCommandCodec,
   type AssignPullerCommand,
   assignPullerCommandCodec,
+  type PutRegionBansCommand,
+  putRegionBansCommandCodec,
   type PutRegionCommand,
   putRegionCommandCodec,
   type RegionRecord,
@@ -23,12 +25,15 @@ export const REGION_KINDS = {
   remove: 47,
   acceptFeed: 48,
   assignPuller: 49,
+  putBans: 50,
   record: 59,
   removed: 60,
 } as const;
 
 /** The apply version of group 0 from which on it knows peer regions. */
 export const REGIONS_APPLY_VERSION = 5;
+/** The one from which on it knows the bans of their nodes. */
+export const REGION_BANS_APPLY_VERSION = 6;
 
 /** Encodes the addition of a region, or a change of its settings. */
 export function encodePutRegion(from: CommandHeader, body: Input<PutRegionCommand>): Uint8Array {
@@ -57,6 +62,15 @@ export function encodeAssignPuller(
 ): Uint8Array {
   const header = { ...from, kind: REGION_KINDS.assignPuller };
   return commandCodec.encode(header, assignPullerCommandCodec, body);
+}
+
+/** Encodes the bans of a region's nodes. */
+export function encodePutRegionBans(
+  from: CommandHeader,
+  body: Input<PutRegionBansCommand>,
+): Uint8Array {
+  const header = { ...from, kind: REGION_KINDS.putBans };
+  return commandCodec.encode(header, putRegionBansCommandCodec, body);
 }
 
 /** Encodes a region for an image. */

@@ -14,6 +14,8 @@ import {
   type AssignPullerCommand,
   AssignPullerCommandView,
   type PullerRecord,
+  type PutRegionBansCommand,
+  PutRegionBansCommandView,
   type PutRegionCommand,
   PutRegionCommandView,
   type RegionRecord,
@@ -22,11 +24,14 @@ import {
   type RemoveRegionCommand,
   RemoveRegionCommandView,
 } from "../../../schemas/gen/system.ts";
+import type { RegionBan } from "../../../schemas/gen/wire.ts";
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import {
   MIRROR_SHARDS_MAX,
   PEER_REGIONS_MAX,
+  REGION_BANS_DIGEST_BYTES,
+  REGION_BANS_MAX,
   REGION_BUNDLE_BYTES_MAX,
   REGION_DETAIL_BYTES_MAX,
   REGION_SERVER_BYTES_MAX,
@@ -51,11 +56,13 @@ import type { VersionState } from "../versions/version_state.ts";
 import {
   encodeRegionRecord,
   encodeRemovedRegions,
+  REGION_BANS_APPLY_VERSION,
   REGION_KINDS,
   REGIONS_APPLY_VERSION,
 } from "./region_codec.ts";
 
 const NO_CLUSTER = new Uint8Array(16);
+const NO_DIGEST = new Uint8Array(0);
 
 /** What an operator sets of a region. */
 export type RegionSettings = Readonly<Omit<PutRegionCommand, "replacedRevision" | "detail">>;
@@ -72,6 +79,21 @@ export interface PeerRegion {
   readonly feed: number;
   /** The nodes that follow it, by shard. */
   readonly pullers: readonly Readonly<PullerRecord>[];
+  /** The bans of its nodes, as the region has them, and the name of the list; empty: none is known. */
+  readonly bans: readonly Readonly<RegionBan>[];
+  readonly bansDigest: Uint8Array;
+}
+
+/** Reports whether a region has banned one of its nodes. */
+export function isBannedBy(
+  { bans }: Pick<PeerRegion, "bans">,
+  { subject, lineage }: { readonly subject: string; readonly lineage: number },
+  nowMs: number,
+): boolean {
+  return bans.some((ban) =>
+    (ban.untilMs === 0 || ban.untilMs > nowMs) &&
+    (ban.lineage === 0 ? ban.subject === subject : ban.lineage === lineage)
+  );
 }
 
 /** The peer regions. */
@@ -137,6 +159,8 @@ export class RegionState implements SubMachine {
         return this.#accept(command, command.bodyInto(new AcceptFeedCommandView()).toPlain());
       case REGION_KINDS.assignPuller:
         return this.#assign(command.bodyInto(new AssignPullerCommandView()).toPlain());
+      case REGION_KINDS.putBans:
+        return this.#putBans(command, command.bodyInto(new PutRegionBansCommandView()).toPlain());
       default:
         throw invalid("A record of a region occurs only in images");
     }
@@ -154,7 +178,10 @@ export class RegionState implements SubMachine {
     if (before === undefined && this.#regions.size >= PEER_REGIONS_MAX) {
       throw full("peer regions", PEER_REGIONS_MAX);
     }
-    const fresh = { clusterId: NO_CLUSTER, generation: 0, feed: 0, pullers: [] };
+    const fresh = {
+      ...{ clusterId: NO_CLUSTER, generation: 0, feed: 0, pullers: [] },
+      ...{ bans: [], bansDigest: NO_DIGEST },
+    };
     this.#regions.set(name, { ...before ?? fresh, settings, revision: index });
     // Its pullers have higher fences than those of before, whose mirrors their listing will sweep.
     this.#removed.delete(name);
@@ -236,6 +263,23 @@ export class RegionState implements SubMachine {
     ].sort((left, right) => left.shard - right.shard);
     this.#regions.set(name, { ...region, pullers });
     return { assigned: fence };
+  }
+
+  #putBans(command: CommandView, { name, digest, bans }: PutRegionBansCommand): Effect {
+    if (this.#versions.applyVersion < REGION_BANS_APPLY_VERSION) {
+      throw invalid(`Apply version must be at least ${REGION_BANS_APPLY_VERSION} for their bans`);
+    }
+    const region = this.#known(name);
+    if (bans.length > REGION_BANS_MAX) {
+      throw invalid(`Bans must be at most ${REGION_BANS_MAX}: found ${bans.length}`);
+    }
+    if (digest.length !== REGION_BANS_DIGEST_BYTES) {
+      throw invalid(`Digest must have ${REGION_BANS_DIGEST_BYTES} bytes: found ${digest.length}`);
+    }
+    if (bytesEqual(region.bansDigest, digest)) return {};
+    this.#regions.set(name, { ...region, bans, bansDigest: digest });
+    this.#audit.record(command, "setRegion", name, `${bans.length} bans of its nodes`);
+    return {};
   }
 
   #known(name: string): PeerRegion {

@@ -28,9 +28,10 @@ export const VERSION_KINDS = { raiseApplyVersion: 44, raiseGeneration: 45 } as c
 export const FIRST_APPLY_VERSION = 1;
 /**
  * The highest apply version of this program. Version 2 adds members, replicas, and placement; version 3
- * adds scopes of records, version 4 mirrors of other regions' records, version 5 peer regions.
+ * adds scopes of records, version 4 mirrors of other regions' records, version 5 peer regions, version 6
+ * their bans.
  */
-export const APPLY_VERSION_MAX = 5;
+export const APPLY_VERSION_MAX = 6;
 
 /** Encodes a raise of the apply version. */
 export function encodeRaiseApplyVersion(from: CommandHeader, version: number): Uint8Array {

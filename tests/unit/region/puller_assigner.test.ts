@@ -39,6 +39,7 @@ function leader(names: readonly string[] = ["us"]) {
       regions,
       members: () => state.members,
       isLeading: () => state.isLeading,
+      applyVersion: () => 1,
       propose: (command) => {
         const view = commandOf(command({ timeMs: 0, unixS: 0, writer: 0 }));
         const { name, shard, nodeId } = view.bodyInto(new AssignPullerCommandView()).toPlain();

@@ -30,7 +30,7 @@ async function opened() {
   await world.pass(100);
   await owner.must("addRegion", ADDED);
   const link = new DialedRegion({
-    ...{ region: "global", own: "us-1", endpoints: [ENDPOINT], bundle: "" },
+    ...{ region: "global", own: "us-1", endpoints: [ENDPOINT], bundle: "", isBanned: () => false },
     credentials: { kind: "development" },
     dialer: harness.dialer(),
     world,
@@ -118,7 +118,8 @@ class Follower {
 
 test("status: says which cluster the region is", async () => {
   const { harness, owner, link } = await opened();
-  const status = await harness.world.wait(link.status(5_000));
+  const { trust, ...status } = await harness.world.wait(link.status(5_000));
+  assert.equal([trust?.bundle, trust?.bans], ["", []]);
   assert.equal(status, {
     region: "global",
     clusterId: harness.registry.cluster.clusterId,
@@ -134,7 +135,7 @@ test("status: says which cluster the region is", async () => {
 test("status: servers of another region than the one that was added are refused", async () => {
   const { harness } = await opened();
   const link = new DialedRegion({
-    ...{ region: "ap-1", own: "us-1", endpoints: [ENDPOINT], bundle: "" },
+    ...{ region: "ap-1", own: "us-1", endpoints: [ENDPOINT], bundle: "", isBanned: () => false },
     ...{ credentials: { kind: "development" }, dialer: harness.dialer(), world: harness.world },
   });
   const refused = await harness.world.wait(link.status(5_000).catch((error) => error.code));

@@ -64,13 +64,15 @@ const ap = await regionOf("ap-1");
 const [ofUs, apOfUs, euOfUs] = us.intermediates as [TestAuthority, TestAuthority, TestAuthority];
 const bundles = new Map([["us-1", us.bundle], ["ap-1", ap.bundle], ["sa-1", ""]]);
 
+const banned = new Map<string, PeerRegion["bans"]>();
 const bans = new BanList();
 let nowMs = NOW_MS;
 const judge = new RegionJudge({
   own: "eu-1",
   regionOf: (name) => {
     const bundle = bundles.get(name);
-    return bundle === undefined ? undefined : { settings: { bundle } } as PeerRegion;
+    const bans = banned.get(name) ?? [];
+    return bundle === undefined ? undefined : { settings: { bundle }, bans } as PeerRegion;
   },
   bans,
   wall: { unixMs: () => nowMs },
@@ -132,6 +134,21 @@ test("RegionJudge: bans of a subject hold, those of an own lineage with the same
   bans.ban({ kind: "subject", name: subjectIn("us-1"), reason: "" });
   assert.is(await judged(chain), "banned");
   bans.replaceAll([]);
+});
+
+test("RegionJudge: a node that its own region has banned is refused, by subject or lineage", async () => {
+  const chain = await leafOf(ofUs, subjectIn("us-1"));
+  const ban = { subject: subjectIn("us-1"), lineage: 0, untilMs: 0 };
+  for (const one of [ban, { ...ban, subject: "", lineage: LINEAGE }]) {
+    banned.set("us-1", [one]);
+    assert.is(await judged(chain), "banned");
+    banned.set("us-1", [{ ...one, untilMs: NOW_MS }]);
+    assert.is(await judged(chain), "node of us-1", "the ban has ended");
+    banned.clear();
+    banned.set("ap-1", [one]);
+    assert.is(await judged(chain), "node of us-1", "bans are about a region's own nodes");
+    banned.clear();
+  }
 });
 
 test("RegionJudge: a bundle that has ended still verifies, a leaf that has ended is refused", async () => {

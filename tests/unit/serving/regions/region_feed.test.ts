@@ -6,6 +6,7 @@ import { type Agent, agentCodec } from "../../../../schemas/gen/record.ts";
 import { WATCH_EVENT_TYPES, WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
 import { type AuthenticatedPeer, NO_GRANTS } from "../../../../src/base/peer.ts";
 import { NO_POSITION, type Position } from "../../../../src/base/position.ts";
+import { encodePutRegionBans } from "../../../../src/system/regions/region_codec.ts";
 import type { OperationName, RequestOf } from "../../../../src/wire/operations/mod.ts";
 import type { RawPeer } from "../../../support/raw_peer.ts";
 import {
@@ -21,6 +22,8 @@ const STATE = startAll(PARTITIONS, WATCH_STARTS.state);
 const NEXT = startAll(PARTITIONS, WATCH_STARTS.next);
 const REGION_SCOPE = 1;
 const { put, superseded, deregistered } = WATCH_EVENT_TYPES;
+const ID = "6f1c2f6e-8a58-5d0c-9f6e-0d8d6c1b7a11";
+const NO_BAN = { subject: "", lineage: 0, untilMs: 0 };
 const ADDED = {
   ...{ servers: ["192.0.2.7:4443"], bundle: "" },
   ...{ preference: 0, bytesPerSecondMax: 0, logPercentMax: 0 },
@@ -148,6 +151,39 @@ test("regionFeed: a node of a region follows in its own region's name, as long a
   assert.is(development.events.length, 1);
 });
 
+test("regionStatus: tells the bans of nodes; a node that its region banned follows no longer", async () => {
+  const { harness, owner, as } = await opened();
+  const nothing = new Uint8Array(0);
+  const subjectOf = (role: string) => `spiffe://x.example/region/global/${role}/${ID}`;
+  for (const role of ["node", "agent"]) {
+    await owner.must("ban", { kind: 1, name: subjectOf(role), reason: "", untilMs: 0 });
+  }
+  const us = { role: "region", region: "us-1", subject: "node of us-1", lineage: 7 } as const;
+  const peer = await as(us);
+  const status = { follower: "us-1", bundleSequence: 0, bansDigest: nothing };
+  const { bans, bansDigest } = await peer.must("regionStatus", status);
+  assert.equal(bans, [{ subject: subjectOf("node"), lineage: 0, untilMs: 0 }]);
+  const again = await peer.must("regionStatus", { ...status, bansDigest });
+  assert.equal([again.bans, again.bansDigest], [[], bansDigest]);
+  await owner.must("unban", { kind: 1, name: subjectOf("node"), reason: "", untilMs: 0 });
+  const lifted = await peer.must("regionStatus", { ...status, bansDigest });
+  assert.equal(lifted.bans, []);
+  assert.not.equal(lifted.bansDigest, bansDigest);
+  // Now us-1 bans its node, which this region learns as it follows us-1.
+  const probe = follow(peer);
+  await harness.world.pass(2);
+  const ban = { name: "us-1", digest: bansDigest, bans: [{ ...NO_BAN, lineage: 7 }] };
+  const { group } = harness.registry.identities;
+  await harness.world.wait(
+    group.propose((header) => encodePutRegionBans(header, ban), 0, group.soon()),
+  );
+  await harness.world.pass(2_000);
+  assert.is(probe.end, "unauthenticated");
+  assert.is((await peer.ask("regionStatus", status)).code, "unauthenticated");
+  const other = await as({ ...us, lineage: 8 });
+  assert.is((await other.ask("regionStatus", status)).code, "ok");
+});
+
 test("regionFeed: takes no conditions, and other watches take no follower", async () => {
   const { harness, node, as } = await opened();
   const peer = await node("us-1");
@@ -187,14 +223,22 @@ test("a node of another region may follow, end its feed, ask for progress, and n
     codes.push(`${name} ${code}`);
   }
   assert.equal(codes, names.map((name) => `${name} permission_denied`));
-  const status = await peer.must("regionStatus", { follower: "us-1", bundleSequence: 0 });
+  const status = await peer.must("regionStatus", {
+    follower: "us-1",
+    bundleSequence: 0,
+    bansDigest: nothing,
+  });
   assert.equal([status.region, status.generation, status.partitionCount], [
     "global",
     1,
     PARTITIONS,
   ]);
   assert.equal(status.clusterId, harness.registry.cluster.clusterId);
-  const lie = await peer.ask("regionStatus", { follower: "ap-1", bundleSequence: 0 });
+  const lie = await peer.ask("regionStatus", {
+    follower: "ap-1",
+    bundleSequence: 0,
+    bansDigest: nothing,
+  });
   assert.is(lie.code, "permission_denied");
   const probe = follow(peer);
   await harness.world.pass(2);

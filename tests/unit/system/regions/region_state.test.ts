@@ -1,18 +1,21 @@
 /** Peer regions in group 0: settings by revision, feeds that are accepted, pullers with rising fences. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { PEER_REGIONS_MAX } from "../../../../src/base/limits.ts";
+import type { PutRegionBansCommand } from "../../../../schemas/gen/system.ts";
+import { PEER_REGIONS_MAX, REGION_BANS_MAX } from "../../../../src/base/limits.ts";
 import { AUDIT_ACTIONS, auditEntryCodec } from "../../../../schemas/gen/audit.ts";
 import { encodeRemoveMember } from "../../../../src/record/command.ts";
 import {
   encodeAcceptFeed,
   encodeAssignPuller,
   encodePutRegion,
+  encodePutRegionBans,
   encodeRegionRecord,
   encodeRemoveRegion,
+  REGION_BANS_APPLY_VERSION,
   REGIONS_APPLY_VERSION,
 } from "../../../../src/system/regions/region_codec.ts";
-import type { RegionSettings } from "../../../../src/system/regions/region_state.ts";
+import { isBannedBy, type RegionSettings } from "../../../../src/system/regions/region_state.ts";
 import { encodeRaiseApplyVersion } from "../../../../src/system/versions/version_state.ts";
 import { HEADER, SystemHarness } from "../../../support/system_harness.ts";
 
@@ -164,6 +167,43 @@ test("RegionState: a region that is added again has higher numbers than before i
   assert.ok((harness.assign(1, 0) as number) > removal);
 });
 
+test("RegionState keeps the bans of a region's nodes, as a whole and with the region", () => {
+  const DIGEST = new Uint8Array(32).fill(1);
+  const bans = [
+    { subject: "spiffe://x/region/us/node/1", lineage: 0, untilMs: 0 },
+    { subject: "", lineage: 7, untilMs: 5_000 },
+  ];
+  const put = (harness: Regions, fields: Partial<PutRegionBansCommand> = {}) =>
+    harness.apply(encodePutRegionBans(HEADER, { name: "us", digest: DIGEST, bans, ...fields }));
+  const older = new Regions({ version: REGION_BANS_APPLY_VERSION - 1 });
+  older.setting();
+  assert.is(put(older), "invalid_argument");
+  const harness = new Regions({ version: REGION_BANS_APPLY_VERSION });
+  assert.is(put(harness), "not_found");
+  harness.setting();
+  assert.is(put(harness), "ok");
+  const many = Array.from({ length: REGION_BANS_MAX + 1 }, () => bans[0]!);
+  assert.is(put(harness, { digest: new Uint8Array(32).fill(2), bans: many }), "invalid_argument");
+  assert.is(put(harness, { digest: new Uint8Array(31), bans: [] }), "invalid_argument");
+  harness.setting({ preference: 3 });
+  harness.reload();
+  const region = harness.region()!;
+  assert.equal([region.bans, region.bansDigest], [bans, DIGEST]);
+  const isBanned = (subject: string, lineage: number, nowMs = 1_000) =>
+    isBannedBy(region, { subject, lineage }, nowMs);
+  const [{ subject }] = bans as [(typeof bans)[0]];
+  assert.equal(
+    [isBanned(subject, 1), isBanned("b", 7), isBanned("b", 7, 5_000), isBanned("b", 1)],
+    [true, true, false, false],
+  );
+  assert.is(put(harness, { digest: new Uint8Array(32).fill(3), bans: [] }), "ok");
+  assert.equal(harness.region()!.bans, []);
+  put(harness);
+  harness.drop();
+  harness.setting();
+  assert.equal(harness.region()!.bans, [], "a region that is added again has none");
+});
+
 test("RegionState: an image without regions has no section of them", () => {
   const harness = new Regions();
   const sections = () => {
@@ -183,6 +223,7 @@ test("RegionState: a record of an image is no command, and changes are audited",
   const record = {
     settings: { ...SETTINGS, replacedRevision: 0, detail: "" },
     ...{ revision: 5, clusterId: new Uint8Array(16), generation: 0, feed: 0, pullers: [] },
+    ...{ bans: [], bansDigest: new Uint8Array(0) },
   };
   assert.is(harness.apply(encodeRegionRecord(HEADER, record)), "invalid_argument");
   const from = harness.state.audit.log.count + 1;
