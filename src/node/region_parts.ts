@@ -3,6 +3,7 @@ import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { AccessPolicy } from "../record/access.ts";
 import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
+import { checkedBundle } from "../region/checked_bundle.ts";
 import { conditionOf } from "../region/region_conditions.ts";
 import { MirrorWriter } from "../region/mirror_writer.ts";
 import { PullerAssigner } from "../region/puller_assigner.ts";
@@ -74,6 +75,7 @@ export function regionParts(parts: RegionPartsOptions, identities: IdentityGroup
   const administration = new RegionAdministration({
     group: identities,
     mirrorCount: (home) => mirrorCount(table, home),
+    checkBundle: (text) => checkedBundle(text, world.wall.unixMs()),
     conditionOf: (region) =>
       conditionOf(
         region,

@@ -41,6 +41,8 @@ export interface RegionAdministrationParts {
   readonly conditionOf: (region: PeerRegion) => FollowedEntry;
   /** Returns the number of a region's records of which this node has mirrors. */
   readonly mirrorCount: (home: string) => number;
+  /** Returns a trust bundle as it is stored. @throws RegistryError `invalid_argument` if it is none. */
+  readonly checkBundle: (text: string) => Promise<string>;
   /** Called when a region was removed. */
   readonly onRemoved: () => void;
 }
@@ -67,6 +69,7 @@ export class RegionAdministration {
     checkRegion(named.name, "name");
     const settings = {
       ...named,
+      bundle: await this.#parts.checkBundle(named.bundle),
       bytesPerSecondMax: bytesPerSecondMax || REGION_BYTES_PER_SECOND_DEFAULT,
       preference: preference || REGION_PREFERENCE_DEFAULT,
       logPercentMax: logPercentMax || REGION_LOG_PERCENT_DEFAULT,
@@ -82,9 +85,10 @@ export class RegionAdministration {
     peer: AuthenticatedPeer,
     deadlineMs: number,
   ): Promise<void> {
+    const bundle = await this.#parts.checkBundle(request.bundle);
     await this.#current();
     const { settings, revision } = this.#known(request.name);
-    await this.#put(changed(settings, request), revision, peer, deadlineMs);
+    await this.#put(changed(settings, { ...request, bundle }), revision, peer, deadlineMs);
   }
 
   /** Removes a region; its mirrors are removed too, in the background. @throws as {@link set}. */

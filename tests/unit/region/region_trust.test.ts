@@ -4,7 +4,9 @@ import * as assert from "uvu/assert";
 import { writeCertificate } from "../../../identity/pki/certificate_writer.ts";
 import { BanList } from "../../../identity/trust/ban_list.ts";
 import { createTrustBundle } from "../../../identity/trust/trust_bundle.ts";
+import type { RegistryError } from "../../../src/base/errors.ts";
 import { NO_GRANTS } from "../../../src/base/peer.ts";
+import { checkedBundle } from "../../../src/region/checked_bundle.ts";
 import { RegionJudge } from "../../../src/region/region_trust.ts";
 import type { PeerRegion } from "../../../src/system/regions/region_state.ts";
 import {
@@ -159,6 +161,20 @@ test("RegionJudge: a bundle that has ended still verifies, a leaf that has ended
   const leaf = agentLeaf(pki, { subject: subjectIn("us-1"), registryIdentity, ...valid });
   assert.is(await judged([await ofUs.authority.issueIdentity(leaf)]), "node of us-1");
   nowMs = NOW_MS;
+});
+
+test("checkedBundle takes a bundle from a file, and refuses one that was changed", async () => {
+  assert.is(await checkedBundle(`${us.bundle}\n`, NOW_MS), us.bundle);
+  assert.is(await checkedBundle("\n", NOW_MS), "");
+  const changed = us.bundle.replace('"sequence":1', '"sequence":2');
+  assert.not.equal(changed, us.bundle);
+  try {
+    await checkedBundle(changed, NOW_MS);
+    assert.unreachable("its signature is of another text");
+  } catch (error) {
+    const { code, fields } = error as RegistryError;
+    assert.equal([code, fields.field], ["invalid_argument", "bundle"]);
+  }
 });
 
 test.run();

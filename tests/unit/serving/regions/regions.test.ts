@@ -9,11 +9,14 @@ import {
   encodeRaisePartitionVersion,
 } from "../../../../src/record/command.ts";
 import type { Partition } from "../../../../src/serving/partitions.ts";
+import { RegionServers } from "../../../../src/serving/regions/region_servers.ts";
+import type { PeerRegion } from "../../../../src/system/regions/region_state.ts";
 import { PARTITION_APPLY_VERSION } from "../../../../src/store/apply_version.ts";
 import { agentPut, batchOf } from "../../../support/mirrors.ts";
 import { RegistryHarness } from "../../../support/registry_harness.ts";
 
 const NAMED = { name: "us-1", servers: ["192.0.2.7:4443"], bundle: "" };
+const PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----";
 const DEFAULTS = { preference: 0, bytesPerSecondMax: 0, logPercentMax: 0 };
 
 /** Opens a registry whose group 0 knows regions. */
@@ -56,7 +59,7 @@ test("regions are added with defaults, changed, paused, listed and removed", asy
   await peer.must("setRegion", { ...unchanged, preference: 7, pause: 1 });
   const paused = (await list())[0]!;
   assert.equal([paused.preference, paused.isPaused, paused.servers], [7, true, NAMED.servers]);
-  await peer.must("setRegion", { ...unchanged, pause: 2, bundle: "{}" });
+  await peer.must("setRegion", { ...unchanged, pause: 2, bundle: PEM });
   const resumed = (await list())[0]!;
   assert.equal([resumed.preference, resumed.isPaused, resumed.hasBundle], [7, false, true]);
   assert.is((await peer.ask("setRegion", { ...unchanged, pause: 3 })).code, "invalid_argument");
@@ -75,26 +78,45 @@ test("regionServers tells clients where a region's servers are, and how they are
   const of = async (name: string) => await peer.must("regionServers", { name });
   assert.equal(await of("global"), { servers: [], authorities: "" });
   assert.is((await peer.ask("regionServers", { name: "us-1" })).code, "not_found");
-  const pem = "-----BEGIN CERTIFICATE-----";
-  await peer.must("addRegion", { ...NAMED, ...DEFAULTS, bundle: pem });
+  await peer.must("addRegion", { ...NAMED, ...DEFAULTS, bundle: `${PEM}\n` });
   const [address] = NAMED.servers;
-  assert.equal(await of("us-1"), { servers: [{ address, pins: [] }], authorities: pem });
+  assert.equal(await of("us-1"), { servers: [{ address, pins: [] }], authorities: PEM });
+});
+
+test("RegionServers: the servers of a trust bundle are verified by their pins", () => {
   const server = {
     subject: "spiffe://registry.example/region/us-1/node/01890000-0000-7000-8000-000000000001",
-    authorities: [address],
+    authorities: NAMED.servers,
     currentPin: encodeBase64url(new Uint8Array(32).fill(1)),
     nextPin: encodeBase64url(new Uint8Array(32).fill(2)),
   };
-  const bundle = {
+  const content = {
     ...{ version: 1, trustDomain: "registry.example", sequence: 1, issuedAtMs: 1, expiresAtMs: 2 },
     ...{ roots: [], intermediates: [], servers: [server] },
   };
-  const changed = { ...NAMED, ...DEFAULTS, pause: 0, bundle: JSON.stringify({ bundle }) };
-  await peer.must("setRegion", changed);
+  const of = (bundle: string, servers = NAMED.servers) => {
+    const region = { settings: { ...NAMED, servers, bundle } } as unknown as PeerRegion;
+    return new RegionServers({ own: "global", regionOf: () => region }).of("us-1");
+  };
+  const [address] = NAMED.servers;
   const pins = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
-  assert.equal(await of("us-1"), { servers: [{ address, pins }], authorities: "" });
-  await peer.must("setRegion", { ...changed, bundle: "{}" });
-  assert.equal(await of("us-1"), { servers: [{ address, pins: [] }], authorities: "" });
+  const whole = JSON.stringify({ bundle: content });
+  assert.equal(of(whole), { servers: [{ address, pins }], authorities: "" });
+  const other = "192.0.2.8:4443";
+  assert.equal(of(whole, [other]).servers, [{ address: other, pins: [] }]);
+  assert.equal(of("{}"), { servers: [{ address, pins: [] }], authorities: "" });
+});
+
+test("a trust bundle is checked when it is added, and stored without the end of its file", async () => {
+  const harness = await opened();
+  const peer = await harness.peer();
+  for (const bundle of ["{}", "us-1.bundle", '{"bundle": 1}']) {
+    const { code } = await peer.ask("addRegion", { ...NAMED, ...DEFAULTS, bundle });
+    assert.is(code, "invalid_argument", bundle);
+  }
+  await peer.must("addRegion", { ...NAMED, ...DEFAULTS });
+  const changed = { ...NAMED, ...DEFAULTS, pause: 0, bundle: "{}" };
+  assert.is((await peer.ask("setRegion", changed)).code, "invalid_argument");
 });
 
 test("a region is refused while group 0 does not know regions", async () => {
