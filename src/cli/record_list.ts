@@ -59,7 +59,7 @@ function columnsOf({ ownFields }: AnyKindRow, isAged: boolean): readonly Column[
       cell: ({ record }) => addressText(record),
     },
     { head: "STATE", from: 0, cell: ({ record }) => record.state },
-    { head: "LEASE", from: 0, cell: ({ remainingMs }) => most + formatDuration(remainingMs) },
+    { head: "LEASE", from: 0, cell: (item) => leaseCell(item, most) },
     ...own,
     {
       head: "INCARNATION",
@@ -67,6 +67,12 @@ function columnsOf({ ownFields }: AnyKindRow, isAged: boolean): readonly Column[
       cell: ({ record }) => incarnationText(record.incarnation),
     },
   ];
+}
+
+/** Returns the remaining lease; of a record of another region, which alone knows it, its home. */
+function leaseCell({ remainingMs, source }: Leased, most: string): string {
+  if (source === undefined) return most + formatDuration(remainingMs);
+  return source.suspended ? `at ${source.home}, suspended` : `at ${source.home}`;
 }
 
 /** Returns a reply with some records of a kind in a region. */

@@ -224,7 +224,7 @@ export class HomeCalls {
     deadline: Deadline,
     ask: Ask<T, Options>,
   ): Promise<T> {
-    const client = await this.#inTime(this.#clientOf(home), deadline);
+    const client = await this.#inTime(home, this.#clientOf(home), deadline);
     try {
       return await ask(client, { ...deadline.options(), region: home } as Options);
     } catch (cause) {
@@ -237,16 +237,13 @@ export class HomeCalls {
   }
 
   /** Waits for a client, which others may wait for too, until the deadline of one call. */
-  async #inTime<T>(opening: Promise<T>, deadline: Deadline): Promise<T> {
+  async #inTime<T>(home: string, opening: Promise<T>, deadline: Deadline): Promise<T> {
     const ended = Promise.withResolvers<never>();
     const { signal, leftMs } = deadline;
-    const timer = this.#parts.scheduler.after(leftMs, () =>
-      ended.reject(
-        new RegistryError(
-          "deadline_exceeded",
-          "The home region must be reached in time: it was not",
-        ),
-      ));
+    const timer = this.#parts.scheduler.after(leftMs, () => {
+      const late = new RegistryError("deadline_exceeded", "no session within the time of the call");
+      ended.reject(failureAt(home, late));
+    });
     const cancel = () =>
       ended.reject(
         new RegistryError("canceled", "The call was canceled by its caller", {}, signal?.reason),

@@ -7,10 +7,12 @@ import { type RegistryError, toRegistryError } from "../../base/errors.ts";
 import { VERSION } from "../../base/version.ts";
 import { trustOfDataFolder } from "../../../identity/trust/credentials.ts";
 import { processWorld } from "../../node/process_world.ts";
+import { SOURCE_AGE_UNKNOWN } from "../../wire/record_source.ts";
 import { endpointText } from "../endpoint_text.ts";
 import { invocation, shellWord } from "../invocation.ts";
 import { LocalProcesses, type StartedProcess } from "../local_processes.ts";
 import { type LocalRun, reportsTo, runLocally, tryNextText } from "../local_run.ts";
+import { withProgress } from "../progress.ts";
 import { type Connected, type Shell, withClient } from "../shell.ts";
 import { indented, table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
@@ -26,6 +28,9 @@ import {
 const INTRODUCTION_MS_MAX = 60_000;
 /** The interval between two attempts, ms. */
 const INTRODUCTION_RETRY_MS = 250;
+/** The time limit for the regions to follow each other, ms, and the interval between two looks. */
+const FOLLOWED_MS_MAX = 15_000;
+const FOLLOWED_LOOK_MS = 500;
 
 /** A region whose node serves. */
 interface RunningRegion extends StartedProcess {
@@ -63,10 +68,14 @@ export async function runRegions(flags: RegionsFlags, shell: Shell): Promise<num
     stop: () => processes.stop(),
     allEnded: processes.allEnded,
     json: (begun) => startedJson(begun, settings),
-    tell: (begun) => {
+    tell: async (begun, over) => {
       terminal.out(startedText(begun));
-      terminal.out(nextText(begun, settings, terminal));
-      return Promise.resolve();
+      await withProgress(
+        terminal,
+        "Reading what the other region has",
+        () => untilFollowed(settings, shell, over),
+      );
+      if (!over.aborted) terminal.out(nextText(begun, settings, terminal));
     },
   };
   return await runLocally(run, flags, terminal);
@@ -113,6 +122,38 @@ async function addRegion(
 /** Reports whether a new cluster does not know regions yet. */
 function isEarly({ code }: RegistryError): boolean {
   return code === "overloaded" || code === "not_leader";
+}
+
+/**
+ * Waits until each region knows how old its mirrors are, for a limited time: before that they are
+ * suspended. Never rejects.
+ */
+async function untilFollowed(
+  { regions }: RegionsSettings,
+  shell: Shell,
+  over: AbortSignal,
+): Promise<void> {
+  const { monotonic, scheduler } = processWorld();
+  const untilMs = monotonic.nowMs() + FOLLOWED_MS_MAX;
+  while (!over.aborted && monotonic.nowMs() < untilMs) {
+    const all = await Promise.all(regions.map((region) => isFollowing(region, shell)));
+    if (all.every((isFollowed) => isFollowed)) return;
+    await new Promise<void>((go) => void scheduler.after(FOLLOWED_LOOK_MS, go));
+  }
+}
+
+async function isFollowing({ folder }: LocalRegion, shell: Shell): Promise<boolean> {
+  try {
+    const { regions } = await withClient(
+      shell,
+      { data: folder },
+      ({ client }) => client.call("listRegions", {}),
+    );
+    return regions.every(({ replicatedAgeMs }) => replicatedAgeMs < SOURCE_AGE_UNKNOWN);
+  } catch {
+    // A node that does not answer now is asked again.
+    return false;
+  }
 }
 
 function startedJson(running: readonly RunningRegion[], { folder }: RegionsSettings): unknown {

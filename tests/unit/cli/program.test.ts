@@ -276,6 +276,8 @@ test("agent resolve and get show the home of a record of another region, and pas
   assert.equal(shown.calls, [["getAgent", ID, { region: "us-1" }]]);
   assert.match(shown.stdout, /home +us-1/);
   const listAgents = { items: [{ agent: AGENT, remainingMs: 0, source }], receipts: [RECEIPT] };
+  const rows = (await crs("agent list", { listAgents })).stdout;
+  assert.match(rows, / at us-1\n/);
   const listed = (await crs("agent list --json", { listAgents })).terminal.document;
   assert.equal((listed as { agents: { source: unknown }[] }).agents[0]?.source, source);
 });

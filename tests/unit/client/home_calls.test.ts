@@ -147,6 +147,18 @@ test("a home that does not take the client's identity says so, and is looked up 
   await here.wait(client.close());
 });
 
+test("a home out of reach is named once the time of the call is over", async () => {
+  const { here, us, client } = await opened();
+  await us.stop();
+  const late = client.getAgent(AGENT_ID, { ...HOME, region: "us-1", timeoutMs: 1_000 });
+  late.catch(() => {});
+  await tellServers(here);
+  const { code, message, fields } = await rejection(here, late);
+  assert.equal([code, fields.homeRegion], ["deadline_exceeded", "us-1"]);
+  assert.match(message, /^Region us-1, which was asked as the home: /);
+  await here.wait(client.close());
+});
+
 test("home is refused for many records at once", async () => {
   const { here, client } = await opened();
   const item = { kind: "agent" as const, agent: { id: AGENT_ID, region: "us-1" } };
