@@ -7,9 +7,14 @@
  * session of another generation ends.
  */
 import { defined } from "../base/assert.ts";
-import type { ClockReading } from "../base/clock_reading.ts";
+import { type ClockReading, readClocks } from "../base/clock_reading.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
-import { FEED_BURST_MS, FEED_WAITING_BYTES_MAX, FEED_WAITING_EVENTS_MAX } from "../base/limits.ts";
+import {
+  FEED_BURST_MS,
+  FEED_WAITING_BYTES_MAX,
+  FEED_WAITING_EVENTS_MAX,
+  WATCH_PROGRESS_MS_DEFAULT,
+} from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { WatchChange, WatchSink } from "../client/watch/change.ts";
 import type { PositionMap } from "../client/watch/positions.ts";
@@ -92,10 +97,21 @@ export class FeedReader implements RegionFeed, WatchSink, AsyncIterator<FeedBatc
   #begin(): void {
     if (this.#hasBegun || this.#isOver) return;
     this.#hasBegun = true;
+    if (this.#placeOf.size === 0) return this.#haveNothing();
     this.#options.start(this).then((session) => {
       this.#session = session;
       if (this.#isOver) session.close();
     }, (error) => this.#end(toRegistryError(error)));
+  }
+
+  /** Tells that everything of no partition is known, at any time: a region may have fewer than shards. */
+  #haveNothing(): void {
+    const { world, request } = this.#options;
+    if (this.#events.length === 0) this.#push({ type: "fresh", asOf: readClocks(world) }, 0);
+    const intervalMs = request.progressMs || WATCH_PROGRESS_MS_DEFAULT;
+    this.#payment = world.scheduler.after(intervalMs, () => {
+      if (!this.#isOver) this.#haveNothing();
+    });
   }
 
   return(): Promise<IteratorResult<FeedBatch>> {

@@ -16,6 +16,7 @@ import { ADMIT_MEMBER } from "../../system/members/member_state.ts";
 import { commandOf } from "../../system/system_store.ts";
 import type { NODE_OPERATIONS } from "../../wire/operations/node.ts";
 import type { Handlers } from "../handler.ts";
+import { NODES_REGION_KINDS } from "../regions/region_proposals.ts";
 
 /** The reports of the node about itself, and its duties in the cluster for other nodes. */
 export interface NodeDuties {
@@ -45,9 +46,10 @@ export interface NodeDuties {
 }
 
 /**
- * The commands of group 0 that another node may propose: identities and new members. Bans, removals of
- * members, placement and replicas are for the leader alone, so that a stolen node identity can end nobody.
- * Most of these are for nodes with the authority's keys only (identities/proposal_rights.ts).
+ * The commands of group 0 that another node may propose: identities, new members, and what the pullers of
+ * other regions do. Bans, removals of members, placement and replicas are for the leader alone, so that a
+ * stolen node identity can end nobody. Most of these are for nodes with the authority's keys only
+ * (identities/proposal_rights.ts), those about regions for their pullers (regions/region_proposals.ts).
  */
 const PROPOSED_KINDS: ReadonlySet<number> = new Set([
   COMMAND_KINDS.enrolment,
@@ -55,6 +57,7 @@ const PROPOSED_KINDS: ReadonlySet<number> = new Set([
   COMMAND_KINDS.auditNote,
   COMMAND_KINDS.grant,
   ADMIT_MEMBER,
+  ...NODES_REGION_KINDS,
 ]);
 
 /** Returns the handlers of the operations on the node and the cluster. */
@@ -85,7 +88,7 @@ export function nodeHandlers(
       if (!PROPOSED_KINDS.has(kind)) {
         throw new RegistryError(
           "invalid_argument",
-          `command must be one about identities or a new member: found kind ${kind}`,
+          `command must be one that nodes propose: found kind ${kind}`,
           { field: "command" },
         );
       }

@@ -18,6 +18,7 @@ import type { OperationName, ReplyOf, RequestOf } from "../../wire/operations/mo
 import { publicationFromBytes } from "../../../identity/trust/bundle_publication.ts";
 import type { RegionScope } from "../../../identity/pki/spiffe.ts";
 import type { TrustStore } from "../../../identity/trust/trust_store.ts";
+import { checkNodesRegionCommand } from "../regions/region_proposals.ts";
 import type { IdentityAuthority } from "./identity_authority.ts";
 import type { IdentityLinks } from "./identity_links.ts";
 import { keyHolders } from "./key_holders.ts";
@@ -285,6 +286,7 @@ export class IdentityGroup {
       await this.currentAtLeader();
       checkHasKeys({ command, proof, from, nowMs: wall.unixMs() }, store);
     }
+    checkNodesRegionCommand(command, from, store.state.regions);
     return await this.proposeHere(command.slice(), deadlineMs);
   }
 

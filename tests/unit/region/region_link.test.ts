@@ -263,6 +263,18 @@ test("feed: says as of when everything was handed out, by the clocks here, and n
   assert.ok(link.contact.lastContact!.monotonicMs <= cutMs);
 });
 
+test("feed: of no partition everything is known at any time", async () => {
+  const { follow, harness } = await opened();
+  const feed = await follow({ partitions: [] }).read().settled(5_000);
+  assert.ok(feed.fresh.length >= 4, `${feed.fresh.length} in 5 s`);
+  const startedMs = harness.world.nowMs() - 5_000;
+  assert.ok(feed.fresh.every(({ monotonicMs }) => monotonicMs >= startedMs));
+  assert.equal(feed.events, []);
+  feed.close();
+  await feed.settled();
+  assert.is(feed.end, "ok");
+});
+
 test("feed: what is not read waits at the region, and comes no faster than the rate", async () => {
   const { harness, owner, link, follow } = await opened();
   const count = 3 * FEED_WAITING_EVENTS_MAX;
