@@ -4,7 +4,7 @@
  * `cluster` is the group of those of three nodes, `watch` of those of watches.
  *
  *     deno task bench
- * [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake|cluster|watch …]
+ * [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake|cluster|watch|regions …]
  *     deno task bench table        prints the tables of the stored results
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
@@ -18,6 +18,7 @@ import { benchHandshake } from "./handshake.ts";
 import { benchIdentity } from "./identity.ts";
 import { benchAliases, benchMemory, benchRestart } from "./memory.ts";
 import { benchReads } from "./reads.ts";
+import { benchRegions } from "./regions.ts";
 import { benchRenew } from "./renew.ts";
 import { benchSessions } from "./sessions.ts";
 import { benchStart } from "./start.ts";
@@ -45,6 +46,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   watch_everything: benchWatchEverything,
   watch_domains: benchWatchDomains,
   watch_cluster: benchClusterWatches,
+  regions: benchRegions,
 };
 /** Benches that are run together. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {

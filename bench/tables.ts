@@ -155,4 +155,47 @@ const OTHERS = [
     name: "events a second, 100 watchers, of etcd's",
     goal: "≥ 3",
   },
+  {
+    bench: "regions live",
+    field: "afterSendP50Ms",
+    name: "register until the other region has it, 500 a second, p50 ms",
+    goal: "≤ 50",
+  },
+  { bench: "regions live", field: "afterSendP99Ms", name: "the same, p99 ms", goal: "≤ 250" },
+  {
+    bench: "regions live",
+    field: "entriesPerChange",
+    name: "log entries a change there",
+    goal: "≤ 1.1",
+  },
+  {
+    bench: "regions catch-up",
+    field: "changesPerSecond",
+    name: "missed changes a second",
+    goal: "≥ 20,000",
+  },
+  {
+    bench: "regions catch-up",
+    field: "entriesPerChange",
+    name: "log entries a missed change",
+    goal: "≤ 0.125",
+  },
+  {
+    bench: "regions first sync",
+    field: "seconds",
+    name: "first sync of 100,000 records, s",
+    goal: "< 15",
+  },
+  {
+    bench: "regions first sync",
+    field: "foregroundP99Ratio",
+    name: "p99 of registers beside it, of those alone",
+    goal: "≤ 2",
+  },
+  {
+    bench: "regions idle",
+    field: "bytesPerSecond",
+    name: "bytes a second of two idle regions that follow each other",
+    goal: "≤ 1,024",
+  },
 ] as const;

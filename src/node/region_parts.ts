@@ -1,5 +1,5 @@
 /** Creates the work with other regions, and connects it with group 0 and the partitions. */
-import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
+import { REGION_SHARDS, REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { AccessPolicy } from "../record/access.ts";
 import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
@@ -115,7 +115,7 @@ function pullersOf(
     ...{ self, group, ages, linkTo, world, logger },
     target: new MirrorWriter({ table, steps, leaders, clock }),
     assigner: new PullerAssigner({
-      ...{ self, group, ages, clock, logger },
+      ...{ self, group, ages, clock, logger, shardCount: REGION_SHARDS },
       isReachable: placement?.mayLead ?? (() => false),
     }),
     logWrittenBytes: () => groups.nodes.log.stats().writtenBytes,

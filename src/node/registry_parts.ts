@@ -6,6 +6,7 @@ import { DEFAULT_RENEWAL_GRACE } from "../../identity/enrolment/enrolment.ts";
 import { BanList } from "../../identity/trust/ban_list.ts";
 import { defined } from "../base/assert.ts";
 import { partitionId } from "../base/ids.ts";
+import { REGION_SHARDS } from "../base/limits.ts";
 import { type AccessPolicy, STRICT_POLICY } from "../record/access.ts";
 import { Partitioner } from "../ring/partition.ts";
 import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
@@ -124,7 +125,7 @@ export function sharedParts(
   });
   const regions = () => groups.system.store.state.regions;
   const ages = new RegionAges({
-    ...{ self: nodeId, world },
+    ...{ self: nodeId, shardCount: REGION_SHARDS, world },
     calls: options.nodeCalls ?? NO_NODE_CALLS,
     regions,
   });

@@ -1,22 +1,30 @@
 /**
- * The share of the log that the mirrors of one region may take: the rest is for this cluster's own
- * writes. The share counts against what others write at the time; what is left to mirrors in any case
- * lets a region be mirrored while nobody writes.
+ * The share of the log that the mirrors of one region may take while others write: the rest is for this
+ * cluster's own writes. Batches are paced then, so that writes do not wait behind many of them. Some bytes
+ * a second are left to mirrors in any case, and everything while nobody else writes.
  */
-import { REGION_LOG_BYTES_PER_SECOND_MIN } from "../base/limits.ts";
-import { TokenBucket } from "../base/token_bucket.ts";
+import {
+  REGION_LOG_BYTES_PER_SECOND_MIN,
+  REGION_LOG_OTHERS_PER_SECOND_MIN,
+} from "../base/limits.ts";
 
 /** The time over which the writes of others are counted, ms. */
-const WINDOW_MS = 500;
+const WINDOW_MS = 250;
+/** How far batches may run ahead of their rate, ms. */
+const AHEAD_MS_MAX = 20;
+/** Share of what mirrors write that is not theirs by their count: frames of the log, answers to reads. */
+const OVERHEAD_SHARE = 0.2;
 
 /** The share of one region. */
 export class LogShare {
   readonly #writtenBytes: () => number;
   readonly #percentMax: () => number;
-  #bucket: TokenBucket;
   #windowMs: number;
   #windowWritten: number;
   #windowTaken = 0;
+  #bytesPerMs = Infinity;
+  /** The time up to which the rate is used up, monotonic ms. */
+  #usedMs = 0;
 
   /**
    * @param writtenBytes returns what was ever written to the node's log.
@@ -27,35 +35,31 @@ export class LogShare {
     this.#percentMax = percentMax;
     this.#windowMs = nowMs;
     this.#windowWritten = writtenBytes();
-    this.#bucket = bucketOf(0, nowMs);
   }
 
-  /** Takes bytes of a batch; returns the time after which to try again, ms, or 0 if it may be sent. */
+  /** Takes bytes of a batch; returns the time to wait before it is sent, ms. */
   take(bytes: number, nowMs: number): number {
     this.#measure(nowMs);
-    this.#bucket.refill(nowMs);
-    if (!this.#bucket.take(bytes)) return this.#bucket.retryAfterMs();
     this.#windowTaken += bytes;
-    return 0;
+    this.#usedMs = Math.max(this.#usedMs, nowMs - AHEAD_MS_MAX) + bytes / this.#bytesPerMs;
+    return Math.max(0, this.#usedMs - nowMs);
   }
 
   #measure(nowMs: number): void {
     const elapsedMs = nowMs - this.#windowMs;
     if (elapsedMs < WINDOW_MS) return;
     const written = this.#writtenBytes();
-    const others = Math.max(0, written - this.#windowWritten - this.#windowTaken);
+    const ours = this.#windowTaken * (1 + OVERHEAD_SHARE);
+    const others = Math.max(0, written - this.#windowWritten - ours) / elapsedMs;
     const percent = this.#percentMax();
-    const share = percent >= 100
+    const isAlone = percent >= 100 || others * 1_000 < REGION_LOG_OTHERS_PER_SECOND_MIN;
+    const share = others * percent / (100 - percent);
+    this.#bytesPerMs = isAlone
       ? Infinity
-      : others / elapsedMs * 1_000 * percent / (100 - percent);
-    this.#bucket = bucketOf(Math.min(share, Number.MAX_SAFE_INTEGER), nowMs);
+      : Math.max(REGION_LOG_BYTES_PER_SECOND_MIN / 1_000, share);
+    if (isAlone) this.#usedMs = 0;
     this.#windowMs = nowMs;
     this.#windowWritten = written;
     this.#windowTaken = 0;
   }
-}
-
-function bucketOf(share: number, nowMs: number): TokenBucket {
-  const ratePerSecond = Math.max(REGION_LOG_BYTES_PER_SECOND_MIN, share);
-  return new TokenBucket({ ratePerSecond, burst: ratePerSecond * WINDOW_MS / 1_000, nowMs });
 }

@@ -15,6 +15,8 @@ import {
   MIRROR_SAVE_MS_MIN,
   PULLER_BYTES_MAX,
   PULLER_EVENTS_MAX,
+  PULLER_REST_MS,
+  PULLER_TURN_EVENTS,
 } from "../base/limits.ts";
 import type { ClockReading } from "../base/clock_reading.ts";
 import type { Timer, World } from "../base/world.ts";
@@ -155,11 +157,15 @@ export class Puller {
     this.#saveLater();
     for await (const { events } of this.#feed) {
       if (this.#ended !== undefined) return;
-      for (const event of events) this.#receive(event);
-      this.#order.settle();
-      this.#sender.flush();
-      await this.#room();
-      if (this.#ended !== undefined) return;
+      for (let start = 0; start < events.length; start += PULLER_TURN_EVENTS) {
+        if (start > 0) await this.#rest();
+        if (this.#ended !== undefined) return;
+        for (const event of events.slice(start, start + PULLER_TURN_EVENTS)) this.#receive(event);
+        this.#order.settle();
+        this.#sender.flush();
+        await this.#room();
+        if (this.#ended !== undefined) return;
+      }
     }
     this.#end(new RegistryError("connection_lost", "The region's feed ended"));
   }
@@ -314,6 +320,12 @@ export class Puller {
       this.#saving += cursors.length;
       this.#sender.save(this.#cursorPartition, cursors);
     }
+  }
+
+  /** Lets others use the thread: only a timer lets the runtime look at its sockets. */
+  #rest(): Promise<void> {
+    const { scheduler } = this.#options.world;
+    return new Promise((resolve) => void scheduler.after(PULLER_REST_MS, resolve));
   }
 
   /** Waits while too much was received that is not applied. */

@@ -4,7 +4,7 @@
  * there is fenced by the next. Nodes have about as many shards each.
  */
 import { toRegistryError } from "../base/errors.ts";
-import { PULLER_LEASE_MS, REGION_SHARDS } from "../base/limits.ts";
+import { PULLER_LEASE_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import { encodeAssignPuller } from "../system/regions/region_codec.ts";
@@ -14,6 +14,8 @@ import type { RegionGroup } from "./region_group.ts";
 /** Dependencies of a {@link PullerAssigner}. */
 export interface PullerAssignerParts {
   readonly self: number;
+  /** The number of shards of each region. */
+  readonly shardCount: number;
   readonly group: RegionGroup;
   readonly ages: Pick<RegionAges, "silentMs">;
   /** Reports whether there is a session with another node, and its log takes writes. */
@@ -56,9 +58,9 @@ export class PullerAssigner {
   }
 
   async #assign(): Promise<void> {
-    const { group, logger } = this.#parts;
+    const { group, shardCount, logger } = this.#parts;
     for (const { settings: { name, isPaused }, pullers } of group.regions()) {
-      for (let shard = 0; shard < REGION_SHARDS && !isPaused; shard++) {
+      for (let shard = 0; shard < shardCount && !isPaused; shard++) {
         const current = pullers.find((puller) => puller.shard === shard);
         if (current !== undefined && this.#isAlive(name, shard, current)) continue;
         const nodeId = this.#nodeWithFewest(current?.nodeId);

@@ -6,7 +6,7 @@
  */
 import { type ClockReading, earlier, readClocks, sinceMs } from "../base/clock_reading.ts";
 import { toRegistryError } from "../base/errors.ts";
-import { REGION_LOOK_MS, REGION_READINGS_MAX, REGION_SHARDS } from "../base/limits.ts";
+import { REGION_LOOK_MS, REGION_READINGS_MAX } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import type { NodeCalls } from "../serving/node_calls.ts";
 import type { RegionState } from "../system/regions/region_state.ts";
@@ -18,6 +18,8 @@ export const AGE_UNKNOWN = 0xffff_ffff;
 /** Dependencies of {@link RegionAges}. */
 export interface RegionAgesParts {
   readonly self: number;
+  /** The number of shards of each region. */
+  readonly shardCount: number;
   readonly world: World;
   readonly calls: NodeCalls;
   readonly regions: () => Pick<RegionState, "all" | "of">;
@@ -66,7 +68,7 @@ export class RegionAges {
     const feed = this.#parts.regions().of(region)?.feed;
     if (known === undefined || feed === undefined) return undefined;
     let oldestMs = 0;
-    for (let shard = 0; shard < REGION_SHARDS; shard++) {
+    for (let shard = 0; shard < this.#parts.shardCount; shard++) {
       const one = known[shard];
       const reading = one?.feed === feed ? this.#readingOf(one, staleMs) : undefined;
       if (reading === undefined) return undefined;
@@ -135,7 +137,7 @@ export class RegionAges {
       const { pullers } = await this.#parts.calls.call(node, "pullerStates", {}, ASK_MS_MAX);
       this.#answers.set(node, { askedAt, pullers });
       for (const { region, shard, feed, ageMs } of pullers) {
-        if (ageMs === AGE_UNKNOWN || shard >= REGION_SHARDS) continue;
+        if (ageMs === AGE_UNKNOWN || shard >= this.#parts.shardCount) continue;
         this.fresh(region, shard, feed, earlier(askedAt, ageMs));
       }
     } catch (cause) {

@@ -189,10 +189,11 @@ export class ShardPuller {
 
   #failed(error: RegistryError): void {
     const { name: region, shard, logger } = this.#parts;
-    this.#error = error;
     const { code, message } = error;
-    const isExpected = ERROR_TABLE[code].class === "unavailable";
-    logger[isExpected ? "debug" : "warn"]("A region is not followed", {
+    // Each attempt fails in the same way until somebody mends it.
+    const isKnown = ERROR_TABLE[code].class === "unavailable" || this.#error?.message === message;
+    this.#error = error;
+    logger[isKnown ? "debug" : "warn"]("A region is not followed", {
       ...{ region, shard, code, message },
     });
   }

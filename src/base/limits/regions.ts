@@ -23,18 +23,22 @@ export const REGION_BYTES_PER_SECOND_DEFAULT = 16 * 1024 * 1024;
 /** Share of the log's bytes that the mirrors of a region may take, unless it is set otherwise. */
 export const REGION_LOG_PERCENT_DEFAULT = 25;
 /**
- * Shards of the partitions of a region, each followed by a puller of its own: pullers of one region may
- * run on several nodes. Fixed, because what a partition knows of a shard is kept by its number.
+ * Shards of the partitions of a region, each followed by a puller of its own. One: a puller's work is a
+ * fraction of what the partitions' leaders do with it, and every shard has a fence in each partition,
+ * batches and progress of its own. The pullers of several regions are spread over the nodes.
  */
-export const REGION_SHARDS = 2;
+export const REGION_SHARDS = 1;
 /** Changes, and bytes, of one batch: an entry that is applied in about a millisecond. */
 export const MIRROR_BATCH_ITEMS_MAX = 256;
 export const MIRROR_BATCH_BYTES_MAX = 128 * 1024;
 /** Batches of one puller on their way at a time, each for another partition. */
-export const MIRROR_BATCHES_IN_FLIGHT_MAX = 64;
+export const MIRROR_BATCHES_IN_FLIGHT_MAX = 32;
 /** Events, and bytes, that a puller has received and not applied: a full batch for many partitions. */
-export const PULLER_EVENTS_MAX = 16_384;
-export const PULLER_BYTES_MAX = 8 * 1024 * 1024;
+export const PULLER_EVENTS_MAX = 32_768;
+export const PULLER_BYTES_MAX = 16 * 1024 * 1024;
+/** Events that a puller takes in one turn, about a millisecond, and its rest after each turn, ms. */
+export const PULLER_TURN_EVENTS = 128;
+export const PULLER_REST_MS = 1;
 /** Changes that wait above which batches are filled before they are sent. */
 export const MIRROR_BULK_CHANGES_MIN = 512;
 /** Changes with which a batch is worth an entry while many wait, and the time that it may take, ms. */
@@ -54,8 +58,12 @@ export const MIRROR_SAVE_MS_MIN = 1_000;
 export const MIRROR_SAVE_MS_MAX = 60_000;
 /** Partitions that are fenced or scanned at the same time before a sweep. */
 export const MIRROR_SWEEP_PARTITIONS_AT_ONCE = 16;
-/** What mirrors of one region may add to the log at any time, bytes a second, whatever their share. */
-export const REGION_LOG_BYTES_PER_SECOND_MIN = 8 * 1024 * 1024;
+/**
+ * What mirrors of one region may add to the log while others write, bytes a second, whatever their share:
+ * a hundred thousand records in some ten seconds. And the rate from which on others count as writing.
+ */
+export const REGION_LOG_BYTES_PER_SECOND_MIN = 3.5 * 1024 * 1024;
+export const REGION_LOG_OTHERS_PER_SECOND_MIN = 16 * 1024;
 /** Back-off of a puller whose region cannot be followed, ms. */
 export const REGION_RETRY_MS_BASE = 500;
 export const REGION_RETRY_MS_CAP = 30_000;

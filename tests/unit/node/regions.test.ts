@@ -51,8 +51,7 @@ test("a region that is added is accepted, assigned, mirrored, and served with it
   assert.equal([from?.home, from?.suspended], ["us", false]);
   assert.ok(from!.ageMs! < 2_500);
   const { pullers } = harness.registry.groups.system.store.state.regions.of("us")!;
-  assert.equal(pullers.map(({ shard, nodeId }) => [shard, nodeId]), [[0, 1], [1, 1]]);
-  assert.is(REGION_SHARDS, 2);
+  assert.equal(pullers.map(({ nodeId }) => nodeId), Array(REGION_SHARDS).fill(1));
 });
 
 test("a region out of reach is served as suspended, and nothing of it is deleted", async () => {
@@ -87,7 +86,7 @@ test("a run after a restart has another fence, and continues where the one befor
   await world.pass(10_000);
   assert.ok(Math.min(...fences()) > Math.max(...before));
   const continued = links.at(-1)!.feeds.map(({ request }) => request.cursors.size);
-  assert.equal(continued, [2, 2]);
+  assert.is(continued.reduce((sum, size) => sum + size, 0), 4);
   const client = await harness.client();
   const { agent } = await world.wait(client.getAgent(formatUuid(idOf(3))));
   assert.is(agent.port, source.records.get(3)!.port);

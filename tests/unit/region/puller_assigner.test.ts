@@ -35,6 +35,7 @@ function leader(names: readonly string[] = ["us"]) {
     })) as unknown as PeerRegion[];
   const assigner = new PullerAssigner({
     self: 1,
+    shardCount: 2,
     group: {
       regions,
       members: () => state.members,

@@ -37,7 +37,7 @@ function asking(answer: () => readonly PullerState[] | RegistryError, delayMs = 
       return { pullers };
     },
   } as unknown as NodeCalls;
-  const ages = new RegionAges({ self: 1, world, calls, regions: () => peers });
+  const ages = new RegionAges({ self: 1, shardCount: 2, world, calls, regions: () => peers });
   return { world, ages, region };
 }
 
