@@ -1,7 +1,7 @@
 /** What a node may propose about regions to the leader of group 0: the work of a puller, no decision. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { RegistryError } from "../../../../src/base/errors.ts";
+import type { RegistryError } from "../../../../src/base/errors.ts";
 import { encodeRaisePartitionVersion } from "../../../../src/record/command.ts";
 import { checkNodesRegionCommand } from "../../../../src/serving/regions/region_proposals.ts";
 import {
