@@ -11,6 +11,7 @@ import { CLIENT_CACHE_ENTRIES_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import { canonicalDomain } from "../record/domain.ts";
 import { LruMap } from "./lru_map.ts";
+import { agedSource } from "./sources.ts";
 import type { ResolvedAgent } from "./types.ts";
 
 interface Entry {
@@ -78,8 +79,11 @@ export class AnswerCache {
     const entry = this.#entries.use(canonicalDomain(domain));
     if (entry?.found === undefined) return undefined;
     const ageMs = this.#clock.nowMs() - entry.atMs;
+    const { agentSource, gatewaySource } = entry.found;
     return {
       ...entry.found,
+      ...(agentSource === undefined ? {} : { agentSource: agedSource(agentSource, ageMs) }),
+      ...(gatewaySource === undefined ? {} : { gatewaySource: agedSource(gatewaySource, ageMs) }),
       domain,
       agentRemainingMs: Math.max(0, entry.found.agentRemainingMs - ageMs),
       gatewayRemainingMs: Math.max(0, entry.found.gatewayRemainingMs - ageMs),

@@ -1,5 +1,6 @@
 /** Origins of records of other regions, in requests and in answers. */
 import type { RecordReplyView, RecordSourceView } from "../../schemas/gen/wire.ts";
+import { MIRROR_FRESH_MS_MAX } from "../base/limits.ts";
 import { SOURCE_AGE_UNKNOWN } from "../wire/record_source.ts";
 import type { RecordSource } from "./answer_types.ts";
 import type { CallOptions } from "./call_options.ts";
@@ -26,4 +27,14 @@ export function withSource<T extends object>(
   reply: RecordReplyView,
 ): T & { readonly source?: RecordSource } {
   return reply.hasSource ? { ...answer, source: sourceOf(reply.source) } : answer;
+}
+
+/** Returns the origin of a record that was answered some time ago. */
+export function agedSource(
+  { ageMs, suspended, ...source }: RecordSource,
+  ms: number,
+): RecordSource {
+  if (ageMs === undefined) return { ...source, ageMs, suspended };
+  const now = ageMs + Math.ceil(ms);
+  return { ...source, ageMs: now, suspended: suspended || now > MIRROR_FRESH_MS_MAX };
 }

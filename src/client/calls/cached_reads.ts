@@ -10,12 +10,14 @@ import type { MonotonicClock } from "../../base/world.ts";
 import type { CallOptions } from "../call_options.ts";
 import { LruMap } from "../lru_map.ts";
 import { isUnknown } from "../retry.ts";
+import { agedSource } from "../sources.ts";
 import type {
   AgentAnswer,
   GatewayAnswer,
   LastKnown,
   ListedGateway,
   Page,
+  RecordSource,
   ResolveGatewaysOptions,
 } from "../answer_types.ts";
 import type { GetCalls } from "./get.ts";
@@ -96,8 +98,16 @@ export class CachedReads {
   }
 }
 
-function aged<T extends { readonly remainingMs: number }>(answer: T, ageMs: number): T {
-  return { ...answer, remainingMs: Math.max(0, answer.remainingMs - ageMs) };
+function aged<T extends { readonly remainingMs: number; readonly source?: RecordSource }>(
+  answer: T,
+  ageMs: number,
+): T {
+  const { source } = answer;
+  return {
+    ...answer,
+    remainingMs: Math.max(0, answer.remainingMs - ageMs),
+    ...(source === undefined ? {} : { source: agedSource(source, ageMs) }),
+  };
 }
 
 function textOf(id: string | Uint8Array): string {

@@ -58,6 +58,34 @@ test("resolveAgent with cache asks while it can, and else gives the last answer 
   await registry.wait(client.close());
 });
 
+test("the origin of a last known answer ages with it, until it is suspended", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect({ cache: true });
+  const source = { home: "us-1", revision: { generation: 1, index: 9 }, ageMs: 200 };
+  const first = client.getAgent(AGENT_ID);
+  (await registry.next()).reply("getAgent", {
+    ...{ record: storedAgentBytes(), remainingMs: 0, source: { ...source, isSuspended: false } },
+  });
+  assert.is((await registry.wait(first)).source?.ageMs, 200);
+  const resolved = client.resolveAgent("a1.example");
+  (await registry.next()).reply("resolveAgent", {
+    ...{ agent: storedAgentBytes({ domain: "a1.example" }), agentId: parseUuid(AGENT_ID) },
+    ...{ gateway: NOTHING, gatewayId: new Uint8Array(16), agentPart: 1, gatewayPart: 0 },
+    ...{ agentRemainingMs: 0, gatewayRemainingMs: 0, claim: { generation: 1, index: 3 } },
+    agentSource: { ...source, isSuspended: false },
+  });
+  await registry.wait(resolved);
+  await registry.stop();
+  await registry.pass(5_000);
+  const known = (await registry.wait(client.getAgent(AGENT_ID))).source;
+  assert.ok(known!.ageMs! >= 5_200 && !known!.suspended);
+  await registry.pass(30_000);
+  const { agentSource } = await registry.wait(client.resolveAgent("a1.example"));
+  assert.ok(agentSource!.ageMs! >= 35_200 && agentSource!.suspended);
+  assert.is((await registry.wait(client.getAgent(AGENT_ID))).source?.suspended, true);
+  await registry.wait(client.close());
+});
+
 test("resolveAgent with cache believes a proven absence as long as the registry said", async () => {
   const registry = new FakeRegistry();
   const client = await registry.connect({ cache: true });

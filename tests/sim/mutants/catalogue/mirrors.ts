@@ -228,4 +228,14 @@ export const MIRROR_MUTANTS: readonly Mutant[] = [
       replacement: "      const mirrored: MirroredRecord | undefined = this.recordOf(form);",
     }],
   },
+  {
+    name: "last_known_mirror_keeps_its_age",
+    breaks: "The stated age of a mirror is not below its age when it is answered",
+    test: "tests/unit/client/sources.test.ts",
+    edits: [{
+      file: "src/client/sources.ts",
+      anchor: "  const now = ageMs + Math.ceil(ms);",
+      replacement: "  const now = ageMs + 0 * ms;",
+    }],
+  },
 ];
