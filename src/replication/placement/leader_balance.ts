@@ -57,7 +57,7 @@ export class LeaderBalance {
 
   /** Hands over a few leaderships if they are spread unevenly. */
   run(): void {
-    const { groups, self, monotonic, mayLead } = this.#options;
+    const { groups, self, monotonic } = this.#options;
     const nowMs = monotonic.nowMs();
     if (groups.nodes.log.stats().writable) this.#unwritableSinceMs = Infinity;
     else {
@@ -67,6 +67,7 @@ export class LeaderBalance {
     }
     if (nowMs - this.#calmSinceMs < LEADER_BALANCE_CALM_MS) return;
     const count = groups.system.store.genesis?.partitionCount ?? 0;
+    const mayLead = this.#mayLeadNow();
     const placements: number[][] = [];
     const leaders: number[] = [];
     const led: HostedPartition[] = [];
@@ -78,7 +79,7 @@ export class LeaderBalance {
       leaders.push(here?.group.status().leader ?? 0);
       if (here !== undefined && here.group.isLeading) led.push(here);
     }
-    const wished = this.#wished(placements, leaders);
+    const wished = this.#wished(placements, leaders, mayLead);
     let transfers = 0;
     for (const partition of led) {
       const { id, group } = partition;
@@ -110,8 +111,9 @@ export class LeaderBalance {
   #wished(
     placements: readonly (readonly number[])[],
     leaders: readonly number[],
+    mayLead: (node: number) => boolean,
   ): readonly number[] | undefined {
-    const { groups, mayLead } = this.#options;
+    const { groups } = this.#options;
     const { state, ringNumber } = groups.system.store;
     if (this.#spreadRing !== ringNumber) {
       this.#spreadRing = ringNumber;
@@ -142,6 +144,17 @@ export class LeaderBalance {
     if (heir === undefined) return false;
     group.transferLeader(heir.id);
     return true;
+  }
+
+  /** Returns `mayLead`, asked once for each node: a round asks for each voter of each partition. */
+  #mayLeadNow(): (node: number) => boolean {
+    const { mayLead } = this.#options;
+    const known = new Map<number, boolean>();
+    return (node) => {
+      let may = known.get(node);
+      if (may === undefined) known.set(node, may = mayLead(node));
+      return may;
+    };
   }
 
   #voters({ group }: Led): number[] {
