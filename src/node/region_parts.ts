@@ -52,6 +52,7 @@ export interface RegionParts {
     & Handlers<typeof MIRROR_OPERATIONS>;
   readonly followers: Followers;
   readonly dropper: MirrorDropper;
+  readonly ages: RegionAges;
   /** Undefined on a node without links to other regions. */
   readonly pullers: RegionPullers | undefined;
   /** Returns what this node knows of the regions, for its metrics. */
@@ -101,7 +102,7 @@ export function regionParts(parts: RegionPartsOptions, identities: IdentityGroup
     counts: pullers?.counts() ?? new Map(),
     received: pullers?.received() ?? new Map(),
   });
-  return { handlers, followers, dropper, pullers, snapshot };
+  return { handlers, followers, dropper, ages, pullers, snapshot };
 }
 
 function pullersOf(

@@ -9,7 +9,9 @@ import type { ClusterFile } from "../../../src/node/cluster_file.ts";
 import type { ReadPoint } from "../../../src/replication/group_interface.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import { MemoryDisk } from "../../../src/storage/memory_storage.ts";
-import { Machine } from "../machine.ts";
+import type { RegionLink } from "../../../src/region/region_link.ts";
+import type { PeerRegion } from "../../../src/system/regions/region_state.ts";
+import { Machine, type Process } from "../machine.ts";
 import type { Trace } from "../trace.ts";
 import type { SimWorld } from "../world.ts";
 import { type NodeMachine, NodeProgram } from "./node_program.ts";
@@ -28,20 +30,22 @@ const NUMBER_TAKEN: readonly string[] = ["locked", "invalid_argument"];
 
 /** The cluster as its machines use it. */
 export interface MachineHost {
-  readonly plan: PlacedPlan;
+  readonly plan: Pick<PlacedPlan, "partitionCount" | "diskMs" | "leases">;
   readonly world: SimWorld;
   readonly trace: Trace;
   readonly wire: SimWire;
   readonly machines: readonly PlacedMachine[];
   readonly nowMs: number;
   readonly stopsGroups: boolean;
-  readonly truth: WatchTruth;
+  readonly truth: Pick<WatchTruth, "sinkOf">;
   /** Returns the owner at an address of the wire. */
   ownerAt(address: number): Owner | undefined;
   joined(machine: PlacedMachine): void;
   opened(machine: PlacedMachine, registry: Registry): void;
   refused(machine: PlacedMachine, error: RegistryError): void;
   receipt(machine: PlacedMachine, partition: number, point: ReadPoint): void;
+  /** Makes a node's links to peer regions; absent: it follows none. */
+  linkTo?(machine: Machine, process: Process, region: PeerRegion): RegionLink;
 }
 
 /** A machine with a data folder. */
@@ -86,7 +90,11 @@ export class PlacedMachine {
 
   /** Its number in the cluster; 0 while it has none. */
   get nodeId(): number {
-    return this.#file?.membership?.nodeId ?? (this.address === 1 ? 1 : 0);
+    return this.#file?.membership?.nodeId ?? (this.#founds ? 1 : 0);
+  }
+
+  get #founds(): boolean {
+    return this.plan.founds ?? this.address === 1;
   }
 
   get isUp(): boolean {
@@ -183,6 +191,7 @@ export class PlacedMachine {
 
   #options(): NodeMachine {
     const { plan, wire, world } = this.#cluster;
+    const linkTo = this.#cluster.linkTo?.bind(this.#cluster);
     const { address, zone } = this.plan;
     const fileOf = () => this.#file;
     const setFile = (file: ClusterFile | undefined) => {
@@ -209,7 +218,9 @@ export class PlacedMachine {
       leases: plan.leases,
       wishedNumber: this.#wishedNumber,
       events: guarded(this.#cluster.truth.sinkOf(address), world),
-      joins: address === 1 ? 0 : this.#target(),
+      region: this.plan.region ?? "eu",
+      joins: this.#founds ? 0 : this.#target(),
+      ...(linkTo === undefined ? {} : { linkTo: (...to) => linkTo(this.machine, ...to) }),
       ownerAt: (from) => this.#cluster.ownerAt(from),
       onOpened: (registry) => {
         this.#note(registry.created ? "has founded the cluster" : "has its groups");

@@ -18,6 +18,8 @@ import { Registry } from "../../../src/node/registry.ts";
 import { Sessions } from "../../../src/node/sessions.ts";
 import { WallWatch } from "../../../src/node/wall_watch.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
+import type { RegionLink } from "../../../src/region/region_link.ts";
+import type { PeerRegion } from "../../../src/system/regions/region_state.ts";
 import type { EventSink } from "../../../src/store/event.ts";
 import type { MemoryDisk } from "../../../src/storage/memory_storage.ts";
 import type { ReadPoint } from "../../../src/replication/group_interface.ts";
@@ -55,6 +57,9 @@ export interface NodeMachine {
   file: ClusterFile | undefined;
   readonly partitionCount: number;
   readonly zone: string;
+  readonly region: string;
+  /** Makes the links to peer regions; absent: it follows none. */
+  readonly linkTo?: (process: Process, region: PeerRegion) => RegionLink;
   readonly leases: boolean;
   /** The number that the node asks for; 0: the next. */
   readonly wishedNumber: number;
@@ -176,12 +181,12 @@ export class NodeProgram {
   }
 
   #config(): NodeConfig {
-    const { joins, partitionCount, wishedNumber, zone } = this.#options;
+    const { joins, partitionCount, region, wishedNumber, zone } = this.#options;
     return resolveConfig({
       environment: {},
       flags: {
         data: "simulated",
-        region: "eu",
+        region,
         partitions: partitionCount,
         ...(zone === "" ? {} : { zone }),
         ...(wishedNumber === 0 ? {} : { nodeId: wishedNumber }),
@@ -216,13 +221,15 @@ export class NodeProgram {
       readonly wallWatch: WallWatch;
     },
   ): Promise<Registry> {
-    const { events, leases, onPoisoned } = this.#options;
+    const { events, leases, linkTo, onPoisoned } = this.#options;
     const cluster = this.#cluster!;
+    const { process } = this;
     return await Registry.open({
       ...storages,
       world: this.process,
       logger: this.#logger,
       ...cluster.registryOptions,
+      ...(linkTo === undefined ? {} : { linkTo: (region) => linkTo(process, region) }),
       bans: this.#bans,
       aliasSweepMs: ALIAS_SWEEP_MS,
       wallWatch,

@@ -67,6 +67,10 @@ export interface MachinePlan {
   readonly joinsAtMs: number;
   /** The number it asks for; 0: the next. */
   readonly wishedNumber: number;
+  /** The region of its cluster; absent: `eu`. */
+  readonly region?: string;
+  /** Whether it founds the cluster; absent: the first machine does. */
+  readonly founds?: boolean;
 }
 
 /** The group that gets a command which no replica knows. */

@@ -56,6 +56,8 @@ type Pair = readonly [WireSession, WireSession];
 /** All links, listeners and sessions. */
 export class SimWire {
   settings: NetworkSettings = CALM_NETWORK;
+  /** Returns the properties of a link; by default all links have those of {@link settings}. */
+  settingsOf: (from: number, to: number) => NetworkSettings = () => this.settings;
   /** Events that were carried. */
   carried = 0;
   readonly #world: SimWorld;
@@ -127,7 +129,8 @@ export class SimWire {
     let isEnded = false;
     let lastMs = 0;
     const send = (deliver: () => void) => {
-      const atMs = Math.max(this.#world.nowMs + this.#delayMs(), lastMs);
+      const delayMs = this.#delayMs(machines.from, machines.to);
+      const atMs = Math.max(this.#world.nowMs + delayMs, lastMs);
       lastMs = atMs;
       this.carried++;
       this.#world.at(atMs, () => {
@@ -244,7 +247,7 @@ export class SimWire {
 
   /** Carries a packet that belongs to no session yet: it is lost on a cut link. */
   #pass(from: number, to: number, arrive: () => void): void {
-    if (!this.#link(from, to).isCut) this.#world.after(this.#delayMs(), arrive);
+    if (!this.#link(from, to).isCut) this.#world.after(this.#delayMs(from, to), arrive);
   }
 
   #link(from: number, to: number): Link {
@@ -254,8 +257,8 @@ export class SimWire {
     return link;
   }
 
-  #delayMs(): number {
-    const { delayMs, jitterMs, loss } = this.settings;
+  #delayMs(from: number, to: number): number {
+    const { delayMs, jitterMs, loss } = this.settingsOf(from, to);
     let sum = delayMs - jitterMs * Math.log(1 - this.#entropy.unit());
     let resendMs = RESEND_MS;
     for (let count = 0; loss > 0 && count < RESENDS_MAX; count++) {

@@ -2,6 +2,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const FEED_TEST = "tests/unit/serving/regions/region_feed.test.ts";
+const SIM_TEST = "tests/sim/regions/regions.test.ts";
 const HUB = "src/serving/watch/watch_hub.ts";
 
 export const REGION_MUTANTS: readonly Mutant[] = [
@@ -73,6 +74,48 @@ export const REGION_MUTANTS: readonly Mutant[] = [
       file: "src/region/region_trust.ts",
       anchor: '    const text = regionOf(region)?.settings.bundle ?? "";',
       replacement: '    const text = regionOf(region) && regionOf("us-1")?.settings.bundle || "";',
+    }],
+  },
+  {
+    name: "age_as_of_arrival",
+    breaks: "An age is stated as of when the source was asked, not as of when its answer arrived",
+    test: SIM_TEST,
+    edits: [{
+      file: "src/client/watch/feed.ts",
+      anchor: "        this.asOf = earlier(this.#askedAt, ageBoundMs);",
+      replacement: "        this.asOf = readClocks(this.#clocks);",
+    }],
+  },
+  {
+    name: "removals_not_fed",
+    breaks: "A record that its home removes ends in all regions",
+    test: SIM_TEST,
+    edits: [{
+      file: "src/region/feed_records.ts",
+      anchor:
+        '      if (!isPut && type !== "deregistered" && type !== "expired") return undefined;',
+      replacement: "      if (!isPut) return undefined;",
+    }],
+  },
+  {
+    name: "generation_not_checked",
+    breaks: "A feed of another generation than the accepted one ends",
+    test: "tests/unit/region/region_link.test.ts",
+    edits: [{
+      file: "src/region/feed_reader.ts",
+      anchor: "    if (generation !== 0 && generation !== request.generation) {",
+      replacement:
+        "    if (generation !== 0 && generation < request.generation && generation > 9) {",
+    }],
+  },
+  {
+    name: "node_claims_any_shard",
+    breaks: "A node may propose what a puller does, and about its own regions only",
+    test: "tests/unit/serving/regions/region_proposals.test.ts",
+    edits: [{
+      file: "src/serving/regions/region_proposals.ts",
+      anchor: "      return demand(nodeId === from && isPuller(name, from, regions), name);",
+      replacement: "      return demand(nodeId > 0 || isPuller(name, from, regions), name);",
     }],
   },
 ];
