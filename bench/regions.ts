@@ -11,8 +11,8 @@ import { processWorld } from "../src/node/process_world.ts";
 import { readNodeFile } from "../identity/files/node_file.ts";
 import { trustOfDataFolder } from "../identity/trust/credentials.ts";
 import type { PeerRegionEntry } from "../schemas/gen/wire.ts";
-import { loopbackBytes } from "./cluster/loopback.ts";
 import { until } from "./cluster/polling.ts";
+import { CountingRelay } from "./counting_relay.ts";
 import { agentInput, registerFleet, spreadId } from "./fleet.ts";
 import type { ResultFile } from "./harness.ts";
 import { LatencyHistogram } from "./latency.ts";
@@ -68,14 +68,18 @@ class Region {
     return new Region(name, server, client);
   }
 
+  /** The port of its node for clients. */
+  get port(): number {
+    const { addresses } = readNodeFile(this.server.folder)!;
+    return addresses.find(({ transport }) => transport === "quic")!.port;
+  }
+
   /** Follows another region from now on. */
-  async follow({ name, server }: Region): Promise<void> {
-    const { addresses } = readNodeFile(server.folder)!;
-    const { host, port } = addresses.find(({ transport }) => transport === "quic")!;
+  async follow({ name, server, port }: Region): Promise<void> {
     const trust = trustOfDataFolder(server.folder);
     const bundle = trust.kind === "ca" ? trust.pem.join("\n") : "";
     const limits = { preference: 0, bytesPerSecondMax: 0, logPercentMax: 0 };
-    const request = { name, servers: [`${host}:${port}`], bundle, ...limits };
+    const request = { name, servers: [`127.0.0.1:${port}`], bundle, ...limits };
     await until("a cluster that knows regions", async () => {
       try {
         await this.client.call("addRegion", request);
@@ -89,9 +93,18 @@ class Region {
 
   /** Pauses a region, or resumes it. */
   async pause(name: string, isPaused: boolean): Promise<void> {
+    await this.#set(name, { pause: isPaused ? 1 : 2 });
+  }
+
+  /** Reaches a region by another port. */
+  async reach(name: string, port: number): Promise<void> {
+    await this.#set(name, { servers: [`127.0.0.1:${port}`] });
+  }
+
+  async #set(name: string, change: { readonly pause?: number; readonly servers?: string[] }) {
     const limits = { preference: 0, bytesPerSecondMax: 0, logPercentMax: 0 };
-    const pause = isPaused ? 1 : 2;
-    await this.client.call("setRegion", { name, servers: [], bundle: "", ...limits, pause });
+    const unchanged = { name, servers: [], bundle: "", pause: 0, ...limits };
+    await this.client.call("setRegion", { ...unchanged, ...change });
   }
 
   async entry(): Promise<PeerRegionEntry> {
@@ -129,8 +142,7 @@ export async function benchRegions(file: ResultFile): Promise<void> {
     await benchFirstSync(file, here, there);
     await benchLive(file, here, there);
     await benchCatchUp(file, here, there);
-    await there.caughtUp();
-    await benchIdle(file);
+    await benchIdle(file, here, there);
   } finally {
     await Promise.all(regions.map((region) => region.stop()));
   }
@@ -151,16 +163,21 @@ async function benchFirstSync(file: ResultFile, here: Region, there: Region): Pr
   const writtenBefore = next;
   await here.follow(there);
   const beside = new LatencyHistogram();
-  let isSynced = false;
+  let isSynced = false as boolean;
   const writing = (async () => {
     while (!isSynced) await closedLoop(register, { ...load, seconds: 0.5 }, beside);
   })();
-  const tookMs = await here.caughtUp();
+  const startMs = performance.now();
+  await until(
+    "all records are mirrored",
+    async () => (await here.entry()).mirrors >= RECORDS,
+    SYNC_MS_MAX,
+  );
+  const tookMs = performance.now() - startMs;
   isSynced = true;
   await writing;
+  await here.caughtUp();
   const entries = await here.entries() - entriesBefore - (next - writtenBefore);
-  const { mirrors } = await here.entry();
-  if (mirrors !== RECORDS) throw new Error(`${mirrors} of ${RECORDS} records are mirrored`);
   file.write({
     bench: "regions first sync",
     records: RECORDS,
@@ -258,16 +275,26 @@ async function benchCatchUp(file: ResultFile, here: Region, there: Region): Prom
 }
 
 /** Two regions that follow each other while nothing happens. */
-async function benchIdle(file: ResultFile): Promise<void> {
+async function benchIdle(file: ResultFile, here: Region, there: Region): Promise<void> {
+  const relays = [here, there].map(({ port }) => new CountingRelay(port)) as [
+    CountingRelay,
+    CountingRelay,
+  ];
+  await here.reach(THERE, relays[1].port);
+  await there.reach(HERE, relays[0].port);
   await pause(SETTLED_MS);
-  const before = loopbackBytes();
+  await Promise.all([here.caughtUp(), there.caughtUp()]);
+  const count = (of: "bytes" | "datagrams") => relays[0][of] + relays[1][of];
+  const before = { bytes: count("bytes"), datagrams: count("datagrams") };
   const startMs = performance.now();
   await pause(IDLE_MS);
-  const bytes = loopbackBytes() - before;
+  const seconds = (performance.now() - startMs) / 1_000;
   file.write({
     bench: "regions idle",
-    bytesPerSecond: Math.round(bytes / (performance.now() - startMs) * 1_000),
+    bytesPerSecond: Math.round((count("bytes") - before.bytes) / seconds),
+    datagramsPerSecond: rounded((count("datagrams") - before.datagrams) / seconds),
   });
+  for (const relay of relays) relay.close();
 }
 
 function pause(ms: number): Promise<void> {

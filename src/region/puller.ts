@@ -17,6 +17,7 @@ import {
   PULLER_EVENTS_MAX,
   PULLER_REST_MS,
   PULLER_TURN_EVENTS,
+  REGION_PROGRESS_MS,
 } from "../base/limits.ts";
 import type { ClockReading } from "../base/clock_reading.ts";
 import type { Timer, World } from "../base/world.ts";
@@ -151,7 +152,7 @@ export class Puller {
       generation: accepted.generation,
       partitions,
       cursors: new Map(cursors.map((cursor) => [cursor.partition, cursor])),
-      progressMs: 0,
+      progressMs: REGION_PROGRESS_MS,
       bytesPerSecondMax,
     });
     this.#saveLater();

@@ -67,6 +67,8 @@ export const REGION_LOG_OTHERS_PER_SECOND_MIN = 16 * 1024;
 /** Back-off of a puller whose region cannot be followed, ms. */
 export const REGION_RETRY_MS_BASE = 500;
 export const REGION_RETRY_MS_CAP = 30_000;
+/** The interval at which a region proves how fresh its feed is, ms: an idle pair sends little else. */
+export const REGION_PROGRESS_MS = 3_000;
 /** Time for a region to say which cluster it is, ms. */
 export const REGION_STATUS_MS = 5_000;
 /** The interval at which a node compares its pullers with group 0 and asks others for theirs, ms. */
