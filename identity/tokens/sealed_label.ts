@@ -20,7 +20,7 @@ import {
 import { formatUuid } from "../../src/base/uuid.ts";
 import { SEALED_PREFIX } from "../../src/record/validation.ts";
 import { decodeBase64url } from "../../src/base/base64url.ts";
-import { canonicalJson, membersOf, readCanonicalJson } from "./strict_json.ts";
+import { canonicalJson, membersOf, readCanonicalJson } from "../../src/signing/canonical_json.ts";
 import { type OpeningKey, type SealingKey, x25519Fault } from "./x25519.ts";
 
 const KEY_ALGORITHM = "ECDH-ES+A256KW";

@@ -16,7 +16,7 @@ import { checkGrants } from "../pki/identity_extension.ts";
 import { encodeBase64url } from "../../src/base/base64url.ts";
 import type { SigningKey } from "../pki/ed25519.ts";
 import { parseSpiffeId } from "../pki/spiffe.ts";
-import { canonicalJson } from "./strict_json.ts";
+import { canonicalJson } from "../../src/signing/canonical_json.ts";
 
 /** Signature algorithm, by its JOSE name. */
 export const TOKEN_ALGORITHM = "EdDSA";

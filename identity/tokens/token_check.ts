@@ -20,7 +20,7 @@ import { decodeBase64url } from "../../src/base/base64url.ts";
 import { signatureFault, verifyMessage } from "../pki/ed25519.ts";
 import { checkGrants } from "../pki/identity_extension.ts";
 import { parseSpiffeId } from "../pki/spiffe.ts";
-import { membersOf, readCanonicalJson } from "./strict_json.ts";
+import { membersOf, readCanonicalJson } from "../../src/signing/canonical_json.ts";
 import {
   isTokenId,
   isTokenName,

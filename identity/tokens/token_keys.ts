@@ -17,7 +17,7 @@ import {
 } from "../../src/base/limits.ts";
 import { decodeBase64url, encodeBase64url } from "../../src/base/base64url.ts";
 import { publicKeyFault } from "../pki/ed25519.ts";
-import { canonicalJson, membersOf, readCanonicalJson } from "./strict_json.ts";
+import { canonicalJson, membersOf, readCanonicalJson } from "../../src/signing/canonical_json.ts";
 import { TOKEN_ALGORITHM } from "./token.ts";
 import type { TokenKeys } from "./token_check.ts";
 

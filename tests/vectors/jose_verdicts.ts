@@ -12,7 +12,7 @@ import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { decodeBase64url, encodeBase64url } from "../../src/base/base64url.ts";
 import { openLabel } from "../../identity/tokens/sealed_label.ts";
-import { canonicalJson, readCanonicalJson } from "../../identity/tokens/strict_json.ts";
+import { canonicalJson, readCanonicalJson } from "../../src/signing/canonical_json.ts";
 import { readTokenForm } from "../../identity/tokens/token_check.ts";
 import { parsePublishedKeys } from "../../identity/tokens/token_keys.ts";
 import { openingKeyOf, sharedSecret } from "../../identity/tokens/x25519.ts";

@@ -9,7 +9,7 @@ import {
   type SealedFault,
   sealLabel,
 } from "../../../../identity/tokens/sealed_label.ts";
-import { canonicalJson } from "../../../../identity/tokens/strict_json.ts";
+import { canonicalJson } from "../../../../src/signing/canonical_json.ts";
 import {
   generateOpeningKey,
   openingKeyOf,
