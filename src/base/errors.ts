@@ -42,7 +42,11 @@ export type ErrorCode =
   | "internal"
   | "history_lost"
   | "not_caught_up"
-  | "foreign_region";
+  | "foreign_region"
+  | "stale_version"
+  | "no_quorum"
+  | "bad_signature"
+  | "frozen";
 
 /** The properties of an error code. */
 export interface ErrorEntry {
@@ -141,6 +145,25 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
     "conflict",
     true,
     "Send it to the region that the record belongs to: with the option home (crs: --home).",
+  ),
+  stale_version: entry(
+    32,
+    "conflict",
+    true,
+    "Read the descriptor, and sign a payload with the next version and the hash of this one.",
+  ),
+  no_quorum: entry(33, "conflict", true, "Add signatures of further signers, then apply it again."),
+  bad_signature: entry(
+    34,
+    "caller",
+    true,
+    "Sign exactly this payload, with a key that is in the signer set and not revoked.",
+  ),
+  frozen: entry(
+    35,
+    "unavailable",
+    true,
+    "Signers froze the registry: a quorum of them must end the freeze first.",
   ),
 };
 

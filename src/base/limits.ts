@@ -15,6 +15,7 @@ export * from "./limits/groups.ts";
 export * from "./limits/consensus.ts";
 export * from "./limits/cluster.ts";
 export * from "./limits/regions.ts";
+export * from "./limits/governance.ts";
 export * from "./limits/peers.ts";
 export * from "./limits/liveness.ts";
 export * from "./limits/freshness.ts";

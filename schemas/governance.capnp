@@ -1,0 +1,102 @@
+@0x9f3c61d20b84e7a5;
+# Log entries of the governed plane's group, and what its images hold. Documents (genesis, payloads and
+# entries of the tree) are in their canonical JSON form, since that is what is signed.
+
+struct GovernInitCommand {
+  # Begins the governed plane, once.
+  genesis @0 :Data;
+  caller @1 :Text;
+  # Who asks, for quotas and the audit: a subject or the id of a capability.
+}
+
+struct ProposeCommand {
+  # Proposes a payload. The same payload again adds signatures to its proposal.
+  payload @0 :Data;
+  signatures @1 :List(PayloadSignatureRecord);
+  caller @2 :Text;
+}
+
+struct AddSignaturesCommand {
+  proposal @0 :UInt64;
+  signatures @1 :List(PayloadSignatureRecord);
+  caller @2 :Text;
+}
+
+struct ApplyProposalCommand {
+  proposal @0 :UInt64;
+  caller @1 :Text;
+}
+
+struct PayloadSignatureRecord {
+  # Ed25519.
+  signerId @0 :Text;
+  signature @1 :Data;
+  signedAt @2 :Text;
+  # The signer's word.
+}
+
+struct GovernedEntryRecord {
+  # In images only.
+  leaf @0 :Data;
+  payload @1 :Data;
+}
+
+struct OpenProposalRecord {
+  # In images only.
+  proposal @0 :UInt64;
+  createdMs @1 :UInt64;
+  # Group time.
+  createdUnixS @2 :UInt64;
+  payload @3 :Data;
+  caller @4 :Text;
+  approvals @5 :List(ApprovalRecord);
+}
+
+struct ApprovalRecord {
+  signature @0 :PayloadSignatureRecord;
+  key @1 :Text;
+  # The public key in base64.
+  set @2 :UInt64;
+  # Number of the signer set from which the key was taken.
+}
+
+struct GovernanceCountersRecord {
+  # In images only.
+  nextProposal @0 :UInt64;
+  auditCount @1 :UInt64;
+  refusedByQuota @2 :UInt64;
+  quotaWindow @3 :UInt64;
+  applyVersion @4 :UInt32;
+}
+
+struct QuotaRecord {
+  # In images only: commands of a caller, or for a descriptor, within the current window.
+  key @0 :Text;
+  count @1 :UInt32;
+}
+
+struct GovernanceAuditRecord {
+  number @0 :UInt64;
+  unixS @1 :UInt64;
+  proposal @2 :UInt64;
+  # 0: none.
+  action @3 :GovernanceAction;
+  code @4 :Text;
+  # ok, or the code of the refusal.
+  caller @5 :Text;
+  id @6 :Text;
+  contentId @7 :Text;
+  message @8 :Text;
+}
+
+enum GovernanceAction {
+  unset @0;
+  init @1;
+  propose @2;
+  sign @3;
+  apply @4;
+  expire @5;
+  # Nobody applied it in time.
+  outdate @6;
+  # Another proposal for the same version was applied.
+}

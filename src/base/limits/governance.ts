@@ -1,0 +1,50 @@
+/** Limits of the governed plane: signed descriptors, their proposals, signers and history. */
+
+/** Size of a payload: a map of a region with some two thousand services. */
+export const GOVERNED_PAYLOAD_BYTES_MAX = 256 * 1024;
+/** Levels of objects and arrays in a payload. */
+export const GOVERNED_JSON_DEPTH_MAX = 32;
+/** Length of a descriptor's id. */
+export const GOVERNED_ID_LENGTH_MAX = 200;
+/** Length of a signer's id, and of the time that a signer states. */
+export const SIGNER_ID_LENGTH_MAX = 128;
+export const SIGNED_AT_LENGTH_MAX = 40;
+/** Signers of a registry: each needs a verification of 0.6 ms on every replica. */
+export const SIGNERS_MAX = 64;
+/** Keys that were revoked; they are listed in every later signer set. */
+export const REVOKED_KEYS_MAX = 1_024;
+/** Keys by which checkpoints may be signed: one for each region's authority, twice while rotated. */
+export const CHECKPOINT_KEYS_MAX = 32;
+/** Time, in group time, within which a proposal must be applied, ms. */
+export const PROPOSAL_LIFE_MS = 72 * 3_600_000;
+/** Open proposals, and the bytes of their payloads, in all, of one caller, and of one descriptor. */
+export const PROPOSALS_OPEN_MAX = 4_096;
+export const PROPOSALS_BYTES_MAX = 64 * 1024 * 1024;
+export const PROPOSALS_PER_CALLER_MAX = 1_024;
+export const PROPOSALS_PER_ID_MAX = 16;
+/**
+ * Commands of one caller, and of one descriptor, within a window: what a caller may cost is a tenth of
+ * a core, and a descriptor that changes every second is not configuration.
+ */
+export const GOVERNED_QUOTA_WINDOW_MS = 60_000;
+export const GOVERNED_COMMANDS_PER_CALLER_MAX = 6_000;
+export const GOVERNED_COMMANDS_PER_ID_MAX = 300;
+/** Callers and descriptors counted within a window: a few MB. */
+export const GOVERNED_QUOTA_KEYS_MAX = 32_768;
+/** Records of the audit of proposals that are kept. */
+export const GOVERNED_AUDIT_RECORDS_MAX = 4_096;
+/** Length of a caller's name, and of a message, in the audit. */
+export const GOVERNED_CALLER_LENGTH_MAX = 400;
+export const GOVERNED_MESSAGE_LENGTH_MAX = 300;
+/** Bytes of all entries of the log with their payloads; it is held in memory and never shortened. */
+export const GOVERNED_LOG_BYTES_MAX = 512 * 1024 * 1024;
+/** Services of a region in its map. */
+export const REGION_SERVICES_MAX = 4_096;
+/** Size of a bundle: a payload, and the history of the signers. */
+export const BUNDLE_BYTES_MAX = 8 * 1024 * 1024;
+/** Age from which on a verifier refuses a checkpoint as frozen, ms, unless it is set otherwise. */
+export const CHECKPOINT_AGE_MS_DEFAULT = 10 * 60_000;
+/** Time by which a checkpoint may be ahead of the verifier's clock, ms. */
+export const CHECKPOINT_AHEAD_MS_MAX = 60_000;
+/** Descriptors of which a verifier remembers the version that it saw. */
+export const VERIFIED_IDS_MAX = 16_384;

@@ -1,0 +1,34 @@
+/**
+ * The genesis: the first signers and threshold. Its hash is what users of the registry pin; every
+ * entry, checkpoint and bundle leads back to it.
+ */
+import { canonicalJson, readCanonicalJson } from "../../signing/canonical_json.ts";
+import { readSignerSet, type SignerSet, signerSetBody } from "../signer_set.ts";
+import { sha256Text } from "./content_id.ts";
+import { invalidDocument } from "./json_members.ts";
+import { newestSchema, readDocumentOf } from "./schema_gate.ts";
+
+/** A genesis. */
+export interface GovernanceGenesis {
+  /** Its canonical form. */
+  readonly bytes: Uint8Array;
+  /** `sha256:…` of the bytes. */
+  readonly hash: string;
+  readonly signers: SignerSet;
+}
+
+/** Returns the genesis of a signer set. */
+export function genesisOf(signers: Omit<SignerSet, "number" | "revoked">): GovernanceGenesis {
+  const { revoked: _, ...body } = signerSetBody({ ...signers, revoked: new Set() });
+  const text = canonicalJson({ schema: newestSchema("genesis", 1), ...body });
+  return readGenesis(new TextEncoder().encode(text));
+}
+
+/** Reads the canonical bytes of a genesis. @throws RegistryError `invalid_argument`. */
+export function readGenesis(bytes: Uint8Array): GovernanceGenesis {
+  const read = readCanonicalJson(new TextDecoder().decode(bytes));
+  if (typeof read === "string") throw invalidDocument("Genesis must be canonical JSON: it is not");
+  const members = ["signers", "threshold", "checkpoint_keys"];
+  const body = readDocumentOf("genesis", read.value, members);
+  return { bytes, hash: sha256Text(bytes), signers: readSignerSet(body, 0) };
+}

@@ -1,0 +1,264 @@
+/**
+ * The state machine of the governed plane: proposals that gather signatures, and the log of what a
+ * quorum decided. Pure and deterministic; time comes with the commands.
+ *
+ * Nothing applies itself: a proposal with enough signatures is applied by request, and only if it is
+ * still the next version of its descriptor. Every command is refused as a whole or done as a whole. What
+ * is refused is in the audit. While the registry is frozen only its signers and its freeze change.
+ */
+import {
+  AddSignaturesCommandView,
+  ApplyProposalCommandView,
+  GovernInitCommandView,
+  ProposeCommandView,
+} from "../../schemas/gen/governance.ts";
+import type { CommandView } from "../../schemas/gen/command.ts";
+import { RaiseApplyVersionCommandView } from "../../schemas/gen/system.ts";
+import { assert } from "../base/assert.ts";
+import { RegistryError } from "../base/errors.ts";
+import { GOVERNED_CALLER_LENGTH_MAX, GROUP_TIME_MS_MAX } from "../base/limits.ts";
+import { COMMAND_KINDS, laterProgram, PARTITION_COMMAND_KIND_MAX } from "../record/command.ts";
+import { readGenesis } from "./documents/genesis.ts";
+import { GOVERNANCE_KINDS, governanceCommandOf, isGovernanceKind } from "./governance_codec.ts";
+import { loadGovernanceImage, writeGovernanceImage } from "./governance_image.ts";
+import { GOVERNANCE_APPLY_VERSION_MAX, GovernanceState } from "./governance_state.ts";
+import { GovernedPlane, type ProposalOutcome } from "./governed_plane.ts";
+import type { OpenProposal } from "./open_proposals.ts";
+
+/** The reply to an entry of the group's log. */
+export type GovernanceReply =
+  | ({ readonly code: "ok" } & ProposalOutcome)
+  | {
+    readonly code: RegistryError["code"];
+    readonly message: string;
+    readonly retryAfterMs?: number;
+  };
+
+/** What the audit says of a command, as far as it is known. */
+interface CommandFacts {
+  caller: string;
+  proposal?: number;
+  id?: string;
+  contentId?: string;
+}
+
+/** The state of the governed plane's group. */
+export class GovernanceStore {
+  #state = new GovernanceState();
+
+  /** The parts of the state. Replaced as a whole by an image. */
+  get state(): GovernanceState {
+    return this.#state;
+  }
+
+  /** The signers, the proposals and the log; undefined while the registry is ungoverned. */
+  get plane(): GovernedPlane | undefined {
+    return this.#state.plane;
+  }
+
+  /** The global version: the number of applied payloads. */
+  get version(): number {
+    return this.plane?.log.version ?? 0;
+  }
+
+  /** Last applied group time, ms. */
+  get timeMs(): number {
+    return this.#state.timeMs;
+  }
+
+  get appliedIndex(): number {
+    return this.#state.appliedIndex;
+  }
+
+  /**
+   * Applies the next entry.
+   *
+   * @throws RegistryError `unsupported_version` if only a later program knows the command; the replica
+   * must stop then.
+   */
+  apply({ index, data }: { readonly index: number; readonly data: Uint8Array }): GovernanceReply {
+    const state = this.#state;
+    assert(
+      index > state.appliedIndex,
+      `Entry to apply must be above ${state.appliedIndex}: its index is ${index}`,
+    );
+    state.appliedIndex = index;
+    let command: CommandView;
+    try {
+      command = governanceCommandOf(data);
+    } catch (error) {
+      return refusalOf(error);
+    }
+    if (command.timeMs > GROUP_TIME_MS_MAX) {
+      return { code: "malformed", message: `Time must be at most ${GROUP_TIME_MS_MAX}` };
+    }
+    state.timeMs = Math.max(state.timeMs, command.timeMs);
+    this.#expire(command.unixS);
+    return this.#dispatch(command);
+  }
+
+  /** Returns the state as chunks of an image. Equal states give equal bytes. */
+  writeImage(): Generator<Uint8Array, void, undefined> {
+    return writeGovernanceImage(this.#state);
+  }
+
+  /**
+   * Loads a whole image, given as chunks of any sizes, in place of this state.
+   *
+   * @throws RegistryError `corrupt`, `unsupported_version`; the state is as before then.
+   */
+  loadImage(chunks: Iterable<Uint8Array>): void {
+    this.#state = loadGovernanceImage(chunks);
+  }
+
+  #dispatch(command: CommandView): GovernanceReply {
+    const { kind } = command;
+    switch (kind) {
+      case COMMAND_KINDS.tick:
+        return { code: "ok" };
+      case COMMAND_KINDS.raiseApplyVersion:
+        return this.#raise(command);
+      case GOVERNANCE_KINDS.init:
+        return this.#init(command);
+      case GOVERNANCE_KINDS.propose:
+        return this.#propose(command);
+      case GOVERNANCE_KINDS.addSignatures:
+        return this.#addSignatures(command);
+      case GOVERNANCE_KINDS.applyProposal:
+        return this.#applyProposal(command);
+    }
+    if (isGovernanceKind(kind) || kind <= PARTITION_COMMAND_KIND_MAX) {
+      return { code: "malformed", message: `A log must not hold commands of kind ${kind}` };
+    }
+    throw laterProgram(`command kind ${kind} of the governed plane`);
+  }
+
+  #raise(command: CommandView): GovernanceReply {
+    const { version } = command.bodyInto(new RaiseApplyVersionCommandView());
+    if (version > GOVERNANCE_APPLY_VERSION_MAX) throw laterProgram(`apply version ${version}`);
+    if (version <= this.#state.applyVersion) {
+      const message = `Apply version must be above ${this.#state.applyVersion}: found ${version}`;
+      return { code: "incarnation_mismatch", message };
+    }
+    this.#state.applyVersion = version;
+    return { code: "ok" };
+  }
+
+  #init(command: CommandView): GovernanceReply {
+    return this.#audited("init", command, (facts) => {
+      const { genesis: bytes, caller } = command.bodyInto(new GovernInitCommandView()).toPlain();
+      this.#charge(caller, facts);
+      const genesis = readGenesis(bytes);
+      const found = this.plane?.genesis.hash ?? genesis.hash;
+      if (found !== genesis.hash) {
+        throw new RegistryError("stale_version", `The registry has a genesis already: ${found}`);
+      }
+      this.#state.plane ??= new GovernedPlane(genesis);
+      return {};
+    });
+  }
+
+  #propose(command: CommandView): GovernanceReply {
+    return this.#audited("propose", command, (facts) => {
+      const { payload, signatures, caller } = command.bodyInto(new ProposeCommandView()).toPlain();
+      this.#charge(caller, facts);
+      const plane = this.#governed();
+      const read = plane.read(payload, this.#state.applyVersion);
+      facts.id = read.payload.id;
+      facts.contentId = read.contentId;
+      this.#state.quotas.chargeId(facts.id, this.timeMs);
+      const at = { timeMs: this.timeMs, unixS: command.unixS };
+      return plane.propose(read, signatures, caller, at);
+    });
+  }
+
+  #addSignatures(command: CommandView): GovernanceReply {
+    return this.#audited("sign", command, (facts) => {
+      const body = command.bodyInto(new AddSignaturesCommandView()).toPlain();
+      this.#charge(body.caller, facts);
+      const plane = this.#governed();
+      this.#chargeProposal(body.proposal, facts);
+      return plane.addSignatures(body.proposal, body.signatures);
+    });
+  }
+
+  #applyProposal(command: CommandView): GovernanceReply {
+    return this.#audited("apply", command, (facts) => {
+      const { proposal, caller } = command.bodyInto(new ApplyProposalCommandView()).toPlain();
+      this.#charge(caller, facts);
+      const plane = this.#governed();
+      this.#chargeProposal(proposal, facts);
+      const { outcome, outdated } = plane.applyProposal(proposal, command.unixS);
+      for (const open of outdated) this.#recordEnd("outdate", open, command.unixS);
+      return outcome;
+    });
+  }
+
+  /** Runs a command, and records what came of it unless it was malformed or above a quota. */
+  #audited(
+    action: "init" | "propose" | "sign" | "apply",
+    { unixS }: CommandView,
+    run: (facts: CommandFacts) => ProposalOutcome,
+  ): GovernanceReply {
+    const { audit } = this.#state;
+    const facts: CommandFacts = { caller: "" };
+    try {
+      const outcome = run(facts);
+      audit.record({ proposal: outcome.proposal, ...facts, action, unixS, code: "ok" });
+      return { code: "ok", ...outcome };
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal.code !== "overloaded" && refusal.code !== "malformed") {
+        audit.record({ ...facts, action, unixS, ...refusal });
+      }
+      return refusal;
+    }
+  }
+
+  #charge(caller: string, facts: CommandFacts): void {
+    if (caller.length > GOVERNED_CALLER_LENGTH_MAX) {
+      throw new RegistryError("malformed", "The name of a caller is too long");
+    }
+    this.#state.quotas.chargeCaller(caller, this.timeMs);
+    facts.caller = caller;
+  }
+
+  #chargeProposal(proposal: number, facts: CommandFacts): void {
+    facts.proposal = proposal;
+    const read = this.plane?.proposals.of(proposal)?.read;
+    if (read === undefined) return;
+    facts.id = read.payload.id;
+    facts.contentId = read.contentId;
+    this.#state.quotas.chargeId(facts.id, this.timeMs);
+  }
+
+  #governed(): GovernedPlane {
+    if (this.plane !== undefined) return this.plane;
+    throw new RegistryError(
+      "permission_denied",
+      "The registry must have signers before it takes proposals: it has no genesis",
+    );
+  }
+
+  #expire(unixS: number): void {
+    for (const open of this.plane?.proposals.expire(this.timeMs) ?? []) {
+      this.#recordEnd("expire", open, unixS);
+    }
+  }
+
+  #recordEnd(
+    action: "expire" | "outdate",
+    { number, read, caller }: OpenProposal,
+    unixS: number,
+  ): void {
+    const facts = { caller, id: read.payload.id, contentId: read.contentId, proposal: number };
+    this.#state.audit.record({ ...facts, action, unixS, code: "ok" });
+  }
+}
+
+/** Returns the reply of a refusal. An error of another kind is a bug, and stops the replica. */
+function refusalOf(error: unknown) {
+  if (!(error instanceof RegistryError)) throw error;
+  const { code, message, fields: { retryAfterMs } } = error;
+  return { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}

@@ -1,0 +1,266 @@
+/**
+ * The rules of the governed plane over its signers, its open proposals and its log.
+ *
+ * Each function checks everything before it changes anything.
+ */
+import type { PayloadSignatureRecord } from "../../schemas/gen/governance.ts";
+import { decodeBase64 } from "../base/base64.ts";
+import { RegistryError } from "../base/errors.ts";
+import {
+  GOVERNED_LOG_BYTES_MAX,
+  GOVERNED_PAYLOAD_BYTES_MAX,
+  SIGNED_AT_LENGTH_MAX,
+  SIGNERS_MAX,
+} from "../base/limits.ts";
+import { verifyAgreed } from "../signing/ed25519_verdict.ts";
+import { NO_PREVIOUS, signingMessage } from "./documents/content_id.ts";
+import type { GovernanceGenesis } from "./documents/genesis.ts";
+import { invalidDocument } from "./documents/json_members.ts";
+import {
+  FREEZE_ID,
+  publishedBody,
+  type ReadPayload,
+  readPayload,
+  SIGNERS_ID,
+} from "./documents/payload.ts";
+import { regionIdOf } from "./documents/region_map.ts";
+import { checkWritable } from "./documents/schema_gate.ts";
+import { type AppliedEntry, GovernedLog } from "./governed_log.ts";
+import { type OpenProposal, OpenProposals, type ProposalApproval } from "./open_proposals.ts";
+import { missingApprovals } from "./quorum.ts";
+import { isSignerId, readSignerSet, SignerHistory, type SignerSet } from "./signer_set.ts";
+
+/** What a command came to. */
+export interface ProposalOutcome {
+  /** Number of the proposal. */
+  readonly proposal?: number;
+  /** Global version of its entry, once it is applied. */
+  readonly version?: number;
+  /** Signatures that are still missing. */
+  readonly missing?: number;
+}
+
+/** The governed plane. */
+export class GovernedPlane {
+  readonly genesis: GovernanceGenesis;
+  readonly signers: SignerHistory;
+  readonly log: GovernedLog;
+  readonly proposals = new OpenProposals();
+
+  constructor(genesis: GovernanceGenesis) {
+    this.genesis = genesis;
+    this.signers = new SignerHistory(genesis.signers);
+    this.log = new GovernedLog(genesis.hash);
+  }
+
+  /** Whether only signers and freeze may change. */
+  get isFrozen(): boolean {
+    return this.log.headOf(FREEZE_ID)?.read.payload.body["frozen"] === true;
+  }
+
+  /**
+   * Reads a payload that is to be proposed.
+   *
+   * @throws RegistryError `invalid_argument`, `too_large`.
+   */
+  read(bytes: Uint8Array, applyVersion: number): ReadPayload {
+    if (bytes.length > GOVERNED_PAYLOAD_BYTES_MAX) {
+      const message = `A payload must have at most ${GOVERNED_PAYLOAD_BYTES_MAX} bytes`;
+      throw new RegistryError("too_large", message);
+    }
+    const read = readPayload(bytes);
+    checkWritable(read.schema, applyVersion);
+    return read;
+  }
+
+  /**
+   * Opens a proposal, or adds signatures to the one that has this payload.
+   *
+   * @throws RegistryError `stale_version`, `bad_signature`, `invalid_argument`, `overloaded`.
+   */
+  propose(
+    read: ReadPayload,
+    signatures: readonly PayloadSignatureRecord[],
+    caller: string,
+    { timeMs, unixS }: { readonly timeMs: number; readonly unixS: number },
+  ): ProposalOutcome {
+    const applied = this.log.withContent(read.contentId);
+    if (applied !== undefined) return outcomeOf(applied);
+    const open = this.proposals.withContent(read.contentId);
+    if (open !== undefined) return this.addSignatures(open.number, signatures);
+    this.#checkNext(read);
+    const proposed = this.#proposedSet(read);
+    this.proposals.checkRoom(caller, read);
+    const approvals = this.#verified(read, proposed, signatures);
+    const facts = { read, caller, createdMs: timeMs, createdUnixS: unixS, approvals: [] };
+    const { number } = this.proposals.open(facts);
+    return this.#stateOf(this.proposals.approve(number, approvals));
+  }
+
+  /** Adds signatures. @throws RegistryError `not_found`, `bad_signature`, `invalid_argument`. */
+  addSignatures(
+    number: number,
+    signatures: readonly PayloadSignatureRecord[],
+  ): ProposalOutcome {
+    const applied = this.log.ofProposal(number);
+    if (applied !== undefined) return outcomeOf(applied);
+    const { read } = this.#open(number);
+    const approvals = this.#verified(read, this.#proposedSet(read), signatures);
+    return this.#stateOf(this.proposals.approve(number, approvals));
+  }
+
+  /**
+   * Applies a proposal; one that was applied is answered again.
+   *
+   * @throws RegistryError `not_found`, `frozen`, `stale_version`, `no_quorum`, `overloaded`.
+   */
+  applyProposal(number: number, unixS: number): {
+    readonly outcome: ProposalOutcome;
+    /** Proposals that were closed because this version is taken. */
+    readonly outdated: readonly OpenProposal[];
+  } {
+    const applied = this.log.ofProposal(number);
+    if (applied !== undefined) return { outcome: outcomeOf(applied), outdated: [] };
+    const open = this.#open(number);
+    const { read } = open;
+    const isOwn = read.payload.id === SIGNERS_ID || read.payload.id === FREEZE_ID;
+    if (this.isFrozen && !isOwn) {
+      throw new RegistryError("frozen", "The registry is frozen: nothing may be applied");
+    }
+    this.#checkNext(read);
+    const proposed = this.#proposedSet(read);
+    const missing = this.#missing(open, proposed);
+    if (missing > 0) {
+      const message = `Proposal ${number} must have the signatures of a quorum: ${missing} missing`;
+      throw new RegistryError("no_quorum", message);
+    }
+    if (this.log.byteCount > GOVERNED_LOG_BYTES_MAX) {
+      const message = `The log may have at most ${GOVERNED_LOG_BYTES_MAX} bytes`;
+      throw new RegistryError("overloaded", message, { retryAfterMs: 3_600_000 });
+    }
+    const entry = this.log.append(read, {
+      proposal: number,
+      committedAt: unixS,
+      signers: this.signers.current.number,
+      approvals: open.approvals.map(({ signerId, signature, signedAt, set }) => ({
+        signerId,
+        signature,
+        signedAt,
+        set,
+      })),
+    });
+    if (proposed !== undefined) this.signers.append(proposed);
+    this.proposals.close(number);
+    const { id, version } = read.payload;
+    return { outcome: outcomeOf(entry), outdated: this.proposals.outdate(id, version) };
+  }
+
+  /** Returns how many signatures an open proposal lacks. */
+  missingOf(open: OpenProposal): number {
+    return this.#missing(open, this.#proposedSet(open.read));
+  }
+
+  /** Takes an entry of an image. @throws RegistryError `corrupt`, `invalid_argument`. */
+  load(leaf: Uint8Array, payload: Uint8Array): void {
+    const { entry, read } = this.log.load(leaf, payload);
+    if (entry.signers !== this.signers.current.number) {
+      throw new RegistryError("corrupt", `Entry ${entry.version} names another signer set`);
+    }
+    const proposed = this.#proposedSet(read);
+    if (proposed !== undefined) this.signers.append(proposed);
+  }
+
+  #open(number: number): OpenProposal {
+    const open = this.proposals.of(number);
+    if (open !== undefined) return open;
+    const message = number > 0 && number < this.proposals.next
+      ? `Proposal ${number} is closed: it expired, or its version was taken`
+      : `There is no proposal ${number}`;
+    throw new RegistryError("not_found", message);
+  }
+
+  /** Checks that a payload is the next version of its descriptor. */
+  #checkNext({ payload, action }: ReadPayload): void {
+    const { id, kind, version, prev_hash } = payload;
+    const head = this.log.headOf(id);
+    const next = (head?.entry.idVersion ?? 0) + 1;
+    const previous = head?.entry.contentId ?? NO_PREVIOUS;
+    if (version !== next || prev_hash !== previous) {
+      throw new RegistryError(
+        "stale_version",
+        `The next version of ${id} must be ${next} after ${previous}: found ${version} after ` +
+          prev_hash,
+      );
+    }
+    if (head !== undefined && head.entry.kind !== kind) {
+      throw invalidDocument(`${id} must keep its kind ${head.entry.kind}: found ${kind}`, "kind");
+    }
+    if (action === "deprecation" && head?.read.action === "deprecation") {
+      throw invalidDocument(`${id} is deprecated already`, "schema");
+    }
+    if (kind === "region_map") this.#checkRegion({ payload, action });
+  }
+
+  #checkRegion(read: Pick<ReadPayload, "payload" | "action">): void {
+    const body = publishedBody(read);
+    if (body === undefined) return;
+    const region = regionIdOf(body);
+    const other = this.log.describing(region);
+    if (other === undefined || other === read.payload.id) return;
+    throw invalidDocument(`Region ${region} is described by ${other} already`, "region_id");
+  }
+
+  /** Returns the signer set that a payload would make the current one, checked. */
+  #proposedSet({ action, payload }: ReadPayload): SignerSet | undefined {
+    if (action !== "signers") return undefined;
+    const set = readSignerSet(payload.body, payload.version);
+    this.signers.check(set);
+    return set;
+  }
+
+  /** Verifies signatures of a payload, all or none. */
+  #verified(
+    { contentId }: ReadPayload,
+    proposed: SignerSet | undefined,
+    signatures: readonly PayloadSignatureRecord[],
+  ): ProposalApproval[] {
+    if (signatures.length > SIGNERS_MAX) {
+      throw invalidDocument(`There may be ${SIGNERS_MAX} signatures at once`, "signatures");
+    }
+    const message = signingMessage(contentId);
+    return signatures.map(({ signerId, signature, signedAt }) => {
+      if (!isSignerId(signerId) || !/^[\x20-\x7e]+$/.test(signedAt)) {
+        throw invalidDocument("A signature must have a signer and a time", "signatures");
+      }
+      if (signedAt.length > SIGNED_AT_LENGTH_MAX) {
+        throw invalidDocument(`ts may have ${SIGNED_AT_LENGTH_MAX} characters`, "ts");
+      }
+      for (const set of [this.signers.current, ...(proposed === undefined ? [] : [proposed])]) {
+        const key = set.signers.get(signerId);
+        if (key === undefined || set.revoked.has(key)) continue;
+        if (!verifyAgreed(decodeBase64(key)!, message, signature)) continue;
+        return { signerId, signature, signedAt, key, set: set.number };
+      }
+      throw new RegistryError(
+        "bad_signature",
+        `The signature of ${signerId} must be of ${contentId} by a key of the signer set: it is not`,
+      );
+    });
+  }
+
+  #missing({ read, approvals }: OpenProposal, proposed: SignerSet | undefined): number {
+    return missingApprovals(approvals, {
+      current: this.signers.current,
+      proposed,
+      freezes: read.action === "freeze" && read.payload.body["frozen"] === true,
+    });
+  }
+
+  #stateOf(open: OpenProposal): ProposalOutcome {
+    return { proposal: open.number, missing: this.missingOf(open) };
+  }
+}
+
+function outcomeOf({ entry }: AppliedEntry): ProposalOutcome {
+  return { proposal: entry.proposal, version: entry.version };
+}

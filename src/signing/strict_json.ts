@@ -1,0 +1,63 @@
+/**
+ * A reader of JSON (RFC 8259) as people and other programs write it, for documents that are signed.
+ * `JSON.parse` keeps the last of two members of one name and reads 1e400 as infinite, so what was
+ * shown could be another document than the one that is signed. This reader refuses both, and text
+ * that is nested deeper than its limit.
+ */
+import canonicalize from "canonicalize";
+
+/** A fault of a text. */
+export interface JsonFault {
+  /** A sentence that names the place. */
+  readonly fault: string;
+}
+
+/** Reads a text. @param depthMax levels of objects and arrays that it may have. */
+export function readStrictJson(
+  text: string,
+  depthMax: number,
+): { readonly value: unknown } | JsonFault {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { fault: error instanceof Error ? error.message : String(error) };
+  }
+  const fault = structureFault(text, depthMax);
+  if (fault !== undefined) return { fault };
+  try {
+    canonicalize(value);
+  } catch (error) {
+    // Infinite numbers and lone surrogates have no canonical form.
+    return { fault: error instanceof Error ? error.message : String(error) };
+  }
+  return { value };
+}
+
+/** Strings, and the characters that give a text its structure. */
+const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]/gs;
+
+/**
+ * Returns the fault of a text that `JSON.parse` accepted: a name that its object has already, or too
+ * many levels.
+ */
+function structureFault(text: string, depthMax: number): string | undefined {
+  /** Names of the open objects; undefined for arrays. */
+  const open: (Set<string> | undefined)[] = [];
+  let lastString: string | undefined;
+  for (const [token] of text.matchAll(TOKENS)) {
+    if (token === "{" || token === "[") {
+      if (open.length === depthMax) return `It may have ${depthMax} levels: it has more`;
+      open.push(token === "{" ? new Set() : undefined);
+    } else if (token === "}" || token === "]") {
+      open.pop();
+    } else if (token === ":") {
+      // Only a name is followed by a colon outside of strings.
+      const names = open.at(-1)!;
+      const name = JSON.parse(lastString!) as string;
+      if (names.has(name)) return `The name ${lastString} occurs twice in one object`;
+      names.add(name);
+    } else if (token !== ",") lastString = token;
+  }
+  return undefined;
+}
