@@ -6,6 +6,20 @@ export {
   type UnauthenticatedOptions,
   type UnauthenticatedOrders,
 } from "./unauthenticated.ts";
+export {
+  type GovernedFault,
+  type GovernedVerdict,
+  GovernedVerifier,
+  type GovernedVerifierOptions,
+  type VerifiedHistory,
+} from "./governed/governed_verifier.ts";
+export {
+  type BundleDefect,
+  type BundleVerdict,
+  type VerifiedBundle,
+  type VerifiedDescriptor,
+  verifyBundle,
+} from "../governance/verification/verify_bundle.ts";
 export type * from "./identity_types.ts";
 export type * from "./credentials.ts";
 export type * from "./types.ts";

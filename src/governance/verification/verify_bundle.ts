@@ -47,7 +47,7 @@ import { includes } from "../tree/merkle_proof.ts";
 import { leafHash } from "../tree/merkle_tree.ts";
 
 /** The rule that a bundle breaks. */
-export type BundleRefusal =
+export type BundleDefect =
   | "malformed"
   | "other_genesis"
   | "signatures"
@@ -88,13 +88,13 @@ export interface VerifiedBundle {
 /** The verdict on a bundle. */
 export type BundleVerdict =
   | { readonly ok: true; readonly verified: VerifiedBundle }
-  | { readonly ok: false; readonly fault: BundleRefusal; readonly message: string };
+  | { readonly ok: false; readonly fault: BundleDefect; readonly message: string };
 
 /** Ends a verification. */
 class BundleRefused extends Error {
-  readonly fault: BundleRefusal;
+  readonly fault: BundleDefect;
 
-  constructor(fault: BundleRefusal, message: string) {
+  constructor(fault: BundleDefect, message: string) {
     super(message);
     this.fault = fault;
   }
