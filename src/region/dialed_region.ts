@@ -13,9 +13,9 @@ import { type ClockReading, readClocks } from "../base/clock_reading.ts";
 import { RegistryError } from "../base/errors.ts";
 import {
   CLIENT_IN_FLIGHT_DEFAULT,
+  REGION_PROGRESS_MS,
   REGION_SILENCE_MS,
   REQUEST_TIMEOUT_MS_DEFAULT,
-  WATCH_PROGRESS_MS_DEFAULT,
 } from "../base/limits.ts";
 import { UUID_BYTES } from "../base/uuid.ts";
 import type { World } from "../base/world.ts";
@@ -166,7 +166,7 @@ export class DialedRegion implements RegionLink, FeedCounts {
           partitions.map((partition) => [partition, cursors.get(partition) ?? "state"]),
         ),
       },
-      progressMs: progressMs || WATCH_PROGRESS_MS_DEFAULT,
+      progressMs: progressMs || REGION_PROGRESS_MS,
       timeoutMs: Infinity,
       maxStalenessMs: 0,
       withBefore: false,

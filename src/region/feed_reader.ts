@@ -13,7 +13,7 @@ import {
   FEED_BURST_MS,
   FEED_WAITING_BYTES_MAX,
   FEED_WAITING_EVENTS_MAX,
-  WATCH_PROGRESS_MS_DEFAULT,
+  REGION_PROGRESS_MS,
 } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { WatchChange, WatchSink } from "../client/watch/change.ts";
@@ -108,7 +108,7 @@ export class FeedReader implements RegionFeed, WatchSink, AsyncIterator<FeedBatc
   #haveNothing(): void {
     const { world, request } = this.#options;
     if (this.#events.length === 0) this.#push({ type: "fresh", asOf: readClocks(world) }, 0);
-    const intervalMs = request.progressMs || WATCH_PROGRESS_MS_DEFAULT;
+    const intervalMs = request.progressMs || REGION_PROGRESS_MS;
     this.#payment = world.scheduler.after(intervalMs, () => {
       if (!this.#isOver) this.#haveNothing();
     });

@@ -120,7 +120,7 @@ export function unconverged(regions: readonly SimRegion[]): string | undefined {
 }
 
 /** Two rounds of progress, two looks, and the longest round trip, ms. */
-const FRESH_MS = 5_000;
+const FRESH_MS = 8_000;
 
 /** Returns the state of all pullers, for people. */
 export function describePullers(regions: readonly SimRegion[]): string {
