@@ -103,8 +103,3 @@ export const REGION_BANS_MAX = 1_024;
 export const REGION_BANS_DIGEST_BYTES = 32;
 /** The interval at which a region that is followed is asked for its bans and its trust bundle, ms. */
 export const REGION_KEEP_MS = 5_000;
-/**
- * The interval of a feed's progress, ms, if the puller names none: an idle pair of regions sends less than
- * 1 KB/s, and mirrors are known to be fresh to about that time.
- */
-export const REGION_PROGRESS_MS = 2_000;
