@@ -36,7 +36,7 @@ const LOOK_MS = 1;
 /** Changes after a pause: what the histories of a node hold. */
 const MISSED = 50_000;
 /** Time after the last change before an idle pair is measured, and the duration, ms. */
-const SETTLED_MS = 5_000;
+const SETTLED_MS = 15_000;
 const IDLE_MS = 20_000;
 
 /** A client that may call any operation. */
