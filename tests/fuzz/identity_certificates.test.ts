@@ -22,6 +22,7 @@ import { CertificateAuthority } from "../../identity/enrolment/authority.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { derElement } from "../support/der_writer.ts";
 import { agentLeaf, createTestPki, DAY_MS, NOW_MS, TRUST_DOMAIN } from "../support/test_pki.ts";
+import { anyCharacter } from "../support/characters.ts";
 
 const pki = await createTestPki();
 const { root, intermediate, entropy } = pki;
@@ -165,7 +166,7 @@ test("openTrustBundle gives a bundle or a refusal for any text", async () => {
   }, signer);
   const asText = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   const texts = fc.oneof(
-    fc.string({ unit: "binary" }),
+    fc.string({ unit: anyCharacter }),
     fc.json(),
     mutated([new TextEncoder().encode(sound)]).map(asText),
   );
@@ -184,7 +185,7 @@ test("parseSpiffeId and CertificateAuthority.open refuse by code, whatever the t
     if (!(error instanceof RegistryError)) throw error;
   };
   await fc.assert(
-    fc.asyncProperty(fc.string({ unit: "binary" }), anyBytes, async (text, bytes) => {
+    fc.asyncProperty(fc.string({ unit: anyCharacter }), anyBytes, async (text, bytes) => {
       try {
         parseSpiffeId(`spiffe://${text}`);
       } catch (error) {

@@ -6,10 +6,16 @@ import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { FieldModel, StructModel } from "../../../schemas/generator/model.ts";
-import { FrameWriter, inspectFrame, joinSegments } from "../../../schemas/runtime.ts";
+import { WORD_BYTES } from "../../../schemas/runtime.ts";
 import {
-  type AnyCodec,
-  capnpConvert,
+  type Segments,
+  toolCanonical,
+  toolJson,
+  toolSegments,
+  toolSplit,
+} from "../../support/capnp_tool.ts";
+import {
+  codecOf,
   hasAnyPointer,
   isEnvelope,
   type PlainStruct,
@@ -20,7 +26,6 @@ import {
 } from "../../support/schemas.ts";
 
 const SAMPLES = 12;
-/** Each costs a process, because the canonical form is that of one message. */
 const CANONICAL_SAMPLES = 3;
 /** Small enough that a record needs several segments. */
 const SEGMENT_WORDS = 16;
@@ -119,92 +124,86 @@ function normalise(fields: readonly FieldModel[], json: PlainStruct): PlainStruc
   return result;
 }
 
-function samples(struct: StructModel, options: ValueOptions, numRuns: number): PlainStruct[] {
-  return fc.sample(structValues(struct, { finite: true, ...options }), { seed: 2_026, numRuns });
+function samples(
+  { options, count = SAMPLES, includes = () => true }: {
+    readonly options: ValueOptions;
+    readonly count?: number;
+    readonly includes?: (struct: StructModel) => boolean;
+  },
+): ReadonlyMap<string, readonly PlainStruct[]> {
+  return new Map(
+    [...STRUCTS.values()].filter(includes).map((struct) => {
+      const values = structValues(struct, { finite: true, ...options });
+      return [struct.name, fc.sample(values, { seed: 2_026, numRuns: count })];
+    }),
+  );
 }
 
-function frames(codec: AnyCodec, values: readonly PlainStruct[]): Uint8Array {
-  const out = new FrameWriter({ bytesMax: 1 << 24 });
-  for (const value of values) codec.write(out, value);
-  return out.written.slice();
+function encoded(samples: ReadonlyMap<string, readonly PlainStruct[]>): Segments {
+  return new Map(
+    [...samples].map(([name, values]) => {
+      return [name, values.map((value) => codecOf(name).encode(value))];
+    }),
+  );
 }
 
 /**
  * Returns the smallest size that gives no more segments than are accepted from foreign tools, for
- * the largest value.
+ * the largest message.
  */
-function segmentWords(codec: AnyCodec, values: readonly PlainStruct[]): number {
-  const words = Math.max(...values.map((value) => codec.encode(value).length / 8));
+function segmentWords(segments: readonly Uint8Array[]): number {
+  const words = Math.max(...segments.map((segment) => segment.length / WORD_BYTES));
   return Math.max(SEGMENT_WORDS, Math.ceil(words / (SEGMENTS_MAX / 2)));
 }
 
-/** Decodes a stream of frames, which may have several segments. */
-function decodeAll(codec: AnyCodec, stream: Uint8Array): PlainStruct[] {
-  const view = new DataView(stream.buffer, stream.byteOffset, stream.length);
-  const values: PlainStruct[] = [];
-  for (let at = 0; at < stream.length;) {
-    const size = inspectFrame(view, at, stream.length, {
-      frameBytesMax: 1 << 24,
-      segmentsMax: SEGMENTS_MAX,
-    });
-    values.push(codec.decode(joinSegments(stream, at, at + size)));
-    at += size;
-  }
-  return values;
-}
+const isTyped = (struct: StructModel) => !hasAnyPointer(struct);
+const full = samples({ options: { full: true }, count: CANONICAL_SAMPLES });
+const sparse = samples({ options: { full: false }, count: CANONICAL_SAMPLES });
+const typed = samples({ options: { full: false }, includes: isTyped });
+// Version 0.9 of the tool misreads some escapes in its own JSON.
+const letters = samples({ options: { full: false, lettersOnly: true }, includes: isTyped });
 
-/** Returns the JSON values that the tool printed, one after another. */
-function splitJson(printed: string): PlainStruct[] {
-  return JSON.parse(`[${printed.trim().replaceAll(/\}\n\{/g, "},{")}]`) as PlainStruct[];
-}
+const canonicalOfFull = toolCanonical(encoded(full));
+const canonicalOfSparse = toolCanonical(encoded(sparse));
+const jsonOfTyped = toolJson(encoded(typed));
+const jsonOfLetters = toolJson(encoded(letters));
+const splitTyped = toolSplit(encoded(typed), segmentWords);
+let segmentsOfLetters: ReturnType<typeof toolSegments> | undefined;
 
 testEachStruct("each struct of the schemas and capnp", (struct, codec) => {
-  test(`${struct.name} codec reads canonical forms with their trailing zeros cut`, () => {
-    for (const value of samples(struct, { full: false }, CANONICAL_SAMPLES)) {
-      const cut = capnpConvert("binary:canonical", struct.name, frames(codec, [value]));
-      assert.equal(codec.decode(cut), value);
-    }
+  const { name, fields } = struct;
+
+  test(`${name} codec reads canonical forms with their trailing zeros cut`, () => {
+    assert.equal(canonicalOfSparse(name).map((cut) => codec.decode(cut)), sparse.get(name));
   });
 
   // The body of an envelope is null here, and a canonical form truncates a trailing null.
   if (!isEnvelope(codec)) {
-    test(`${struct.name} codec writes what capnp finds canonical already`, () => {
-      for (const value of samples(struct, { full: true }, CANONICAL_SAMPLES)) {
-        const canonical = capnpConvert("binary:canonical", struct.name, frames(codec, [value]));
-        assert.equal(codec.encode(value), canonical);
-      }
+    test(`${name} codec writes what capnp finds canonical already`, () => {
+      assert.equal(full.get(name)!.map((value) => codec.encode(value)), canonicalOfFull(name));
     });
   }
 
   if (hasAnyPointer(struct)) return;
 
-  test(`${struct.name} codec writes what capnp reads as the same value`, () => {
-    const values = samples(struct, { full: false }, SAMPLES);
-    const printed = capnpConvert("binary:json", struct.name, frames(codec, values));
-    const read = splitJson(new TextDecoder().decode(printed));
-    assert.equal(read.length, values.length);
-    for (const [index, value] of values.entries()) {
-      assert.equal(
-        normalise(struct.fields, read[index]!),
-        toToolJson(struct.fields, value),
-      );
-    }
+  test(`${name} codec writes what capnp reads as the same value`, () => {
+    const read = jsonOfTyped(name) as PlainStruct[];
+    assert.equal(
+      read.map((json) => normalise(fields, json)),
+      typed.get(name)!.map((value) => toToolJson(fields, value)),
+    );
   });
 
-  test(`${struct.name} codec reads what capnp writes as the same value`, () => {
-    // Version 0.9 of the tool misreads some escapes in its own JSON.
-    const options = { full: false, lettersOnly: true };
-    const values = samples(struct, options, SAMPLES);
-    const printed = capnpConvert("binary:json", struct.name, frames(codec, values));
-    const written = capnpConvert("json:binary", struct.name, printed);
-    assert.equal(decodeAll(codec, written), values);
+  test(`${name} codec reads what capnp writes as the same value`, () => {
+    segmentsOfLetters ??= toolSegments(
+      new Map([...letters.keys()].map((each) => [each, jsonOfLetters(each)])),
+    );
+    const written = segmentsOfLetters(name);
+    assert.equal(written.map((segment) => codec.decode(segment)), letters.get(name));
   });
 
-  test(`${struct.name} codec reads what capnp writes in many segments`, () => {
-    const values = samples(struct, { full: false }, SAMPLES);
-    const options = [`--segment-size=${segmentWords(codec, values)}`];
-    const split = capnpConvert("binary:binary", struct.name, frames(codec, values), options);
-    assert.equal(decodeAll(codec, split), values);
+  test(`${name} codec reads what capnp writes in many segments`, () => {
+    assert.equal(splitTyped(name).map((segment) => codec.decode(segment)), typed.get(name));
   });
 });
 
