@@ -9,6 +9,7 @@ import { clusterCommand } from "./commands/cluster.ts";
 import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
+import { descriptorCommand, governanceCommand } from "./commands/governance.ts";
 import { identityCommand } from "./commands/identity.ts";
 import { partitionCommand } from "./commands/partition.ts";
 import { regionCommand } from "./commands/region.ts";
@@ -87,6 +88,8 @@ const COMMANDS: readonly ((shell: Shell, run: RunAction) => Command)[] = [
   partitionCommand,
   regionCommand,
   identityCommand,
+  governanceCommand,
+  descriptorCommand,
   demoCommand,
   walCommand,
   configCommand,

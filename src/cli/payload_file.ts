@@ -1,0 +1,28 @@
+/** Payloads in files, as people write them: strict JSON with any spacing and order of members. */
+import { GOVERNED_JSON_DEPTH_MAX } from "../base/limits.ts";
+import { NO_PREVIOUS } from "../governance/documents/content_id.ts";
+import { type JsonObject, objectOf } from "../governance/documents/json_members.ts";
+import { canonicalPayload, type ReadPayload } from "../governance/documents/payload.ts";
+import { newestSchema } from "../governance/documents/schema_gate.ts";
+import { readStrictJson } from "../signing/strict_json.ts";
+import { usageFailure } from "./failure.ts";
+
+/**
+ * Reads the payload in the text of a file. Schema, version and prev_hash may be left out of the first
+ * version of a descriptor.
+ */
+export function readPayloadText(text: string, file: string): ReadPayload {
+  const read = readStrictJson(text, GOVERNED_JSON_DEPTH_MAX);
+  if ("fault" in read) {
+    throw usageFailure(
+      `${file} must be strict JSON: ${read.fault}`,
+      "Correct the file.",
+      "file",
+    );
+  }
+  return canonicalPayload({ ...firstVersion(), ...objectOf(read.value, file) });
+}
+
+function firstVersion(): JsonObject {
+  return { schema: newestSchema("descriptor"), version: 1, prev_hash: NO_PREVIOUS };
+}

@@ -1,0 +1,81 @@
+/** `crs governance keygen` and `crs descriptor sign`: what they write is what the plane accepts. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { statSync } from "node:fs";
+import { decodeBase64 } from "../../../src/base/base64.ts";
+import { runCli } from "../../../src/cli/program.ts";
+import { NO_PREVIOUS, signingMessage } from "../../../src/governance/documents/content_id.ts";
+import { canonicalPayload } from "../../../src/governance/documents/payload.ts";
+import { readSignature } from "../../../src/governance/documents/signature.ts";
+import { verifyAgreed } from "../../../src/signing/ed25519_verdict.ts";
+import { FakeTerminal } from "../../support/fake_terminal.ts";
+import { inTemporaryFolder } from "../../support/temporary_folder.ts";
+
+const PAYLOAD = { id: "svc-storage", kind: "service", body: { b: 1, a: [1.50] } };
+
+async function crs(line: string, files: Record<string, string> = {}) {
+  const terminal = new FakeTerminal({ files });
+  const code = await runCli(line.split(" "), {
+    terminal,
+    connect: () => Promise.reject(new Error("An offline command connects to nothing")),
+  });
+  return { code, stdout: terminal.stdout, stderr: terminal.stderr };
+}
+
+test("crs governance keygen prints id=publickey, and keeps the key private and once", () =>
+  inTemporaryFolder(async (folder) => {
+    const { code, stdout } = await crs(`governance keygen --out ${folder}/a.key`);
+    assert.is(code, 0);
+    assert.match(stdout, /^a=[A-Za-z0-9+/]{43}=\n$/);
+    assert.is(statSync(`${folder}/a.key`).mode & 0o777, 0o600);
+    const again = await crs(`governance keygen --out ${folder}/a.key`);
+    assert.is(again.code, 2);
+    assert.match(again.stderr, "there already");
+    const named = await crs(`governance keygen --out ${folder}/b.key --id org:alpha#key1 --json`);
+    assert.is(JSON.parse(named.stdout).signer_id, "org:alpha#key1");
+    assert.is((await crs(`governance keygen --out ${folder}/c.key --id a=b`)).code, 2);
+  }));
+
+test("crs descriptor sign signs the canonical form, whatever the spelling of the file", () =>
+  inTemporaryFolder(async (folder) => {
+    const made = await crs(`governance keygen --out ${folder}/a.key --json`);
+    const publicKey = decodeBase64(JSON.parse(made.stdout).public_key)!;
+    const full = { schema: "descriptor/1", version: 1, prev_hash: NO_PREVIOUS, ...PAYLOAD };
+    const { contentId } = canonicalPayload(full);
+    const spellings = [JSON.stringify(PAYLOAD), JSON.stringify(full, undefined, 4)];
+    for (const text of spellings) {
+      const line = `descriptor sign --file p.json --key ${folder}/a.key --out ${folder}/a.sig`;
+      const { code, stdout, stderr } = await crs(line, { "p.json": text });
+      assert.is(code, 0, stderr);
+      assert.match(stdout, contentId);
+      const { signerId, signature } = readSignature(
+        JSON.parse(Deno.readTextFileSync(`${folder}/a.sig`)),
+      );
+      assert.is(signerId, "a");
+      assert.is(verifyAgreed(publicKey, signingMessage(contentId), signature), true);
+    }
+  }));
+
+test("crs descriptor sign refuses what no payload can be, and keys that others may read", () =>
+  inTemporaryFolder(async (folder) => {
+    await crs(`governance keygen --out ${folder}/a.key`);
+    const line = `descriptor sign --file p.json --key ${folder}/a.key --out ${folder}/a.sig`;
+    const wrong = [
+      '{"id":"a","id":"b","kind":"service","body":{}}',
+      JSON.stringify({ ...PAYLOAD, kind: "gateway" }),
+      JSON.stringify({ ...PAYLOAD, version: 2 }),
+      JSON.stringify({ ...PAYLOAD, extra: 1 }),
+      "[]",
+      "",
+    ];
+    for (const text of wrong) assert.is((await crs(line, { "p.json": text })).code, 2, text);
+    const files = { "p.json": JSON.stringify(PAYLOAD) };
+    const missing = await crs(line.replace("a.key", "none.key"), files);
+    assert.match(missing.stderr, "There is no key");
+    Deno.writeTextFileSync(`${folder}/junk.key`, "{}", { mode: 0o600 });
+    assert.is((await crs(line.replace("a.key", "junk.key"), files)).code, 2);
+    Deno.chmodSync(`${folder}/a.key`, 0o644);
+    assert.match((await crs(line, files)).stderr, "other users may open it");
+  }));
+
+test.run();
