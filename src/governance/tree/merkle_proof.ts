@@ -21,22 +21,8 @@ export function includes(
   },
 ): boolean {
   if (index < 0 || index >= size || size > TREE_SIZE_MAX) return false;
-  let from = index;
-  let last = size - 1;
-  let found = hash;
-  for (const sibling of proof) {
-    if (last === 0) return false;
-    if ((from & 1) === 1 || from === last) {
-      found = nodeHash(sibling, found);
-      while ((from & 1) === 0 && from !== 0) {
-        from >>= 1;
-        last >>= 1;
-      }
-    } else found = nodeHash(found, sibling);
-    from >>= 1;
-    last >>= 1;
-  }
-  return last === 0 && bytesEqual(found, root);
+  const top = climbed({ from: index, last: size - 1 }, proof, hash, undefined);
+  return top !== undefined && bytesEqual(top.whole, root);
 }
 
 /** Reports whether a proof shows that `head` has all leaves of `old`, in the same order. */
@@ -57,20 +43,39 @@ export function extendsTree(
   }
   const [first, ...rest] = path;
   if (first === undefined) return false;
-  let foundOld = first;
-  let found = first;
-  for (const sibling of rest) {
-    if (last === 0) return false;
+  const top = climbed({ from, last }, rest, first, first);
+  return top?.old !== undefined && bytesEqual(top.old, old.root) &&
+    bytesEqual(top.whole, head.root);
+}
+
+/**
+ * Climbs from a node to the root.
+ *
+ * @param place the node's place in its level, and that of the last node there.
+ * @param old the same node in the old tree, which has only the siblings to the left.
+ * @returns the roots; undefined if the proof is too long or too short.
+ */
+function climbed(
+  place: { readonly from: number; readonly last: number },
+  proof: readonly Uint8Array[],
+  node: Uint8Array,
+  old: Uint8Array | undefined,
+): { readonly whole: Uint8Array; readonly old: Uint8Array | undefined } | undefined {
+  let { from, last } = place;
+  let whole = node;
+  let oldPart = old;
+  for (const sibling of proof) {
+    if (last === 0) return undefined;
     if ((from & 1) === 1 || from === last) {
-      foundOld = nodeHash(sibling, foundOld);
-      found = nodeHash(sibling, found);
+      whole = nodeHash(sibling, whole);
+      oldPart = oldPart === undefined ? undefined : nodeHash(sibling, oldPart);
       while ((from & 1) === 0 && from !== 0) {
         from >>= 1;
         last >>= 1;
       }
-    } else found = nodeHash(found, sibling);
+    } else whole = nodeHash(whole, sibling);
     from >>= 1;
     last >>= 1;
   }
-  return last === 0 && bytesEqual(foundOld, old.root) && bytesEqual(found, head.root);
+  return last === 0 ? { whole, old: oldPart } : undefined;
 }

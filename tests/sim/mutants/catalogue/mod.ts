@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 import { CLUSTER_MUTANTS } from "./clusters.ts";
 import { ELECTION_MUTANTS } from "./elections.ts";
 import { FRESHNESS_MUTANTS } from "./freshness.ts";
+import { GOVERNANCE_MUTANTS } from "./governance.ts";
 import { GROUP_LOOP_MUTANTS } from "./group_loop.ts";
 import { LEASE_MUTANTS } from "./leases.ts";
 import { MIRROR_MUTANTS } from "./mirrors.ts";
@@ -35,4 +36,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...REGION_MUTANTS,
   ...PULLER_MUTANTS,
   ...WATCH_MUTANTS,
+  ...GOVERNANCE_MUTANTS,
 ];
