@@ -9,6 +9,7 @@ import { usageFailure } from "../failure.ts";
 import { type IntegerBounds, integerFlag } from "../integer_flag.ts";
 import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
 import { table } from "../table.ts";
+import { regionJson } from "./region_status.ts";
 
 /** Flags of `add` and `set`. */
 export interface RegionFlags extends ServerOptions {
@@ -68,24 +69,18 @@ export async function list(flags: ServerOptions, shell: Shell): Promise<number> 
     flags,
     ({ client }) => client.call("listRegions", {}),
   );
-  const shown = regions.map(({ clusterId, generation, mirrors, ...region }) => ({
-    ...region,
-    clusterId: isNilUuid(clusterId) ? null : formatUuid(clusterId),
-    generation: generation === 0 ? null : generation,
-    mirrors,
-  }));
   const reply: Reply = {
-    json: { own, regions: shown },
+    json: { own, regions: regions.map(regionJson) },
     text: (columns) =>
       regions.length === 0 ? `Region ${own} has no peer regions.\n` : table(
         ["REGION", "STATE", "PREFERENCE", "MIRRORS", "SERVERS", "CLUSTER"],
-        shown.map(({ name, isPaused, preference, mirrors, servers, clusterId, generation }) => [
+        regions.map(({ name, isPaused, preference, mirrors, servers, clusterId, generation }) => [
           name,
           isPaused ? "paused" : "active",
           preference,
           mirrors,
           servers.join(" "),
-          clusterId === null ? "not met yet" : `${clusterId} (${generation})`,
+          isNilUuid(clusterId) ? "not met yet" : `${formatUuid(clusterId)} (${generation})`,
         ]),
         { columns, shrinks: [4, 5] },
       ),

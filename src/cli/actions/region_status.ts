@@ -101,7 +101,8 @@ function isSuspended({ replicatedAgeMs }: PeerRegionEntry): boolean {
   return replicatedAgeMs > MIRROR_FRESH_MS_MAX;
 }
 
-function regionJson(region: PeerRegionEntry): unknown {
+/** Returns all that is known of a region, for scripts. */
+export function regionJson(region: PeerRegionEntry): unknown {
   const { clusterId, generation, seenClusterId, seenGeneration, ...known } = region;
   return {
     ...known,

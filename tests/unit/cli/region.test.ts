@@ -79,32 +79,32 @@ test("crs region pause, resume, set and remove name the region and what changes"
   assert.equal(await sent("region remove us-1"), ["removeRegion", { name: "us-1" }]);
 });
 
+const CONDITION = {
+  ...{ replicatedAgeMs: 120, contactAgeMs: 40, lagEntries: 3, lagBytes: 2_048, resyncs: 1 },
+  ...{ refused: 2, seenClusterId: new Uint8Array(16), seenGeneration: 0, pullerNode: 1 },
+  ...{ state: "following", error: "" },
+};
 test("crs region list shows each region, and whether its cluster was met", async () => {
   const region = { name: "us-1", servers: ["192.0.2.7:4443"], preference: 100, isPaused: false };
   const rest = { hasBundle: true, bytesPerSecondMax: 1, logPercentMax: 25 };
   const met = { clusterId: new Uint8Array(16).fill(1), generation: 2, mirrors: 12 };
   const unmet = { clusterId: new Uint8Array(16), generation: 0, mirrors: 0 };
   const regions = [
-    { ...region, ...rest, ...met },
-    { ...region, ...rest, ...unmet, name: "ap-1", isPaused: true },
+    { ...region, ...rest, ...CONDITION, ...met },
+    { ...region, ...rest, ...CONDITION, ...unmet, name: "ap-1", isPaused: true },
   ];
   const { stdout } = await crs("region list", { own: "eu-1", regions });
   assert.match(stdout, /us-1 +active +100 +12 +192\.0\.2\.7:4443 +01010101-/);
   assert.match(stdout, /ap-1 +paused +100 +0 +192\.0\.2\.7:4443 +not met yet/);
   const json = JSON.parse((await crs("region list --json", { own: "eu-1", regions })).stdout);
   assert.is(json.own, "eu-1");
-  assert.equal(json.regions.map((one: { clusterId: unknown }) => one.clusterId === null), [
-    ...[false, true],
-  ]);
+  const accepted = { clusterId: "01010101-0101-0101-0101-010101010101", generation: 2 };
+  assert.equal(json.regions.map((one: { accepted: unknown }) => one.accepted), [accepted, null]);
+  assert.equal(json.regions.map((one: { seen: unknown }) => one.seen), [null, null]);
   const none = await crs("region list", { own: "eu-1", regions: [] });
   assert.is(none.stdout, "Region eu-1 has no peer regions.\n");
 });
 
-const CONDITION = {
-  ...{ replicatedAgeMs: 120, contactAgeMs: 40, lagEntries: 3, lagBytes: 2_048, resyncs: 1 },
-  ...{ refused: 2, seenClusterId: new Uint8Array(16), seenGeneration: 0, pullerNode: 1 },
-  ...{ state: "following", error: "" },
-};
 const US = {
   ...{ name: "us-1", servers: ["192.0.2.7:4443"], preference: 100, isPaused: false },
   ...{ hasBundle: true, bytesPerSecondMax: 1, logPercentMax: 25 },
