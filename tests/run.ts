@@ -10,6 +10,7 @@
  * found.
  */
 import { killAll, runFile } from "./runner/process.ts";
+import { uvuReplacedBy } from "./runner/uvu_map.ts";
 import type { Totals } from "./runner/totals.ts";
 import { judge, SKIP_LINE } from "./runner/totals.ts";
 
@@ -105,15 +106,10 @@ async function install(): Promise<void> {
   if (code !== 0) throw new Error(`Cannot fetch the dependencies: deno install gave ${code}`);
 }
 
-/** Replaces uvu by runner/uvu.ts everywhere except in that file. */
+/** Replaces uvu by runner/uvu.ts. */
 async function importMap(): Promise<string> {
   const manifest = JSON.parse(await Deno.readTextFile(new URL("package.json", root)));
-  const guarded = new URL("tests/runner/uvu.ts", root).href;
-  const map = {
-    imports: { uvu: guarded },
-    scopes: { [guarded]: { uvu: `npm:uvu@${manifest.devDependencies.uvu}` } },
-  };
-  return `data:application/json,${encodeURIComponent(JSON.stringify(map))}`;
+  return uvuReplacedBy(new URL("tests/runner/uvu.ts", root).href, manifest);
 }
 
 class Run {

@@ -11,6 +11,9 @@
  * `deno task mutants --search [name…]`: searches for a seed that catches each (or those named, or,
  * with `--missing`, those without one), from 1 to `--seeds` (2,000), and records it. Options:
  * `--from`. `--jobs N`: how many run at once, by default one for each core.
+ *
+ * `--passed-groups N` and `--passed-placed N`: the unchanged source has passed the seeds up to N of
+ * that simulator already, as in `.ci/run`, and need not run them again.
  */
 import { MUTANTS } from "./catalogue/mod.ts";
 import { type Mutant, showingSeeds } from "./mutant.ts";
@@ -34,10 +37,17 @@ interface Wishes {
   readonly from: number;
   readonly seeds: number;
   readonly jobs: number;
+  /** By simulator: the unchanged source has passed the seeds up to this one. */
+  readonly passed: Readonly<Record<Simulator, number>>;
 }
 
+type Simulator = "groups" | "placed";
+
 function parseArguments(args: readonly string[]): Wishes {
-  const numbers = { from: 1, seeds: SEEDS_MAX, jobs: navigator.hardwareConcurrency };
+  const numbers = {
+    ...{ from: 1, seeds: SEEDS_MAX, jobs: navigator.hardwareConcurrency },
+    ...{ "passed-groups": 0, "passed-placed": 0 },
+  };
   const names: string[] = [];
   let isSearch = false;
   let isMissingOnly = false;
@@ -55,7 +65,9 @@ function parseArguments(args: readonly string[]): Wishes {
     } else if (argument.startsWith("-")) throw new RangeError(`Unknown option: ${argument}`);
     else names.push(argument);
   }
-  return { isSearch, isMissingOnly, names, ...numbers };
+  const { from, seeds, jobs } = numbers;
+  const passed = { groups: numbers["passed-groups"], placed: numbers["passed-placed"] };
+  return { isSearch, isMissingOnly, names, from, seeds, jobs, passed };
 }
 
 /** Runs `work` on each item, some concurrently, each in a workshop that is not shared meanwhile. */
@@ -129,11 +141,14 @@ async function firstCaught(
   return { caught: undefined, seedsRun: showing.length };
 }
 
-function simulatorOf({ showsPlaced }: Mutant): "groups" | "placed" {
+function simulatorOf({ showsPlaced }: Mutant): Simulator {
   return showsPlaced === undefined ? "groups" : "placed";
 }
 
-async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean> {
+async function replay(
+  mutants: readonly Mutant[],
+  { jobs, passed }: Pick<Wishes, "jobs" | "passed">,
+): Promise<boolean> {
   const results = readResults();
   let isSound = true;
   const moved: string[] = [];
@@ -141,7 +156,7 @@ async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean
     isSound = false;
     say("FAIL", name, why);
   };
-  type Run = { mutant: Mutant | undefined; seeds: number[]; simulator: "groups" | "placed" };
+  type Run = { mutant: Mutant | undefined; seeds: number[]; simulator: Simulator };
   const runs: Run[] = [];
   const seeds = { groups: new Set<number>(), placed: new Set<number>() };
   for (const mutant of mutants) {
@@ -155,7 +170,7 @@ async function replay(mutants: readonly Mutant[], jobs: number): Promise<boolean
       continue;
     }
     const simulator = simulatorOf(mutant);
-    seeds[simulator].add(result.seed);
+    if (result.seed > passed[simulator]) seeds[simulator].add(result.seed);
     runs.push({ mutant, seeds: [result.seed], simulator });
   }
   // The finding must come from the mutant: the unchanged source passes the same seeds.
@@ -206,5 +221,5 @@ const wanted = MUTANTS.filter(({ name, test }) => {
   if (wishes.isMissingOnly && known[name] !== undefined) return false;
   return wishes.names.length === 0 || wishes.names.includes(name);
 });
-const isWell = wishes.isSearch ? await search(wanted, wishes) : await replay(wanted, wishes.jobs);
+const isWell = wishes.isSearch ? await search(wanted, wishes) : await replay(wanted, wishes);
 if (!isWell) Deno.exit(1);

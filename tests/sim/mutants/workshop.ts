@@ -4,6 +4,7 @@
  * so that most of the copy is loaded as it was compiled for the previous mutant.
  */
 import { fileURLToPath } from "node:url";
+import { uvuReplacedBy } from "../../runner/uvu_map.ts";
 import { type Mutant, rewrite } from "./mutant.ts";
 
 /** The folders that a simulation, or a test file that catches a mutant, needs. */
@@ -98,7 +99,7 @@ export class Workshop {
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
     await Deno.copyFile(ROOT + file, path);
     const command = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", "--no-lock", file],
+      args: ["run", "-A", "--no-check", "--no-lock", `--import-map=${this.#importMap()}`, file],
       cwd: this.#folder,
       env: { NO_COLOR: "1" },
       stdin: "null",
@@ -111,6 +112,12 @@ export class Workshop {
     throw new Error(
       `${file} broke under ${mutant.name}:\n${said}${new TextDecoder().decode(stderr)}`,
     );
+  }
+
+  /** Replaces uvu by the module that stops at the first failure. */
+  #importMap(): string {
+    const stopping = `file://${this.#folder}/tests/sim/mutants/first_failure.ts`;
+    return uvuReplacedBy(stopping, JSON.parse(Deno.readTextFileSync(`${ROOT}package.json`)));
   }
 
   /** Makes the folder contain the project with `planted` in it, and nothing else. */
