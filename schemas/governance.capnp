@@ -99,4 +99,6 @@ enum GovernanceAction {
   # Nobody applied it in time.
   outdate @6;
   # Another proposal for the same version was applied.
+  evict @7;
+  # It had no signature, and its place was needed by one that has.
 }

@@ -26,6 +26,7 @@ export const GOVERNANCE_ACTIONS = {
   apply: 4,
   expire: 5,
   outdate: 6,
+  evict: 7,
 } as const;
 
 /** The names of GovernanceAction by number. */
@@ -37,6 +38,7 @@ export const GOVERNANCE_ACTION_NAMES: readonly (GovernanceAction | undefined)[] 
   "apply",
   "expire",
   "outdate",
+  "evict",
 ];
 
 /** Begins the governed plane, once. */

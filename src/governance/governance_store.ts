@@ -166,9 +166,12 @@ export class GovernanceStore {
       const read = plane.read(payload, this.#state.applyVersion);
       facts.id = read.payload.id;
       facts.contentId = read.contentId;
-      this.#state.quotas.chargeId(facts.id, this.timeMs);
       const at = { timeMs: this.timeMs, unixS: command.unixS };
-      return plane.propose(read, signatures, caller, at);
+      return this.#charged(facts, signatures.length > 0, () => {
+        const { outcome, closed } = plane.propose(read, signatures, caller, at);
+        for (const open of closed) this.#recordEnd("evict", open, command.unixS);
+        return outcome;
+      });
     });
   }
 
@@ -177,8 +180,10 @@ export class GovernanceStore {
       const body = command.bodyInto(new AddSignaturesCommandView()).toPlain();
       this.#charge(body.caller, facts);
       const plane = this.#governed();
-      this.#chargeProposal(body.proposal, facts);
-      return plane.addSignatures(body.proposal, body.signatures);
+      const { proposal, signatures } = body;
+      this.#name(proposal, facts);
+      const isSigned = signatures.length > 0;
+      return this.#charged(facts, isSigned, () => plane.addSignatures(proposal, signatures));
     });
   }
 
@@ -187,10 +192,12 @@ export class GovernanceStore {
       const { proposal, caller } = command.bodyInto(new ApplyProposalCommandView()).toPlain();
       this.#charge(caller, facts);
       const plane = this.#governed();
-      this.#chargeProposal(proposal, facts);
-      const { outcome, outdated } = plane.applyProposal(proposal, command.unixS);
-      for (const open of outdated) this.#recordEnd("outdate", open, command.unixS);
-      return outcome;
+      this.#name(proposal, facts);
+      return this.#charged(facts, true, () => {
+        const { outcome, closed } = plane.applyProposal(proposal, command.unixS);
+        for (const open of closed) this.#recordEnd("outdate", open, command.unixS);
+        return outcome;
+      });
     });
   }
 
@@ -223,13 +230,34 @@ export class GovernanceStore {
     facts.caller = caller;
   }
 
-  #chargeProposal(proposal: number, facts: CommandFacts): void {
+  /**
+   * Runs a command under the quota of its descriptor. One that is signed, or applies what was, is charged
+   * only if it is refused: else whoever may propose could use up the quota, and keep the signers out.
+   */
+  #charged(
+    { id }: CommandFacts,
+    isSigned: boolean,
+    run: () => ProposalOutcome,
+  ): ProposalOutcome {
+    const charge = () => {
+      if (id !== undefined) this.#state.quotas.chargeId(id, this.timeMs);
+    };
+    if (!isSigned) charge();
+    try {
+      return run();
+    } catch (error) {
+      if (isSigned) charge();
+      throw error;
+    }
+  }
+
+  /** Completes the facts of a command about a proposal. */
+  #name(proposal: number, facts: CommandFacts): void {
     facts.proposal = proposal;
     const read = this.plane?.proposals.of(proposal)?.read;
     if (read === undefined) return;
     facts.id = read.payload.id;
     facts.contentId = read.contentId;
-    this.#state.quotas.chargeId(facts.id, this.timeMs);
   }
 
   #governed(): GovernedPlane {
@@ -247,7 +275,7 @@ export class GovernanceStore {
   }
 
   #recordEnd(
-    action: "expire" | "outdate",
+    action: "expire" | "outdate" | "evict",
     { number, read, caller }: OpenProposal,
     unixS: number,
   ): void {

@@ -40,6 +40,12 @@ export interface ProposalOutcome {
   readonly missing?: number;
 }
 
+/** What a command came to, and the proposals that it closed. */
+export interface ProposalEffect {
+  readonly outcome: ProposalOutcome;
+  readonly closed: readonly OpenProposal[];
+}
+
 /** The governed plane. */
 export class GovernedPlane {
   readonly genesis: GovernanceGenesis;
@@ -83,18 +89,21 @@ export class GovernedPlane {
     signatures: readonly PayloadSignatureRecord[],
     caller: string,
     { timeMs, unixS }: { readonly timeMs: number; readonly unixS: number },
-  ): ProposalOutcome {
+  ): ProposalEffect {
     const applied = this.log.withContent(read.contentId);
-    if (applied !== undefined) return outcomeOf(applied);
+    if (applied !== undefined) return { outcome: outcomeOf(applied), closed: [] };
     const open = this.proposals.withContent(read.contentId);
-    if (open !== undefined) return this.addSignatures(open.number, signatures);
+    if (open !== undefined) {
+      return { outcome: this.addSignatures(open.number, signatures), closed: [] };
+    }
     this.#checkNext(read);
     const proposed = this.#proposedSet(read);
-    this.proposals.checkRoom(caller, read);
     const approvals = this.#verified(read, proposed, signatures);
+    const closed = this.proposals.evicted(caller, read, approvals.length > 0);
+    for (const { number } of closed) this.proposals.close(number);
     const facts = { read, caller, createdMs: timeMs, createdUnixS: unixS, approvals: [] };
     const { number } = this.proposals.open(facts);
-    return this.#stateOf(this.proposals.approve(number, approvals));
+    return { outcome: this.#stateOf(this.proposals.approve(number, approvals)), closed };
   }
 
   /** Adds signatures. @throws RegistryError `not_found`, `bad_signature`, `invalid_argument`. */
@@ -110,17 +119,14 @@ export class GovernedPlane {
   }
 
   /**
-   * Applies a proposal; one that was applied is answered again.
+   * Applies a proposal; one that was applied is answered again. Other proposals for its version are
+   * closed.
    *
    * @throws RegistryError `not_found`, `frozen`, `stale_version`, `no_quorum`, `overloaded`.
    */
-  applyProposal(number: number, unixS: number): {
-    readonly outcome: ProposalOutcome;
-    /** Proposals that were closed because this version is taken. */
-    readonly outdated: readonly OpenProposal[];
-  } {
+  applyProposal(number: number, unixS: number): ProposalEffect {
     const applied = this.log.ofProposal(number);
-    if (applied !== undefined) return { outcome: outcomeOf(applied), outdated: [] };
+    if (applied !== undefined) return { outcome: outcomeOf(applied), closed: [] };
     const open = this.#open(number);
     const { read } = open;
     const isOwn = read.payload.id === SIGNERS_ID || read.payload.id === FREEZE_ID;
@@ -152,7 +158,7 @@ export class GovernedPlane {
     if (proposed !== undefined) this.signers.append(proposed);
     this.proposals.close(number);
     const { id, version } = read.payload;
-    return { outcome: outcomeOf(entry), outdated: this.proposals.outdate(id, version) };
+    return { outcome: outcomeOf(entry), closed: this.proposals.outdate(id, version) };
   }
 
   /** Returns how many signatures an open proposal lacks. */

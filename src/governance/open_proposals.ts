@@ -60,24 +60,43 @@ export class OpenProposals {
     return this.#open.get(this.#byContent.get(contentId) ?? 0);
   }
 
-  /** Checks that there is room for one more. @throws RegistryError `overloaded`. */
-  checkRoom(caller: string, { payload, bytes }: ReadPayload): void {
+  /**
+   * Returns the proposals that must be closed to make room for one more.
+   *
+   * Whoever may propose could otherwise fill all places of a descriptor, and so keep the signers from
+   * changing it, or from a freeze: those without a signature give way to one that has a signature.
+   *
+   * @throws RegistryError `overloaded` if there is no room.
+   */
+  evicted(caller: string, { payload, bytes }: ReadPayload, isSigned: boolean): OpenProposal[] {
     let ofCaller = 0;
     let ofId = 0;
     for (const open of this.#open.values()) {
       if (open.caller === caller) ofCaller++;
       if (open.read.payload.id === payload.id) ofId++;
     }
-    const full = [
-      [this.#open.size, PROPOSALS_OPEN_MAX, "open proposals"],
-      [this.#byteCount + bytes.length - 1, PROPOSALS_BYTES_MAX, "bytes in open proposals"],
-      [ofCaller, PROPOSALS_PER_CALLER_MAX, "open proposals of one caller"],
-      [ofId, PROPOSALS_PER_ID_MAX, "open proposals for one descriptor"],
-    ].find(([used, max]) => used! >= max!);
-    if (full === undefined) return;
-    throw new RegistryError("overloaded", `There may be at most ${full[1]} ${full[2]}`, {
-      retryAfterMs: 60_000,
-    });
+    if (ofCaller >= PROPOSALS_PER_CALLER_MAX) {
+      throw noRoom(PROPOSALS_PER_CALLER_MAX, "open proposals of one caller");
+    }
+    const evicted: OpenProposal[] = [];
+    let count = this.#open.size;
+    let byteCount = this.#byteCount + bytes.length;
+    const isFull = () => count >= PROPOSALS_OPEN_MAX || byteCount > PROPOSALS_BYTES_MAX;
+    for (const open of this.#open.values()) {
+      if (ofId < PROPOSALS_PER_ID_MAX && !isFull()) break;
+      const isOfId = open.read.payload.id === payload.id;
+      const isNeeded = ofId >= PROPOSALS_PER_ID_MAX ? isOfId : isFull();
+      if (!isSigned || !isNeeded || open.approvals.length > 0) continue;
+      evicted.push(open);
+      count--;
+      byteCount -= open.read.bytes.length;
+      if (isOfId) ofId--;
+    }
+    if (ofId >= PROPOSALS_PER_ID_MAX) {
+      throw noRoom(PROPOSALS_PER_ID_MAX, "open proposals for one descriptor");
+    }
+    if (isFull()) throw noRoom(PROPOSALS_OPEN_MAX, "open proposals");
+    return evicted;
   }
 
   /** Opens a proposal. @returns it, with its number. */
@@ -153,6 +172,11 @@ export class OpenProposals {
     this.#byteCount += open.read.bytes.length;
     return open;
   }
+}
+
+function noRoom(max: number, what: string): RegistryError {
+  const fields = { retryAfterMs: 60_000 };
+  return new RegistryError("overloaded", `There may be at most ${max} ${what}`, fields);
 }
 
 /** Returns a proposal for an image. */

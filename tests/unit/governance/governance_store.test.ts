@@ -299,6 +299,32 @@ test("GovernanceStore bounds proposals and commands, and counts what it refused 
   assert.is(harness.applied(1).code, "no_quorum");
 });
 
+test("GovernanceStore lets nobody who only proposes keep the signers out", () => {
+  const harness = new GovernanceHarness();
+  const flood = (id: string) => {
+    const fields = id === ID ? {} : { schema: "freeze/1", kind: "freeze" };
+    let last = "ok";
+    for (let at = 0; at <= GOVERNED_COMMANDS_PER_ID_MAX; at++) {
+      const body = id === ID ? { at } : { frozen: true, reason: `flood ${at}` };
+      last = harness.propose(harness.next({ id, ...fields, body }), [], "flooder").code;
+    }
+    assert.is(last, "overloaded");
+  };
+  flood(ID);
+  flood("@freeze");
+  assert.is(harness.plane.proposals.count, 2 * PROPOSALS_PER_ID_MAX);
+  assert.is(harness.decide(harness.next({ id: ID, body: { n: "signed" } })), "ok");
+  assert.is(harness.decide(harness.nextFreeze(true), [C]), "ok");
+  const evicted = harness.store.state.audit.records.filter(({ action }) => action === 7);
+  assert.is(evicted.length, 2);
+  // Signed proposals give way to none.
+  harness.decide(harness.nextFreeze(false), [A, B]);
+  for (let at = 0; at < PROPOSALS_PER_ID_MAX; at++) {
+    assert.is(harness.propose(harness.next({ id: ID, body: { at } }), [A]).code, "ok");
+  }
+  assert.is(harness.propose(harness.next({ id: ID, body: { at: -1 } }), [B]).code, "overloaded");
+});
+
 test("GovernanceStore records what was refused, with its caller and reason", () => {
   const harness = new GovernanceHarness();
   const read = harness.next({ id: ID });
