@@ -132,6 +132,7 @@ export function loadGovernanceImage(chunks: Iterable<Uint8Array>): GovernanceSta
         loadCommand(state, command);
       }
     }
+    state.plane?.log.checkLoaded();
   } catch (error) {
     const isTold = error instanceof RegistryError && error.code !== "unsupported_version" &&
       error.code !== "corrupt";

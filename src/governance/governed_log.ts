@@ -147,6 +147,7 @@ export class GovernedLog {
    * Appends an entry of an image, whose signatures were verified before it was written.
    *
    * @throws RegistryError `corrupt` if it does not follow the entries before it.
+   * {@link checkLoaded} completes the check.
    */
   load(leaf: Uint8Array, payload: Uint8Array): AppliedEntry {
     const read = readPayload(payload);
@@ -154,13 +155,20 @@ export class GovernedLog {
     this.heads.set(entry.id, entry.version);
     const { id, kind, version } = read.payload;
     const isNext = entry.version === this.version + 1 && entry.previous === this.#lastHash &&
-      entry.heads === formatSha256(this.heads.root) && entry.contentId === read.contentId &&
+      entry.contentId === read.contentId &&
       entry.id === id && entry.kind === kind && entry.idVersion === version &&
       entry.payloadSchema === read.schema && version === this.versionsOf(id).length + 1;
     if (!isNext) {
       throw new RegistryError("corrupt", `Entry ${this.version + 1} must follow: it does not`);
     }
     return this.#take({ entry, leaf, read });
+  }
+
+  /** Checks that the loaded entries give the heads that the last one names. */
+  checkLoaded(): void {
+    const last = this.#entries.at(-1);
+    if (last === undefined || last.entry.heads === formatSha256(this.heads.root)) return;
+    throw new RegistryError("corrupt", `Entry ${this.version} must name the heads: it does not`);
   }
 
   #take(applied: AppliedEntry): AppliedEntry {

@@ -25,7 +25,8 @@ interface HeadLeaf {
 }
 
 interface HeadNode {
-  readonly hash: Uint8Array;
+  /** Computed when it is asked for: a load sets many heads before anybody asks for the root. */
+  hash: Uint8Array | undefined;
   readonly left: HeadSubtree;
   readonly right: HeadSubtree;
 }
@@ -111,7 +112,7 @@ function leafOf(key: Uint8Array, version: number): HeadLeaf {
 }
 
 function nodeOf(left: HeadSubtree, right: HeadSubtree): HeadNode {
-  return { hash: innerHash(hashOf(left), hashOf(right)), left, right };
+  return { hash: undefined, left, right };
 }
 
 function innerHash(left: Uint8Array, right: Uint8Array): Uint8Array {
@@ -119,7 +120,9 @@ function innerHash(left: Uint8Array, right: Uint8Array): Uint8Array {
 }
 
 function hashOf(tree: HeadSubtree): Uint8Array {
-  return tree?.hash ?? NO_HEADS;
+  if (tree === undefined) return NO_HEADS;
+  if (!("left" in tree)) return tree.hash;
+  return tree.hash ??= innerHash(hashOf(tree.left), hashOf(tree.right));
 }
 
 function bitOf(key: Uint8Array, depth: number): boolean {
