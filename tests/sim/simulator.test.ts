@@ -9,7 +9,8 @@ import { type Checker, Finding, type Operation } from "./history.ts";
 import { FAULT_KINDS, planOf } from "./plan.ts";
 import { runPlan, type RunResult, runSeed } from "./runner.ts";
 
-const SEEDS = 12;
+/** `deno task sim` runs a hundred. */
+const SEEDS = 6;
 
 /** The seeds' runs with all checkers, for the comparison with other runs of the same seed. */
 const runs = new Map<number, RunResult>();
@@ -28,7 +29,7 @@ for (let seed = 1; seed <= SEEDS; seed++) {
 
 test("the same seed twice takes the same way, and another seed takes another", async () => {
   const hashes = new Set<string>();
-  for (const seed of [5, 7]) {
+  for (const seed of [2, 5]) {
     const { hash, steps } = runs.get(seed)!;
     const again = await runSeed(seed, { checkers: [] });
     assert.is(again.hash, hash, "Whether anybody looks changes nothing");

@@ -2,24 +2,27 @@
 
 /** Shortest pause between two polls. */
 const PAUSE_MS_MIN = 2;
+/** A pause as a part of the time waited so far: what comes late is noticed a little later. */
+const PAUSE_PART = 1 / 20;
 
 /**
  * Resolves when `holds` returns true; after the deadline it fails and names the condition. It polls
- * every few ms, and pauses for as long as `holds` took if that is longer, so that an expensive
- * condition does not slow down what it waits for.
+ * every few ms at first. It pauses for as long as `holds` took if that is longer, and for a twentieth
+ * of the time waited so far, so that an expensive condition does not slow down what it waits for.
  */
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
   deadlineMs = 5_000,
 ): Promise<void> {
-  const endMs = performance.now() + deadlineMs;
+  const beginMs = performance.now();
   for (;;) {
     const startMs = performance.now();
     if (await holds()) return;
     const nowMs = performance.now();
-    if (nowMs > endMs) throw new Error(`Not within ${deadlineMs} ms: ${what}`);
-    const pauseMs = Math.max(PAUSE_MS_MIN, nowMs - startMs);
+    const waitedMs = nowMs - beginMs;
+    if (waitedMs > deadlineMs) throw new Error(`Not within ${deadlineMs} ms: ${what}`);
+    const pauseMs = Math.max(PAUSE_MS_MIN, nowMs - startMs, waitedMs * PAUSE_PART);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
