@@ -8,6 +8,8 @@
  * longer catches is therefore searched among the first `MOVED_SEEDS_MAX` seeds that can show it: it
  * is reported as moved if one of them catches it, and fails otherwise.
  *
+ * `deno task mutants --record [name…]`: records the seeds of those that moved.
+ *
  * `deno task mutants --search [name…]`: searches for a seed that catches each (or those named, or,
  * with `--missing`, those without one), from 1 to `--seeds` (2,000), and records it. Options:
  * `--from`. `--jobs N`: how many run at once, by default one for each core.
@@ -18,7 +20,7 @@
 import { MUTANTS } from "./catalogue/mod.ts";
 import { type Mutant, showingSeeds } from "./mutant.ts";
 import { readmeShows, readResults, type Result, tableOf, writeResults } from "./results.ts";
-import { type Outcome, Workshop } from "./workshop.ts";
+import { type Caught, type Outcome, Workshop } from "./workshop.ts";
 
 /** Maximum number of seeds within which each must be caught. */
 const SEEDS_MAX = 2_000;
@@ -33,6 +35,8 @@ const MOVED_PLACED_SEEDS_MAX = 60;
 interface Wishes {
   readonly isSearch: boolean;
   readonly isMissingOnly: boolean;
+  /** Whether the seeds of those that moved are recorded. */
+  readonly isRecording: boolean;
   readonly names: readonly string[];
   readonly from: number;
   readonly seeds: number;
@@ -51,11 +55,13 @@ function parseArguments(args: readonly string[]): Wishes {
   const names: string[] = [];
   let isSearch = false;
   let isMissingOnly = false;
+  let isRecording = false;
   for (let at = 0; at < args.length; at++) {
     const argument = args[at]!;
     const option = argument.slice(2);
     if (argument === "--search") isSearch = true;
     else if (argument === "--missing") isMissingOnly = true;
+    else if (argument === "--record") isRecording = true;
     else if (argument.startsWith("--") && option in numbers) {
       const value = Number(args[++at]);
       if (!Number.isInteger(value) || value < 1) {
@@ -67,7 +73,7 @@ function parseArguments(args: readonly string[]): Wishes {
   }
   const { from, seeds, jobs } = numbers;
   const passed = { groups: numbers["passed-groups"], placed: numbers["passed-placed"] };
-  return { isSearch, isMissingOnly, names, from, seeds, jobs, passed };
+  return { isSearch, isMissingOnly, isRecording, names, from, seeds, jobs, passed };
 }
 
 /** Runs `work` on each item, some concurrently, each in a workshop that is not shared meanwhile. */
@@ -112,12 +118,15 @@ async function search(mutants: readonly Mutant[], wishes: Wishes): Promise<boole
       isComplete = false;
       return;
     }
-    // Others may have recorded results meanwhile.
-    const { checker, seed } = caught;
-    writeResults(MUTANTS, { ...readResults(), [mutant.name]: { checker, seed } });
+    record(mutant, caught);
   });
   readmeShows(tableOf(MUTANTS, readResults()), { write: true });
   return isComplete;
+}
+
+function record({ name }: Mutant, { checker, seed }: Caught): void {
+  // Others may have recorded results meanwhile.
+  writeResults(MUTANTS, { ...readResults(), [name]: { checker, seed } });
 }
 
 /** Returns the first seed that catches the mutant and that the unchanged source passes. */
@@ -147,7 +156,7 @@ function simulatorOf({ showsPlaced }: Mutant): Simulator {
 
 async function replay(
   mutants: readonly Mutant[],
-  { jobs, passed }: Pick<Wishes, "jobs" | "passed">,
+  { jobs, passed, isRecording }: Pick<Wishes, "jobs" | "passed" | "isRecording">,
 ): Promise<boolean> {
   const results = readResults();
   let isSound = true;
@@ -197,14 +206,16 @@ async function replay(
     if (again.caught === undefined) {
       return fail(mutant.name, `${describe(again)}: --search ${mutant.name}`);
     }
-    moved.push(mutant.name);
+    if (isRecording) record(mutant, again.caught);
+    else moved.push(mutant.name);
     say("moved", mutant.name, describe(again));
   });
   if (moved.length > 0) {
     console.log(`${moved.length} are caught by other seeds now. Record these:`);
-    console.log(`deno task mutants --search ${moved.join(" ")}`);
+    console.log(`deno task mutants --record ${moved.join(" ")}`);
   }
-  if (!readmeShows(tableOf(MUTANTS, results))) {
+  if (isRecording) readmeShows(tableOf(MUTANTS, readResults()), { write: true });
+  else if (!readmeShows(tableOf(MUTANTS, results))) {
     fail("tests/sim/README.md", "its table is not that of results.json");
   }
   return isSound;
