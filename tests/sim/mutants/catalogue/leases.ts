@@ -199,7 +199,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
   {
     name: "run_used_before_durable",
     breaks: "A run number, and that support may be given, are durable before the first beat",
-    shows: withLeases,
+    test: "tests/unit/replication/node_liveness.test.ts",
     edits: [{
       file: "src/replication/node_liveness.ts",
       anchor: `      this.#isSaving = false;
