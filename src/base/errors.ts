@@ -161,7 +161,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
   ),
   frozen: entry(
     35,
-    "unavailable",
+    "conflict",
     true,
     "Signers froze the registry: a quorum of them must end the freeze first.",
   ),
