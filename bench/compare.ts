@@ -4,10 +4,11 @@
  *
  *     deno task compare <folder of the other checkout> [rounds] [operation …]
  *
- * Both sides are started anew after a few rounds: the same program is up to 5 % faster or slower for
- * as long as its process lives, depending on the places of its code and its heap. Prints for each operation the medians over all rounds, and the median ratio of neighbouring turns
- * (this checkout / the other): time per operation, p50, CPU time of the node. Results go to
- * `bench/results/compare.ndjson`.
+ * Both sides are started anew after a few rounds: the same program is up to 15 % faster or slower for
+ * as long as its process lives, depending on the places of its code and its heap. Prints for each
+ * operation the medians over all rounds, and the median ratio of neighbouring turns (this checkout / the
+ * other): time per operation, p50, CPU time of the node. The quartiles of the time ratio tell how much of
+ * it is noise; more rounds narrow it. Results go to `bench/results/compare.ndjson`.
  */
 import type { Order, Turn } from "./compare_side.ts";
 import { markdownTable, ResultFile } from "./harness.ts";
@@ -76,13 +77,21 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** Returns the lower and the upper quartile. */
+function quartiles(values: readonly number[]): readonly [number, number] {
+  const sorted = [...values].sort((left, right) => left - right);
+  const quarter = sorted.length >> 2;
+  return [sorted[quarter]!, sorted[sorted.length - 1 - quarter]!];
+}
+
 function round(value: number): number {
   return Math.round(value * 1_000) / 1_000;
 }
 
 function summary(order: Order, ours: readonly Turn[], theirs: readonly Turn[]) {
-  const ratio = (field: keyof Turn) =>
-    round(median(ours.map((turn, index) => turn[field] / theirs[index]![field])));
+  const ratios = (field: keyof Turn) =>
+    ours.map((turn, index) => turn[field] / theirs[index]![field]);
+  const ratio = (field: keyof Turn) => round(median(ratios(field)));
   return {
     operation: order.operation,
     depth: order.depth,
@@ -90,6 +99,7 @@ function summary(order: Order, ours: readonly Turn[], theirs: readonly Turn[]) {
     microsecondsEach: round(median(ours.map((turn) => turn.microsecondsEach))),
     theirMicrosecondsEach: round(median(theirs.map((turn) => turn.microsecondsEach))),
     timeRatio: ratio("microsecondsEach"),
+    timeRatioQuartiles: quartiles(ratios("microsecondsEach")).map(round),
     p50Ratio: ratio("p50Us"),
     nodeCpuRatio: ratio("nodeCpuUs"),
   };
@@ -120,8 +130,15 @@ for (let first = 0; first < Number(rounds); first += ROUNDS_OF_PAIR) {
 const file = new ResultFile("compare", new Date().toISOString());
 const rows = ORDERS.map((order, index) => summary(order, ...turns[index]!));
 for (const row of rows) file.write(row);
-const columns = ["operation", "depth", "microsecondsEach", "timeRatio", "p50Ratio", "nodeCpuRatio"];
 console.log(markdownTable([
-  ["", "in flight", "µs each", "time", "p50", "node's CPU"],
-  ...rows.map((row) => columns.map((column) => row[column as keyof typeof row])),
+  ["", "in flight", "µs each", "time", "quartiles", "p50", "node's CPU"],
+  ...rows.map((row) => [
+    row.operation,
+    row.depth,
+    row.microsecondsEach,
+    row.timeRatio,
+    row.timeRatioQuartiles.join(" to "),
+    row.p50Ratio,
+    row.nodeCpuRatio,
+  ]),
 ]));
