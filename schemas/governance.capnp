@@ -1,12 +1,12 @@
 @0x9f3c61d20b84e7a5;
-# Log entries of the governed plane's group, and what its images hold. Documents (genesis, payloads and
+# Log entries of the governed plane's group, and records of its images. Documents (genesis, payloads and
 # entries of the tree) are in their canonical JSON form, since that is what is signed.
 
 struct GovernInitCommand {
   # Begins the governed plane, once.
   genesis @0 :Data;
   caller @1 :Text;
-  # Who asks, for quotas and the audit: a subject or the id of a capability.
+  # For quotas and the audit: a subject or the id of a capability.
 }
 
 struct ProposeCommand {
@@ -32,7 +32,7 @@ struct PayloadSignatureRecord {
   signerId @0 :Text;
   signature @1 :Data;
   signedAt @2 :Text;
-  # The signer's word.
+  # As the signer states it; not signed.
 }
 
 struct GovernedEntryRecord {
@@ -96,9 +96,9 @@ enum GovernanceAction {
   sign @3;
   apply @4;
   expire @5;
-  # Nobody applied it in time.
+  # It was not applied in time.
   outdate @6;
   # Another proposal for the same version was applied.
   evict @7;
-  # It had no signature, and its place was needed by one that has.
+  # It had no signature, and made room for a proposal that has one.
 }

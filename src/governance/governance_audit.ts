@@ -1,12 +1,12 @@
 /**
  * The audit of the governed plane: who proposed, signed and applied what, and what was refused and why.
- * The log proves what was applied; this says how it came to that, for as long as its records are kept.
+ * The log keeps what was applied for ever; the audit keeps the newest `GOVERNED_AUDIT_RECORDS_MAX` events.
  */
 import type { GovernanceAction, GovernanceAuditRecord } from "../../schemas/gen/governance.ts";
 import { GOVERNANCE_ACTIONS } from "../../schemas/gen/governance.ts";
 import { GOVERNED_AUDIT_RECORDS_MAX, GOVERNED_MESSAGE_LENGTH_MAX } from "../base/limits.ts";
 
-/** What happened. */
+/** An event to record. */
 export interface GovernanceEvent {
   readonly action: GovernanceAction;
   readonly unixS: number;
@@ -19,7 +19,7 @@ export interface GovernanceEvent {
   readonly contentId?: string | undefined;
 }
 
-/** The newest records. */
+/** The newest records of the audit. */
 export class GovernanceAudit {
   readonly #records: GovernanceAuditRecord[] = [];
   #count = 0;

@@ -96,7 +96,7 @@ export function encodeCounters(
   return commandCodec.encode(header, governanceCountersRecordCodec, body);
 }
 
-/** Encodes what a caller, or a descriptor, has used of its quota for an image. */
+/** Encodes the used part of a quota for an image. */
 export function encodeQuota(from: CommandHeader, body: Input<QuotaRecord>): Uint8Array {
   return commandCodec.encode({ ...from, kind: GOVERNANCE_KINDS.quota }, quotaRecordCodec, body);
 }

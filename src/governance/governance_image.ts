@@ -2,8 +2,9 @@
  * The image of the governed plane: group time and applied index, then sections of commands for the
  * genesis, the entries, the open proposals, the counters, the quotas and the audit.
  *
- * Entries are chained and were verified when they were applied, so loading them hashes and does not
- * verify signatures: 10,000 entries would take 12 s. A root that differs is corrupt.
+ * Entries were verified when they were applied, and are chained by their hashes. Loading them checks the
+ * hashes and not the signatures, which would take 12 s for 10,000 entries. If the heads have another
+ * root than the last entry names, the image is corrupt.
  */
 import {
   type GovernanceAuditRecord,
@@ -134,9 +135,9 @@ export function loadGovernanceImage(chunks: Iterable<Uint8Array>): GovernanceSta
     }
     state.plane?.log.checkLoaded();
   } catch (error) {
-    const isTold = error instanceof RegistryError && error.code !== "unsupported_version" &&
+    const isRefusal = error instanceof RegistryError && error.code !== "unsupported_version" &&
       error.code !== "corrupt";
-    throw isTold ? corrupt(error.message) : error;
+    throw isRefusal ? corrupt(error.message) : error;
   }
   return state;
 }

@@ -3,8 +3,9 @@
  * quorum decided. Pure and deterministic; time comes with the commands.
  *
  * Nothing applies itself: a proposal with enough signatures is applied by request, and only if it is
- * still the next version of its descriptor. Every command is refused as a whole or done as a whole. What
- * is refused is in the audit. While the registry is frozen only its signers and its freeze change.
+ * still the next version of its descriptor. Every command is refused as a whole or done as a whole. A
+ * refusal is recorded in the audit, unless the command was malformed or above a limit. While the registry
+ * is frozen only its signers and its freeze change.
  */
 import {
   AddSignaturesCommandView,
@@ -34,7 +35,7 @@ export type GovernanceReply =
     readonly retryAfterMs?: number;
   };
 
-/** What the audit says of a command, as far as it is known. */
+/** Facts about a command for the audit, filled in as they are read. */
 interface CommandFacts {
   caller: string;
   proposal?: number;
@@ -201,7 +202,7 @@ export class GovernanceStore {
     });
   }
 
-  /** Runs a command, and records what came of it unless it was malformed or above a quota. */
+  /** Runs a command, and records its result unless it was malformed or above a limit. */
   #audited(
     action: "init" | "propose" | "sign" | "apply",
     { unixS }: CommandView,
@@ -231,8 +232,9 @@ export class GovernanceStore {
   }
 
   /**
-   * Runs a command under the quota of its descriptor. One that is signed, or applies what was, is charged
-   * only if it is refused: else whoever may propose could use up the quota, and keep the signers out.
+   * Runs a command under the quota of its descriptor. A command with signatures, or to apply a proposal,
+   * is charged only if it is refused: otherwise whoever may propose could use up the quota and keep the
+   * signers out.
    */
   #charged(
     { id }: CommandFacts,

@@ -26,7 +26,7 @@ export interface AppliedEntry {
   readonly read: ReadPayload;
 }
 
-/** What the caller says of an entry to append; the log adds its place and its hashes. */
+/** Fields of an entry that the caller gives; the log adds its place, its payload and its hashes. */
 export interface EntryFacts {
   readonly proposal: number;
   readonly committedAt: number;

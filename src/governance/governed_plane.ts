@@ -30,7 +30,7 @@ import { type OpenProposal, OpenProposals, type ProposalApproval } from "./open_
 import { missingApprovals } from "./quorum.ts";
 import { isSignerId, readSignerSet, SignerHistory, type SignerSet } from "./signer_set.ts";
 
-/** What a command came to. */
+/** The result of a command that was not refused. */
 export interface ProposalOutcome {
   /** Number of the proposal. */
   readonly proposal?: number;
@@ -40,7 +40,7 @@ export interface ProposalOutcome {
   readonly missing?: number;
 }
 
-/** What a command came to, and the proposals that it closed. */
+/** The result of a command, and the proposals that it closed. */
 export interface ProposalEffect {
   readonly outcome: ProposalOutcome;
   readonly closed: readonly OpenProposal[];

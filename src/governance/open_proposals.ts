@@ -63,8 +63,8 @@ export class OpenProposals {
   /**
    * Returns the proposals that must be closed to make room for one more.
    *
-   * Whoever may propose could otherwise fill all places of a descriptor, and so keep the signers from
-   * changing it, or from a freeze: those without a signature give way to one that has a signature.
+   * Proposals without a signature give way to one that has a signature. Otherwise whoever may propose
+   * could fill all places of a descriptor, and so keep the signers from changing it or from a freeze.
    *
    * @throws RegistryError `overloaded` if there is no room.
    */

@@ -1,6 +1,6 @@
 /**
- * The rule by which approvals suffice: M of N signers, of which each counts once, whatever keys it had.
- * Server and client decide by these functions.
+ * The quorum: M of N signers, each of which counts once, however many keys it approved with. Server and
+ * client decide by these functions.
  */
 import type { SignerSet } from "./signer_set.ts";
 
@@ -13,7 +13,7 @@ export interface CountedApproval {
   readonly set: number;
 }
 
-/** What a quorum is asked for. */
+/** The decision for which a quorum is needed. */
 export interface QuorumQuestion {
   /** The set that decides. */
   readonly current: SignerSet;
@@ -23,7 +23,7 @@ export interface QuorumQuestion {
   readonly freezes: boolean;
 }
 
-/** Returns how many approvals are missing: 0 if the quorum is there. */
+/** Returns how many approvals are missing; 0 if there is a quorum. */
 export function missingApprovals(
   approvals: readonly CountedApproval[],
   { current, proposed, freezes }: QuorumQuestion,

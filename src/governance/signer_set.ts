@@ -2,8 +2,8 @@
  * The signers of a registry, the threshold, and the keys of its checkpoints.
  *
  * A set is changed as a descriptor is, under the quorum of the set that it replaces *and* its own. A key
- * belongs to one signer for ever. A key that is no longer listed is retired: what it approved before
- * still counts. A key that is listed as revoked never counts again, and stays listed.
+ * belongs to one signer for ever. A key that is no longer listed is retired: its earlier approvals still
+ * count. A key that is listed as revoked never counts again, and stays listed.
  */
 import { decodeBase64 } from "../base/base64.ts";
 import {

@@ -3,8 +3,8 @@
  *
  * A header (magic, version, count of sections, some numbers of the whole state), then sections in
  * ascending order of their numbers. A section is its number and version, then framed commands that
- * rebuild its part of the state, then an empty frame. A section or a version that is not known is
- * `corrupt`: a replica must not serve a state of which it has only a part.
+ * rebuild its part of the state, then an empty frame. An unknown version is `corrupt`. Owners refuse the
+ * sections that they do not know: a replica must not serve a state of which it has only a part.
  */
 import { concatBytes } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -25,9 +25,9 @@ export interface ImageFormat {
   readonly version: number;
   /** The versions that are read, for messages. */
   readonly versions: string;
-  /** How many numbers its header has, each a whole number from 0. */
+  /** Count of the numbers in its header, each a whole number from 0. */
   readonly numberCount: number;
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string;
 }
 
@@ -136,7 +136,7 @@ export class SectionedImageReader {
     image.at = headerBytes;
   }
 
-  /** Returns the number of each section, whose commands are read before the next one. */
+  /** Returns the number of each section. Read the commands of a section before the next number. */
   *sections(): Generator<number, void, undefined> {
     const image = this.#image;
     let last = 0;

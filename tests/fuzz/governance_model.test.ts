@@ -238,7 +238,7 @@ class Model {
     return old >= THRESHOLD && (next === undefined || listed(next.keys) >= THRESHOLD);
   }
 
-  /** What must hold after every step. */
+  /** Checks the invariants after a step. */
   check(): void {
     const { log } = this.harness.plane;
     assert.is(log.version, this.applied.length);
@@ -290,7 +290,7 @@ test("a refused command leaves everything but audit, quotas and position as it w
   );
 });
 
-/** What decides: log, proposals and signers. */
+/** Returns log, proposals and signers as a text. */
 function stateOf({ plane }: GovernanceHarness): string {
   const open = Array.from(
     plane.proposals.all,

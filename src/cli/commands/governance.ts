@@ -6,7 +6,7 @@ import { newCommand, newGroup } from "./options.ts";
 
 /** Creates `crs governance`. */
 export function governanceCommand(shell: Shell, run: RunAction): Command {
-  return newGroup("governance", "Creates the keys of those who sign descriptors.", [
+  return newGroup("governance", "Creates the keys of signers.", [
     newCommand(
       "keygen",
       "Creates the key of a signer, in a file that only this user can read, and prints the signer's id " +
@@ -31,7 +31,7 @@ export function descriptorCommand(shell: Shell, run: RunAction): Command {
   return newGroup("descriptor", "Signs descriptors.", [
     newCommand(
       "sign",
-      "Signs a payload, as its canonical form is: spacing and order of members do not count. Schema, " +
+      "Signs the canonical form of a payload, so spacing and order of members do not count. Schema, " +
         "version and prev_hash may be left out of the first version of a descriptor. Needs no node.",
       ["descriptor sign --file svc-storage.json --key a.key --out a.sig"],
     )

@@ -1,9 +1,9 @@
 /**
- * A reader of bundles with a memory: it keeps the last checkpoint, and refuses what contradicts it,
- * whoever sends it. The attacks that it refuses are those of the TUF specification (§1.5.2).
+ * A verifier of bundles that keeps the last checkpoint and refuses every bundle that contradicts it. It
+ * refuses the attacks that the TUF specification names (§1.5.2).
  *
- * Between two starts the owner keeps {@link GovernedVerifier.saved}. Without it, the first bundle is
- * believed as far as the genesis proves it: it may be old by `checkpointAgeMsMax`.
+ * The owner keeps {@link GovernedVerifier.saved} between two starts. Without it, the first bundle is
+ * accepted if it verifies against the genesis and is at most `checkpointAgeMsMax` old.
  */
 import {
   CHECKPOINT_AGE_MS_DEFAULT,
@@ -19,16 +19,16 @@ import {
   verifyBundle,
 } from "../../governance/verification/verify_bundle.ts";
 
-/** The reason for which a bundle is refused. */
+/** The reason why a bundle is refused. */
 export type GovernedFault =
   | BundleDefect
-  /** It shows less than what was seen before. */
+  /** It is older than a bundle that was accepted before. */
   | "rollback"
-  /** Its checkpoint is too old to say what holds now. */
+  /** Its checkpoint is too old, or signed in the future. */
   | "freeze"
-  /** It shows more, without a proof that all of what was seen is part of it. */
+  /** Its log is longer, without a proof that it extends the log that was accepted before. */
   | "fast_forward"
-  /** It shows another history than what was seen before. */
+  /** Its log contradicts the log that was accepted before. */
   | "fork";
 
 /** The verdict on a bundle. */
@@ -42,7 +42,7 @@ export type GovernedVerdict =
   }
   | { readonly ok: false; readonly fault: GovernedFault; readonly message: string };
 
-/** What a verifier remembers. */
+/** The memory of a verifier, which its owner keeps between two starts. */
 export interface VerifiedHistory {
   /** Size, root and time (s since 1970) of the last checkpoint. */
   readonly size: number;
@@ -60,7 +60,7 @@ export interface GovernedVerifierOptions {
   readonly genesis: string;
   /** Age from which on a checkpoint is refused, ms; by default ten minutes. */
   readonly checkpointAgeMsMax?: number;
-  /** What an earlier verifier of this genesis remembered. */
+  /** The memory of an earlier verifier of this genesis. */
   readonly saved?: VerifiedHistory;
 }
 
@@ -78,12 +78,12 @@ export class GovernedVerifier {
     this.#last = saved;
   }
 
-  /** Size of the last checkpoint: what to ask a bundle's proof of consistency from; 0: none. */
+  /** Size of the last checkpoint, from which the next bundle must prove its consistency; 0: none. */
   get size(): number {
     return this.#last?.size ?? 0;
   }
 
-  /** What to keep for the next start; undefined before the first bundle. */
+  /** The memory to keep for the next start; undefined before the first bundle. */
   get saved(): VerifiedHistory | undefined {
     if (this.#last === undefined) return undefined;
     const { size, root, unixS, signerSet } = this.#last;
@@ -91,7 +91,7 @@ export class GovernedVerifier {
   }
 
   /**
-   * Verifies a bundle. What is refused changes nothing.
+   * Verifies a bundle. A bundle that is refused changes nothing.
    *
    * @param text the bundle as it was received.
    * @param nowMs wall time once it had been received, ms since 1970.
@@ -126,7 +126,9 @@ export class GovernedVerifier {
     const { checkpoint, consistency, signerSet, descriptor } = verified;
     const found = checkpoint.size;
     if (found < last.size || signerSet < last.signerSet) {
-      const message = `Log must have at least ${last.size} entries: it has ${found}`;
+      const message = found < last.size
+        ? `Log must have at least ${last.size} entries: it has ${found}`
+        : `Signer set must be at least ${last.signerSet}: it is ${signerSet}`;
       return { fault: "rollback", message };
     }
     if (found === last.size) {

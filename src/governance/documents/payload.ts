@@ -102,7 +102,7 @@ export function canonicalPayload(value: unknown): ReadPayload {
   return { payload, action, schema, bytes, contentId: contentIdOf(bytes) };
 }
 
-/** Returns what a descriptor says: the body, which a supersession wraps; undefined: deprecated. */
+/** Returns the published body, which a supersession wraps; undefined for a deprecation. */
 export function publishedBody({ action, payload }: Pick<ReadPayload, "action" | "payload">) {
   if (action === "deprecation") return undefined;
   return action === "supersession" ? objectOf(payload.body["body"], "body") : payload.body;

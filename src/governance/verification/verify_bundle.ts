@@ -66,13 +66,13 @@ export interface VerifiedDescriptor {
   readonly entryVersion: number;
   /** When it was applied, s since 1970, by the registry's clock. */
   readonly committedAt: number;
-  /** What it says; undefined if it is deprecated. */
+  /** The published body; undefined if the descriptor is deprecated. */
   readonly body: JsonObject | undefined;
   /** Signers whose signatures were verified. */
   readonly signers: readonly string[];
 }
 
-/** What a bundle proves. */
+/** The contents of a verified bundle. */
 export interface VerifiedBundle {
   readonly checkpoint: Checkpoint;
   /** The proof that the checkpoint extends an earlier one, not verified yet. */
@@ -90,7 +90,7 @@ export type BundleVerdict =
   | { readonly ok: true; readonly verified: VerifiedBundle }
   | { readonly ok: false; readonly fault: BundleDefect; readonly message: string };
 
-/** Ends a verification. */
+/** The refusal of a bundle; thrown to end its verification. */
 class BundleRefused extends Error {
   readonly fault: BundleDefect;
 
