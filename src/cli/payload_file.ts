@@ -15,7 +15,7 @@ export function readPayloadText(text: string, file: string): ReadPayload {
   const read = readStrictJson(text, GOVERNED_JSON_DEPTH_MAX);
   if ("fault" in read) {
     throw usageFailure(
-      `${file} must be strict JSON: ${read.fault}`,
+      `${file} must be strict JSON: ${read.detail ?? read.fault}`,
       "Correct the file.",
       "file",
     );

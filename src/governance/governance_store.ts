@@ -149,7 +149,7 @@ export class GovernanceStore {
     return this.#audited("init", command, (facts) => {
       const { genesis: bytes, caller } = command.bodyInto(new GovernInitCommandView()).toPlain();
       this.#charge(caller, facts);
-      const genesis = readGenesis(bytes);
+      const genesis = readGenesis(bytes, this.#state.applyVersion);
       const found = this.plane?.genesis.hash ?? genesis.hash;
       if (found !== genesis.hash) {
         throw new RegistryError("stale_version", `The registry has a genesis already: ${found}`);
@@ -195,7 +195,10 @@ export class GovernanceStore {
       const plane = this.#governed();
       this.#name(proposal, facts);
       return this.#charged(facts, true, () => {
-        const { outcome, closed } = plane.applyProposal(proposal, command.unixS);
+        const { outcome, closed } = plane.applyProposal(proposal, {
+          unixS: command.unixS,
+          applyVersion: this.#state.applyVersion,
+        });
         for (const open of closed) this.#recordEnd("outdate", open, command.unixS);
         return outcome;
       });

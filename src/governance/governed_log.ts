@@ -124,8 +124,12 @@ export class GovernedLog {
     return next.read.action === "supersession" ? "superseded" : "replaced";
   }
 
-  /** Appends a payload that was decided. */
-  append(read: ReadPayload, facts: EntryFacts): AppliedEntry {
+  /**
+   * Appends a payload that was decided.
+   *
+   * @param applyVersion decides the schema of the entry, so that all replicas write the same bytes.
+   */
+  append(read: ReadPayload, facts: EntryFacts, applyVersion: number): AppliedEntry {
     const { id, kind, version: idVersion } = read.payload;
     const version = this.version + 1;
     this.heads.set(id, version);
@@ -140,7 +144,7 @@ export class GovernedLog {
       contentId: read.contentId,
       heads: formatSha256(this.heads.root),
     };
-    return this.#take({ entry, leaf: entryBytes(entry), read });
+    return this.#take({ entry, leaf: entryBytes(entry, applyVersion), read });
   }
 
   /**

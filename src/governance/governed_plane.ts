@@ -24,7 +24,6 @@ import {
   SIGNERS_ID,
 } from "./documents/payload.ts";
 import { regionIdOf } from "./documents/region_map.ts";
-import { checkWritable } from "./documents/schema_gate.ts";
 import { type AppliedEntry, GovernedLog } from "./governed_log.ts";
 import { type OpenProposal, OpenProposals, type ProposalApproval } from "./open_proposals.ts";
 import { missingApprovals } from "./quorum.ts";
@@ -74,9 +73,7 @@ export class GovernedPlane {
       const message = `A payload must have at most ${GOVERNED_PAYLOAD_BYTES_MAX} bytes`;
       throw new RegistryError("too_large", message);
     }
-    const read = readPayload(bytes);
-    checkWritable(read.schema, applyVersion);
-    return read;
+    return readPayload(bytes, applyVersion);
   }
 
   /**
@@ -124,7 +121,10 @@ export class GovernedPlane {
    *
    * @throws RegistryError `not_found`, `frozen`, `stale_version`, `no_quorum`, `overloaded`.
    */
-  applyProposal(number: number, unixS: number): ProposalEffect {
+  applyProposal(
+    number: number,
+    { unixS, applyVersion }: { readonly unixS: number; readonly applyVersion: number },
+  ): ProposalEffect {
     const applied = this.log.ofProposal(number);
     if (applied !== undefined) return { outcome: outcomeOf(applied), closed: [] };
     const open = this.#open(number);
@@ -154,7 +154,7 @@ export class GovernedPlane {
         signedAt,
         set,
       })),
-    });
+    }, applyVersion);
     if (proposed !== undefined) this.signers.append(proposed);
     this.proposals.close(number);
     const { id, version } = read.payload;

@@ -8,8 +8,10 @@ import canonicalize from "canonicalize";
 
 /** A fault of a text. */
 export interface JsonFault {
-  /** A sentence that names the place. */
+  /** A sentence that is the same on every runtime. */
   readonly fault: string;
+  /** The message of the parser, which differs between runtimes. */
+  readonly detail?: string;
 }
 
 /** Reads a text. @param depthMax levels of objects and arrays that it may have. */
@@ -21,17 +23,21 @@ export function readStrictJson(
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return { fault: error instanceof Error ? error.message : String(error) };
+    return { fault: "It is not JSON", detail: messageOf(error) };
   }
   const fault = structureFault(text, depthMax);
   if (fault !== undefined) return { fault };
   try {
     canonicalize(value);
   } catch (error) {
-    // Infinite numbers and lone surrogates have no canonical form.
-    return { fault: error instanceof Error ? error.message : String(error) };
+    const detail = messageOf(error);
+    return { fault: "It has an infinite number or a lone surrogate, so no canonical form", detail };
   }
   return { value };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Strings, and the characters that give a text its structure. */

@@ -58,10 +58,14 @@ const MEMBERS = [
   "approvals",
 ];
 
-/** Returns the bytes of an entry: its leaf. */
-export function entryBytes(entry: GovernedEntry): Uint8Array {
+/**
+ * Returns the bytes of an entry: its leaf.
+ *
+ * @param applyVersion the group's, whose newest schema is written.
+ */
+export function entryBytes(entry: GovernedEntry, applyVersion: number): Uint8Array {
   return new TextEncoder().encode(canonicalJson({
-    schema: newestSchema("entry"),
+    schema: newestSchema("entry", applyVersion),
     version: entry.version,
     previous: entry.previous,
     proposal: entry.proposal,

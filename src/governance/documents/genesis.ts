@@ -5,8 +5,8 @@
 import { canonicalJson, readCanonicalJson } from "../../signing/canonical_json.ts";
 import { readSignerSet, type SignerSet, signerSetBody } from "../signer_set.ts";
 import { sha256Text } from "./content_id.ts";
-import { invalidDocument } from "./json_members.ts";
-import { newestSchema, readDocumentOf } from "./schema_gate.ts";
+import { invalidDocument, objectOf } from "./json_members.ts";
+import { checkWritable, newestSchema, readDocumentOf } from "./schema_gate.ts";
 
 /** A genesis. */
 export interface GovernanceGenesis {
@@ -24,10 +24,19 @@ export function genesisOf(signers: Omit<SignerSet, "number" | "revoked">): Gover
   return readGenesis(new TextEncoder().encode(text));
 }
 
-/** Reads the canonical bytes of a genesis. @throws RegistryError `invalid_argument`. */
-export function readGenesis(bytes: Uint8Array): GovernanceGenesis {
+/**
+ * Reads the canonical bytes of a genesis.
+ *
+ * @param applyVersion the version by which a command that brings the genesis is applied; only the
+ * schema that it writes is read. By default all that this program knows.
+ * @throws RegistryError `invalid_argument`; `unsupported_version`, but not with an `applyVersion`.
+ */
+export function readGenesis(bytes: Uint8Array, applyVersion?: number): GovernanceGenesis {
   const read = readCanonicalJson(new TextDecoder().decode(bytes));
   if (typeof read === "string") throw invalidDocument("Genesis must be canonical JSON: it is not");
+  if (applyVersion !== undefined) {
+    checkWritable(objectOf(read.value, "Genesis")["schema"], applyVersion);
+  }
   const members = ["signers", "threshold", "checkpoint_keys"];
   const body = readDocumentOf("genesis", read.value, members);
   return { bytes, hash: sha256Text(bytes), signers: readSignerSet(body, 0) };

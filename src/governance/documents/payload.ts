@@ -22,7 +22,7 @@ import {
   textOf,
 } from "./json_members.ts";
 import { checkRegionBody } from "./region_map.ts";
-import { readDocument, type SchemaName } from "./schema_gate.ts";
+import { checkWritable, readDocument, type SchemaName } from "./schema_gate.ts";
 
 /** Kinds of descriptors. */
 export const DESCRIPTOR_KINDS = ["service", "node", "region_map", "policy_pin"] as const;
@@ -79,12 +79,17 @@ const ACTIONS: readonly string[] = [
 /**
  * Reads the canonical bytes of a payload.
  *
+ * @param applyVersion the version by which a command that brings the payload is applied: only the
+ * schemas that it writes are read. By default all that this program knows.
  * @throws RegistryError `invalid_argument` if they are not the canonical form of a payload;
- * `unsupported_version`.
+ * `unsupported_version`, but not with an `applyVersion`.
  */
-export function readPayload(bytes: Uint8Array): ReadPayload {
+export function readPayload(bytes: Uint8Array, applyVersion?: number): ReadPayload {
   const read = readStrictJson(utf8(bytes), GOVERNED_JSON_DEPTH_MAX);
   if ("fault" in read) throw invalidDocument(`Payload must be strict JSON: ${read.fault}`);
+  if (applyVersion !== undefined) {
+    checkWritable(objectOf(read.value, "Payload")["schema"], applyVersion);
+  }
   const found = canonicalPayload(read.value);
   if (!bytesEqual(found.bytes, bytes)) {
     throw invalidDocument("Payload must be in its RFC 8785 form: it is not");

@@ -69,9 +69,13 @@ export interface ReadDocument {
  */
 export function readDocument(value: unknown, field: string): ReadDocument {
   const { schema, ...members } = objectOf(value, field);
-  const [, name = "", version = "0"] = SCHEMA_TEXT.exec(String(schema)) ?? [];
-  if (typeof schema !== "string" || !Object.hasOwn(SCHEMAS, name)) {
-    throw unsupported(`Schema must be one of ${Object.keys(SCHEMAS).join(", ")}`, String(schema));
+  // String() throws for {"toString": 1}, which JSON can have.
+  if (typeof schema !== "string") {
+    throw unsupported("Schema must be a text", typeof schema);
+  }
+  const [, name = "", version = "0"] = SCHEMA_TEXT.exec(schema) ?? [];
+  if (!Object.hasOwn(SCHEMAS, name)) {
+    throw unsupported(`Schema must be one of ${Object.keys(SCHEMAS).join(", ")}`, schema);
   }
   const row = SCHEMAS[name as SchemaName];
   const { document } = upgraded(row, Number(version), members);
@@ -91,11 +95,13 @@ export function readDocumentOf(
 }
 
 /**
- * Checks that a command may bring a document of this schema: the newest of the apply version.
+ * Checks that a command may bring a document of this schema: the newest of the apply version. It is
+ * checked before the document is read, so that programs that know other versions refuse it alike.
  *
- * @throws RegistryError `invalid_argument` deterministically, whatever later versions a program knows.
+ * @throws RegistryError `invalid_argument`.
  */
-export function checkWritable(text: string, applyVersion: number): SchemaName {
+export function checkWritable(schema: unknown, applyVersion: number): SchemaName {
+  const text = typeof schema === "string" ? schema : typeof schema;
   const [, name = ""] = SCHEMA_TEXT.exec(text) ?? [];
   const newest = Object.hasOwn(SCHEMAS, name)
     ? newestSchema(name as SchemaName, applyVersion)

@@ -275,6 +275,10 @@ test("GovernanceStore takes no proposals before its genesis, and has one genesis
   assert.is(init(harness.genesis.bytes), "ok");
   assert.is(init(testGenesis([D], 1).bytes), "stale_version");
   assert.is(init(new Uint8Array(9)), "invalid_argument");
+  assert.is(init(new TextEncoder().encode('{"schema":{"toString":1}}')), "invalid_argument");
+  const text = new TextDecoder().decode(harness.genesis.bytes);
+  const later = text.replace("genesis/1", "genesis/2");
+  assert.is(init(new TextEncoder().encode(later)), "invalid_argument");
 });
 
 test("GovernanceStore bounds proposals and commands, and counts what it refused for that", () => {
@@ -333,6 +337,27 @@ test("GovernanceStore records what was refused, with its caller and reason", () 
   assert.equal([last.action, last.code, last.caller], [2, "bad_signature", "spiffe://x/agent"]);
   assert.equal([last.id, last.contentId], [ID, read.contentId]);
   assert.match(last.message, /signature of d/);
+});
+
+test("GovernanceStore refuses what is no payload of its apply version, alike on every program", () => {
+  const harness = new GovernanceHarness();
+  const propose = (text: string) => {
+    const payload = new TextEncoder().encode(text);
+    const command = { payload, signatures: [], caller: "x" };
+    return harness.apply(encodePropose(harness.header, command));
+  };
+  const later = new TextDecoder().decode(harness.next({ id: ID }).bytes)
+    .replace("descriptor/1", "descriptor/2");
+  assert.equal(propose(later), {
+    code: "invalid_argument",
+    message: 'Schema must be descriptor/1: found "descriptor/2"',
+  });
+  // Its schema cannot be converted to a text.
+  assert.is(propose('{"schema":{"toString":1}}').code, "invalid_argument");
+  assert.equal(propose("{'a':1}"), {
+    code: "invalid_argument",
+    message: "Payload must be strict JSON: It is not JSON",
+  });
 });
 
 test("GovernanceStore continues from an image with proposals, signers and freeze", () => {

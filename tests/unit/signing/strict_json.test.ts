@@ -37,6 +37,13 @@ test("readStrictJson refuses what is no JSON", () => {
   }
 });
 
+test("readStrictJson names a fault without the words of the runtime", () => {
+  const read = readStrictJson("{'a':1}", DEPTH);
+  assert.ok("fault" in read);
+  assert.is(read.fault, "It is not JSON");
+  assert.ok(read.detail);
+});
+
 test("readStrictJson counts levels", () => {
   assert.is(isRefused("[".repeat(DEPTH) + "]".repeat(DEPTH)), false);
   assert.is(isRefused("[".repeat(DEPTH + 1) + "]".repeat(DEPTH + 1)), true);

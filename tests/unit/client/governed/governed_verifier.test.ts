@@ -420,13 +420,16 @@ class Forgery {
         set: setOf(plane, one, set),
       })),
     };
-    const leaf = entryBytes(entry);
+    const leaf = entryBytes(entry, 1);
     assert.is(entryOf(JSON.parse(new TextDecoder().decode(leaf))).version, version);
     const tree = new MerkleTree();
     for (const { leaf } of log.entries) tree.append(leafHash(leaf));
     tree.append(leafHash(leaf));
     const { number } = plane.signers.current;
-    const cover = entryBytes({ ...entry, id: "cover", version: version + 1, signers: number });
+    const cover = entryBytes(
+      { ...entry, id: "cover", version: version + 1, signers: number },
+      1,
+    );
     if (isCovered) tree.append(leafHash(cover));
     const origin = originOf(genesis.hash);
     const text = checkpointText({ origin, size: tree.size, root: tree.root(), unixS });

@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeBase64 } from "../../../../src/base/base64.ts";
+import { RegistryError } from "../../../../src/base/errors.ts";
 import { GOVERNED_JSON_DEPTH_MAX } from "../../../../src/base/limits.ts";
 import {
   contentIdOf,
@@ -153,8 +154,12 @@ test("upgraded brings every supported version to the newest, and can be repeated
 });
 
 test("readDocument refuses a document without a schema", () => {
-  for (const value of [{}, { schema: 1 }, { schema: "descriptor/1x" }, null, "x"]) {
-    assert.throws(() => readDocument(value, "Payload"));
+  const noText = { schema: { toString: 1 } };
+  for (const value of [{}, { schema: 1 }, noText, { schema: "descriptor/1x" }, null, "x"]) {
+    assert.throws(
+      () => readDocument(value, "Payload"),
+      (error: unknown) => error instanceof RegistryError,
+    );
   }
 });
 
