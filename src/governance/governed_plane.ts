@@ -103,7 +103,11 @@ export class GovernedPlane {
     return { outcome: this.#stateOf(this.proposals.approve(number, approvals)), closed };
   }
 
-  /** Adds signatures. @throws RegistryError `not_found`, `bad_signature`, `invalid_argument`. */
+  /**
+   * Adds signatures.
+   *
+   * @throws RegistryError `not_found`, `bad_signature`, `invalid_argument`, `overloaded`.
+   */
   addSignatures(
     number: number,
     signatures: readonly PayloadSignatureRecord[],

@@ -6,6 +6,7 @@ import type { OpenProposalRecord } from "../../schemas/gen/governance.ts";
 import type { Input } from "../../schemas/runtime.ts";
 import { RegistryError } from "../base/errors.ts";
 import {
+  APPROVALS_MAX,
   PROPOSAL_LIFE_MS,
   PROPOSALS_BYTES_MAX,
   PROPOSALS_OPEN_MAX,
@@ -104,12 +105,19 @@ export class OpenProposals {
     return this.#put({ ...proposal, number: this.#next++ });
   }
 
-  /** Adds approvals whose keys the proposal does not have. */
+  /**
+   * Adds approvals whose keys the proposal does not have.
+   *
+   * @throws RegistryError `overloaded` if it has too many then, as after several changes of the signers.
+   */
   approve(number: number, approvals: readonly ProposalApproval[]): OpenProposal {
     const open = this.#open.get(number)!;
     const keys = new Set(open.approvals.map(({ key }) => key));
     const added = approvals.filter(({ key }) => !keys.has(key) && keys.add(key));
     const next = { ...open, approvals: [...open.approvals, ...added] };
+    if (next.approvals.length > APPROVALS_MAX) {
+      throw noRoom(APPROVALS_MAX, "approvals of a proposal");
+    }
     this.#open.set(number, next);
     return next;
   }

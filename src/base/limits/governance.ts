@@ -11,6 +11,11 @@ export const SIGNER_ID_LENGTH_MAX = 128;
 export const SIGNED_AT_LENGTH_MAX = 40;
 /** Signers of a registry: each needs a verification of 0.6 ms on every replica. */
 export const SIGNERS_MAX = 64;
+/**
+ * Approvals of a proposal, and so of an entry: a change of signers may have one of each old and each new
+ * key. With them an entry fits into the 65,535 bytes of an entry of a tile.
+ */
+export const APPROVALS_MAX: number = 2 * SIGNERS_MAX;
 /** Keys that were revoked; they are listed in every later signer set. */
 export const REVOKED_KEYS_MAX = 1_024;
 /** Keys by which checkpoints may be signed: one for each region's authority, twice while rotated. */

@@ -8,7 +8,7 @@
  */
 import { blake3 } from "@noble/hashes/blake3.js";
 import { toHex } from "../../base/bytes.ts";
-import { GOVERNED_ID_LENGTH_MAX, SIGNERS_MAX } from "../../base/limits.ts";
+import { APPROVALS_MAX, GOVERNED_ID_LENGTH_MAX } from "../../base/limits.ts";
 import { canonicalJson, readCanonicalJson } from "../../signing/canonical_json.ts";
 import { isContentId, parseSha256 } from "./content_id.ts";
 import { arrayOf, exactMembers, integerOf, invalidDocument, textOf } from "./json_members.ts";
@@ -103,7 +103,7 @@ export function entryOf(value: unknown): GovernedEntry {
     contentId: textOf(object, "payload_b3", 67),
     signers: integerOf(object, "signers"),
     heads: textOf(object, "heads", 71),
-    approvals: arrayOf(object, "approvals", 2 * SIGNERS_MAX).map(approvalOf),
+    approvals: arrayOf(object, "approvals", APPROVALS_MAX).map(approvalOf),
   };
   if (!isContentId(entry.contentId) || parseSha256(entry.heads) === undefined) {
     throw invalidDocument("An entry must have the hashes of its payload and of the heads");

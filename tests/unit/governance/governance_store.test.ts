@@ -6,6 +6,7 @@ import {
   GOVERNED_QUOTA_WINDOW_MS,
   PROPOSAL_LIFE_MS,
   PROPOSALS_PER_ID_MAX,
+  SIGNERS_MAX,
 } from "../../../src/base/limits.ts";
 import {
   encodeGovernInit,
@@ -25,6 +26,7 @@ import {
   signer,
   signersBody,
   testGenesis,
+  type TestSigner,
 } from "../../support/governance.ts";
 
 const ID = "svc-storage@us-east-1";
@@ -327,6 +329,23 @@ test("GovernanceStore lets nobody who only proposes keep the signers out", () =>
     assert.is(harness.propose(harness.next({ id: ID, body: { at } }), [A]).code, "ok");
   }
   assert.is(harness.propose(harness.next({ id: ID, body: { at: -1 } }), [B]).code, "overloaded");
+});
+
+test("GovernanceStore bounds the approvals of a proposal, which an entry can hold", () => {
+  const setOf = (from: number) =>
+    Array.from({ length: SIGNERS_MAX }, (_, at) => signer(`s${at}`, from + at));
+  const sets = [2, 2 + SIGNERS_MAX, 2 + 2 * SIGNERS_MAX].map(setOf);
+  const harness = new GovernanceHarness({ signers: sets[0]!, threshold: 1 });
+  harness.propose(harness.next({ id: ID }), sets[0]);
+  const change = (set: TestSigner[], signed: TestSigner[]) =>
+    harness.decide(harness.nextSigners(signersBody(set, 1)), signed);
+  assert.is(change(sets[1]!, [sets[0]![0]!, sets[1]![0]!]), "ok");
+  assert.is(harness.sign(1, sets[1]!).code, "ok");
+  assert.is(change(sets[2]!, [sets[1]![0]!, sets[2]![0]!]), "ok");
+  assert.is(harness.sign(1, sets[2]!.slice(0, 1)).code, "overloaded");
+  assert.is(harness.applied(1).code, "ok");
+  assert.ok(harness.plane.log.at(3)!.leaf.length < 65_536);
+  harness.reload();
 });
 
 test("GovernanceStore records what was refused, with its caller and reason", () => {
