@@ -208,6 +208,12 @@ export class GovernedPlane {
     if (action === "deprecation" && head?.read.action === "deprecation") {
       throw invalidDocument(`${id} is deprecated already`, "schema");
     }
+    // Otherwise one signer could freeze again and again: each time takes the version of the proposal by
+    // which a quorum would end the freeze, and lengthens the log.
+    if (action === "freeze" && payload.body["frozen"] === this.isFrozen) {
+      const message = `The registry is ${this.isFrozen ? "frozen already" : "not frozen"}`;
+      throw invalidDocument(message, "frozen");
+    }
     if (kind === "region_map") this.#checkRegion({ payload, action });
   }
 

@@ -89,6 +89,10 @@ class Model {
     return this.sets.at(-1)!;
   }
 
+  get isFrozen(): boolean {
+    return this.head("@freeze")?.read.payload.body["frozen"] === true;
+  }
+
   head(id: string): ModelProposal | undefined {
     return this.applied.filter(({ read }) => read.payload.id === id).at(-1);
   }
@@ -153,6 +157,10 @@ class Model {
       return this.approve(known, signers, reply.code);
     }
     if (!this.isNext(read)) return assert.is(reply.code, "stale_version");
+    const isFreeze = read.action === "freeze";
+    if (isFreeze && read.payload.body["frozen"] === this.isFrozen) {
+      return assert.is(reply.code, "invalid_argument");
+    }
     const made: ModelProposal = {
       read,
       next,
@@ -211,8 +219,9 @@ class Model {
     if (state === "applied") {
       return assert.is(reply.code === "ok" && reply.version, this.applied.indexOf(made) + 1);
     }
-    const isFrozen = this.head("@freeze")?.read.payload.body["frozen"] === true;
-    if (isFrozen && !made.read.payload.id.startsWith("@")) return assert.is(reply.code, "frozen");
+    if (this.isFrozen && !made.read.payload.id.startsWith("@")) {
+      return assert.is(reply.code, "frozen");
+    }
     if (!this.isDecided(made)) return assert.is(reply.code, "no_quorum");
     assert.is(reply.code, "ok");
     made.state = "applied";

@@ -225,6 +225,18 @@ test("GovernanceStore is frozen by one signer, and thawed by a quorum only", () 
   assert.is(harness.applied(1).code, "ok");
 });
 
+test("GovernanceStore lets one signer freeze once, and not take the version of the thaw", () => {
+  const harness = new GovernanceHarness();
+  assert.is(harness.decide(harness.nextFreeze(false), [A, B]), "invalid_argument");
+  assert.is(harness.decide(harness.nextFreeze(true), [C]), "ok");
+  const thaw = harness.propose(harness.nextFreeze(false), [A]);
+  assert.is(harness.decide(harness.nextFreeze(true), [C]), "invalid_argument");
+  const proposal = thaw.code === "ok" ? thaw.proposal! : 0;
+  harness.sign(proposal, [B]);
+  assert.is(harness.applied(proposal).code, "ok");
+  assert.is(harness.decide(harness.nextFreeze(true), [C]), "ok", "a later emergency");
+});
+
 test("GovernanceStore freezes by no key that was retired before it signed for it", () => {
   const harness = new GovernanceHarness();
   harness.propose(harness.nextFreeze(true), [A]);
