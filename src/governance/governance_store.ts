@@ -25,6 +25,7 @@ import { loadGovernanceImage, writeGovernanceImage } from "./governance_image.ts
 import { GOVERNANCE_APPLY_VERSION_MAX, GovernanceState } from "./governance_state.ts";
 import { GovernedPlane, type ProposalOutcome } from "./governed_plane.ts";
 import type { OpenProposal } from "./open_proposals.ts";
+import { keyCountOf } from "./signer_set.ts";
 
 /** The reply to an entry of the group's log. */
 export type GovernanceReply =
@@ -148,7 +149,7 @@ export class GovernanceStore {
   #init(command: CommandView): GovernanceReply {
     return this.#audited("init", command, (facts) => {
       const { genesis: bytes, caller } = command.bodyInto(new GovernInitCommandView()).toPlain();
-      this.#charge(caller, facts);
+      this.#charge(caller, 1, facts);
       const genesis = readGenesis(bytes, this.#state.applyVersion);
       const found = this.plane?.genesis.hash ?? genesis.hash;
       if (found !== genesis.hash) {
@@ -162,11 +163,12 @@ export class GovernanceStore {
   #propose(command: CommandView): GovernanceReply {
     return this.#audited("propose", command, (facts) => {
       const { payload, signatures, caller } = command.bodyInto(new ProposeCommandView()).toPlain();
-      this.#charge(caller, facts);
+      this.#charge(caller, 1 + signatures.length, facts);
       const plane = this.#governed();
       const read = plane.read(payload, this.#state.applyVersion);
       facts.id = read.payload.id;
       facts.contentId = read.contentId;
+      if (read.action === "signers") this.#charge(caller, keyCountOf(read.payload.body), facts);
       const at = { timeMs: this.timeMs, unixS: command.unixS };
       return this.#charged(facts, signatures.length > 0, () => {
         const { outcome, closed } = plane.propose(read, signatures, caller, at);
@@ -179,7 +181,7 @@ export class GovernanceStore {
   #addSignatures(command: CommandView): GovernanceReply {
     return this.#audited("sign", command, (facts) => {
       const body = command.bodyInto(new AddSignaturesCommandView()).toPlain();
-      this.#charge(body.caller, facts);
+      this.#charge(body.caller, 1 + body.signatures.length, facts);
       const plane = this.#governed();
       const { proposal, signatures } = body;
       this.#name(proposal, facts);
@@ -191,7 +193,7 @@ export class GovernanceStore {
   #applyProposal(command: CommandView): GovernanceReply {
     return this.#audited("apply", command, (facts) => {
       const { proposal, caller } = command.bodyInto(new ApplyProposalCommandView()).toPlain();
-      this.#charge(caller, facts);
+      this.#charge(caller, 1, facts);
       const plane = this.#governed();
       this.#name(proposal, facts);
       return this.#charged(facts, true, () => {
@@ -226,11 +228,11 @@ export class GovernanceStore {
     }
   }
 
-  #charge(caller: string, facts: CommandFacts): void {
+  #charge(caller: string, count: number, facts: CommandFacts): void {
     if (caller.length > GOVERNED_CALLER_LENGTH_MAX) {
       throw new RegistryError("malformed", "The name of a caller is too long");
     }
-    this.#state.quotas.chargeCaller(caller, this.timeMs);
+    this.#state.quotas.chargeCaller(caller, count, this.timeMs);
     facts.caller = caller;
   }
 

@@ -51,6 +51,8 @@ export class GovernedPlane {
   readonly signers: SignerHistory;
   readonly log: GovernedLog;
   readonly proposals = new OpenProposals();
+  /** The sets of payloads that were read: checking a key takes as long as verifying a signature. */
+  readonly #proposedSets = new WeakMap<ReadPayload, SignerSet>();
 
   constructor(genesis: GovernanceGenesis) {
     this.genesis = genesis;
@@ -227,9 +229,13 @@ export class GovernedPlane {
   }
 
   /** Returns the signer set that a payload would make the current one, checked. */
-  #proposedSet({ action, payload }: ReadPayload): SignerSet | undefined {
-    if (action !== "signers") return undefined;
-    const set = readSignerSet(payload.body, payload.version);
+  #proposedSet(read: ReadPayload): SignerSet | undefined {
+    if (read.action !== "signers") return undefined;
+    let set = this.#proposedSets.get(read);
+    if (set === undefined) {
+      set = readSignerSet(read.payload.body, read.payload.version);
+      this.#proposedSets.set(read, set);
+    }
     this.signers.check(set);
     return set;
   }

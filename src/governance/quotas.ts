@@ -1,6 +1,7 @@
 /**
  * Quotas of commands per caller and per descriptor, counted in windows of group time, so that every
- * replica refuses the same ones. A refused command is counted only: it must not fill the audit.
+ * replica refuses the same ones. A refused command is counted only: it must not fill the audit. To a
+ * caller each signature and each key to check counts as a command, since it takes about as long.
  */
 import { RegistryError } from "../base/errors.ts";
 import {
@@ -31,14 +32,14 @@ export class GovernanceQuotas {
     return this.#counts;
   }
 
-  /** Counts a command of a caller. @throws RegistryError `overloaded`. */
-  chargeCaller(caller: string, nowMs: number): void {
-    this.#charge(`caller ${caller}`, GOVERNED_COMMANDS_PER_CALLER_MAX, nowMs);
+  /** Counts commands, signatures and keys of a caller. @throws RegistryError `overloaded`. */
+  chargeCaller(caller: string, count: number, nowMs: number): void {
+    this.#charge(`caller ${caller}`, count, GOVERNED_COMMANDS_PER_CALLER_MAX, nowMs);
   }
 
   /** Counts a command for a descriptor. @throws RegistryError `overloaded`. */
   chargeId(id: string, nowMs: number): void {
-    this.#charge(`id ${id}`, GOVERNED_COMMANDS_PER_ID_MAX, nowMs);
+    this.#charge(`id ${id}`, 1, GOVERNED_COMMANDS_PER_ID_MAX, nowMs);
   }
 
   /** Loads what an image holds. */
@@ -52,7 +53,7 @@ export class GovernanceQuotas {
     this.#counts.set(key, count);
   }
 
-  #charge(key: string, max: number, nowMs: number): void {
+  #charge(key: string, added: number, max: number, nowMs: number): void {
     const window = Math.floor(nowMs / GOVERNED_QUOTA_WINDOW_MS);
     if (window > this.#window) {
       this.#window = window;
@@ -60,8 +61,8 @@ export class GovernanceQuotas {
     }
     const count = this.#counts.get(key) ?? 0;
     const isFull = count === 0 && this.#counts.size >= GOVERNED_QUOTA_KEYS_MAX;
-    if (count < max && !isFull) {
-      this.#counts.set(key, count + 1);
+    if (count + added <= max && !isFull) {
+      this.#counts.set(key, count + added);
       return;
     }
     this.#refused++;

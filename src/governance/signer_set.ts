@@ -77,6 +77,12 @@ function checkpointKeysOf(body: JsonObject, signerKeys: ReadonlySet<string>): st
   throw invalidDocument(`A signer's key must not sign checkpoints: ${shared}`, "checkpoint_keys");
 }
 
+/** Returns how many keys {@link readSignerSet} will check at most. */
+export function keyCountOf(body: JsonObject): number {
+  const lists = [body["signers"], body["revoked"], body["checkpoint_keys"]];
+  return lists.reduce<number>((sum, list) => sum + (Array.isArray(list) ? list.length : 0), 0);
+}
+
 /** Returns a signer set as the body of a document. */
 export function signerSetBody(
   { signers, threshold, revoked, checkpointKeys }: Omit<SignerSet, "number">,

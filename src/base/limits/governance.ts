@@ -28,8 +28,9 @@ export const PROPOSALS_BYTES_MAX = 64 * 1024 * 1024;
 export const PROPOSALS_PER_CALLER_MAX = 1_024;
 export const PROPOSALS_PER_ID_MAX = 16;
 /**
- * Commands of one caller within a window: what a caller may cost is a tenth of a core. And those for one
- * descriptor that bring no signature or are refused.
+ * Commands of one caller within a window, each with its signatures and keys: each of these takes about a
+ * millisecond, so a caller costs about a tenth of a core. And commands for one descriptor that bring no
+ * signature or are refused.
  */
 export const GOVERNED_QUOTA_WINDOW_MS = 60_000;
 export const GOVERNED_COMMANDS_PER_CALLER_MAX = 6_000;

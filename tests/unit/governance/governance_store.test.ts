@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
+  GOVERNED_COMMANDS_PER_CALLER_MAX,
   GOVERNED_COMMANDS_PER_ID_MAX,
   GOVERNED_QUOTA_WINDOW_MS,
   PROPOSAL_LIFE_MS,
@@ -315,6 +316,20 @@ test("GovernanceStore bounds proposals and commands, and counts what it refused 
   assert.is(harness.applied(1).code, "overloaded");
   harness.timeMs += GOVERNED_QUOTA_WINDOW_MS;
   assert.is(harness.applied(1).code, "no_quorum");
+});
+
+test("GovernanceStore counts each signature and each key to check in the quota of the caller", () => {
+  const harness = new GovernanceHarness();
+  const read = harness.next({ id: ID });
+  const used = () => new Map(harness.store.state.quotas.counts).get("caller proposer");
+  harness.propose(read, [A, A, A]);
+  assert.is(used(), 1 + 3);
+  harness.propose(harness.nextSigners(signersBody([A2, B, C], 2, [A])), [A]);
+  assert.is(used(), 4 + 1 + 1 + 5);
+  const others = Array<TestSigner>(SIGNERS_MAX).fill(D);
+  let count = 1;
+  while (harness.propose(read, others).code === "bad_signature") count++;
+  assert.is(count, Math.ceil((GOVERNED_COMMANDS_PER_CALLER_MAX - 11) / (1 + SIGNERS_MAX)));
 });
 
 test("GovernanceStore lets nobody who only proposes keep the signers out", () => {
