@@ -40,9 +40,6 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Strings, and the characters that give a text its structure. */
-const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]/gs;
-
 /**
  * Returns the fault of a text that `JSON.parse` accepted: a name that its object has already, or too
  * many levels.
@@ -51,8 +48,14 @@ function structureFault(text: string, depthMax: number): string | undefined {
   /** Names of the open objects; undefined for arrays. */
   const open: (Set<string> | undefined)[] = [];
   let lastString: string | undefined;
-  for (const [token] of text.matchAll(TOKENS)) {
-    if (token === "{" || token === "[") {
+  // The characters that begin a string or give a text its structure.
+  const tokens = /["{}[\]:]/g;
+  for (let match = tokens.exec(text); match !== null; match = tokens.exec(text)) {
+    const [token] = match;
+    if (token === '"') {
+      tokens.lastIndex = stringEnd(text, match.index);
+      lastString = text.slice(match.index, tokens.lastIndex);
+    } else if (token === "{" || token === "[") {
       if (open.length === depthMax) return `It may have ${depthMax} levels: it has more`;
       open.push(token === "{" ? new Set() : undefined);
     } else if (token === "}" || token === "]") {
@@ -63,7 +66,17 @@ function structureFault(text: string, depthMax: number): string | undefined {
       const name = JSON.parse(lastString!) as string;
       if (names.has(name)) return `The name ${lastString} occurs twice in one object`;
       names.add(name);
-    } else if (token !== ",") lastString = token;
+    }
   }
   return undefined;
+}
+
+/**
+ * Returns the end of the string that begins at `start`. A RegExp for strings would need stack for each
+ * character, and throw at a string of some megabytes.
+ */
+function stringEnd(text: string, start: number): number {
+  let at = start + 1;
+  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  return at + 1;
 }

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { BUNDLE_BYTES_MAX } from "../../../src/base/limits.ts";
 import { readStrictJson } from "../../../src/signing/strict_json.ts";
 
 const DEPTH = 8;
@@ -42,6 +43,11 @@ test("readStrictJson names a fault without the words of the runtime", () => {
   assert.ok("fault" in read);
   assert.is(read.fault, "It is not JSON");
   assert.ok(read.detail);
+});
+
+test("readStrictJson reads a string as long as the largest document", () => {
+  const long = "x".repeat(BUNDLE_BYTES_MAX);
+  assert.equal(readStrictJson(JSON.stringify([long]), DEPTH), { value: [long] });
 });
 
 test("readStrictJson counts levels", () => {
