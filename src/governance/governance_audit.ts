@@ -4,7 +4,7 @@
  */
 import type { GovernanceAction, GovernanceAuditRecord } from "../../schemas/gen/governance.ts";
 import { GOVERNANCE_ACTIONS } from "../../schemas/gen/governance.ts";
-import { GOVERNED_AUDIT_RECORDS_MAX, GOVERNED_MESSAGE_LENGTH_MAX } from "../base/limits.ts";
+import { GOVERNED_AUDIT_RECORDS_MAX } from "../base/limits.ts";
 
 /** An event to record. */
 export interface GovernanceEvent {
@@ -13,6 +13,7 @@ export interface GovernanceEvent {
   readonly caller: string;
   /** `ok`, or the code of the refusal. */
   readonly code: string;
+  /** At most `GOVERNED_MESSAGE_LENGTH_MAX` characters. */
   readonly message?: string;
   readonly proposal?: number | undefined;
   readonly id?: string | undefined;
@@ -46,7 +47,7 @@ export class GovernanceAudit {
       caller,
       id: id ?? "",
       contentId: contentId ?? "",
-      message: (message ?? "").slice(0, GOVERNED_MESSAGE_LENGTH_MAX),
+      message: message ?? "",
     });
     if (this.#records.length > GOVERNED_AUDIT_RECORDS_MAX) this.#records.shift();
   }

@@ -17,7 +17,11 @@ import type { CommandView } from "../../schemas/gen/command.ts";
 import { RaiseApplyVersionCommandView } from "../../schemas/gen/system.ts";
 import { assert } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
-import { GOVERNED_CALLER_LENGTH_MAX, GROUP_TIME_MS_MAX } from "../base/limits.ts";
+import {
+  GOVERNED_CALLER_LENGTH_MAX,
+  GOVERNED_MESSAGE_LENGTH_MAX,
+  GROUP_TIME_MS_MAX,
+} from "../base/limits.ts";
 import { COMMAND_KINDS, laterProgram, PARTITION_COMMAND_KIND_MAX } from "../record/command.ts";
 import { readGenesis } from "./documents/genesis.ts";
 import { GOVERNANCE_KINDS, governanceCommandOf, isGovernanceKind } from "./governance_codec.ts";
@@ -294,6 +298,8 @@ export class GovernanceStore {
 /** Returns the reply of a refusal. An error of another kind is a bug, and stops the replica. */
 function refusalOf(error: unknown) {
   if (!(error instanceof RegistryError)) throw error;
-  const { code, message, fields: { retryAfterMs } } = error;
+  const { code, fields: { retryAfterMs } } = error;
+  // It may quote a document, which is larger than a reply and a record of the audit may be.
+  const message = error.message.slice(0, GOVERNED_MESSAGE_LENGTH_MAX);
   return { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }

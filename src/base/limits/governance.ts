@@ -39,7 +39,7 @@ export const GOVERNED_COMMANDS_PER_ID_MAX = 300;
 export const GOVERNED_QUOTA_KEYS_MAX = 32_768;
 /** Records of the audit of proposals that are kept. */
 export const GOVERNED_AUDIT_RECORDS_MAX = 4_096;
-/** Length of a caller's name, and of a message, in the audit. */
+/** Length of a caller's name in the audit, and of a message there and in a reply. */
 export const GOVERNED_CALLER_LENGTH_MAX = 400;
 export const GOVERNED_MESSAGE_LENGTH_MAX = 300;
 /** Bytes of all entries of the log with their payloads; it is held in memory and never shortened. */

@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import {
   GOVERNED_COMMANDS_PER_CALLER_MAX,
   GOVERNED_COMMANDS_PER_ID_MAX,
+  GOVERNED_MESSAGE_LENGTH_MAX,
   GOVERNED_QUOTA_WINDOW_MS,
   PROPOSAL_LIFE_MS,
   PROPOSALS_PER_ID_MAX,
@@ -392,12 +393,13 @@ test("GovernanceStore refuses what is no payload of its apply version, alike on 
     const command = { payload, signatures: [], caller: "x" };
     return harness.apply(encodePropose(harness.header, command));
   };
-  const later = new TextDecoder().decode(harness.next({ id: ID }).bytes)
-    .replace("descriptor/1", "descriptor/2");
-  assert.equal(propose(later), {
+  const read = new TextDecoder().decode(harness.next({ id: ID }).bytes);
+  assert.equal(propose(read.replace("descriptor/1", "descriptor/2")), {
     code: "invalid_argument",
     message: 'Schema must be descriptor/1: found "descriptor/2"',
   });
+  const named = propose(read.replace("{", `{"${"x".repeat(9_999)}":1,`));
+  assert.is("message" in named && named.message.length, GOVERNED_MESSAGE_LENGTH_MAX);
   // Its schema cannot be converted to a text.
   assert.is(propose('{"schema":{"toString":1}}').code, "invalid_argument");
   assert.equal(propose("{'a':1}"), {
