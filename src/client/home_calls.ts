@@ -69,6 +69,8 @@ export function manyAtHome(): RegistryError {
 export class HomeCalls {
   readonly #parts: HomeCallsParts;
   readonly #clients = new Map<string, Promise<Client>>();
+  /** Clients that get no further calls, until those in progress and the leases they keep have ended. */
+  readonly #retired = new Set<Client>();
   #isClosed = false;
 
   constructor(parts: HomeCallsParts) {
@@ -191,10 +193,12 @@ export class HomeCalls {
   /** Closes the clients of other regions. */
   async close(options: Parameters<Client["close"]>[0]): Promise<void> {
     this.#isClosed = true;
-    const clients = [...this.#clients.values()];
+    const clients = [...this.#clients.values(), ...this.#retired];
     this.#clients.clear();
+    this.#retired.clear();
     await Promise.all(clients.map(async (opening) => {
-      const client = await opening.catch(() => undefined);
+      // A client that could not be opened needs no closing; whoever asked for it has got the error.
+      const client = await Promise.resolve(opening).catch(() => undefined);
       if (client !== this.#parts.self) await client?.close(options);
     }));
   }
@@ -231,8 +235,10 @@ export class HomeCalls {
       if (client === this.#parts.self) throw cause;
       const failure = failureAt(home, cause);
       const isReached = client.status.state === "connected";
-      if (!isReached && NOT_REACHED.includes(failure.code)) this.#forget(home, client);
+      if (!isReached && NOT_REACHED.includes(failure.code)) this.#retire(home, client);
       throw failure;
+    } finally {
+      this.#closeRetired();
     }
   }
 
@@ -288,13 +294,24 @@ export class HomeCalls {
   }
 
   /** Looks a region's servers up again at the next call. */
-  #forget(home: string, client: Client): void {
+  #retire(home: string, client: Client): void {
     const opening = this.#clients.get(home);
-    void opening?.then(async (current) => {
+    void opening?.then((current) => {
       if (current !== client) return;
       if (this.#clients.get(home) === opening) this.#clients.delete(home);
-      await client.close();
+      this.#retired.add(client);
+      this.#closeRetired();
     });
+  }
+
+  /** Closes the retired clients that have nothing left to do. */
+  #closeRetired(): void {
+    for (const client of this.#retired) {
+      const { leases, inFlight, waiting } = client.status;
+      if (leases + inFlight + waiting > 0) continue;
+      this.#retired.delete(client);
+      void client.close();
+    }
   }
 }
 

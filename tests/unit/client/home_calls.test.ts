@@ -159,6 +159,28 @@ test("a home out of reach is named once the time of the call is over", async () 
   await here.wait(client.close());
 });
 
+test("a call that fails ends neither the other calls to that region nor its leases", async () => {
+  const { here, us, client } = await opened();
+  const region = { ...HOME, region: "us-1" };
+  const kept = client.keepAgent({ id: AGENT_ID, region: "us-1" }, region);
+  await tellServers(here);
+  const incarnation = { generation: 1, index: 40 };
+  (await us.next("registerAgent")).reply("registerAgent", {
+    ...{ id: parseUuid(AGENT_ID), incarnation, revision: incarnation },
+    ...{ remainingMs: 30_000, renewAfterMs: 20_000, created: true },
+  });
+  const lease = await here.wait(kept);
+  await us.stop();
+  const patient = client.getAgent(AGENT_ID, { ...region, timeoutMs: 3_000 });
+  const hasty = client.getAgent(AGENT_ID, { ...region, timeoutMs: 500 });
+  for (const call of [patient, hasty]) call.catch(() => {});
+  assert.is((await rejection(here, hasty)).code, "deadline_exceeded");
+  assert.is((await rejection(here, patient)).code, "deadline_exceeded");
+  assert.is(lease.state, "active");
+  await here.wait(client.close());
+  assert.is((await lease.ended).reason, "released");
+});
+
 test("home is refused for many records at once", async () => {
   const { here, client } = await opened();
   const item = { kind: "agent" as const, agent: { id: AGENT_ID, region: "us-1" } };
