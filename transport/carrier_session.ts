@@ -70,7 +70,7 @@ export function watchClosed(closed: Promise<CloseInfo>, owner: CarrierOwner): vo
   closed.then((info) => owner.connectionClosed(info), (error) => owner.connectionLost(error));
 }
 
-/** What the sessions of a listener or a dialer share. */
+/** The listener or dialer of a session, with the limits and counters that its sessions share. */
 export interface CarrierSessionOwner {
   readonly limits: SessionLimits;
   /** Default: `PREFACE_MS_MAX`. */

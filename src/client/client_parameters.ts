@@ -1,4 +1,4 @@
-/** The parameters of a client: checked, as its hello tells them, and for clients of other regions. */
+/** The parameters of a client: their check, its hello, and the parameters of clients of other regions. */
 import type { Hello } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";
 import { CLIENT_IN_FLIGHT_DEFAULT, CLIENT_IN_FLIGHT_MAX } from "../base/limits.ts";
@@ -53,7 +53,11 @@ export function checkParameters(
   }
 }
 
-/** Returns the parameters of a client of another region. */
+/**
+ * Returns the parameters of a client of another region. It is another cluster; its answers are not kept,
+ * as a call with `home` asks for that region's own; and it is connected before the call is sent, so that
+ * the call learns why it cannot be.
+ */
 export function parametersElsewhere(
   { credentials: _, homes: __, options = {}, ...shared }: ConnectParameters,
   servers: HomeServers,

@@ -1,14 +1,15 @@
 /**
  * Calls with the option `home`: they are answered by the region that the record belongs to. A read finds
  * the home by the mirror that the client's own registry has of the record; a write goes home when it is
- * refused with `foreign_region`. Without a name of their own, the servers of a region are those that the
- * client's registry knows of it; a client of each region is opened at its first call and kept.
+ * refused with `foreign_region`. A region's servers are those in `ConnectParameters.homes`, else those
+ * that the client's registry knows. The client of a region is opened at the first call and kept.
  *
  * The region decides by itself whom it serves. Its answers are never mirrors.
  */
 import type { RegionServersReply } from "../../schemas/gen/wire.ts";
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { MonotonicClock, Scheduler } from "../base/world.ts";
+import { hostOf } from "../../transport/host_address.ts";
 import type { Endpoint, Trust } from "../../transport/transport.ts";
 import type { Credentials } from "./credentials.ts";
 import { Deadline } from "./deadline.ts";
@@ -27,7 +28,7 @@ import type {
 export interface HomeCallsParts {
   /** The client whose calls go home. */
   readonly self: Client;
-  /** How the client reaches its own region. */
+  /** The parameters of that client. */
   readonly parameters: Pick<ConnectParameters, "trust" | "credentials" | "homes">;
   /** Asks the client's registry for the servers of a region; none if it is its own. */
   readonly servers: (region: string, options: CallOptions) => Promise<RegionServersReply>;
@@ -39,7 +40,7 @@ export interface HomeCallsParts {
   readonly timeoutMs: number;
 }
 
-/** How a client reaches another region. */
+/** Addresses of another region's servers, what verifies them, and the client's credentials there. */
 export type HomeServers = Pick<ConnectParameters, "endpoints" | "trust" | "credentials">;
 
 /** Asks a client. */
@@ -338,7 +339,7 @@ function trustIn({ trust }: HomeAccess, known: RegionServersReply): Trust | unde
   return sha256.length === 0 ? undefined : { kind: "pins", sha256 };
 }
 
-/** Returns credentials for another region: tokens and renewals are the own region's. */
+/** Returns credentials for another region, without tokens and renewals, which only the own one issues. */
 function credentialsElsewhere(own: Credentials | undefined): Credentials | undefined {
   if (own?.kind !== "certificate") return own;
   const { tokens: _, onSession: __, ...credentials } = own;
@@ -346,7 +347,5 @@ function credentialsElsewhere(own: Credentials | undefined): Credentials | undef
 }
 
 function endpointOf(address: string): Endpoint {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
-  return { host, port: Number(address.slice(colon + 1)) };
+  return { host: hostOf(address), port: Number(address.slice(address.lastIndexOf(":") + 1)) };
 }

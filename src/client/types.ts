@@ -95,7 +95,7 @@ export interface ClientOptions {
   readonly onConnection?: (event: ConnectionEvent) => void;
 }
 
-/** How a client reaches another region, for calls with the option `home`. */
+/** Access to another region, for calls with the option `home`. */
 export interface HomeAccess {
   /** Default: the servers that the client's own registry knows of that region. */
   readonly endpoints?: readonly Endpoint[];
@@ -123,7 +123,7 @@ export interface ConnectParameters {
    * linearizable.
    */
   readonly maxStalenessMs?: number;
-  /** Other regions by name, where they are not reached as their registries say. */
+  /** Access to other regions, by name, where it is not what the client's own registry knows of them. */
   readonly homes?: Readonly<Record<string, HomeAccess>>;
   /** The zone that the client is in; replicas there are nearer than all others. Default: none. */
   readonly zone?: string;

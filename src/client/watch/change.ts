@@ -1,4 +1,4 @@
-/** What a watch passes to its sink, and what a sink is. */
+/** The changes that a watch passes on, and the interface of the sink that takes them. */
 import type { RegistryError } from "../../base/errors.ts";
 import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
 import type { RecordEvent, WatchEvent } from "../watch_types.ts";

@@ -26,7 +26,7 @@ export interface AliasTarget {
   readonly claim: Position;
 }
 
-/** What a token of a domain says. */
+/** The contents of a token of a domain watch. */
 export interface DomainToken {
   readonly alias: string;
   /** Undefined if there was no alias. */

@@ -48,7 +48,7 @@ interface KnownAgent {
   readonly change: WatchChange | undefined;
 }
 
-/** What an event leaves behind, for its token. */
+/** The state of a domain watch behind one event, from which the token of that event is made. */
 interface Snapshot {
   readonly alias: PositionMap;
   readonly agent: PositionMap | undefined;

@@ -29,7 +29,7 @@ import {
 } from "../../base/clock_reading.ts";
 import type { StartedWatch, WatchRouting } from "./watch_routing.ts";
 
-/** What the requests of a watch have in common. */
+/** The parameters that all requests of a watch share. */
 export interface WatchFeedRequest {
   readonly filter: CheckedFilter;
   readonly progressMs: number;

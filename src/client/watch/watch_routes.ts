@@ -1,6 +1,6 @@
 /**
- * How the watches of one client reach the nodes: a watch of many records the nearest replica of each
- * partition, a watch of few the leader, and both any other replica if that cannot be asked.
+ * Routes of the watches of one client: a watch of many records asks the nearest replica of each
+ * partition, a watch of few the leader, and both any other replica if that one cannot be asked.
  */
 import { RegistryError } from "../../base/errors.ts";
 import type { World } from "../../base/world.ts";

@@ -58,7 +58,7 @@ export interface ProvenReplica {
   hasMemberOn(node: NodeId): boolean;
 }
 
-/** What a node asserts. */
+/** The assertion of a node about one group. */
 interface Asserted {
   series: ProofSeries;
   term: number;

@@ -1,6 +1,6 @@
 /**
- * How often a node probes: as often as the smallest bound needs that reads asked for lately, and not at
- * all if there were none. Clock: monotonic.
+ * The interval at which a node probes: short enough for the smallest bound that reads asked for lately;
+ * without such reads it does not probe. Clock: monotonic.
  */
 import {
   PROBE_LINGER_MS,
