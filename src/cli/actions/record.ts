@@ -62,7 +62,8 @@ export async function keep(
     const { takeOver } = flags;
     return await callsOf(kind).keep(connected.client, fields, {
       ...options,
-      ...{ takeOver, ...homeOf(flags) },
+      takeOver,
+      ...homeOf(flags),
     });
   });
 }
