@@ -46,7 +46,7 @@ export async function runLocally<Started>(
   try {
     if (flags.stopWithStdin === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
     const starting = withProgress(terminal, nodes.starting, () => nodes.start());
-    // A start that is stopped fails, because its nodes end before they serve.
+    // A start that is stopped fails, because its nodes end before they serve; nobody waits for it then.
     starting.catch(() => {});
     const begun = await Promise.race([starting, stop.requested]);
     if (begun === undefined) {

@@ -190,7 +190,8 @@ export class HeldLease implements Lease {
       await before;
       return await run();
     })();
-    // The next write waits for this one to settle, whether it succeeds or fails.
+    // The next write waits for this one to settle, whether it succeeds or fails; the caller of this one
+    // gets its error.
     this.#lastWrite = result.catch(() => {});
     return await result;
   }

@@ -76,7 +76,7 @@ export class Link {
     this.#options = options;
     this.#calls = calls;
     this.#firstSettled = Promise.withResolvers<void>();
-    // Nobody waits for the first connection of a lazy client.
+    // Nobody waits for the first connection of a lazy client; its calls report why there is none.
     this.#firstSettled.promise.catch(() => {});
     // Clients start at random endpoints, which spreads them over the nodes.
     this.#turn = Math.floor(options.world.entropy.unit() * options.endpoints().length);

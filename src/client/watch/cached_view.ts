@@ -74,6 +74,7 @@ export class WatchedView implements CachedView, WatchSink {
     this.#options = options;
     this.#calls = calls;
     this.ended = this.#ended.promise;
+    // `ready` throws the same error, and nobody may be waiting there when the view ends.
     this.#ready.promise.catch(() => {});
     this.#session = new WatchSession(routing, options.session, this);
   }

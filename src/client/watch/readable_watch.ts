@@ -13,7 +13,7 @@ export abstract class ReadableWatch implements Watch {
 
   constructor(signal: AbortSignal | undefined) {
     this.begun = this.#begun.promise;
-    // The iteration throws the same error.
+    // The iteration throws the same error; a program need not wait for `begun`.
     this.begun.catch(() => {});
     this.queue = new EventQueue<WatchEvent>({
       room: () => this.resume(),
