@@ -130,7 +130,11 @@ class EtcdLoad {
     const { promise: created, resolve, reject } = Promise.withResolvers<void>();
     let open = 0;
     let events = 0;
-    stream.on("error", reject);
+    let failure: Error | undefined;
+    stream.on("error", (error) => {
+      failure ??= error;
+      reject(error);
+    });
     stream.on("data", (message) => {
       const counts = fieldsIn(message);
       events += counts.get(EVENTS_FIELD) ?? 0;
@@ -139,13 +143,12 @@ class EtcdLoad {
     const range = concatenated(field(1, textOf(PREFIX)), field(2, textOf(PREFIX_END)));
     for (let at = 0; at < watchers; at++) stream.write(field(1, range));
     await created;
-    // Its end is an error of the stream.
-    created.catch(() => {});
     const startMs = performance.now();
     const before = events;
     const result = await this.#closedLoop({ ...order, operation: "put" });
     const eventsPerSecond = (events - before) / (performance.now() - startMs) * 1_000;
-    stream.on("error", () => {});
+    if (failure !== undefined) throw failure;
+    // Reported as an error of the stream, which no longer matters.
     stream.cancel();
     return { ...result, eventsPerSecond: Math.round(eventsPerSecond) };
   }
