@@ -31,7 +31,8 @@ async function serveStream(stream: Deno.QuicBidirectionalStream): Promise<void> 
 async function serveConnection(incoming: Deno.QuicIncoming): Promise<void> {
   const connection = await incoming.accept();
   for await (const stream of connection.incomingBidirectionalStreams) {
-    // A client that disconnects fails its reads and writes; a bench ends that way.
+    // A bench ends by disconnecting, which fails the reads and writes here. If a stream fails before,
+    // the client fails, and reports it.
     serveStream(stream).catch(() => {});
   }
 }
@@ -48,7 +49,7 @@ if (import.meta.main) {
   });
   console.log(JSON.stringify({ port: endpoint.addr.port, cert }));
   for await (const incoming of listener) {
-    // As with streams, connections end with the bench.
+    // As with streams.
     serveConnection(incoming).catch(() => {});
   }
 }

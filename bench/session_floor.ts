@@ -31,7 +31,7 @@ async function serve(): Promise<void> {
   });
   console.log(JSON.stringify({ port: endpoint.addr.port, cert }));
   for await (const incoming of listener) {
-    // The end of the load ends its connections; no other relevant error can occur here.
+    // The end of the load ends its connections. If one fails before, the load fails, and reports it.
     serveConnection(incoming).catch(() => {});
   }
 }
