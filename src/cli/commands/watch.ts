@@ -41,7 +41,8 @@ function recordWatch(
   return addWatchOptions(newServerCommand(
     plural,
     `Shows each change of ${plural}: put, superseded (another process took it over), deregistered, ` +
-      "expired, domain_lost. With --json each event is one line, with its token.",
+      "expired, domain_lost. With --json each event is one line with its token; the end of a " +
+      "partition's state has none.",
     [
       `watch ${plural} --region eu-1 --label tier=gold`,
       `watch ${plural} --with-state --json`,
