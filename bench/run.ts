@@ -1,10 +1,9 @@
 /**
  * Runs the benches and prints their tables. Load and server are separate processes; results go to
- * `bench/results/<name>.ndjson`. All benches together take some twelve minutes;
- * `cluster` is the group of those of three nodes, `watch` of those of watches.
+ * `bench/results/<name>.ndjson`.
  *
- *     deno task bench
- * [reads|writes|renew|sessions|memory|restart|aliases|identity|authority|handshake|cluster|watch|regions …]
+ *     deno task bench              runs all benches
+ *     deno task bench <name …>     runs those named in BENCHES or GROUPS
  *     deno task bench table        prints the tables of the stored results
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
