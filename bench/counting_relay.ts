@@ -12,6 +12,7 @@ export class CountingRelay {
   readonly #front: Deno.DatagramConn;
   readonly #backs = new Map<number, Deno.DatagramConn>();
   readonly #serverPort: number;
+  #isClosed = false;
 
   constructor(serverPort: number) {
     this.#serverPort = serverPort;
@@ -21,6 +22,7 @@ export class CountingRelay {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#front.close();
     for (const back of this.#backs.values()) back.close();
   }
@@ -30,8 +32,9 @@ export class CountingRelay {
       for await (const [bytes, from] of this.#front) {
         await this.#pass(this.#backOf((from as Deno.NetAddr).port), bytes, this.#serverPort);
       }
-    } catch {
-      // It was closed.
+    } catch (error) {
+      // Closing ends the reads and writes in progress; any other failure would make the counts wrong.
+      if (!this.#isClosed) throw error;
     }
   }
 
@@ -48,8 +51,8 @@ export class CountingRelay {
   async #answer(back: Deno.DatagramConn, clientPort: number): Promise<void> {
     try {
       for await (const [bytes] of back) await this.#pass(this.#front, bytes, clientPort);
-    } catch {
-      // It was closed.
+    } catch (error) {
+      if (!this.#isClosed) throw error;
     }
   }
 
