@@ -10,7 +10,7 @@ import { RegistryError } from "../src/base/errors.ts";
 import { processWorld } from "../src/node/process_world.ts";
 import { readNodeFile } from "../identity/files/node_file.ts";
 import { trustOfDataFolder } from "../identity/trust/credentials.ts";
-import type { PeerRegionEntry } from "../schemas/gen/wire.ts";
+import { type PeerRegionEntry, REGION_PAUSES } from "../schemas/gen/wire.ts";
 import { until } from "./cluster/polling.ts";
 import { CountingRelay } from "./counting_relay.ts";
 import { agentInput, registerFleet, spreadId } from "./fleet.ts";
@@ -93,7 +93,7 @@ class Region {
 
   /** Pauses a region, or resumes it. */
   async pause(name: string, isPaused: boolean): Promise<void> {
-    await this.#set(name, { pause: isPaused ? 1 : 2 });
+    await this.#set(name, { pause: REGION_PAUSES[isPaused ? "pause" : "resume"] });
   }
 
   /** Reaches a region by another port. */
@@ -103,7 +103,7 @@ class Region {
 
   async #set(name: string, change: { readonly pause?: number; readonly servers?: string[] }) {
     const limits = { preference: 0, bytesPerSecondMax: 0, logPercentMax: 0 };
-    const unchanged = { name, servers: [], bundle: "", pause: 0, ...limits };
+    const unchanged = { name, servers: [], bundle: "", pause: REGION_PAUSES.unchanged, ...limits };
     await this.client.call("setRegion", { ...unchanged, ...change });
   }
 

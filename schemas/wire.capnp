@@ -998,13 +998,19 @@ struct AddRegionRequest {
   # Its trust bundle; empty: none.
 }
 
+enum RegionPause {
+  # Whether a region's mirrors are to be kept current.
+  unchanged @0;
+  pause @1;
+  resume @2;
+}
+
 struct SetRegionRequest {
   # Changes settings of a peer region; 0 or empty: unchanged.
   bytesPerSecondMax @0 :UInt64;
   preference @1 :UInt32;
   logPercentMax @2 :UInt16;
-  pause @3 :UInt16;
-  # 1 pauses, 2 resumes.
+  pause @3 :RegionPause;
   name @4 :Text;
   servers @5 :List(Text);
   bundle @6 :Text;

@@ -146,6 +146,23 @@ export const WATCH_EVENT_TYPE_NAMES: readonly (WatchEventType | undefined)[] = [
   "domainLost",
 ];
 
+/** Whether a region's mirrors are to be kept current. */
+export type RegionPause = keyof typeof REGION_PAUSES;
+
+/** The numbers of RegionPause. */
+export const REGION_PAUSES = {
+  unchanged: 0,
+  pause: 1,
+  resume: 2,
+} as const;
+
+/** The names of RegionPause by number. */
+export const REGION_PAUSE_NAMES: readonly (RegionPause | undefined)[] = [
+  "unchanged",
+  "pause",
+  "resume",
+];
+
 /** The first frame of every stream, 24 bytes, written by the transport. */
 export interface StreamPreface {
   /** 0x41435253 */
@@ -5470,7 +5487,6 @@ export interface SetRegionRequest {
   bytesPerSecondMax: number;
   preference: number;
   logPercentMax: number;
-  /** 1 pauses, 2 resumes. */
   pause: number;
   name: string;
   servers: string[];

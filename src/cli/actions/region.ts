@@ -1,4 +1,5 @@
 /** Commands of controllers on peer regions. */
+import { REGION_PAUSES, type RegionPause } from "../../../schemas/gen/wire.ts";
 import {
   REGION_BYTES_PER_SECOND_DEFAULT,
   REGION_LOG_PERCENT_DEFAULT,
@@ -37,21 +38,21 @@ export async function add(name: string, flags: RegionFlags, shell: Shell): Promi
 
 /** Changes a region. */
 export async function set(name: string, flags: RegionFlags, shell: Shell): Promise<number> {
-  const request = { name, ...settingsOf(flags, shell), pause: 0 };
+  const request = { name, ...settingsOf(flags, shell), pause: REGION_PAUSES.unchanged };
   await withClient(shell, flags, ({ client }) => client.call("setRegion", request));
   return await told(`Changed region ${name}.`, { name, changed: true }, flags, shell);
 }
 
 /** Pauses a region. */
 export async function pause(name: string, flags: ServerOptions, shell: Shell): Promise<number> {
-  await setPause(name, 1, flags, shell);
+  await setPause(name, "pause", flags, shell);
   const text = `Paused region ${name}: its mirrors stay as they are, and grow old.`;
   return await told(text, { name, paused: true }, flags, shell);
 }
 
 /** Resumes a region. */
 export async function resume(name: string, flags: ServerOptions, shell: Shell): Promise<number> {
-  await setPause(name, 2, flags, shell);
+  await setPause(name, "resume", flags, shell);
   return await told(`Resumed region ${name}.`, { name, paused: false }, flags, shell);
 }
 
@@ -90,11 +91,11 @@ export async function list(flags: ServerOptions, shell: Shell): Promise<number> 
 
 async function setPause(
   name: string,
-  wanted: 1 | 2,
+  wanted: Exclude<RegionPause, "unchanged">,
   flags: ServerOptions,
   shell: Shell,
 ): Promise<void> {
-  const request = { name, ...UNCHANGED, pause: wanted };
+  const request = { name, ...UNCHANGED, pause: REGION_PAUSES[wanted] };
   await withClient(shell, flags, ({ client }) => client.call("setRegion", request));
 }
 

@@ -3,6 +3,7 @@
  * a folder of its own, and each is told of the others.
  */
 import { resolve } from "node:path";
+import { REGION_PAUSES } from "../../../schemas/gen/wire.ts";
 import { type RegistryError, toRegistryError } from "../../base/errors.ts";
 import { VERSION } from "../../base/version.ts";
 import { trustOfDataFolder } from "../../../identity/trust/credentials.ts";
@@ -110,7 +111,7 @@ async function addRegion(
       const error = toRegistryError(cause);
       // It was added at an earlier start; the ports may be other ones.
       if (error.code === "incarnation_mismatch") {
-        await client.call("setRegion", { ...request, pause: 0 });
+        await client.call("setRegion", { ...request, pause: REGION_PAUSES.unchanged });
         return;
       }
       if (!isEarly(error) || monotonic.nowMs() > untilMs) throw error;

@@ -1,10 +1,12 @@
 /** Administration of peer regions: what controllers add, change and remove in group 0; all audited. */
-import type {
-  AcceptGenerationRequest,
-  AddRegionRequest,
-  ListRegionsReply,
-  PeerRegionEntry,
-  SetRegionRequest,
+import {
+  type AcceptGenerationRequest,
+  type AddRegionRequest,
+  type ListRegionsReply,
+  type PeerRegionEntry,
+  REGION_PAUSE_NAMES,
+  REGION_PAUSES,
+  type SetRegionRequest,
 } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
 import {
@@ -23,10 +25,6 @@ import {
 } from "../../system/regions/region_codec.ts";
 import type { PeerRegion, RegionSettings } from "../../system/regions/region_state.ts";
 import type { IdentityGroup } from "../identities/identity_group.ts";
-
-/** The values of `pause` in SetRegionRequest. */
-const PAUSE = 1;
-const RESUME = 2;
 
 /** The parts of a region's entry that group 0 does not know: how it is followed. */
 type FollowedEntry = Omit<
@@ -175,14 +173,14 @@ export class RegionAdministration {
 /** Returns settings with what a request changes. */
 function changed(settings: RegionSettings, request: SetRegionRequest): RegionSettings {
   const { pause, servers, bundle, preference, bytesPerSecondMax, logPercentMax } = request;
-  if (pause > RESUME) {
+  if (REGION_PAUSE_NAMES[pause] === undefined) {
     throw new RegistryError("invalid_argument", `pause must be 0, 1 or 2: found ${pause}`, {
       field: "pause",
     });
   }
   return {
     ...settings,
-    isPaused: pause === 0 ? settings.isPaused : pause === PAUSE,
+    isPaused: pause === REGION_PAUSES.unchanged ? settings.isPaused : pause === REGION_PAUSES.pause,
     servers: servers.length === 0 ? settings.servers : servers,
     bundle: bundle || settings.bundle,
     preference: preference || settings.preference,
