@@ -1182,6 +1182,8 @@ struct RegionStatusReply {
   bansDigest @6 :Data;
   bans @7 :List(RegionBan);
   # The bans of this region's nodes, if they are not those named; else empty.
+  hashKey :group $bytes { high @8 :UInt64; low @9 :UInt64; }
+  # By which the region maps keys to its partitions.
 }
 
 struct RegionBan {

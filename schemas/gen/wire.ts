@@ -6437,6 +6437,8 @@ export interface RegionStatusReply {
   bansDigest: Uint8Array;
   /** The bans of this region's nodes, if they are not those named; else empty. */
   bans: RegionBan[];
+  /** By which the region maps keys to its partitions. */
+  hashKey: Uint8Array;
 }
 
 /** A flyweight over {@link RegionStatusReply}. */
@@ -6463,17 +6465,23 @@ export class RegionStatusReplyView extends StructView<RegionStatusReply> {
   get bansDigestOffset(): number { return this.$dataOffset(2); }
   get bansDigestLength(): number { return this.$dataLength(2); }
   get bans(): StructList<RegionBan, RegionBanView> { return this.$list(3, this.#bans ??= new StructList(new RegionBanView())); }
+  get hashKey(): Uint8Array { return this.$fixed(24, 16); }
+  set hashKey(value: Uint8Array) { this.$setFixed(24, 16, value); }
+  get hashKeyOffset(): number { return this.$fixedOffset(24, 16); }
+  hashKeyEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(24, 16, bytes, offset); }
 
   override toPlain(): RegionStatusReply {
     this.$payPlain();
+    const fixed = this.$fixed(0, 40);
     return {
-      clusterId: this.clusterId,
+      clusterId: fixed.subarray(0, 16),
       generation: this.generation,
       partitionCount: this.partitionCount,
       region: this.region,
       bundle: this.bundle,
       bansDigest: this.$dataCopy(2),
       bans: this.bans.toPlain(),
+      hashKey: fixed.subarray(24, 40),
     };
   }
 }
@@ -6483,16 +6491,17 @@ function putRegionStatusReply(out: FrameWriter, at: number, value: Input<RegionS
   out.$fixed(at + 0, 16, value.clusterId);
   UINT32.write(view, at + 16, value.generation, "generation");
   UINT32.write(view, at + 20, value.partitionCount, "partitionCount");
-  out.$text(at + 24, value.region, "region");
-  out.$text(at + 32, value.bundle, "bundle");
-  out.$data(at + 40, value.bansDigest);
-  out.$structs<RegionBan>(at + 48, value.bans, regionBanCodec.layout, "bans");
+  out.$fixed(at + 24, 16, value.hashKey);
+  out.$text(at + 40, value.region, "region");
+  out.$text(at + 48, value.bundle, "bundle");
+  out.$data(at + 56, value.bansDigest);
+  out.$structs<RegionBan>(at + 64, value.bans, regionBanCodec.layout, "bans");
 }
 
 /** Encodes and decodes {@link RegionStatusReply}. */
 export const regionStatusReplyCodec = new StructCodec<RegionStatusReply, RegionStatusReplyView>({
   name: "RegionStatusReply",
-  dataWords: 3,
+  dataWords: 5,
   pointerWords: 4,
   put: putRegionStatusReply,
   newView: () => new RegionStatusReplyView(),

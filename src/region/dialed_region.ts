@@ -122,8 +122,10 @@ export class DialedRegion implements RegionLink, FeedCounts {
       const request = { follower, bundleSequence, bansDigest };
       const reply = await ask(router, "regionStatus", request, { timeoutMs });
       this.heard();
-      const { region, clusterId, generation, partitionCount, ...trust } = reply;
-      if (region === wanted) return { region, clusterId, generation, partitionCount, trust };
+      const { region, clusterId, generation, partitionCount, hashKey, ...trust } = reply;
+      if (region === wanted) {
+        return { region, clusterId, generation, partitionCount, hashKey, trust };
+      }
       throw new RegistryError(
         "wrong_cluster",
         `The servers must be those of region ${wanted}: they are of ${region}`,

@@ -84,7 +84,7 @@ export class Puller {
     const { accepted, source, target, world, share } = options;
     this.#options = options;
     this.#listings = new Listings(
-      new Partitioner(accepted.clusterId, accepted.partitionCount),
+      new Partitioner(accepted.hashKey, accepted.partitionCount),
       source.feed,
     );
     this.#changes = new FeedChanges(target);

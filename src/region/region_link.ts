@@ -13,6 +13,8 @@ export interface SourceStatus {
   /** Generation of the cluster. */
   readonly generation: number;
   readonly partitionCount: number;
+  /** The key by which the region maps records to its partitions, 16 bytes. */
+  readonly hashKey: Uint8Array;
   readonly trust?: SourceTrust;
 }
 

@@ -30,8 +30,10 @@ export class SourceRegion extends MirrorHome {
   constructor(partitionCount: number, cluster = 1) {
     super(partitionCount);
     const clusterId = new Uint8Array(16).fill(cluster);
-    this.status = { region: "us", clusterId, generation: 1, partitionCount };
-    this.#partitioner = new Partitioner(clusterId, partitionCount);
+    // Another one than the id: a cluster may choose both.
+    const hashKey = new Uint8Array(16).fill(cluster, 8);
+    this.status = { region: "us", clusterId, generation: 1, partitionCount, hashKey };
+    this.#partitioner = new Partitioner(hashKey, partitionCount);
   }
 
   override partitionOf(number: number): number {

@@ -51,11 +51,11 @@ export class RegionAnswers {
     const { group, followers } = this.#parts;
     followers.check(peer, follower);
     const genesis = defined(group.store.genesis, "A cluster was created");
-    const { clusterId, partitionCount, region } = genesis;
+    const { clusterId, partitionCount, hashKey, region } = genesis;
     const { generation } = group.store.state.versions;
     const { bans, digest } = this.#nodeBans();
     return {
-      ...{ clusterId, generation, partitionCount, region },
+      ...{ clusterId, generation, partitionCount, hashKey, region },
       bundle: this.#bundleAfter(bundleSequence),
       bansDigest: digest,
       bans: bytesEqual(bansDigest, digest) ? [] : [...bans],

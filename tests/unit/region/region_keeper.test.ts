@@ -46,7 +46,7 @@ function opened(bundle = "") {
   const scene = {
     ...{ world, region, isConnected: true, applyVersion: REGION_BANS_APPLY_VERSION, asked: 0 },
     status: {
-      ...{ region: "us-1", clusterId: CLUSTER, generation: 1, partitionCount: 1 },
+      ...{ region: "us-1", clusterId: CLUSTER, generation: 1, partitionCount: 1, hashKey: CLUSTER },
       trust: { bundle: "", bansDigest: DIGEST, bans: [BAN] },
     } as SourceStatus,
     proposed: [] as Uint8Array[],

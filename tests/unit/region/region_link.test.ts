@@ -125,6 +125,7 @@ test("status: says which cluster the region is", async () => {
     clusterId: harness.registry.cluster.clusterId,
     generation: 1,
     partitionCount: PARTITIONS,
+    hashKey: harness.registry.cluster.hashKey,
   });
   assert.not(link.contact.isConnected, "who is not accepted is not kept");
   await owner.must("removeRegion", { name: "us-1" });

@@ -233,7 +233,8 @@ test("a node of another region may follow, end its feed, ask for progress, and n
     1,
     PARTITIONS,
   ]);
-  assert.equal(status.clusterId, harness.registry.cluster.clusterId);
+  const { clusterId, hashKey } = harness.registry.cluster;
+  assert.equal([status.clusterId, status.hashKey], [clusterId, hashKey]);
   const lie = await peer.ask("regionStatus", {
     follower: "ap-1",
     bundleSequence: 0,
