@@ -1,7 +1,7 @@
 /**
  * The metrics of the regions that a cluster follows. Every node has the ages, which decide what it serves;
  * what is behind, refused and received is known by the nodes that pull. Series are bounded, as a cluster
- * follows at most 16 regions.
+ * follows at most `PEER_REGIONS_MAX` regions.
  */
 import type { PullerState } from "../../schemas/gen/wire.ts";
 import type { PullerCounts } from "../region/puller.ts";

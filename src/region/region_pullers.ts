@@ -50,6 +50,7 @@ interface Followed {
 export class RegionPullers {
   readonly #parts: RegionPullersParts;
   readonly #followed = new Map<string, Followed>();
+  /** Counts of the pullers that were stopped, of regions that are still peers. */
   readonly #ended = new Map<string, PullerCounts>();
   #timer: Timer | undefined;
   #isStopped = false;
@@ -85,6 +86,9 @@ export class RegionPullers {
       if (!isSame) void this.#leave(name);
     }
     for (const region of regions) this.#lookAt(region);
+    for (const name of this.#ended.keys()) {
+      if (regionNamed(regions, name) === undefined) this.#ended.delete(name);
+    }
   }
 
   /** Returns the states of the pullers on this node. */

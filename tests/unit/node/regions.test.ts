@@ -122,12 +122,14 @@ test("a region that was re-created is refused until it is accepted", async () =>
 });
 
 test("a region that is paused or removed is followed no more", async () => {
-  const { source, world, peer, entry, links } = await followed();
+  const { source, harness, world, peer, entry, links } = await followed();
+  const counts = () => harness.registry.regions.snapshot().counts;
   source.register(1, true, undefined);
   await world.pass(10_000);
   await peer.must("setRegion", { ...UNCHANGED, pause: 1 });
   await world.pass(5_000);
   assert.is((await entry()).state, "paused");
+  assert.is(counts().get("us")?.changes, 1);
   assert.ok(links.every(({ isClosed }) => isClosed));
   source.register(2, true, undefined);
   await world.pass(5_000);
@@ -138,6 +140,7 @@ test("a region that is paused or removed is followed no more", async () => {
   await peer.must("removeRegion", { name: "us" });
   await world.pass(60_000);
   assert.ok(links.every(({ isClosed }) => isClosed));
+  assert.is(counts().size, 0, "metrics forget a removed region");
 });
 
 test.run();
