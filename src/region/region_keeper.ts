@@ -35,6 +35,8 @@ export interface RegionKeeperParts {
 export class RegionKeeper {
   readonly #parts: RegionKeeperParts;
   #timer: Timer | undefined;
+  /** The trust bundle that was refused last. */
+  #refusedBundle = "";
   #isStopped = false;
 
   constructor(parts: RegionKeeperParts) {
@@ -91,7 +93,10 @@ export class RegionKeeper {
     const opened = await openTrustBundle({ text, trustDomain, roots, nowMs, known });
     if (isBundleRefusal(opened)) {
       const { fault, message } = opened;
-      return logger.warn("A region's trust bundle was refused", {
+      // The region sends it with every answer until an operator mends it.
+      const level = text === this.#refusedBundle ? "debug" : "warn";
+      this.#refusedBundle = text;
+      return logger[level]("A region's trust bundle was refused", {
         ...{ region: settings.name, fault, message },
       });
     }

@@ -1,4 +1,4 @@
-/** What a region says of its own nodes, on its way into group 0. */
+/** A region's bans and trust bundle, on their way into group 0. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { createTrustBundle } from "../../../identity/trust/trust_bundle.ts";
@@ -50,6 +50,7 @@ function opened(bundle = "") {
       trust: { bundle: "", bansDigest: DIGEST, bans: [BAN] },
     } as SourceStatus,
     proposed: [] as Uint8Array[],
+    warnings: 0,
   };
   const link = {
     get contact() {
@@ -61,7 +62,8 @@ function opened(bundle = "") {
     },
   } as unknown as RegionLink;
   const keeper = new RegionKeeper({
-    ...{ name: "us-1", link, world, logger: SILENT_LOGGER },
+    ...{ name: "us-1", link, world },
+    logger: { ...SILENT_LOGGER, warn: () => scene.warnings++ },
     group: {
       regions: () => [scene.region],
       members: () => [1],
@@ -124,7 +126,9 @@ test("RegionKeeper: takes a later bundle that the roots of the one before vouch 
     return scene.proposed.splice(0);
   };
   const stolen = await createTestRoot(entropy);
-  assert.equal(await told(await bundleOf(stolen, { sequence: 2 })), []);
+  const foreign = await bundleOf(stolen, { sequence: 2 });
+  assert.equal([await told(foreign), await told(foreign)], [[], []]);
+  assert.is(scene.warnings, 1, "a bundle is refused with one warning, however often it is sent");
   assert.equal(await told(await bundleOf(pki.root, { sequence: 1, servers: [] })), []);
   assert.equal(await told("{}"), []);
   const next = await bundleOf(pki.root, { sequence: 2, roots: [stolen.certificate.der] });
