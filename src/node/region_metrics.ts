@@ -5,7 +5,7 @@
  */
 import type { PullerState } from "../../schemas/gen/wire.ts";
 import type { PullerCounts } from "../region/puller.ts";
-import { AGE_UNKNOWN } from "../region/region_ages.ts";
+import { SOURCE_AGE_UNKNOWN } from "../wire/record_source.ts";
 import { counter, type Family, gauge, type Sample } from "./metric_families.ts";
 
 /** What a node knows of the regions. */
@@ -55,7 +55,7 @@ export function regionFamilies(snapshot: Take): readonly Family[] {
           snapshot,
           ({ pullers }) =>
             perRegion(pullers, ({ contactAgeMs }) => contactAgeMs, Math.min)
-              .flatMap(([name, ms]) => ms === AGE_UNKNOWN ? [] : [[name, ms / 1_000]]),
+              .flatMap(([name, ms]) => ms === SOURCE_AGE_UNKNOWN ? [] : [[name, ms / 1_000]]),
         ),
     ),
     gauge(

@@ -10,10 +10,8 @@ import { REGION_LOOK_MS, REGION_READINGS_MAX } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import type { NodeCalls } from "../serving/node_calls.ts";
 import type { RegionState } from "../system/regions/region_state.ts";
+import { SOURCE_AGE_UNKNOWN, wireAge } from "../wire/record_source.ts";
 import type { PullerState } from "../../schemas/gen/wire.ts";
-
-/** An age that is not known. */
-export const AGE_UNKNOWN = 0xffff_ffff;
 
 /** Dependencies of {@link RegionAges}. */
 export interface RegionAgesParts {
@@ -84,11 +82,10 @@ export class RegionAges {
     return isOf(latest) ? latest : earlier.find(isOf);
   }
 
-  /** Returns the age of one shard, for another node; {@link AGE_UNKNOWN} if it is not known. */
+  /** Returns the age of one shard, for another node; {@link SOURCE_AGE_UNKNOWN} if it is not known. */
   shardAgeMs(region: string, shard: number, feed: number): number {
     const one = this.#shards.get(region)?.[shard];
-    if (one?.feed !== feed) return AGE_UNKNOWN;
-    return wireAge(sinceMs(this.#parts.world, one.latest.asOf));
+    return wireAge(one?.feed === feed ? sinceMs(this.#parts.world, one.latest.asOf) : undefined);
   }
 
   /** Records that everything that a shard had at that time, by this node's clocks, is mirrored. */
@@ -137,7 +134,7 @@ export class RegionAges {
       const { pullers } = await this.#parts.calls.call(node, "pullerStates", {}, ASK_MS_MAX);
       this.#answers.set(node, { askedAt, pullers });
       for (const { region, shard, feed, ageMs } of pullers) {
-        if (ageMs === AGE_UNKNOWN || shard >= this.#parts.shardCount) continue;
+        if (ageMs === SOURCE_AGE_UNKNOWN || shard >= this.#parts.shardCount) continue;
         this.fresh(region, shard, feed, earlier(askedAt, ageMs));
       }
     } catch (cause) {
@@ -147,11 +144,6 @@ export class RegionAges {
       this.#asking.delete(node);
     }
   }
-}
-
-/** Returns an age for the wire, rounded up. */
-export function wireAge(ms: number): number {
-  return Math.min(AGE_UNKNOWN - 1, Math.ceil(ms));
 }
 
 /** Time between two readings that are kept, ms. */

@@ -2,7 +2,8 @@
 import type { PeerRegionEntry, PullerState } from "../../schemas/gen/wire.ts";
 import { isNilUuid } from "../base/uuid.ts";
 import type { PeerRegion } from "../system/regions/region_state.ts";
-import { AGE_UNKNOWN, type RegionAges, wireAge } from "./region_ages.ts";
+import { SOURCE_AGE_UNKNOWN, wireAge } from "../wire/record_source.ts";
+import type { RegionAges } from "./region_ages.ts";
 
 /** What is known of how a region is followed. */
 export type RegionCondition = Pick<
@@ -36,13 +37,12 @@ export function conditionOf(
   const states = pullers.flatMap(({ nodeId, shard }) =>
     statesOn(nodeId)?.filter((state) => state.region === name && state.shard === shard) ?? []
   );
-  const ageMs = ages.ageMs(name);
   const total = (of: (state: PullerState) => number) =>
     states.reduce((sum, state) => sum + of(state), 0);
   const seen = states.find(({ seenClusterId }) => !isNilUuid(seenClusterId));
   return {
-    replicatedAgeMs: ageMs === undefined ? AGE_UNKNOWN : wireAge(ageMs),
-    contactAgeMs: Math.min(AGE_UNKNOWN, ...states.map(({ contactAgeMs }) => contactAgeMs)),
+    replicatedAgeMs: wireAge(ages.ageMs(name)),
+    contactAgeMs: Math.min(SOURCE_AGE_UNKNOWN, ...states.map(({ contactAgeMs }) => contactAgeMs)),
     lagEntries: total(({ lagEntries }) => lagEntries),
     lagBytes: total(({ lagBytes }) => lagBytes),
     resyncs: total(({ resyncs }) => resyncs),

@@ -20,11 +20,12 @@ import type { Timer, World } from "../base/world.ts";
 import { backOffMs } from "../client/retry.ts";
 import { encodeAcceptFeed, encodeAssignPuller } from "../system/regions/region_codec.ts";
 import type { PeerRegion } from "../system/regions/region_state.ts";
+import { wireAge } from "../wire/record_source.ts";
 import type { PullerState } from "../../schemas/gen/wire.ts";
 import type { LogShare } from "./log_share.ts";
 import type { MirrorTarget } from "./mirror_target.ts";
 import { Puller, type PullerCounts } from "./puller.ts";
-import { AGE_UNKNOWN, type RegionAges, wireAge } from "./region_ages.ts";
+import type { RegionAges } from "./region_ages.ts";
 import { type RegionGroup, regionNamed } from "./region_group.ts";
 import type { RegionLink, SourceStatus } from "./region_link.ts";
 
@@ -109,7 +110,7 @@ export class ShardPuller {
       resyncs,
       refused,
       ageMs: ages.shardAgeMs(name, shard, feed),
-      contactAgeMs: lastContact === undefined ? AGE_UNKNOWN : wireAge(sinceMs(world, lastContact)),
+      contactAgeMs: wireAge(lastContact && sinceMs(world, lastContact)),
       seenGeneration: this.#refused?.generation ?? 0,
       seenClusterId: this.#refused?.clusterId ?? NO_CLUSTER,
       state: this.#phase,

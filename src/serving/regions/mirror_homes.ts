@@ -10,7 +10,7 @@ import { MIRROR_FRESH_MS_MAX } from "../../base/limits.ts";
 import type { MonotonicClock } from "../../base/world.ts";
 import { type MirrorChoice, SUSPENDED_RANK } from "../../store/mirrors/mirror_reads.ts";
 import type { PeerRegion } from "../../system/regions/region_state.ts";
-import { SOURCE_AGE_UNKNOWN } from "../../wire/record_source.ts";
+import { SOURCE_AGE_UNKNOWN, wireAge } from "../../wire/record_source.ts";
 
 /** What this node knows of how far the regions are mirrored. */
 export interface RegionFreshness {
@@ -120,9 +120,7 @@ export class MirrorHomes implements MirrorChoice {
     return {
       home,
       revision: { generation, index },
-      ageMs: ageMs === undefined
-        ? SOURCE_AGE_UNKNOWN
-        : Math.min(SOURCE_AGE_UNKNOWN - 1, Math.ceil(ageMs)),
+      ageMs: wireAge(ageMs),
       isSuspended: !isFresh(ageMs),
     };
   }
@@ -135,7 +133,7 @@ export class MirrorHomes implements MirrorChoice {
   /** Returns the origin of a mirror that was read earlier, with its age by now. */
   agedNow({ source, readAtMs }: ReadSource): RecordSource {
     if (source.ageMs === SOURCE_AGE_UNKNOWN) return source;
-    const ageMs = source.ageMs + Math.ceil(this.#options.clock.nowMs() - readAtMs);
+    const ageMs = wireAge(source.ageMs + this.#options.clock.nowMs() - readAtMs);
     return { ...source, ageMs, isSuspended: !isFresh(ageMs) };
   }
 

@@ -184,7 +184,7 @@ export const MIRROR_MUTANTS: readonly Mutant[] = [
     test: READS_TEST,
     edits: [{
       file: HOMES,
-      anchor: "    const ageMs = source.ageMs + Math.ceil(this.#options.clock.nowMs() - readAtMs);",
+      anchor: "    const ageMs = wireAge(source.ageMs + this.#options.clock.nowMs() - readAtMs);",
       replacement: "    const { ageMs } = source;",
     }],
   },
