@@ -59,8 +59,6 @@ export class BatchSender {
   /** Changes that wait, and bytes that wait or are on their way. */
   waiting = 0;
   bytes = 0;
-  /** The number of batches that were applied. */
-  batches = 0;
   /** Whether the puller takes no more events until some are applied. */
   isPressed = false;
 
@@ -228,7 +226,6 @@ export class BatchSender {
   #applied(queue: PartitionQueue, logged: LoggedMirrors): void {
     const batch = queue.applied();
     queue.attempts = 0;
-    this.batches++;
     for (const { bytes } of batch.changes) this.bytes -= bytes;
     this.#parts.onApplied(batch, logged);
   }

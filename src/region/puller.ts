@@ -59,6 +59,16 @@ export interface PullerCounts {
   entries: number;
 }
 
+/** Returns the sum of counts. */
+export function sumOfCounts(one: PullerCounts, other: PullerCounts | undefined): PullerCounts {
+  return {
+    resyncs: one.resyncs + (other?.resyncs ?? 0),
+    refused: one.refused + (other?.refused ?? 0),
+    changes: one.changes + (other?.changes ?? 0),
+    entries: one.entries + (other?.entries ?? 0),
+  };
+}
+
 /** One run. */
 export class Puller {
   readonly counts: PullerCounts = { resyncs: 0, refused: 0, changes: 0, entries: 0 };

@@ -31,11 +31,6 @@ export class ReceivedOrder {
     return this.#last;
   }
 
-  /** Number of the event up to which all were applied. */
-  get through(): number {
-    return (this.#queue[this.#head]?.seq ?? this.#last + 1) - 1;
-  }
-
   /** The number of events of which some part, or some part of one before, is not applied. */
   get waiting(): number {
     return this.#queue.length - this.#head;

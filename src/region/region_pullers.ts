@@ -11,7 +11,7 @@ import type { PullerState } from "../../schemas/gen/wire.ts";
 import { LogShare } from "./log_share.ts";
 import type { MirrorTarget } from "./mirror_target.ts";
 import type { PullerAssigner } from "./puller_assigner.ts";
-import type { PullerCounts } from "./puller.ts";
+import { type PullerCounts, sumOfCounts } from "./puller.ts";
 import type { RegionAges } from "./region_ages.ts";
 import { type RegionGroup, regionNamed } from "./region_group.ts";
 import { RegionKeeper } from "./region_keeper.ts";
@@ -102,7 +102,9 @@ export class RegionPullers {
   counts(): ReadonlyMap<string, PullerCounts> {
     const counts = new Map(this.#ended);
     for (const [name, { shards }] of this.#followed) {
-      for (const shard of shards.values()) counts.set(name, sum(counts.get(name), shard.counts));
+      for (const shard of shards.values()) {
+        counts.set(name, sumOfCounts(shard.counts, counts.get(name)));
+      }
     }
     return counts;
   }
@@ -166,16 +168,6 @@ export class RegionPullers {
   ): void {
     puller.stop();
     shards.delete(shard);
-    this.#ended.set(name, sum(this.#ended.get(name), puller.counts));
+    this.#ended.set(name, sumOfCounts(puller.counts, this.#ended.get(name)));
   }
-}
-
-function sum(one: PullerCounts | undefined, other: PullerCounts): PullerCounts {
-  if (one === undefined) return { ...other };
-  return {
-    resyncs: one.resyncs + other.resyncs,
-    refused: one.refused + other.refused,
-    changes: one.changes + other.changes,
-    entries: one.entries + other.entries,
-  };
 }

@@ -24,7 +24,7 @@ import { wireAge } from "../wire/record_source.ts";
 import type { PullerState } from "../../schemas/gen/wire.ts";
 import type { LogShare } from "./log_share.ts";
 import type { MirrorTarget } from "./mirror_target.ts";
-import { Puller, type PullerCounts } from "./puller.ts";
+import { Puller, type PullerCounts, sumOfCounts } from "./puller.ts";
 import type { RegionAges } from "./region_ages.ts";
 import { type RegionGroup, regionNamed } from "./region_group.ts";
 import type { RegionLink, SourceStatus } from "./region_link.ts";
@@ -46,7 +46,8 @@ export interface ShardPullerParts {
 /** The puller of one shard on this node. */
 export class ShardPuller {
   readonly #parts: ShardPullerParts;
-  readonly #counts: PullerCounts = { resyncs: 0, refused: 0, changes: 0, entries: 0 };
+  /** Counts of the runs that ended. */
+  #counts: PullerCounts = { resyncs: 0, refused: 0, changes: 0, entries: 0 };
   #run: Puller | undefined;
   #fence = 0;
   /** What the region says that it is, if that was not accepted. */
@@ -83,13 +84,7 @@ export class ShardPuller {
 
   /** Returns the counts since the start. */
   get counts(): PullerCounts {
-    const run = this.#run?.counts;
-    return {
-      resyncs: this.#counts.resyncs + (run?.resyncs ?? 0),
-      refused: this.#counts.refused + (run?.refused ?? 0),
-      changes: this.#counts.changes + (run?.changes ?? 0),
-      entries: this.#counts.entries + (run?.entries ?? 0),
-    };
+    return sumOfCounts(this.#counts, this.#run?.counts);
   }
 
   /** Returns the state, for other nodes and operators. */
@@ -182,9 +177,8 @@ export class ShardPuller {
     try {
       await run.run();
     } finally {
-      const { counts } = this;
+      this.#counts = this.counts;
       this.#run = undefined;
-      Object.assign(this.#counts, counts);
     }
   }
 
