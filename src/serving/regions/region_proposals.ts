@@ -1,7 +1,7 @@
 /**
- * The commands about regions that a node of the cluster may propose: what the puller of a region does, about
- * that region, and no decision of an operator. It may claim a shard for itself, accept the first cluster of
- * the region, not another one, and replace its bans and its trust bundle, nothing else of its settings.
+ * The commands about regions that a node of the cluster may propose. Only a puller of a region may, and only
+ * about that region: it may claim a shard for itself, accept the region's first cluster, and replace the
+ * bans and the trust bundle. Every other setting, and another cluster, is an operator's decision.
  */
 import {
   AcceptFeedCommandView,
@@ -24,7 +24,7 @@ export const NODES_REGION_KINDS: readonly number[] = [
 ];
 
 /**
- * Checks that node `from` may propose a command; those that are not about regions pass.
+ * Checks that node `from` may propose a command. Commands that are not about regions pass.
  *
  * @throws RegistryError `permission_denied`.
  */
@@ -62,10 +62,9 @@ function isPuller(name: string, node: number, regions: Pick<RegionState, "of">):
 }
 
 function isSameButBundle(settings: RegionSettings, put: PutRegionCommand): boolean {
-  const { replacedRevision: _, detail: __, bundle: ___, ...wanted } = put;
-  const { bundle: ____, ...known } = settings;
-  return (Object.keys(known) as (keyof typeof known)[]).every((field) =>
-    JSON.stringify(known[field]) === JSON.stringify(wanted[field])
+  const fields = Object.keys(settings) as (keyof RegionSettings)[];
+  return fields.every((field) =>
+    field === "bundle" || JSON.stringify(settings[field]) === JSON.stringify(put[field])
   );
 }
 
