@@ -1049,7 +1049,7 @@ struct ListRegionsReply {
 struct PeerRegionEntry {
   bytesPerSecondMax @0 :UInt64;
   mirrors @1 :UInt64;
-  # Count of its records of which this node has mirrors.
+  # Number of its records that this node mirrors.
   clusterId :group $bytes { high @2 :UInt64; low @3 :UInt64; }
   # The accepted cluster; zeros: none was accepted yet.
   generation @4 :UInt32;
@@ -1060,19 +1060,20 @@ struct PeerRegionEntry {
   name @9 :Text;
   servers @10 :List(Text);
   replicatedAgeMs @11 :UInt32;
-  # Age of what is known of it: all that it changed before is mirrored. 2^32 - 1: unknown.
+  # Age of its mirrors: all its changes up to that long ago are mirrored. 2^32 - 1: unknown.
   contactAgeMs @12 :UInt32;
   # Time since it answered; 2^32 - 1: unknown.
   lagEntries @13 :UInt64;
+  # Changes that were received here and are not applied.
   lagBytes @14 :UInt64;
-  # Received and not applied here.
+  # Their size.
   resyncs @15 :UInt64;
   # Partitions of it that were listed because their history was gone.
   refused @16 :UInt64;
   # Changes that were refused here.
   seenClusterId :group $bytes { high @17 :UInt64; low @18 :UInt64; }
   seenGeneration @19 :UInt32;
-  # What it says that it is, if that is not the accepted one; zeros: it is, or is not known.
+  # The cluster and generation that the region reports, if they are not the accepted ones; else zeros.
   pullerNode @20 :UInt32;
   # Node of its first puller; 0: none.
   state @21 :Text;
@@ -1151,8 +1152,9 @@ struct PullerState {
   shard @5 :UInt32;
   feed @6 :UInt32;
   ageMs @7 :UInt32;
-  # 2^32 - 1: unknown; of the next one too.
+  # Age of the shard's mirrors; 2^32 - 1: unknown.
   contactAgeMs @8 :UInt32;
+  # Time since the region answered; 2^32 - 1: unknown.
   seenGeneration @9 :UInt32;
   seenClusterId :group $bytes { high @10 :UInt64; low @11 :UInt64; }
   region @12 :Text;

@@ -5736,7 +5736,7 @@ export const listRegionsReplyCodec = new StructCodec<ListRegionsReply, ListRegio
 
 export interface PeerRegionEntry {
   bytesPerSecondMax: number;
-  /** Count of its records of which this node has mirrors. */
+  /** Number of its records that this node mirrors. */
   mirrors: number;
   /** The accepted cluster; zeros: none was accepted yet. */
   clusterId: Uint8Array;
@@ -5747,19 +5747,20 @@ export interface PeerRegionEntry {
   hasBundle: boolean;
   name: string;
   servers: string[];
-  /** Age of what is known of it: all that it changed before is mirrored. 2^32 - 1: unknown. */
+  /** Age of its mirrors: all its changes up to that long ago are mirrored. 2^32 - 1: unknown. */
   replicatedAgeMs: number;
   /** Time since it answered; 2^32 - 1: unknown. */
   contactAgeMs: number;
+  /** Changes that were received here and are not applied. */
   lagEntries: number;
-  /** Received and not applied here. */
+  /** Their size. */
   lagBytes: number;
   /** Partitions of it that were listed because their history was gone. */
   resyncs: number;
   /** Changes that were refused here. */
   refused: number;
   seenClusterId: Uint8Array;
-  /** What it says that it is, if that is not the accepted one; zeros: it is, or is not known. */
+  /** The cluster and generation that the region reports, if they are not the accepted ones; else zeros. */
   seenGeneration: number;
   /** Node of its first puller; 0: none. */
   pullerNode: number;
@@ -6283,8 +6284,9 @@ export interface PullerState {
   refused: number;
   shard: number;
   feed: number;
-  /** 2^32 - 1: unknown; of the next one too. */
+  /** Age of the shard's mirrors; 2^32 - 1: unknown. */
   ageMs: number;
+  /** Time since the region answered; 2^32 - 1: unknown. */
   contactAgeMs: number;
   seenGeneration: number;
   seenClusterId: Uint8Array;

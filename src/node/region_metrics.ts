@@ -8,9 +8,9 @@ import type { PullerCounts } from "../region/puller.ts";
 import { SOURCE_AGE_UNKNOWN } from "../wire/record_source.ts";
 import { counter, type Family, gauge, type Sample } from "./metric_families.ts";
 
-/** What a node knows of the regions. */
+/** Snapshot of the regions that a node knows. */
 export interface RegionsSnapshot {
-  /** The peer regions, with the age of what is mirrored, if it is known, and the mirrors held here. */
+  /** The peer regions, with the age of their mirrors, if it is known, and the number held here. */
   readonly regions: readonly {
     readonly name: string;
     readonly ageMs: number | undefined;
@@ -18,9 +18,9 @@ export interface RegionsSnapshot {
   }[];
   /** The pullers on this node. */
   readonly pullers: readonly PullerState[];
-  /** What the pullers on this node have done since its start, by region. */
+  /** Counts of the pullers on this node since its start, by region. */
   readonly counts: ReadonlyMap<string, PullerCounts>;
-  /** What this node has received, bytes, by region. */
+  /** Bytes that this node has received, by region. */
   readonly received: ReadonlyMap<string, number>;
 }
 
@@ -31,7 +31,7 @@ export function regionFamilies(snapshot: Take): readonly Family[] {
   return [
     gauge(
       "crs_region_replicated_age_seconds",
-      "Age of what is mirrored of a region: all that it changed before. Absent while it is not known.",
+      "Age of a region's mirrors: its changes up to that long ago are mirrored. Absent while unknown.",
       () =>
         samplesOf(
           snapshot,
@@ -65,7 +65,7 @@ export function regionFamilies(snapshot: Take): readonly Family[] {
     ),
     gauge(
       "crs_region_lag_bytes",
-      "The same in bytes.",
+      "Size of a region's changes that this node has received and that are not applied.",
       () => samplesOf(snapshot, ({ pullers }) => total(pullers, ({ lagBytes }) => lagBytes)),
     ),
     ...counters(snapshot),
@@ -83,12 +83,12 @@ function counters(snapshot: Take): readonly Family[] {
     ),
     counter(
       "crs_region_entries_total",
-      "Entries of the log in which this node has mirrored them.",
+      "Entries of the log in which this node has mirrored changes of a region.",
       counted(({ entries }) => entries),
     ),
     counter(
       "crs_region_refused_total",
-      "Changes of a region that were refused, as it must not send them.",
+      "Changes of a region that were received and cannot be mirrored.",
       counted(({ refused }) => refused),
     ),
     counter(

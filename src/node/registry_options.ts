@@ -72,7 +72,7 @@ export interface RegistryOptions {
   readonly renewalGrace?: RenewalGrace;
   /** Time in which every alias is checked once, ms; default: `ALIAS_SWEEP_MS`. */
   readonly aliasSweepMs?: number;
-  /** Returns how far other regions are mirrored; default: what its pullers know. */
+  /** Freshness of other regions' mirrors; default: as the pullers report it. */
   readonly regionFreshness?: RegionFreshness;
   /** Makes the link to a peer region; default: this node follows none. */
   readonly linkTo?: (region: PeerRegion) => RegionLink;

@@ -70,9 +70,9 @@ export interface SharedParts {
   readonly claimSteps: ClaimSteps;
   readonly claims: DomainClaims;
   readonly versions: PartitionVersions;
-  /** The regions whose mirrors are served. */
-  /** How far other regions are mirrored. */
+  /** Freshness of other regions' mirrors. */
   readonly ages: RegionAges;
+  /** The regions whose mirrors are served. */
   readonly homes: MirrorHomes;
   readonly foreign: ForeignRecords;
   readonly rights: RecordRights;

@@ -46,10 +46,10 @@ export interface BatchSenderParts {
 export class BatchSender {
   readonly #parts: BatchSenderParts;
   readonly #queues: PartitionQueue[];
-  /** Queues with something to send, the one that waits longest first; and those that fill a batch. */
+  /** Queues with something to send, the one that waits longest first; and those to send before them. */
   #listed: PartitionQueue[] = [];
   #full: PartitionQueue[] = [];
-  /** Queues that were fenced, and for which it is not yet known how far the source was then. */
+  /** Queues that were fenced after the latest proof of the source's state. */
   #unproven: { readonly queue: PartitionQueue; readonly fencedMs: number }[] = [];
   #inFlight = 0;
   #isStopped = false;
@@ -112,7 +112,7 @@ export class BatchSender {
     }
   }
 
-  /** Records that the source was known, at event `seq`, as it was at that monotonic time. */
+  /** Records that event `seq` proved the source's state as of a monotonic time. */
   proven(asOfMs: number, seq: number): void {
     if (this.#unproven.length === 0) return;
     this.#unproven = this.#unproven.filter(({ queue, fencedMs }) => {

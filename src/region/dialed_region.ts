@@ -64,7 +64,7 @@ export interface DialedRegionOptions {
   readonly world: World;
 }
 
-/** How the nodes of a region are verified. */
+/** Verification of a region's nodes. */
 interface Verification {
   readonly trust: Trust;
   readonly credentials: Credentials;
@@ -235,7 +235,7 @@ export class DialedRegion implements RegionLink, FeedCounts {
   }
 }
 
-/** Returns how the nodes of the region are verified. @throws RegistryError `malformed` */
+/** Returns the verification of the region's nodes. @throws RegistryError `malformed` */
 async function verificationOf(
   { region, endpoints, bundle, isBanned, credentials, world: { wall } }: DialedRegionOptions,
 ): Promise<Verification> {

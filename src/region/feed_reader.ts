@@ -24,7 +24,7 @@ import type { MirrorCursor } from "../../schemas/gen/record.ts";
 import { FeedRecords } from "./feed_records.ts";
 import type { FeedBatch, FeedEvent, FollowRequest, RegionFeed } from "./region_link.ts";
 
-/** What a feed counts for its link. */
+/** Counts of a feed, which its link keeps. */
 export interface FeedCounts {
   /** A reply came. */
   heard(): void;
@@ -104,7 +104,7 @@ export class FeedReader implements RegionFeed, WatchSink, AsyncIterator<FeedBatc
     }, (error) => this.#end(toRegistryError(error)));
   }
 
-  /** Tells that everything of no partition is known, at any time: a region may have fewer than shards. */
+  /** Reports a feed without partitions as fresh: a region may have fewer of them than shards. */
   #haveNothing(): void {
     const { world, request } = this.#options;
     if (this.#events.length === 0) this.#push({ type: "fresh", asOf: readClocks(world) }, 0);
@@ -124,7 +124,7 @@ export class FeedReader implements RegionFeed, WatchSink, AsyncIterator<FeedBatc
     this.#end(undefined);
   }
 
-  /** Ends the feed with an error, after what waits was read. */
+  /** Ends the feed with an error, which the reader receives after the events that wait. */
   fail(error: RegistryError): void {
     this.#end(error);
   }

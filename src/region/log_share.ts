@@ -10,9 +10,9 @@ import {
 
 /** The time over which the writes of others are counted, ms. */
 const WINDOW_MS = 250;
-/** How far batches may run ahead of their rate, ms. */
+/** Time by which batches may run ahead of their rate, ms. */
 const AHEAD_MS_MAX = 20;
-/** Share of what mirrors write that is not theirs by their count: frames of the log, answers to reads. */
+/** Bytes logged for mirrors beyond their batches, as a share of these: frames, answers to reads. */
 const OVERHEAD_SHARE = 0.2;
 
 /** The share of one region. */

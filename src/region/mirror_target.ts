@@ -6,7 +6,7 @@ import type { Position } from "../base/position.ts";
 export interface LoggedMirrors {
   /** Number of changes that took effect. */
   readonly count: number;
-  /** Number of changes that must not be mirrored, or are none. */
+  /** Number of changes that must not be mirrored, or cannot be read. */
   readonly refused: number;
 }
 
@@ -28,7 +28,7 @@ export interface SeenAlias {
   readonly revision: Position;
 }
 
-/** What a partition has of one region. */
+/** State of one region's feed in a partition. */
 export interface SeenSource {
   /** Generation of the feed that it follows; 0: none. */
   readonly feed: number;
@@ -47,7 +47,7 @@ export interface MirrorTarget {
    * is unknown.
    */
   log(partition: number, command: Uint8Array): Promise<LoggedMirrors>;
-  /** Returns what a partition knows of a region's feed, with all that was logged before. @throws RegistryError */
+  /** Returns the state of a region's feed after all that was logged before. @throws RegistryError */
   source(partition: number, home: string): Promise<SeenSource>;
   /** Calls the visitors for all of a region's mirrors and aliases in a partition. @throws RegistryError */
   scan(partition: number, home: string, visitors: MirrorVisitors): Promise<void>;

@@ -44,7 +44,7 @@ export interface SentBatch {
   readonly bytes: number;
 }
 
-/** What every batch of a puller states. */
+/** Origin of the batches of a puller. */
 export interface BatchSource {
   readonly home: string;
   readonly shard: number;
@@ -66,7 +66,7 @@ export class PartitionQueue {
   readonly partition: number;
   isFenced = false;
   isInFlight = false;
-  /** Whether it is listed among those that can be sent, and among those that fill a batch. */
+  /** Whether the sender lists it among the queues with something to send, and among those to send first. */
   isListed = false;
   isListedFull = false;
   /** When its first change began to wait, monotonic ms. */
@@ -74,7 +74,7 @@ export class PartitionQueue {
   /** Failed attempts in a row, and the time before which no other one is made. */
   attempts = 0;
   notBeforeMs = 0;
-  /** Number of the event at which the source was known up to after the fence; undefined: not yet. */
+  /** Number of the event that proved the source's state as of after the fence; undefined: none yet. */
   freshAfterFence: number | undefined;
   #waiting: QueuedChange[] = [];
   #cursors: ReachedCursor[] = [];

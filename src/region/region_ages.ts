@@ -5,7 +5,6 @@
  * under way makes mirrors older, never fresher. What is not known makes a region's mirrors suspended.
  */
 import { type ClockReading, earlier, readClocks, sinceMs } from "../base/clock_reading.ts";
-import { toRegistryError } from "../base/errors.ts";
 import { REGION_LOOK_MS, REGION_READINGS_MAX } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
 import type { NodeCalls } from "../serving/node_calls.ts";
@@ -56,7 +55,7 @@ export class RegionAges {
   }
 
   /**
-   * Returns the age of what is known of a region, ms: all that it changed before is mirrored here.
+   * Returns the age of a region's mirrors, ms: all its changes up to that long ago are mirrored here.
    * Undefined if it is not known.
    *
    * @param staleMs the age of the state that is read: what was mirrored since is not in it.
@@ -137,9 +136,8 @@ export class RegionAges {
         if (ageMs === SOURCE_AGE_UNKNOWN || shard >= this.#parts.shardCount) continue;
         this.fresh(region, shard, feed, earlier(askedAt, ageMs));
       }
-    } catch (cause) {
-      // Its pullers' mirrors grow older.
-      toRegistryError(cause);
+    } catch {
+      // Nothing was learned: the mirrors of its regions grow older, and the node counts as silent.
     } finally {
       this.#asking.delete(node);
     }

@@ -5,7 +5,7 @@ import type { PeerRegion } from "../system/regions/region_state.ts";
 import { SOURCE_AGE_UNKNOWN, wireAge } from "../wire/record_source.ts";
 import type { RegionAges } from "./region_ages.ts";
 
-/** What is known of how a region is followed. */
+/** Condition of the pullers of a region. */
 export type RegionCondition = Pick<
   PeerRegionEntry,
   | "replicatedAgeMs"
@@ -21,7 +21,7 @@ export type RegionCondition = Pick<
   | "error"
 >;
 
-/** The states that an operator is shown if one shard has it, the most pressing one first. */
+/** States that are shown if any shard is in them, the most pressing one first. */
 const PRESSING = ["refused", "connecting", "syncing"];
 
 /**

@@ -5,7 +5,7 @@ import type { ClockReading } from "../base/clock_reading.ts";
 import type { Position } from "../base/position.ts";
 import type { HistoryPosition } from "../wire/watch_message.ts";
 
-/** The cluster that a region is. */
+/** Identity of the cluster that answers for a region. */
 export interface SourceStatus {
   readonly region: string;
   /** 16 bytes. */
@@ -18,7 +18,7 @@ export interface SourceStatus {
   readonly trust?: SourceTrust;
 }
 
-/** What a region says of its own nodes. */
+/** Trust in the nodes of a region, as the region itself reports it. */
 export interface SourceTrust {
   /** Its trust bundle, if it is newer than the link's; else empty. */
   readonly bundle: string;
@@ -27,7 +27,7 @@ export interface SourceTrust {
   readonly bans: readonly RegionBan[];
 }
 
-/** What to follow. */
+/** Parameters of a feed. */
 export interface FollowRequest {
   /** The accepted source: a feed of another one ends with `wrong_cluster` before any event. */
   readonly clusterId: Uint8Array;
@@ -38,7 +38,7 @@ export interface FollowRequest {
   readonly cursors: ReadonlyMap<number, HistoryPosition>;
   /** Interval of progress, ms; 0: the default. */
   readonly progressMs: number;
-  /** Bound of what is received, bytes a second. */
+  /** Bound of the bytes received, bytes a second. */
   readonly bytesPerSecondMax: number;
 }
 
@@ -50,7 +50,9 @@ export interface LostClaim {
 
 /** An event of a feed. The reader owns its bytes. */
 export type FeedEvent =
+  /** The partition cannot be continued: its state follows. Also the first event of one without a cursor. */
   | { readonly type: "reset"; readonly partition: number }
+  /** The record was changed, or is part of a state (`isState`). */
   | {
     readonly type: "put";
     readonly partition: number;
@@ -64,6 +66,7 @@ export type FeedEvent =
     /** Whether the record held the same claim before the change. */
     readonly keptClaim?: boolean;
   }
+  /** The record was removed, has expired, or left global scope. */
   | {
     readonly type: "remove";
     readonly partition: number;
@@ -72,8 +75,11 @@ export type FeedEvent =
     readonly revision: Position;
     readonly lost?: LostClaim;
   }
+  /** The state of the partition is complete as of `position`; changes follow. */
   | { readonly type: "complete"; readonly partition: number; readonly position: HistoryPosition }
+  /** Everything up to these positions was handed out before. */
   | { readonly type: "cursors"; readonly cursors: readonly MirrorCursor[] }
+  /** Everything that the region had at `asOf`, by the own clocks, was handed out before. */
   | { readonly type: "fresh"; readonly asOf: ClockReading };
 
 /** Events that waited when the reader asked. */
@@ -82,12 +88,12 @@ export interface FeedBatch {
   readonly bytes: number;
 }
 
-/** The events of some partitions, in order; throws what no retry mends. */
+/** The events of some partitions, in order. The iteration throws a `RegistryError` that no retry mends. */
 export interface RegionFeed extends AsyncIterable<FeedBatch> {
   close(): void;
 }
 
-/** What is known of a region's reachability. */
+/** Reachability of a region, and counts of what it sent. */
 export interface LinkContact {
   readonly lastContact: ClockReading | undefined;
   readonly isConnected: boolean;

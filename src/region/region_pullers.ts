@@ -98,7 +98,7 @@ export class RegionPullers {
     );
   }
 
-  /** Returns what the pullers on this node have done since its start, by region. */
+  /** Returns the counts of the pullers on this node since its start, by region. */
   counts(): ReadonlyMap<string, PullerCounts> {
     const counts = new Map(this.#ended);
     for (const [name, { shards }] of this.#followed) {
@@ -109,7 +109,7 @@ export class RegionPullers {
     return counts;
   }
 
-  /** Returns what was received from each region that this node follows, bytes. */
+  /** Returns the bytes received from each region that this node follows, over its present link. */
   received(): ReadonlyMap<string, number> {
     return new Map(
       Array.from(this.#followed, ([name, { link }]) => [name, link.contact.bytesReceived]),

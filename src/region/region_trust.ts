@@ -46,6 +46,7 @@ function contentOf(text: string): ReturnType<typeof bundleFromJson> {
   try {
     value = JSON.parse(text);
   } catch {
+    // A text that is no JSON has no bundle, which is refused below.
     value = undefined;
   }
   const bundle = typeof value === "object" && value !== null && "bundle" in value

@@ -50,7 +50,7 @@ export class ShardPuller {
   #counts: PullerCounts = { resyncs: 0, refused: 0, changes: 0, entries: 0 };
   #run: Puller | undefined;
   #fence = 0;
-  /** What the region says that it is, if that was not accepted. */
+  /** The cluster that the region reports, if it is not the accepted one. */
   #refused: SourceStatus | undefined;
   #error: RegistryError | undefined;
   #attempts = 0;

@@ -112,7 +112,7 @@ export class ReadPath {
     return "ok";
   }
 
-  /** Answers with the mirror of a record of which there is no own one. @param id its first byte. */
+  /** Answers with the mirror of a record of which there is no own one. */
   #getMirror(
     { store }: Partition,
     { ageBoundMs }: ReadPoint,
@@ -312,7 +312,7 @@ export class ReadPath {
 
 const NOT_FOUND_FIELDS = { cacheMs: NEGATIVE_CACHE_MS };
 
-/** Returns what a request that names a region asks for. @throws RegistryError `invalid_argument`. */
+/** Returns the records that a request with a region asks for. @throws RegistryError `invalid_argument`. */
 export function askedOf(homes: MirrorHomes, { $bytes, nameOffset, nameLength }: HomeRegionView) {
   return homes.asked($bytes, nameOffset, nameOffset + nameLength);
 }

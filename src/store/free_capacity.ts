@@ -34,7 +34,7 @@ export interface RankedGateway<Owner> {
   readonly fraction: number;
   /** Id of the gateway, 16 bytes. */
   readonly id: Uint8Array;
-  /** Whether it is of another region that is out of reach. */
+  /** Whether it is the mirror of a suspended region. */
   readonly isSuspended: boolean;
 }
 

@@ -63,13 +63,13 @@ export function forEachMirrorInRegion(
   });
 }
 
-/** The records that a list has. */
+/** Selection of the records of a list. */
 export interface RegionList {
   readonly kind: number;
   readonly region: Uint8Array;
   readonly afterId?: Uint8Array;
   readonly limit: number;
-  /** The mirrors that it has beside own records; absent: none. */
+  /** The regions whose mirrors are listed beside own records; absent: none. */
   readonly mirrors?: MirrorChoice | undefined;
 }
 

@@ -18,9 +18,9 @@ export const MIRROR_FRESH_MS_MAX = 30_000;
 export const MIRROR_DROP_LOOK_MS = 30_000;
 /** Preference of a region that is given none. */
 export const REGION_PREFERENCE_DEFAULT = 100;
-/** What may be received from a region, bytes a second, unless it is set otherwise. */
+/** Default bound of the bytes received from a region, bytes a second. */
 export const REGION_BYTES_PER_SECOND_DEFAULT = 16 * 1024 * 1024;
-/** Share of the log's bytes that the mirrors of a region may take, unless it is set otherwise. */
+/** Default share of the log's bytes that the mirrors of a region may take, percent. */
 export const REGION_LOG_PERCENT_DEFAULT = 25;
 /**
  * Shards of the partitions of a region, each followed by a puller of its own. One: a puller's work is a
@@ -39,9 +39,9 @@ export const PULLER_BYTES_MAX = 16 * 1024 * 1024;
 /** Events that a puller takes in one turn, about a millisecond, and its rest after each turn, ms. */
 export const PULLER_TURN_EVENTS = 128;
 export const PULLER_REST_MS = 1;
-/** Changes that wait above which batches are filled before they are sent. */
+/** Number of waiting changes from which on batches are filled before they are sent. */
 export const MIRROR_BULK_CHANGES_MIN = 512;
-/** Changes with which a batch is worth an entry while many wait, and the time that it may take, ms. */
+/** While many wait: the changes with which a batch is sent, and the time after which fewer are, ms. */
 export const MIRROR_BULK_FULL = 32;
 export const MIRROR_BULK_MS_MAX = 1_000;
 /** Back-off of a batch that a partition could not take, ms. */
@@ -50,8 +50,8 @@ export const MIRROR_RETRY_MS_CAP = 1_000;
 /** Time for one attempt to log a batch, ms; it is repeated. */
 export const MIRROR_LOG_MS_MAX = 5_000;
 /**
- * Cursors are saved after so many changes, at most once in the shorter time, and after the longer time
- * whenever any moved: three entries for each hundred changes.
+ * Cursors are saved after this many changes, but at most once in the shorter time; after the longer time
+ * they are saved if any moved at all. That is three entries for each hundred changes.
  */
 export const MIRROR_SAVE_CHANGES = 32;
 export const MIRROR_SAVE_MS_MIN = 1_000;
@@ -59,10 +59,11 @@ export const MIRROR_SAVE_MS_MAX = 60_000;
 /** Partitions that are fenced or scanned at the same time before a sweep. */
 export const MIRROR_SWEEP_PARTITIONS_AT_ONCE = 16;
 /**
- * What mirrors of one region may add to the log while others write, bytes a second, whatever their share:
- * a hundred thousand records in some ten seconds. And the rate from which on others count as writing.
+ * Rate at which the mirrors of one region may be logged however small their share is, bytes a second: a
+ * hundred thousand records in about ten seconds.
  */
 export const REGION_LOG_BYTES_PER_SECOND_MIN = 3.5 * 1024 * 1024;
+/** Rate of other writes from which on mirrors are held to their share, bytes a second. */
 export const REGION_LOG_OTHERS_PER_SECOND_MIN = 16 * 1024;
 /** Back-off of a puller whose region cannot be followed, ms. */
 export const REGION_RETRY_MS_BASE = 500;
@@ -87,12 +88,12 @@ export const REGION_READINGS_MAX = 32;
  */
 export const REGION_SILENCE_MS = 2_000;
 /**
- * Events of a feed, and bytes of their records, that wait for the puller: two of its largest batches.
- * Above that no more are taken from the other region until they are read.
+ * Events of a feed, and bytes of their records, that wait for the puller: several full batches of
+ * mirrors. Above that no more are taken from the other region until they are read.
  */
 export const FEED_WAITING_EVENTS_MAX = 4_096;
 export const FEED_WAITING_BYTES_MAX = 1024 * 1024;
-/** What a feed may receive at once above its rate, as time at that rate, ms. */
+/** Burst of a feed above its rate, as the time in which its bytes are allowed at that rate, ms. */
 export const FEED_BURST_MS = 500;
 /**
  * Bans of a region's nodes that other regions are told, the latest: certificates of nodes that were banned

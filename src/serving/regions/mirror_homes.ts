@@ -12,10 +12,10 @@ import { type MirrorChoice, SUSPENDED_RANK } from "../../store/mirrors/mirror_re
 import type { PeerRegion } from "../../system/regions/region_state.ts";
 import { SOURCE_AGE_UNKNOWN, wireAge } from "../../wire/record_source.ts";
 
-/** What this node knows of how far the regions are mirrored. */
+/** Freshness of the regions' mirrors, as this node knows it. */
 export interface RegionFreshness {
   /**
-   * Returns the age of what is known of a region, ms: all that it changed before that is mirrored in all
+   * Returns the age of a region's mirrors, ms: all its changes up to that long ago are mirrored, in all
    * partitions. Undefined if it is not known; its mirrors are suspended then.
    *
    * @param staleMs the age of the replica that is read, ms: it may lack what was mirrored since. Default: 0.
@@ -87,7 +87,8 @@ export class MirrorHomes implements MirrorChoice {
   }
 
   /**
-   * Returns what a read of the region whose name is at `[start, end)` asks for; of all if it is empty.
+   * Returns the records that a read of the region with the name at `[start, end)` asks for; those of all
+   * regions if the name is empty.
    *
    * @throws RegistryError `invalid_argument` if it is neither this one nor a peer.
    */

@@ -1,4 +1,4 @@
-/** Administration of peer regions: what controllers add, change and remove in group 0; all audited. */
+/** Administration of peer regions by controllers: each change is logged, and audited, in group 0. */
 import {
   type AcceptGenerationRequest,
   type AddRegionRequest,
@@ -35,7 +35,7 @@ type FollowedEntry = Omit<
 /** Dependencies of {@link RegionAdministration}. */
 export interface RegionAdministrationParts {
   readonly group: IdentityGroup;
-  /** Returns how a region is followed. */
+  /** Returns the condition of the pullers of a region. */
   readonly conditionOf: (region: PeerRegion) => FollowedEntry;
   /** Returns the number of a region's records of which this node has mirrors. */
   readonly mirrorCount: (home: string) => number;
@@ -102,7 +102,7 @@ export class RegionAdministration {
   }
 
   /**
-   * Accepts the cluster that a region is now, whose records replace all of before.
+   * Accepts the cluster that answers for a region now. Its records replace all earlier mirrors.
    *
    * @throws RegistryError as {@link set}.
    */
@@ -170,7 +170,7 @@ export class RegionAdministration {
   }
 }
 
-/** Returns settings with what a request changes. */
+/** Returns settings with the changes of a request. */
 function changed(settings: RegionSettings, request: SetRegionRequest): RegionSettings {
   const { pause, servers, bundle, preference, bytesPerSecondMax, logPercentMax } = request;
   if (REGION_PAUSE_NAMES[pause] === undefined) {

@@ -43,7 +43,11 @@ export class RegionAnswers {
     this.#parts = parts;
   }
 
-  /** Returns what this region is. @throws RegistryError `permission_denied`, `unauthenticated` */
+  /**
+   * Returns the identity of this cluster, and what followers must know to trust its nodes.
+   *
+   * @throws RegistryError `permission_denied`, `unauthenticated`
+   */
   status(
     { follower, bundleSequence, bansDigest }: RegionStatusRequest,
     peer: AuthenticatedPeer,

@@ -11,7 +11,7 @@ import type { PartitionState } from "../partition_state.ts";
 import type { StoredSpan } from "../reply.ts";
 import type { MirrorSourceState } from "./mirror_sources.ts";
 
-/** Ranks from this on are of regions whose state may be old, so that what they had may have ended. */
+/** Lowest rank of suspended regions, whose mirrors may be out of date. */
 export const SUSPENDED_RANK = 64;
 
 /** A preference among regions. */
@@ -33,7 +33,7 @@ export class MirrorReads {
     this.#state = state;
   }
 
-  /** Whether there are none, so that nothing has to be looked for. */
+  /** Whether no region has mirrors here, so that a search for one can be left out. */
   get isEmpty(): boolean {
     return this.#state().mirrors.sources.isEmpty;
   }

@@ -64,7 +64,7 @@ import {
 const NO_CLUSTER = new Uint8Array(16);
 const NO_DIGEST = new Uint8Array(0);
 
-/** What an operator sets of a region. */
+/** Settings of a region, which operators choose. */
 export type RegionSettings = Readonly<Omit<PutRegionCommand, "replacedRevision" | "detail">>;
 
 /** A peer region. */
@@ -183,7 +183,7 @@ export class RegionState implements SubMachine {
       ...{ bans: [], bansDigest: NO_DIGEST },
     };
     this.#regions.set(name, { ...before ?? fresh, settings, revision: index });
-    // Its pullers have higher fences than those of before, whose mirrors their listing will sweep.
+    // Its new pullers have higher fences, and their listing sweeps the mirrors of the earlier ones.
     this.#removed.delete(name);
     if (before === undefined) this.#next++;
     this.#audit.record(command, before === undefined ? "addRegion" : "setRegion", name, detail);
