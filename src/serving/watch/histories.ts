@@ -26,11 +26,11 @@ import {
 } from "./history_change.ts";
 import { HistoryChunks, NO_CHUNK } from "./history_chunks.ts";
 
-/** What a node's watches need to know of its histories at once. Neither may apply anything. */
+/** Receives the events of the histories that watches act on at once. Its methods must apply nothing. */
 export interface HistoryWatcher {
   /** A change was appended. */
   changed(partition: number): void;
-  /** The state of a partition begins anew: what watches have of it is void. */
+  /** The state of a partition begins anew: watches must not continue theirs. */
   begun(partition: number): void;
 }
 

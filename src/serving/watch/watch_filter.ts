@@ -1,6 +1,6 @@
 /**
- * The records that a watch is about: kinds, and of these a region, labels, and keys; or all that another
- * region may have, for its feed.
+ * The records that a watch delivers: some kinds, and of these a region, labels and keys; or, in a feed, all
+ * records that another region may have.
  */
 import { RECORD_SCOPES } from "../../record/plain.ts";
 import { RECORD_KINDS } from "../../record/kinds.ts";
@@ -18,7 +18,7 @@ import { UUID_BYTES } from "../../base/uuid.ts";
 import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
 import type { HistoryChange } from "./history_change.ts";
 
-/** The scope of records that other regions may have; a scope of a later program is not it. */
+/** The scope of records that other regions may have. Scopes that a later program adds stay here, too. */
 const SCOPE_GLOBAL = RECORD_SCOPES.indexOf("global");
 
 /** A filter, in the form in which it is compared with stored forms. */
@@ -30,15 +30,15 @@ export interface StoredFilter {
   readonly labels: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[];
   /** Ids, or the domains of aliases. Empty: any. */
   readonly keys: readonly Uint8Array[];
-  /** Whether it is the feed of another region: of global scope only, and without loss of domains. */
+  /** Whether it is that of a feed: records of global scope only, and no events for lost domains. */
   readonly isFeed: boolean;
-  /** Whether mirrors of records of other regions count too. */
+  /** Whether mirrors of other regions' records match too. */
   readonly withMirrors: boolean;
 }
 
 /**
- * How a change concerns a filter: not; with a record that matches it; or `left`, with one that
- * matched it before.
+ * Relation of a change to a filter: `matches` if its record matches, `left` if only the record before it
+ * does.
  */
 export type Concern = "none" | "matches" | "left";
 
