@@ -68,7 +68,7 @@ export interface VerifiedDescriptor {
   readonly committedAt: number;
   /** The published body; undefined if the descriptor is deprecated. */
   readonly body: JsonObject | undefined;
-  /** Signers whose signatures were verified. */
+  /** Signers whose signatures were verified; empty for `@signers`. */
   readonly signers: readonly string[];
 }
 
@@ -245,6 +245,13 @@ class SignerChain {
     if (isInForce) return;
     throw new BundleRefused("signatures", `Signer set ${signers} did not decide entry ${version}`);
   }
+
+  /** Checks that an entry began the newest set. */
+  checkNewest({ version }: GovernedEntry): void {
+    if (version === this.#begun.at(-1)) return;
+    const { number } = this.history.current;
+    throw new BundleRefused("signatures", `Signer set ${number} did not begin at entry ${version}`);
+  }
 }
 
 /** Returns the root of the heads in the newest entry. */
@@ -283,7 +290,8 @@ function descriptorOf(
 ): VerifiedDescriptor {
   const { entry, read } = provenItem(value, checkpoint);
   chain.checkInForce(entry);
-  // Signer sets were verified above, under two quorums.
+  if (entry.id === SIGNERS_ID) chain.checkNewest(entry);
+  // The quorums of a signer set were verified when the chain was read.
   const signers = entry.id === SIGNERS_ID ? [] : checkQuorum({ entry, read }, chain.history);
   return {
     id: entry.id,

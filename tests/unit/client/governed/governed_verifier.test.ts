@@ -319,6 +319,15 @@ test("attack: a signer set that the old quorum, or the new one, did not sign", (
   assert.is(receive(forged.signersBundle(read, [A, C, D])), "ok");
 });
 
+test("attack: a signer set that no quorum signed, as a descriptor and not among the signer sets", () => {
+  const client = new Client();
+  const { harness } = client;
+  const read = harness.nextSigners(signersBody([D], 1));
+  const bundle = new Forgery(harness).bundle(read, [D], { isCovered: true });
+  const receive = () => client.receive(bundle, { id: "@signers", verifier: client.fresh });
+  assert.is(receive(), "signatures");
+});
+
 test("attack: a signer set that is held back", () => {
   const client = new Client();
   const { harness } = client;
