@@ -24,6 +24,7 @@ import {
 } from "../base/limits.ts";
 import { COMMAND_KINDS, laterProgram, PARTITION_COMMAND_KIND_MAX } from "../record/command.ts";
 import { readGenesis } from "./documents/genesis.ts";
+import { readPayload } from "./documents/payload.ts";
 import { GOVERNANCE_KINDS, governanceCommandOf, isGovernanceKind } from "./governance_codec.ts";
 import { loadGovernanceImage, writeGovernanceImage } from "./governance_image.ts";
 import { GOVERNANCE_APPLY_VERSION_MAX, GovernanceState } from "./governance_state.ts";
@@ -169,7 +170,7 @@ export class GovernanceStore {
       const { payload, signatures, caller } = command.bodyInto(new ProposeCommandView()).toPlain();
       this.#charge(caller, 1 + signatures.length, facts);
       const plane = this.#governed();
-      const read = plane.read(payload, this.#state.applyVersion);
+      const read = readPayload(payload, this.#state.applyVersion);
       facts.id = read.payload.id;
       facts.contentId = read.contentId;
       if (read.action === "signers") this.#charge(caller, keyCountOf(read.payload.body), facts);

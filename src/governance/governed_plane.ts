@@ -6,23 +6,12 @@
 import type { PayloadSignatureRecord } from "../../schemas/gen/governance.ts";
 import { decodeBase64 } from "../base/base64.ts";
 import { RegistryError } from "../base/errors.ts";
-import {
-  GOVERNED_LOG_BYTES_MAX,
-  GOVERNED_PAYLOAD_BYTES_MAX,
-  SIGNED_AT_LENGTH_MAX,
-  SIGNERS_MAX,
-} from "../base/limits.ts";
+import { GOVERNED_LOG_BYTES_MAX, SIGNED_AT_LENGTH_MAX, SIGNERS_MAX } from "../base/limits.ts";
 import { verifyAgreed } from "../signing/ed25519_verdict.ts";
 import { NO_PREVIOUS, signingMessage } from "./documents/content_id.ts";
 import type { GovernanceGenesis } from "./documents/genesis.ts";
 import { invalidDocument } from "./documents/json_members.ts";
-import {
-  FREEZE_ID,
-  publishedBody,
-  type ReadPayload,
-  readPayload,
-  SIGNERS_ID,
-} from "./documents/payload.ts";
+import { FREEZE_ID, publishedBody, type ReadPayload, SIGNERS_ID } from "./documents/payload.ts";
 import { regionIdOf } from "./documents/region_map.ts";
 import { type AppliedEntry, GovernedLog } from "./governed_log.ts";
 import { type OpenProposal, OpenProposals, type ProposalApproval } from "./open_proposals.ts";
@@ -63,19 +52,6 @@ export class GovernedPlane {
   /** Whether only signers and freeze may change. */
   get isFrozen(): boolean {
     return this.log.headOf(FREEZE_ID)?.read.payload.body["frozen"] === true;
-  }
-
-  /**
-   * Reads a payload that is to be proposed.
-   *
-   * @throws RegistryError `invalid_argument`, `too_large`.
-   */
-  read(bytes: Uint8Array, applyVersion: number): ReadPayload {
-    if (bytes.length > GOVERNED_PAYLOAD_BYTES_MAX) {
-      const message = `A payload must have at most ${GOVERNED_PAYLOAD_BYTES_MAX} bytes`;
-      throw new RegistryError("too_large", message);
-    }
-    return readPayload(bytes, applyVersion);
   }
 
   /**

@@ -9,7 +9,11 @@
  */
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
-import { GOVERNED_ID_LENGTH_MAX, GOVERNED_JSON_DEPTH_MAX } from "../../base/limits.ts";
+import {
+  GOVERNED_ID_LENGTH_MAX,
+  GOVERNED_JSON_DEPTH_MAX,
+  GOVERNED_PAYLOAD_BYTES_MAX,
+} from "../../base/limits.ts";
 import { canonicalJson } from "../../signing/canonical_json.ts";
 import { readStrictJson } from "../../signing/strict_json.ts";
 import { contentIdOf, isContentId, NO_PREVIOUS } from "./content_id.ts";
@@ -81,10 +85,11 @@ const ACTIONS: readonly string[] = [
  *
  * @param applyVersion the version by which a command that brings the payload is applied: only the
  * schemas that it writes are read. By default all that this program knows.
- * @throws RegistryError `invalid_argument` if they are not the canonical form of a payload;
+ * @throws RegistryError `invalid_argument` if they are not the canonical form of a payload; `too_large`;
  * `unsupported_version`, but not with an `applyVersion`.
  */
 export function readPayload(bytes: Uint8Array, applyVersion?: number): ReadPayload {
+  checkSize(bytes);
   const read = readStrictJson(utf8(bytes), GOVERNED_JSON_DEPTH_MAX);
   if ("fault" in read) throw invalidDocument(`Payload must be strict JSON: ${read.fault}`);
   if (applyVersion !== undefined) {
@@ -104,6 +109,7 @@ export function canonicalPayload(value: unknown): ReadPayload {
   const action = name as PayloadAction;
   const payload = payloadOf(document, action);
   const bytes = new TextEncoder().encode(canonicalJson(value as JsonObject));
+  checkSize(bytes);
   return { payload, action, schema, bytes, contentId: contentIdOf(bytes) };
 }
 
@@ -174,6 +180,12 @@ function checkSupersession(body: JsonObject): void {
     throw invalidDocument(`reason must be one of ${SUPERSESSION_REASONS.join(", ")}`, "reason");
   }
   if (body["detail"] !== undefined) textOf(body, "detail", 1_000);
+}
+
+function checkSize({ length }: Uint8Array): void {
+  if (length <= GOVERNED_PAYLOAD_BYTES_MAX) return;
+  const message = `Payload must have at most ${GOVERNED_PAYLOAD_BYTES_MAX} bytes: it has ${length}`;
+  throw new RegistryError("too_large", message);
 }
 
 function utf8(bytes: Uint8Array): string {

@@ -8,11 +8,7 @@
  */
 import { decodeBase64 } from "../../base/base64.ts";
 import { RegistryError } from "../../base/errors.ts";
-import {
-  BUNDLE_BYTES_MAX,
-  GOVERNED_JSON_DEPTH_MAX,
-  GOVERNED_PAYLOAD_BYTES_MAX,
-} from "../../base/limits.ts";
+import { BUNDLE_BYTES_MAX, GOVERNED_JSON_DEPTH_MAX } from "../../base/limits.ts";
 import { canonicalJson } from "../../signing/canonical_json.ts";
 import { verifyAgreed } from "../../signing/ed25519_verdict.ts";
 import { readStrictJson } from "../../signing/strict_json.ts";
@@ -191,9 +187,6 @@ function provenItem(value: unknown, checkpoint: Checkpoint): ProvenItem {
   const entry = provenEntry(item, checkpoint);
   const read = canonicalPayload(item["payload"]);
   const { id, kind, version } = read.payload;
-  if (read.bytes.length > GOVERNED_PAYLOAD_BYTES_MAX) {
-    throw new BundleRefused("malformed", `The payload of ${id} is too large`);
-  }
   const isOf = entry.contentId === read.contentId && entry.id === id && entry.kind === kind &&
     entry.idVersion === version && entry.payloadSchema === read.schema;
   if (isOf) return { entry, read };

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { statSync } from "node:fs";
 import { decodeBase64 } from "../../../src/base/base64.ts";
+import { GOVERNED_PAYLOAD_BYTES_MAX } from "../../../src/base/limits.ts";
 import { runCli } from "../../../src/cli/program.ts";
 import { NO_PREVIOUS, signingMessage } from "../../../src/governance/documents/content_id.ts";
 import { canonicalPayload } from "../../../src/governance/documents/payload.ts";
@@ -65,10 +66,13 @@ test("crs descriptor sign refuses what no payload can be, and keys that others m
       JSON.stringify({ ...PAYLOAD, kind: "gateway" }),
       JSON.stringify({ ...PAYLOAD, version: 2 }),
       JSON.stringify({ ...PAYLOAD, extra: 1 }),
+      JSON.stringify({ ...PAYLOAD, body: { text: "x".repeat(GOVERNED_PAYLOAD_BYTES_MAX) } }),
       "[]",
       "",
     ];
-    for (const text of wrong) assert.is((await crs(line, { "p.json": text })).code, 2, text);
+    for (const text of wrong) {
+      assert.is((await crs(line, { "p.json": text })).code, 2, text.slice(0, 99));
+    }
     const files = { "p.json": JSON.stringify(PAYLOAD) };
     const missing = await crs(line.replace("a.key", "none.key"), files);
     assert.match(missing.stderr, "There is no key");

@@ -3,7 +3,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeBase64 } from "../../../../src/base/base64.ts";
 import { RegistryError } from "../../../../src/base/errors.ts";
-import { GOVERNED_JSON_DEPTH_MAX } from "../../../../src/base/limits.ts";
+import {
+  GOVERNED_JSON_DEPTH_MAX,
+  GOVERNED_PAYLOAD_BYTES_MAX,
+} from "../../../../src/base/limits.ts";
 import {
   contentIdOf,
   NO_PREVIOUS,
@@ -57,6 +60,8 @@ test("readPayload refuses every other spelling", () => {
     assert.throws(() => readPayload(bytesOf(spelling)), undefined, spelling);
   }
   assert.throws(() => readPayload(Uint8Array.of(0xff)), /UTF-8/);
+  const large = new Uint8Array(GOVERNED_PAYLOAD_BYTES_MAX + 1);
+  assert.throws(() => readPayload(large), /at most 262144 bytes/);
 });
 
 test("canonicalPayload refuses what no payload can be", () => {
