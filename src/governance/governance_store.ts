@@ -90,18 +90,19 @@ export class GovernanceStore {
       `Entry to apply must be above ${state.appliedIndex}: its index is ${index}`,
     );
     state.appliedIndex = index;
-    let command: CommandView;
     try {
-      command = governanceCommandOf(data);
+      const command = governanceCommandOf(data);
+      if (command.timeMs > GROUP_TIME_MS_MAX) {
+        return { code: "malformed", message: `Time must be at most ${GROUP_TIME_MS_MAX}` };
+      }
+      state.timeMs = Math.max(state.timeMs, command.timeMs);
+      this.#expire(command.unixS);
+      return this.#dispatch(command);
     } catch (error) {
+      // From a command that only a later program knows: see above.
+      if (error instanceof RegistryError && error.code === "unsupported_version") throw error;
       return refusalOf(error);
     }
-    if (command.timeMs > GROUP_TIME_MS_MAX) {
-      return { code: "malformed", message: `Time must be at most ${GROUP_TIME_MS_MAX}` };
-    }
-    state.timeMs = Math.max(state.timeMs, command.timeMs);
-    this.#expire(command.unixS);
-    return this.#dispatch(command);
   }
 
   /** Returns the state as chunks of an image. Equal states give equal bytes. */

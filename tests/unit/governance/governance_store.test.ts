@@ -449,6 +449,10 @@ test("GovernanceStore stops at a command or version that only a later program kn
   const inImages = commandCodec.encode({ ...header, kind: GOVERNANCE_KINDS.entry });
   assert.is(apply(inImages).code, "malformed");
   assert.is(apply(Uint8Array.of(1, 2, 3)).code, "malformed");
+  // A time above 2^53 cannot be read as a number.
+  const late = encodeTick(header).slice();
+  late[14] = 0x20;
+  assert.is(apply(late).code, "malformed");
 });
 
 test.run();
