@@ -17,13 +17,14 @@ import {
   REGION_SILENCE_MS,
   REQUEST_TIMEOUT_MS_DEFAULT,
 } from "../base/limits.ts";
-import { UUID_BYTES } from "../base/uuid.ts";
+import { isNilUuid, UUID_BYTES } from "../base/uuid.ts";
 import type { World } from "../base/world.ts";
 import type { Credentials } from "../client/credentials.ts";
 import { ask } from "../client/invoker.ts";
 import { Router } from "../client/router.ts";
 import type { ConnectionEvent } from "../client/types.ts";
 import { WatchSession } from "../client/watch/session.ts";
+import { isPartitionCount, PARTITION_COUNT_MAX } from "../ring/partition.ts";
 import {
   FEATURE_ANNOUNCES_STREAMS,
   PROTOCOL_VERSION_MAX,
@@ -123,13 +124,22 @@ export class DialedRegion implements RegionLink, FeedCounts {
       const reply = await ask(router, "regionStatus", request, { timeoutMs });
       this.heard();
       const { region, clusterId, generation, partitionCount, hashKey, ...trust } = reply;
-      if (region === wanted) {
-        return { region, clusterId, generation, partitionCount, hashKey, trust };
+      if (region !== wanted) {
+        throw new RegistryError(
+          "wrong_cluster",
+          `The servers must be those of region ${wanted}: they are of ${region}`,
+        );
       }
-      throw new RegistryError(
-        "wrong_cluster",
-        `The servers must be those of region ${wanted}: they are of ${region}`,
-      );
+      // By these, what a listing lacks is told from what it holds elsewhere, and then removed.
+      if (!isPartitionCount(partitionCount) || isNilUuid(hashKey)) {
+        throw new RegistryError(
+          "malformed",
+          `Region ${region} must state its partition count, a power of two of at most ` +
+            `${PARTITION_COUNT_MAX}, and its hash key: it states ${partitionCount} partitions and ` +
+            `${isNilUuid(hashKey) ? "no key" : "a key"}`,
+        );
+      }
+      return { region, clusterId, generation, partitionCount, hashKey, trust };
     } finally {
       await probe?.close(closed());
     }

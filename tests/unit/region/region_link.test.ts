@@ -8,6 +8,7 @@ import { FEED_WAITING_EVENTS_MAX } from "../../../src/base/limits.ts";
 import type { Position } from "../../../src/base/position.ts";
 import { DialedRegion } from "../../../src/region/dialed_region.ts";
 import type { FeedEvent, FollowRequest, RegionFeed } from "../../../src/region/region_link.ts";
+import { RegionAnswers } from "../../../src/serving/regions/region_answers.ts";
 import type { HistoryPosition } from "../../../src/wire/watch_message.ts";
 import { agentRequest, gatewayRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { agentBytes, idOf } from "../../support/store.ts";
@@ -141,6 +142,21 @@ test("status: servers of another region than the one that was added are refused"
   });
   const refused = await harness.world.wait(link.status(5_000).catch((error) => error.code));
   assert.is(refused, "wrong_cluster");
+});
+
+test("status: a region that states an impossible partition count, or no hash key, is refused", async () => {
+  const { harness, link } = await opened();
+  const { status } = RegionAnswers.prototype;
+  for (const wrong of [{ partitionCount: 0xffff_ffff }, { hashKey: new Uint8Array(16) }]) {
+    RegionAnswers.prototype.status = function (...args) {
+      return { ...status.apply(this, args), ...wrong };
+    };
+    const refused = await harness.world.wait(link.status(5_000).catch((error) => error.code));
+    RegionAnswers.prototype.status = status;
+    assert.is(refused, "malformed", Object.keys(wrong).join());
+  }
+  const { partitionCount } = await harness.world.wait(link.status(5_000));
+  assert.is(partitionCount, PARTITIONS);
 });
 
 test("feed: the state partition by partition, then changes, with cursors behind both", async () => {
