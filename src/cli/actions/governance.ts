@@ -1,10 +1,12 @@
 /** Commands of signers, which need no node: they run on a machine that no node can reach. */
+import { resolve } from "node:path";
 import { PUBLIC_FILE_MODE, replaceFile } from "../../../identity/files/private_file.ts";
 import { signMessage } from "../../../identity/pki/ed25519.ts";
 import { encodeBase64 } from "../../base/base64.ts";
 import { signingMessage } from "../../governance/documents/content_id.ts";
 import { signatureJson } from "../../governance/documents/signature.ts";
 import { processWorld } from "../../node/process_world.ts";
+import { usageFailure } from "../failure.ts";
 import { readPayloadText } from "../payload_file.ts";
 import { type CommonOptions, type Reply, type Shell, showReply } from "../shell.ts";
 import { createSigningKeyFile, readSigningKeyFile } from "../signing_key_file.ts";
@@ -35,8 +37,20 @@ export interface SignFlags extends CommonOptions {
   readonly out: string;
 }
 
-/** Signs a payload. */
+/**
+ * Signs a payload.
+ *
+ * @throws CliFailure `invalid_argument` if the signature would replace the key or the payload.
+ */
 export async function sign(flags: SignFlags, { terminal }: Shell): Promise<number> {
+  for (const source of ["key", "file"] as const) {
+    if (resolve(flags[source]) !== resolve(flags.out)) continue;
+    throw usageFailure(
+      `--out must be another file than --${source}: both are ${flags.out}`,
+      "The signature would replace it.",
+      "out",
+    );
+  }
   const { payload, contentId } = readPayloadText(terminal.readText(flags.file), flags.file);
   const { signerId, key } = await readSigningKeyFile(flags.key);
   const signature = await signMessage(key, signingMessage(contentId));

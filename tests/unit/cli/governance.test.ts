@@ -57,6 +57,20 @@ test("crs descriptor sign signs the canonical form, whatever the spelling of the
     }
   }));
 
+test("crs descriptor sign does not write the signature over the key or the payload", () =>
+  inTemporaryFolder(async (folder) => {
+    await crs(`governance keygen --out ${folder}/a.key`);
+    const key = Deno.readTextFileSync(`${folder}/a.key`);
+    const files = { "p.json": JSON.stringify(PAYLOAD) };
+    const line = `descriptor sign --file p.json --key ${folder}/a.key --out`;
+    for (const out of [`${folder}/./a.key`, "./p.json"]) {
+      const { code, stderr } = await crs(`${line} ${out}`, files);
+      assert.is(code, 2, out);
+      assert.match(stderr, "--out must be another file");
+    }
+    assert.is(Deno.readTextFileSync(`${folder}/a.key`), key);
+  }));
+
 test("crs descriptor sign refuses what no payload can be, and keys that others may read", () =>
   inTemporaryFolder(async (folder) => {
     await crs(`governance keygen --out ${folder}/a.key`);
