@@ -69,7 +69,6 @@ const TABLE: FloorTable = {
     "schemas/generator/main.ts",
     "docs/generate.ts",
     // Until a node serves the governed plane.
-    "src/governance/governance_store.ts",
     "src/governance/verification/bundle.ts",
     "src/governance/tree/tiles.ts",
   ],

@@ -9,7 +9,7 @@ type Brand<T, Name extends string> = T & { readonly [brand]: Name };
 
 /** A node of a cluster, from 1. */
 export type NodeId = Brand<number, "NodeId">;
-/** A Raft group on a node: 0 is the system group, partition p is group p + 1. */
+/** A Raft group on a node: 0 is the system group, p + 1 that of partition p, 8193 the governed plane. */
 export type GroupId = Brand<number, "GroupId">;
 /** A partition of the key space, `[0, partitionCount)`. */
 export type PartitionId = Brand<number, "PartitionId">;
@@ -38,9 +38,9 @@ export function nodeId(value: number): NodeId {
   return checked(value, 1, UINT32_MAX, "Node id") as NodeId;
 }
 
-/** Checks that `value` is a group id, `[0, 8192]`. */
+/** Checks that `value` is a group id, `[0, 8193]`. */
 export function groupId(value: number): GroupId {
-  return checked(value, 0, 8192, "Group id") as GroupId;
+  return checked(value, 0, 8193, "Group id") as GroupId;
 }
 
 /** Checks that `value` is a partition id, `[0, 8192)`. */
@@ -94,13 +94,29 @@ export function groupOfPartition(partition: PartitionId): GroupId {
   return (partition + 1) as GroupId;
 }
 
-/** Returns the partition that a group holds; `undefined` for the system group. */
-export function partitionOfGroup(group: GroupId): PartitionId | undefined {
-  return group === SYSTEM_GROUP ? undefined : (group - 1) as PartitionId;
+/**
+ * The governed plane in the placement table: it is placed, joined and moved as partitions are, under the
+ * number after the highest that one can have, and holds no records.
+ */
+export const GOVERNED_PLACE = 8192 as PartitionId;
+
+/** The group of the governed plane. */
+export const GOVERNED_GROUP: GroupId = groupOfPartition(GOVERNED_PLACE);
+
+/** Checks that `value` is a number of the placement table: a partition's or the governed plane's. */
+export function placeId(value: number): PartitionId {
+  return value === GOVERNED_PLACE ? GOVERNED_PLACE : partitionId(value);
 }
 
-/** Returns the name of a group in messages: its partition, by which operators know it, or group 0. */
+/** Returns the partition that a group holds; `undefined` for the other groups. */
+export function partitionOfGroup(group: GroupId): PartitionId | undefined {
+  const holdsNone = group === SYSTEM_GROUP || group === GOVERNED_GROUP;
+  return holdsNone ? undefined : (group - 1) as PartitionId;
+}
+
+/** Returns the name of a group in messages: its partition, by which operators know it, or its task. */
 export function groupName(group: GroupId): string {
+  if (group === GOVERNED_GROUP) return "The governed plane";
   const partition = partitionOfGroup(group);
   return partition === undefined ? `Group ${group}` : `Partition ${partition}`;
 }

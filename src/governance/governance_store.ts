@@ -119,6 +119,11 @@ export class GovernanceStore {
     this.#state = loadGovernanceImage(chunks);
   }
 
+  /** Takes the state of another store, which must not be used any more. */
+  replaceBy(other: GovernanceStore): void {
+    this.#state = other.#state;
+  }
+
   #dispatch(command: CommandView): GovernanceReply {
     const { kind } = command;
     switch (kind) {

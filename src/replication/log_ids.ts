@@ -1,7 +1,7 @@
 /**
  * Ids in the shared log that no group has. Under them a node keeps durable state of its own in the
  * form of hard states, so that it is written, compacted and recovered in one order with the groups'
- * state. Groups use `[0, 8192]`; the ids here are stable, because logs contain them.
+ * state. Groups use `[0, 8193]`; the ids here are stable, because logs contain them.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { GroupId, LogIndex, ReplicaId, Term } from "../base/ids.ts";

@@ -1,27 +1,40 @@
 /**
- * The state machines of a node's groups: one for the system group and one for each partition.
+ * The state machines of a node's groups: those of the system group, the governed plane, and each
+ * partition.
  * Entries without a command never reach them.
  */
 import type { GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
+import { type GovernanceReply, GovernanceStore } from "../governance/governance_store.ts";
 import type { ApplyReply } from "../store/reply.ts";
 import type { PartitionStore } from "../store/store.ts";
 import { type SystemReply, SystemStore } from "../system/system_store.ts";
 import type { ImageTarget, RestorableMachine } from "./recovery.ts";
 import type { PreparedImage } from "./state_machine.ts";
 
-/** The state machine of the system group, over its store. */
-export class SystemMachine implements RestorableMachine {
-  readonly store: SystemStore;
+/** A store without leader-only state, whose image is small enough to be loaded as a whole. */
+interface WholeStore<Reply> {
+  readonly timeMs: number;
+  apply(entry: { readonly index: LogIndex; readonly term: Term; readonly data: Uint8Array }): Reply;
+  writeImage(): Iterable<Uint8Array>;
+  loadImage(chunks: Iterable<Uint8Array>): void;
+  replaceBy(other: this): void;
+}
 
-  constructor(store: SystemStore) {
-    this.store = store;
+/** The state machine of a group that is no partition, over its store. */
+class WholeMachine<Reply, Store extends WholeStore<Reply>> implements RestorableMachine {
+  readonly store: Store;
+  readonly #newStore: () => Store;
+
+  constructor(newStore: () => Store) {
+    this.store = newStore();
+    this.#newStore = newStore;
   }
 
   get timeMs(): GroupTimeMs {
     return this.store.timeMs as GroupTimeMs;
   }
 
-  apply(index: LogIndex, term: Term, command: Uint8Array): SystemReply {
+  apply(index: LogIndex, term: Term, command: Uint8Array): Reply {
     return this.store.apply({ index, term, data: command });
   }
 
@@ -36,18 +49,32 @@ export class SystemMachine implements RestorableMachine {
   }
 
   readImage(image: Uint8Array): PreparedImage {
-    const read = new SystemStore();
+    const read = this.#newStore();
     read.loadImage([image]);
     return { install: () => this.store.replaceBy(read), discard: () => {} };
   }
 
-  /** Returns a loader that collects the whole image before loading it, as the image is small. */
+  /** Returns a loader that collects the whole image before loading it. */
   imageLoader(): ImageTarget {
     const chunks: Uint8Array[] = [];
     return {
       push: (chunk) => void chunks.push(chunk.slice()),
       finish: () => this.store.loadImage(chunks),
     };
+  }
+}
+
+/** The state machine of the system group. */
+export class SystemMachine extends WholeMachine<SystemReply, SystemStore> {
+  constructor() {
+    super(() => new SystemStore());
+  }
+}
+
+/** The state machine of the governed plane. */
+export class GovernanceMachine extends WholeMachine<GovernanceReply, GovernanceStore> {
+  constructor() {
+    super(() => new GovernanceStore());
   }
 }
 

@@ -55,9 +55,10 @@ export class PlacedNodes {
   }
 
   /** Creates the cluster on node 1, which describes itself. */
-  async found(zone = ""): Promise<PlacedNode> {
+  async found(zone = "", { applyVersionMax = 2 } = {}): Promise<PlacedNode> {
     const node = await this.create();
-    await this.world.wait(node.joining.join(this.request(1, zone), "self"));
+    const request = { ...this.request(1, zone), applyVersionMax };
+    await this.world.wait(node.joining.join(request, "self"));
     return node;
   }
 

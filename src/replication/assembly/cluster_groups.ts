@@ -1,5 +1,5 @@
 /**
- * Group 0 and the partitions of a node, typed, and the creation of a cluster.
+ * Group 0, the governed plane and the partitions of a node, typed, and the creation of a cluster.
  *
  * A cluster is created once: only while group 0 has no genesis may groups be founded. The genesis is
  * logged last, after every group has an entry of its own, so that a crash while a cluster is being
@@ -7,10 +7,15 @@
  * from the log, and one that is not in the log is `corrupt`: founded again, it would assign the
  * incarnations of the lost one a second time. After a loss of data that the operator accepted it may
  * be, because its terms then belong to a greater generation.
+ *
+ * The governed plane's group comes later, once all nodes know it: group 0 places its first replica, under
+ * a new id, and the node of that replica founds the group alone. It then grows as partitions do.
  */
 import { assert } from "../../base/assert.ts";
 import { RegistryError } from "../../base/errors.ts";
 import {
+  GOVERNED_GROUP,
+  GOVERNED_PLACE,
   type GroupId,
   groupOfPartition,
   type PartitionId,
@@ -21,6 +26,7 @@ import {
   SYSTEM_GROUP,
 } from "../../base/ids.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../../base/limits.ts";
+import type { GovernanceReply, GovernanceStore } from "../../governance/governance_store.ts";
 import { encodeGenesis } from "../../record/command.ts";
 import type { LogDone } from "../../storage/shared_log.ts";
 import { PARTITION_APPLY_VERSION } from "../../store/apply_version.ts";
@@ -29,12 +35,12 @@ import type { ApplyReply } from "../../store/reply.ts";
 import type { StoreShared } from "../../store/shared.ts";
 import { PartitionStore } from "../../store/store.ts";
 import type { SystemState } from "../../system/system_state.ts";
-import { type SystemReply, SystemStore } from "../../system/system_store.ts";
+import type { SystemReply, SystemStore } from "../../system/system_store.ts";
 import type { RaftGroup } from "../group.ts";
 import type { PeerInput } from "../group_host.ts";
 import type { Proposed } from "../group_interface.ts";
-import { FOUNDER_REPLICA } from "../log_entry.ts";
-import { PartitionMachine, SystemMachine } from "../machines.ts";
+import { FOUNDER_REPLICA, soleConfiguration } from "../log_entry.ts";
+import { GovernanceMachine, PartitionMachine, SystemMachine } from "../machines.ts";
 import type { ReplicaDirectory } from "../replica_directory.ts";
 import {
   type HostedReplica,
@@ -50,7 +56,7 @@ const START_MS_MAX = 60_000;
 const ACTIVITY = "starting";
 
 /** The machine of any group of a node. */
-export type ClusterMachine = PartitionMachine | SystemMachine;
+export type ClusterMachine = PartitionMachine | SystemMachine | GovernanceMachine;
 
 /** Group 0 on this node. */
 export interface HostedSystem {
@@ -64,6 +70,19 @@ export interface HostedPartition {
   readonly id: PartitionId;
   readonly group: RaftGroup<ApplyReply>;
   readonly store: PartitionStore;
+}
+
+/** The governed plane on this node. */
+export interface HostedPlane {
+  readonly isHere: true;
+  readonly id: typeof GOVERNED_PLACE;
+  readonly group: RaftGroup<GovernanceReply>;
+  readonly store: GovernanceStore;
+}
+
+/** Reports whether what is placed is the governed plane, and no partition. */
+export function isPlane(placed: HostedPartition | HostedPlane): placed is HostedPlane {
+  return placed.id === GOVERNED_PLACE;
 }
 
 /** The dependencies of a node's groups, and the parameters of a cluster that is to be created. */
@@ -110,6 +129,7 @@ export class ClusterGroups {
   readonly system: HostedSystem;
   readonly #options: ClusterGroupsOptions;
   readonly #partitions = new Map<PartitionId, HostedPartition>();
+  #plane: HostedPlane | undefined;
   #isStarted = false;
   /** Whether this start created the cluster. */
   readonly created: boolean;
@@ -135,7 +155,17 @@ export class ClusterGroups {
     return this.#partitions.get(id);
   }
 
-  /** Returns the nodes that hold a partition, as group 0 says. */
+  /** The governed plane; undefined if this node does not host it. */
+  get plane(): HostedPlane | undefined {
+    return this.#plane;
+  }
+
+  /** Returns what this node hosts under a number of the placement table; undefined if nothing. */
+  placed(id: PartitionId): HostedPartition | HostedPlane | undefined {
+    return id === GOVERNED_PLACE ? this.#plane : this.partition(id);
+  }
+
+  /** Returns the nodes that hold a partition or the governed plane, as group 0 says. */
   nodesOf(id: PartitionId): number[] {
     return nodesOf(this.system.store.state, id);
   }
@@ -177,27 +207,29 @@ export class ClusterGroups {
   }
 
   /**
-   * Takes in a replica of a partition under an id that group 0 assigned and no replica had before.
+   * Takes in a replica under an id that group 0 assigned and no replica had before.
    *
    * @param done called in a later turn. With an error (the log failed) nothing is hosted.
    */
   join(
     id: PartitionId,
-    replica: ReplicaId,
-    done: (partition: HostedPartition | RegistryError) => void,
+    { group, replica, isFounding }: PlacedHere,
+    done: (placed: HostedPartition | HostedPlane | RegistryError) => void,
   ): void {
-    this.nodes.join({ group: groupOfPartition(id), replica }, (joined) => {
-      done(joined instanceof RegistryError ? joined : this.#hosted(id, joined));
-    });
+    const joined = (replica: HostedReplica<ClusterMachine> | RegistryError) =>
+      done(replica instanceof RegistryError ? replica : this.#hosted(id, replica));
+    if (!isFounding) return this.nodes.join({ group, replica }, joined);
+    this.nodes.found({ group, replica }, soleConfiguration(replica), joined);
   }
 
   /**
-   * Removes this node's replica of a partition for good.
+   * Removes this node's replica of a partition or of the governed plane for good.
    *
    * @param done called in a later turn; with an error a restart may find the replica still.
    */
   remove(id: PartitionId, done: LogDone): void {
-    this.#partitions.delete(id);
+    if (id === GOVERNED_PLACE) this.#plane = undefined;
+    else this.#partitions.delete(id);
     this.nodes.retire(groupOfPartition(id), done);
   }
 
@@ -206,19 +238,21 @@ export class ClusterGroups {
    * removed it, or had a later one, so that the copy is older than that; or it should be in the log,
    * because it votes, and is not.
    */
-  cannotJoin(id: PartitionId, { group, replica, isJoining }: PlacedHere): boolean {
+  cannotJoin(id: PartitionId, placed: PlacedHere): boolean {
+    const { group, replica, isJoining, isFounding } = placed;
     if (this.nodes.isPast({ group, replica })) return true;
-    return !isJoining && !(this.nodes.ownerOf(group) === replica && this.nodes.isInLog(group)) &&
-      this.partition(id) === undefined;
+    return !isJoining && !isFounding &&
+      !(this.nodes.ownerOf(group) === replica && this.nodes.isInLog(group)) &&
+      this.placed(id) === undefined;
   }
 
   /**
-   * Reports whether the log holds a replica of a partition that group 0 says is no more. A replica that
+   * Reports whether the log holds a replica of a place that group 0 says is no more. A replica that
    * this copy of group 0 does not know yet is none.
    */
   holdsRetired(id: PartitionId): boolean {
     const group = groupOfPartition(id);
-    if (this.partition(id) !== undefined || !this.nodes.isInLog(group)) return false;
+    if (this.placed(id) !== undefined || !this.nodes.isInLog(group)) return false;
     const { replicas, placement } = this.system.store.state;
     const owner = this.nodes.ownerOf(group);
     if (owner === FOUNDER_REPLICA) {
@@ -250,6 +284,9 @@ export class ClusterGroups {
       this.#open(id, placed, mayFound ? "sole voter" : placed.isJoining ? "empty" : "corrupt");
     }
     if (this.created) checkEmpty(this.partitions);
+    const plane = placedHere(state, GOVERNED_PLACE, nodeId);
+    if (plane === undefined || plane.isFounding && !this.nodes.isInLog(GOVERNED_GROUP)) return;
+    this.#open(GOVERNED_PLACE, plane, plane.isJoining ? "empty" : "corrupt");
   }
 
   #open(id: PartitionId, placed: PlacedHere, ifAbsent: IfAbsent): void {
@@ -260,8 +297,16 @@ export class ClusterGroups {
     if (!isToJoin) this.#hosted(id, this.nodes.open(placed, ifAbsent));
   }
 
-  #hosted(id: PartitionId, { machine, raft }: HostedReplica<ClusterMachine>): HostedPartition {
-    assert(machine instanceof PartitionMachine, "Groups above 0 hold partitions");
+  #hosted(
+    id: PartitionId,
+    { machine, raft }: HostedReplica<ClusterMachine>,
+  ): HostedPartition | HostedPlane {
+    if (machine instanceof GovernanceMachine) {
+      const group = raft as RaftGroup<GovernanceReply>;
+      this.#plane = { isHere: true, id: GOVERNED_PLACE, group, store: machine.store };
+      return this.#plane;
+    }
+    assert(machine instanceof PartitionMachine, "The other groups above 0 hold partitions");
     const group = raft as RaftGroup<ApplyReply>;
     const partition = { isHere: true, id, group, store: machine.store } as const;
     this.#partitions.set(id, partition);
@@ -329,7 +374,8 @@ function openNodeGroups(
     const { shared, sink, partitionVersionMax: applyVersionMax = PARTITION_APPLY_VERSION } =
       options;
     const partition = partitionOfGroup(group);
-    if (partition === undefined) return new SystemMachine(new SystemStore());
+    if (group === GOVERNED_GROUP) return new GovernanceMachine();
+    if (partition === undefined) return new SystemMachine();
     return new PartitionMachine(
       new PartitionStore({ shared, partition, sink, applyVersionMax }),
       shared.imageScratch,

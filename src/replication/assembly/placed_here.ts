@@ -5,6 +5,7 @@
  * that of the node which founded the cluster.
  */
 import {
+  GOVERNED_PLACE,
   groupOfPartition,
   type NodeId,
   type PartitionId,
@@ -13,6 +14,7 @@ import {
 } from "../../base/ids.ts";
 import type { PartitionPlacement } from "../../system/placement/placement_state.ts";
 import type { SystemState } from "../../system/system_state.ts";
+import { FOUNDING_POINT } from "../group_founding.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 import type { ReplicaPlace } from "./node_groups.ts";
 
@@ -20,6 +22,8 @@ import type { ReplicaPlace } from "./node_groups.ts";
 export interface PlacedHere extends ReplicaPlace {
   /** Whether it is about to join, so that the log may have nothing of it yet. */
   readonly isJoining: boolean;
+  /** Whether it founds its group alone, unless the log has it: the governed plane's first one. */
+  readonly isFounding: boolean;
 }
 
 /** Returns the node of a replica; undefined if no replica has that id now. */
@@ -41,7 +45,7 @@ export function systemReplicaOf(state: SystemState, node: number): number | unde
   return undefined;
 }
 
-/** Returns the replica of a partition on node `self`; undefined if it has none there. */
+/** Returns the replica of a place on node `self`; undefined if it has none there. */
 export function placedHere(
   state: SystemState,
   partition: PartitionId,
@@ -50,27 +54,36 @@ export function placedHere(
   const group = groupOfPartition(partition);
   const placement = state.placement.of(partition);
   if (placement === undefined) {
+    if (partition === GOVERNED_PLACE) return undefined;
     // Before the first member is put there is only the node that founds the cluster.
     const founder = state.members.founder ?? (state.members.count === 0 ? self : undefined);
     if (founder !== self) return undefined;
-    return { group, replica: replicaId(FOUNDER_REPLICA), isJoining: false };
+    return { group, replica: replicaId(FOUNDER_REPLICA), isJoining: false, isFounding: false };
   }
   const here = placement.replicas.find(({ replica }) => nodeOfReplica(state, replica) === self);
   if (here === undefined) return undefined;
-  return { group, replica: replicaId(here.replica), isJoining: here.role === "joining" };
+  const isJoining = here.role === "joining";
+  // Others may be joining it already.
+  const isFounding = !isJoining && placement.configurationIndex === FOUNDING_POINT.index &&
+    placement.replicas.every(({ replica, role }) => replica === here.replica || role === "joining");
+  return { group, replica: replicaId(here.replica), isJoining, isFounding };
 }
 
-/** Returns the placement of a partition; without one it has the replica that founded it. */
+/**
+ * Returns the placement of a partition, which without one has the replica that founded it, or of the
+ * governed plane, which without one has none.
+ */
 export function placementOf(state: SystemState, partition: PartitionId): PartitionPlacement {
+  const isPartition = partition !== GOVERNED_PLACE;
   return state.placement.of(partition) ?? {
     partition,
     revision: 0,
     configurationIndex: 0,
-    replicas: [{ replica: FOUNDER_REPLICA, role: "voter" }],
+    replicas: isPartition ? [{ replica: FOUNDER_REPLICA, role: "voter" }] : [],
   };
 }
 
-/** Returns the nodes that hold a partition, in the order of its placement. */
+/** Returns the nodes that hold a place, in the order of its placement. */
 export function nodesOf(state: SystemState, partition: PartitionId): number[] {
   return placementOf(state, partition).replicas.map(({ replica }) => nodeOfReplica(state, replica))
     .filter((node) => node !== undefined);

@@ -20,7 +20,7 @@ import {
 } from "../../base/limits.ts";
 import type { MonotonicClock } from "../../base/world.ts";
 import { spreadLeaders } from "../../ring/leader_spread.ts";
-import type { ClusterGroups, HostedPartition } from "../assembly/cluster_groups.ts";
+import type { ClusterGroups, HostedPartition, HostedPlane } from "../assembly/cluster_groups.ts";
 import { nodeOfReplica, nodesOf } from "../assembly/placed_here.ts";
 
 /** The dependencies of a balance. */
@@ -33,7 +33,10 @@ export interface LeaderBalanceOptions {
 }
 
 /** A group that may be led here. */
-type Led = Pick<HostedPartition, "group"> | Pick<ClusterGroups["system"], "group">;
+type Led =
+  | Pick<HostedPartition, "group">
+  | Pick<HostedPlane, "group">
+  | Pick<ClusterGroups["system"], "group">;
 
 /** Spreads leaderships over the nodes. */
 export class LeaderBalance {
@@ -99,7 +102,8 @@ export class LeaderBalance {
   #handOver(): void {
     const { groups, self, mayLead } = this.#options;
     let transfers = 0;
-    for (const hosted of [groups.system, ...groups.partitions]) {
+    const plane = groups.plane === undefined ? [] : [groups.plane];
+    for (const hosted of [groups.system, ...plane, ...groups.partitions]) {
       if (!hosted.group.isLeading) continue;
       const heirs = this.#voters(hosted).filter((node) => node !== self && mayLead(node));
       if (this.#transfer(hosted, heirs)) transfers++;

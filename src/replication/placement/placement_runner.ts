@@ -1,13 +1,20 @@
 /**
  * Carries the plan out at the leader of group 0: makes members replicas of group 0, its voters of some
- * of them, and moves partitions to the nodes on which they are wished.
+ * of them, places the governed plane, and moves partitions to the nodes on which they are wished.
  *
  * Each step is a command that names what it replaces, so that a runner that was paused, or a second one
  * on a node that believes it still leads, changes nothing. Replica ids that no placement names are
  * retired before new ones are assigned, and never used.
  */
 import { RegistryError } from "../../base/errors.ts";
-import { type GroupId, groupOfPartition, partitionId, SYSTEM_GROUP } from "../../base/ids.ts";
+import {
+  GOVERNED_GROUP,
+  GOVERNED_PLACE,
+  type GroupId,
+  groupOfPartition,
+  placeId,
+  SYSTEM_GROUP,
+} from "../../base/ids.ts";
 import {
   PLACEMENT_MOVES_AT_ONCE,
   REPLICAS_ASSIGNED_MAX,
@@ -20,6 +27,8 @@ import { EMPTY_DATA } from "../../raft/mod.ts";
 import type { PlacementNode } from "../../ring/placement.ts";
 import { encodePutPlacement, type PlacementStep } from "../../system/placement/placement_state.ts";
 import { encodeAssignReplicas, encodeRetireReplicas } from "../../system/replicas/replica_state.ts";
+import { GOVERNED_APPLY_VERSION } from "../../system/versions/version_state.ts";
+import { FOUNDING_POINT } from "../group_founding.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 import type { ClusterGroups } from "../assembly/cluster_groups.ts";
 import { nodeOfReplica, nodesOf, systemReplicaOf } from "../assembly/placed_here.ts";
@@ -64,11 +73,33 @@ export class PlacementRunner {
     const { system } = this.#options.groups;
     if (this.#isRunning || !system.group.isLeading || system.store.genesis === undefined) return;
     this.#isRunning = true;
-    // A new voter of group 0 may have to be waited for; partitions move meanwhile.
-    await this.#take(() => this.#members());
-    if (this.#leftOut > 0) this.#leftOut--;
-    else if (!await this.#take(() => this.#moves())) this.#leftOut = RUNS_LEFT_OUT;
+    await this.#take(() => this.#place());
+    if (this.#state.members.count > 1) {
+      // A new voter of group 0 may have to be waited for; partitions move meanwhile.
+      await this.#take(() => this.#members());
+      if (this.#leftOut > 0) this.#leftOut--;
+      else if (!await this.#take(() => this.#moves())) this.#leftOut = RUNS_LEFT_OUT;
+    }
     this.#isRunning = false;
+  }
+
+  /** Places the first replica of the governed plane on this node, once all members know that group. */
+  async #place(): Promise<void> {
+    const { placement, versions, members } = this.#state;
+    const isDue = versions.applyVersion >= GOVERNED_APPLY_VERSION && members.count > 0 &&
+      placement.of(GOVERNED_PLACE) === undefined;
+    const nodeId = nodeOfReplica(this.#state, this.#options.groups.system.group.replica);
+    if (!isDue || nodeId === undefined) return;
+    const places = [{ groupId: GOVERNED_GROUP, nodeId }];
+    const { assigned: replica = 0 } = await this.#commands.propose(
+      encodeAssignReplicas(this.#commands.header(), places),
+    );
+    await this.#put([{
+      partition: GOVERNED_PLACE,
+      configurationIndex: FOUNDING_POINT.index,
+      replacedRevision: 0,
+      replicas: [{ replica, role: "voter" }],
+    }]);
   }
 
   /** Takes a step; returns false if it failed: the next run sees the new state. */
@@ -97,7 +128,7 @@ export class PlacementRunner {
     for (const change of made) {
       const step = endMove(this.#state, change);
       if (step === undefined) continue;
-      const id = partitionId(step.partition);
+      const id = placeId(step.partition);
       if (nodesOf(this.#state, id).includes(from)) steps.set(id, step);
     }
     await this.#put([...steps.values()]);
@@ -236,7 +267,7 @@ export class PlacementRunner {
   /** Assigns the new replica ids of each move. */
   async #assign(moves: readonly PlannedMove[]): Promise<number[][]> {
     const places = moves.flatMap(({ placement: { partition }, joining }) => {
-      const groupId: GroupId = groupOfPartition(partitionId(partition));
+      const groupId: GroupId = groupOfPartition(placeId(partition));
       return joining.map((nodeId) => ({ groupId, nodeId }));
     });
     if (places.length === 0) return moves.map(() => []);

@@ -86,11 +86,11 @@ export class PlacementWork {
     if (this.#isStopped) return;
     const { scheduler, monotonic } = this.#options.world;
     void this.#versions.run();
-    // One member: everything is here.
-    if (this.#options.groups.system.store.state.members.count > 1) {
-      this.#host.run();
-      this.#reconfigurer.run();
-      void this.runner.run();
+    const isAlone = this.#options.groups.system.store.state.members.count < 2;
+    this.#host.run();
+    if (!isAlone) this.#reconfigurer.run();
+    void this.runner.run();
+    if (!isAlone) {
       const nowMs = monotonic.nowMs();
       if (nowMs - this.#balancedAtMs >= LEADER_BALANCE_MS) {
         this.#balancedAtMs = nowMs;

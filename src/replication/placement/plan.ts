@@ -1,12 +1,13 @@
 /**
- * The next steps towards the wished placement of partitions, and the wished voters of group 0. Pure:
+ * The next steps towards the wished placement of partitions and of the governed plane, whose voters are
+ * wished as those of group 0 are, and the wished voters of group 0. Pure:
  * every leader of group 0 that sees the same state plans the same.
  *
  * A partition moves in one change: replicas on new nodes are placed as `joining` and superfluous ones as
  * `leaving`; the partition's leader then reconfigures its group (reconfigurer.ts), and the placement is
  * confirmed. A partition whose change is in progress is left alone, so that two plans never overlap.
  */
-import { partitionId } from "../../base/ids.ts";
+import { GOVERNED_PLACE, partitionId } from "../../base/ids.ts";
 import { REPLICAS_ASSIGNED_MAX, SYSTEM_VOTERS_MAX } from "../../base/limits.ts";
 import { type PlacementNode, placePartitions } from "../../ring/placement.ts";
 import {
@@ -17,7 +18,7 @@ import {
 import type { SystemState } from "../../system/system_state.ts";
 import { nodeOfReplica, placementOf } from "../assembly/placed_here.ts";
 
-/** A partition that is to get replicas on other nodes. */
+/** A partition, or the governed plane, that is to get replicas on other nodes. */
 export interface PlannedMove {
   readonly placement: PartitionPlacement;
   /** Nodes that get a new replica. */
@@ -35,7 +36,7 @@ export interface PlanOptions {
   readonly movesMax: number;
 }
 
-/** Returns the partitions that are to move next: none while enough changes are in progress. */
+/** Returns the groups that are to move next: none while enough changes are in progress. */
 export function planMoves({ state, nodes, movesMax }: PlanOptions): PlannedMove[] {
   const { genesis } = state.founding;
   const { changing } = state.placement;
@@ -45,14 +46,18 @@ export function planMoves({ state, nodes, movesMax }: PlanOptions): PlannedMove[
   const wished = placePartitions({ nodes, partitionCount, hashKey });
   const moves: PlannedMove[] = [];
   let replicas = 0;
-  for (let number = 0; number < partitionCount && moves.length < free; number++) {
-    if (changing.has(number)) continue;
-    const placement = placementOf(state, partitionId(number));
+  // The governed plane comes last.
+  for (let number = 0; number <= partitionCount && moves.length < free; number++) {
+    const place = number < partitionCount ? partitionId(number) : GOVERNED_PLACE;
+    const placement = placementOf(state, place);
+    // The governed plane begins with a replica that founds it.
+    if (changing.has(place) || placement.replicas.length === 0) continue;
     const held: number[] = placement.replicas.map(({ replica }) =>
       nodeOfReplica(state, replica) ?? 0
     );
-    const joining = wished[number]!.filter((node) => !held.includes(node));
-    let leaving = held.filter((node) => !wished[number]!.includes(node));
+    const to = wished[number] ?? wishedSystemVoters(nodes, new Set(held));
+    const joining = to.filter((node) => !held.includes(node));
+    let leaving = held.filter((node) => !to.includes(node));
     // A placement keeps a voter: the last of the former ones leaves when the new ones vote.
     if (leaving.length === held.length) leaving = leaving.slice(1);
     if (joining.length + leaving.length === 0) continue;

@@ -15,8 +15,8 @@ import {
   type PartitionPlacement,
   type PlacedReplica,
 } from "../../system/placement/placement_state.ts";
-import { partitionId } from "../../base/ids.ts";
-import type { ClusterGroups, HostedPartition } from "../assembly/cluster_groups.ts";
+import { placeId } from "../../base/ids.ts";
+import type { ClusterGroups, HostedPartition, HostedPlane } from "../assembly/cluster_groups.ts";
 import type { MadeChange } from "./plan.ts";
 
 /** Entries by which a learner may lag behind the commit index and still be made a voter. */
@@ -78,7 +78,10 @@ export function nextChange({ replicas }: PartitionPlacement, group: LedGroup): N
   return heir === undefined ? { kind: "none" } : { kind: "transfer", replica: heir };
 }
 
-function nextOf({ group }: HostedPartition, placement: PartitionPlacement): NextChange {
+/** A group that placements move. */
+type Placed = HostedPartition | HostedPlane;
+
+function nextOf({ group }: Placed, placement: PartitionPlacement): NextChange {
   const { members, committed, transferee } = group.raftStatus();
   if (transferee !== 0) return { kind: "none" };
   return nextChange(placement, {
@@ -114,7 +117,7 @@ export class Reconfigurer {
     const { groups } = this.#options;
     const { placement: placements } = groups.system.store.state;
     for (const number of placements.changing) {
-      const partition = groups.partition(partitionId(number));
+      const partition = groups.placed(placeId(number));
       const placement = placements.of(number);
       if (partition === undefined || placement === undefined) continue;
       if (!partition.group.isLeading || this.#proposing.has(number)) continue;
@@ -123,7 +126,7 @@ export class Reconfigurer {
     if (made.length > 0 && !this.#isReporting) void this.#report(made);
   }
 
-  #step(partition: HostedPartition, placement: PartitionPlacement, made: MadeChange[]): void {
+  #step(partition: Placed, placement: PartitionPlacement, made: MadeChange[]): void {
     const { id, group } = partition;
     const next = nextOf(partition, placement);
     if (next.kind === "propose" && this.#proposing.size < RECONFIGURATIONS_AT_ONCE) {
@@ -145,7 +148,7 @@ export class Reconfigurer {
    * that was followed long ago, so group 0 is asked first. As this replica leads in the same term before
    * and after, nobody else has followed a later placement meanwhile.
    */
-  async #propose(partition: HostedPartition): Promise<void> {
+  async #propose(partition: Placed): Promise<void> {
     const { id, group } = partition;
     const { groups, logger } = this.#options;
     const { system } = groups;

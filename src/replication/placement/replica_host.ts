@@ -4,9 +4,15 @@
  * only after the placement without it was confirmed, and so after no configuration names it.
  */
 import { RegistryError } from "../../base/errors.ts";
-import { groupOfPartition, type NodeId, type PartitionId, partitionId } from "../../base/ids.ts";
+import {
+  GOVERNED_PLACE,
+  groupOfPartition,
+  type NodeId,
+  type PartitionId,
+  partitionId,
+} from "../../base/ids.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { ClusterGroups, HostedPartition } from "../assembly/cluster_groups.ts";
+import { type ClusterGroups, type HostedPartition, isPlane } from "../assembly/cluster_groups.ts";
 import { placedHere } from "../assembly/placed_here.ts";
 
 /** A partition that only other nodes hold, and those nodes. */
@@ -21,7 +27,7 @@ export interface PlacedElsewhere {
 export interface ReplicaHostOptions {
   readonly groups: Pick<
     ClusterGroups,
-    "system" | "partition" | "nodesOf" | "join" | "remove" | "cannotJoin" | "holdsRetired"
+    "system" | "placed" | "nodesOf" | "join" | "remove" | "cannotJoin" | "holdsRetired"
   >;
   readonly self: NodeId;
   readonly logger: Logger;
@@ -47,19 +53,20 @@ export class ReplicaHost {
     this.#seenRing = store.ringNumber;
     const count = store.genesis?.partitionCount ?? 0;
     for (let number = 0; number < count; number++) this.#settle(partitionId(number));
+    this.#settle(GOVERNED_PLACE);
   }
 
   #settle(id: PartitionId): void {
     if (this.#busy.has(id)) return;
     const { groups, self } = this.#options;
     const placed = placedHere(groups.system.store.state, id, self);
-    const hosted = groups.partition(id);
+    const hosted = groups.placed(id);
     if (hosted !== undefined && hosted.group.replica !== placed?.replica) return this.#remove(id);
     if (hosted === undefined && placed !== undefined && !groups.cannotJoin(id, placed)) {
       this.#busy.add(id);
-      groups.join(id, placed.replica, (joined) => {
+      groups.join(id, placed, (joined) => {
         const isRefused = joined instanceof RegistryError;
-        if (!isRefused) this.#options.onPlace(joined);
+        if (!isRefused && !isPlane(joined)) this.#options.onPlace(joined);
         this.#done(id, "A replica cannot join now", isRefused ? joined : undefined);
       });
     } else if (hosted === undefined) {
@@ -77,6 +84,7 @@ export class ReplicaHost {
   }
 
   #elsewhere(id: PartitionId): void {
+    if (id === GOVERNED_PLACE) return;
     const nodes = this.#options.groups.nodesOf(id);
     this.#options.onPlace({ isHere: false, id, nodes, leader: 0 });
   }

@@ -5,7 +5,8 @@
  * A step names the revision of the placement that it replaces and the index of the group's
  * configuration, so that any node can continue a plan after a crash, and a runner that was paused and
  * wakes up late changes nothing. A partition without a placement has the replicas that it was founded
- * with.
+ * with. The governed plane's group is placed in the same way, under a number that no partition has;
+ * without a placement it does not exist.
  */
 import { commandCodec, type CommandView } from "../../../schemas/gen/command.ts";
 import {
@@ -18,6 +19,7 @@ import {
   PutPlacementCommandView,
 } from "../../../schemas/gen/system.ts";
 import type { Input } from "../../../schemas/runtime.ts";
+import { GOVERNED_PLACE } from "../../base/ids.ts";
 import { PLACED_REPLICAS_MAX } from "../../base/limits.ts";
 import type { CommandHeader } from "../../record/command.ts";
 import type { FoundingState } from "../founding/founding_state.ts";
@@ -113,7 +115,7 @@ export class PlacementState implements SubMachine {
   #put(placement: PartitionPlacement): void {
     const { partition, replicas, configurationIndex } = placement;
     const { partitionCount } = this.#founding.checkCreated();
-    if (partition >= partitionCount) {
+    if (partition >= partitionCount && partition !== GOVERNED_PLACE) {
       throw invalid(`Partition must be below ${partitionCount}: found ${partition}`);
     }
     if (replicas.length === 0 || replicas.length > PLACED_REPLICAS_MAX) {

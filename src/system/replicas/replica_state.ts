@@ -15,6 +15,7 @@ import {
   RetireReplicasCommandView,
 } from "../../../schemas/gen/system.ts";
 import type { Input } from "../../../schemas/runtime.ts";
+import { GOVERNED_GROUP } from "../../base/ids.ts";
 import { REPLICAS_ASSIGNED_MAX, REPLICAS_MAX } from "../../base/limits.ts";
 import type { CommandHeader } from "../../record/command.ts";
 import type { FoundingState } from "../founding/founding_state.ts";
@@ -130,7 +131,7 @@ export class ReplicaState implements SubMachine {
       throw invalid(`Replicas must be 1 to ${REPLICAS_ASSIGNED_MAX} a command: ${places.length}`);
     }
     for (const { groupId, nodeId } of places) {
-      if (groupId > partitionCount) {
+      if (groupId > partitionCount && groupId !== GOVERNED_GROUP) {
         throw invalid(`Group must be at most ${partitionCount}: found ${groupId}`);
       }
       if (!this.#members.has(nodeId)) throw invalid(`Node ${nodeId} must be a member: it is not`);

@@ -29,9 +29,12 @@ export const FIRST_APPLY_VERSION = 1;
 /**
  * The highest apply version of this program. Version 2 adds members, replicas, and placement; version 3
  * adds scopes of records, version 4 mirrors of other regions' records, version 5 peer regions, version 6
- * their bans.
+ * their bans, version 7 the governed plane's group.
  */
-export const APPLY_VERSION_MAX = 6;
+export const APPLY_VERSION_MAX = 7;
+
+/** The apply version from which the governed plane's group may be placed. */
+export const GOVERNED_APPLY_VERSION = 7;
 
 /** Encodes a raise of the apply version. */
 export function encodeRaiseApplyVersion(from: CommandHeader, version: number): Uint8Array {

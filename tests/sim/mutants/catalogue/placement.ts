@@ -7,6 +7,7 @@ const RECONFIGURER = "src/replication/placement/reconfigurer.ts";
 const NODE_GROUPS = "src/replication/assembly/node_groups.ts";
 const CLUSTER_GROUPS = "src/replication/assembly/cluster_groups.ts";
 const SYSTEM = "tests/unit/system";
+const GOVERNED_TEST = "tests/unit/replication/placement/governed_plane.test.ts";
 
 export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
@@ -178,6 +179,30 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
       file: "src/replication/placement/leader_balance.ts",
       anchor: "if (nowMs - this.#unwritableSinceMs >= LEADER_UNWRITABLE_MS) this.#handOver();",
       replacement: "if (nowMs < this.#unwritableSinceMs) this.#handOver();",
+    }],
+  },
+  {
+    name: "plane_placed_before_all_know",
+    breaks: "The governed plane is placed only once all members know its group",
+    test: GOVERNED_TEST,
+    edits: [{
+      file: "src/replication/placement/placement_runner.ts",
+      anchor: "versions.applyVersion >= GOVERNED_APPLY_VERSION && ",
+      replacement: "versions.applyVersion < GOVERNED_APPLY_VERSION + 1 && ",
+    }],
+  },
+  {
+    name: "plane_founded_by_each_voter",
+    breaks: "Only the first replica of the governed plane founds it; the others join it",
+    test: GOVERNED_TEST,
+    edits: [{
+      file: "src/replication/assembly/placed_here.ts",
+      anchor: "const isFounding = !isJoining && placement.configurationIndex",
+      replacement: "const isFounding = placement.configurationIndex",
+    }, {
+      file: "src/replication/assembly/placed_here.ts",
+      anchor: `replica === here.replica || role === "joining"`,
+      replacement: `replica === here.replica || role !== undefined`,
     }],
   },
 ];

@@ -17,6 +17,7 @@ import {
   type JoinedCluster,
   systemApplied,
 } from "../../../../src/replication/assembly/cluster_groups.ts";
+import { placedHere } from "../../../../src/replication/assembly/placed_here.ts";
 import type { PeerInput } from "../../../../src/replication/group_host.ts";
 import type { RaftGroup } from "../../../../src/replication/group.ts";
 import { MemoryDisk } from "../../../../src/storage/memory_storage.ts";
@@ -205,7 +206,11 @@ test("ClusterGroups: a node joins, hosts what is placed on it, and comes back as
   // Nothing is hosted before it joined under the id that group 0 assigned.
   assert.equal([...second.partitions], []);
   assert.equal(second.nodesOf(partitionId(0)), [1, 2]);
-  const hosted = new Promise((done) => second.join(partitionId(0), replicaId(3), done));
+  const hosted = new Promise((done) => {
+    const placed = placedHere(second.system.store.state, partitionId(0), toNodeId(2))!;
+    assert.is(placed.replica, replicaId(3));
+    second.join(partitionId(0), placed, done);
+  });
   assert.not.instance(await world.wait(hosted), RegistryError);
   const { group } = first.partition(partitionId(0))!;
   await change(group, "add_learner");

@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { type GroupId, nodeId, type PartitionId, partitionId } from "../../../../src/base/ids.ts";
 import { SILENT_LOGGER } from "../../../../src/base/logger.ts";
 import type { HostedPartition } from "../../../../src/replication/assembly/cluster_groups.ts";
+import type { PlacedHere } from "../../../../src/replication/assembly/placed_here.ts";
 import {
   ReplicaHost,
   type ReplicaHostOptions,
@@ -26,11 +27,15 @@ class Host {
     for (const folder of [1, 2]) this.harness.admit(folder);
     const groups = {
       system: { store: this.harness.store },
-      partition: (id: PartitionId) => this.hosted.get(id),
+      placed: (id: PartitionId) => this.hosted.get(id),
       nodesOf: () => [],
       cannotJoin: () => false,
       holdsRetired: () => false,
-      join: (id: PartitionId, replica: number, done: (joined: HostedPartition) => void) => {
+      join: (
+        id: PartitionId,
+        { replica }: PlacedHere,
+        done: (joined: HostedPartition) => void,
+      ) => {
         const end = () => {
           const group = { id: 1 as GroupId, replica };
           const partition = { isHere: true, id, group } as unknown as HostedPartition;
