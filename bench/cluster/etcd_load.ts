@@ -208,8 +208,9 @@ function fieldsIn(message: Uint8Array): ReadonlyMap<number, number> {
     const tag = varint();
     counts.set(tag >>> 3, (counts.get(tag >>> 3) ?? 0) + 1);
     // The messages used here have varints and length-delimited fields only.
-    if ((tag & 7) === 0) varint();
-    else at += varint();
+    const value = varint();
+    // A length is followed by as many bytes.
+    if ((tag & 7) !== 0) at += value;
   }
   return counts;
 }
