@@ -170,6 +170,9 @@ export function operationRows(): AccessRow[] {
 
 const RULES: readonly { rule: AccessRule; record: string }[] = [
   { rule: "inspect", record: "state of the cluster" },
+  { rule: "govern", record: "the governed plane" },
+  { rule: "propose", record: "proposals of descriptors" },
+  { rule: "apply", record: "proposals of descriptors" },
   { rule: "read", record: "any record" },
   { rule: "write", record: "own record" },
   { rule: "renew", record: "own record" },

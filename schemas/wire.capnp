@@ -9,6 +9,7 @@
 
 using import "codec.capnp".bytes;
 using Record = import "record.capnp";
+using Governance = import "governance.capnp";
 
 struct StreamPreface {
   # The first frame of every stream, 24 bytes, written by the transport.
@@ -1195,4 +1196,115 @@ struct RegionBan {
   lineage @1 :UInt32;
   # 0: the subject is banned.
   subject @2 :Text;
+}
+
+# The governed plane. Documents are in their canonical JSON form, since that is what is signed.
+
+struct SignerKey {
+  publicKey @0 :Data;
+  # Ed25519, 32 bytes.
+  id @1 :Text;
+}
+
+struct InitGovernanceRequest {
+  # The genesis: the first signers. The keys of checkpoints are those of the nodes.
+  threshold @0 :UInt16;
+  signers @1 :List(SignerKey);
+}
+
+struct InitGovernanceReply {
+  genesis @0 :Data;
+}
+
+struct ProposeRequest {
+  payload @0 :Data;
+  signatures @1 :List(Governance.PayloadSignatureRecord);
+}
+
+struct SignProposalRequest {
+  proposal @0 :UInt64;
+  signatures @1 :List(Governance.PayloadSignatureRecord);
+}
+
+struct ProposalRequest {
+  # Request of ApplyProposal and GetProposal.
+  proposal @0 :UInt64;
+}
+
+struct ProposalState {
+  # Reply of Propose, SignProposal and ApplyProposal.
+  proposal @0 :UInt64;
+  version @1 :UInt64;
+  # The global version of its entry; 0: it is not applied.
+  missing @2 :UInt32;
+  # Signatures that it lacks.
+}
+
+struct ProposalReply {
+  proposal @0 :UInt64;
+  version @1 :UInt64;
+  # As in ProposalState.
+  createdUnixS @2 :UInt64;
+  remainingMs @3 :UInt32;
+  # Time until it expires; 0 if it is applied.
+  missing @4 :UInt32;
+  payload @5 :Data;
+  caller @6 :Text;
+  signatures @7 :List(Governance.PayloadSignatureRecord);
+}
+
+struct GovernanceStatusReply {
+  version @0 :UInt64;
+  # The number of applied payloads.
+  signerSet @1 :UInt64;
+  openProposals @2 :UInt32;
+  threshold @3 :UInt16;
+  isFrozen @4 :Bool;
+  genesis @5 :Text;
+  # Its hash; empty: there is no genesis.
+  signers @6 :List(SignerKey);
+}
+
+struct GovernedLogRequest {
+  after @0 :UInt64;
+  # Global version after which entries are wanted.
+  waitMs @1 :UInt32;
+  # Time for which the node waits if there are none.
+  knowsGenesis @2 :Bool;
+}
+
+struct GovernedLogReply {
+  version @0 :UInt64;
+  # The newest one there is.
+  ageBoundMs @1 :UInt32;
+  # The answer is complete up to this long ago; 0xffffffff: not known.
+  genesis @2 :Data;
+  # Empty: there is none, or the caller knows it.
+  entries @3 :List(Governance.GovernedEntryRecord);
+  # As many as fit, in order.
+}
+
+struct GovernedBundleRequest {
+  since @0 :UInt64;
+  # Size of the caller's last checkpoint; 0: none.
+  id @1 :Text;
+}
+
+struct SignCheckpointRequest {
+  # Between nodes.
+  size @0 :UInt64;
+  origin @1 :Text;
+  root @2 :Data;
+}
+
+struct GovernanceAuditRequest {
+  after @0 :UInt64;
+  # Number of the record after which records are wanted.
+  limit @1 :UInt16;
+}
+
+struct GovernanceAuditReply {
+  count @0 :UInt64;
+  # Records ever made; the oldest ones are not kept.
+  records @1 :List(Governance.GovernanceAuditRecord);
 }

@@ -17,6 +17,7 @@ import { CertificateAuthority, createRoot } from "./authority.ts";
 import {
   AUTHORITY_FILE,
   BUNDLE_SIGNER_FILE,
+  CHECKPOINT_KEY_FILE,
   intermediateFile,
   openAuthorityFolder,
   ROOT_FILE,
@@ -167,6 +168,8 @@ async function writeSigners(
   secret(`${folder}/${BUNDLE_SIGNER_FILE}`, keyedPem(signer));
   const tokenKey = await createKey("Ed25519", entropy);
   secret(`${folder}/${tokenKeyFile(1)}`, tokenKey.keyPem);
+  const checkpointKey = await createKey("Ed25519", entropy);
+  secret(`${folder}/${CHECKPOINT_KEY_FILE}`, checkpointKey.keyPem);
 }
 
 /**

@@ -11,6 +11,7 @@ import type { Entropy } from "../../src/base/world.ts";
 import { CertificateAuthority } from "./authority.ts";
 import {
   BUNDLE_SIGNER_FILE,
+  CHECKPOINT_KEY_FILE,
   intermediateFile,
   openAuthorityFolder,
   pairOf,
@@ -23,7 +24,12 @@ import { intermediateValidity } from "./intermediate_schedule.ts";
 import { PRIVATE_FILE_MODE, readKeyFile, replaceFile } from "../files/private_file.ts";
 
 /** Parts of an authority folder that can be rotated. */
-export const ROTATED_PARTS = ["token-key", "intermediate", "bundle-signer"] as const;
+export const ROTATED_PARTS = [
+  "token-key",
+  "intermediate",
+  "bundle-signer",
+  "checkpoint-key",
+] as const;
 
 /** A part of {@link ROTATED_PARTS}. */
 export type RotatedPart = (typeof ROTATED_PARTS)[number];
@@ -32,7 +38,7 @@ export type RotatedPart = (typeof ROTATED_PARTS)[number];
 export interface RotateOptions {
   readonly part: RotatedPart;
   readonly authorityFolder: string;
-  /** Folder of the root's key; token keys need none. */
+  /** Folder of the root's key; keys without a certificate need none. */
   readonly rootFolder?: string;
   readonly nowMs: number;
   readonly entropy: Entropy;
@@ -52,6 +58,10 @@ export async function rotateAuthority(options: RotateOptions): Promise<string> {
     case "token-key": {
       const { keyPem } = await createKey("Ed25519", entropy);
       return write(options, free(authorityFolder, tokenKeyFile), keyPem);
+    }
+    case "checkpoint-key": {
+      const { keyPem } = await createKey("Ed25519", entropy);
+      return write(options, CHECKPOINT_KEY_FILE, keyPem);
     }
     case "intermediate": {
       const pair = await (await openRoot(options)).createIntermediate({

@@ -17,7 +17,7 @@ import { assert } from "../../src/base/assert.ts";
 import { toHex } from "../../src/base/bytes.ts";
 import { NO_GRANTS } from "../../src/base/peer.ts";
 import type { Entropy, WallClock } from "../../src/base/world.ts";
-import { keyOfPem } from "../files/authority_folder.ts";
+import { CHECKPOINT_KEY_FILE, keyOfPem, readCheckpointKey } from "../files/authority_folder.ts";
 import {
   createFileOnce,
   ensurePrivateFolder,
@@ -40,6 +40,34 @@ export const DEVELOPMENT_TRUST_DOMAIN = "development";
 const FILE = "node-ca.pem";
 /** The CA is backdated further than the leaves that it signs. */
 const CA_BACKDATE_MS = 86_400_000;
+
+/** Returns the folder that a development node shares with the other nodes of its cluster. */
+export function developmentFolder(
+  { data, nodeCa }: { readonly data: string; readonly nodeCa: string },
+): string {
+  return nodeCa === "" ? `${data}/node-ca` : nodeCa;
+}
+
+/**
+ * Returns the key by which the nodes that share a folder sign checkpoints of the governed plane; creates
+ * it if there is none.
+ *
+ * @throws RegistryError `corrupt`, `storage_unavailable`.
+ */
+export async function developmentCheckpointKey(
+  folder: string,
+  entropy: Entropy,
+): Promise<SigningKey> {
+  ensurePrivateFolder(folder);
+  const { keyPem } = await createKey("Ed25519", entropy);
+  const path = `${folder}/${CHECKPOINT_KEY_FILE}`;
+  if (readPrivateFile(path) === undefined) {
+    createFileOnce(path, keyPem, PRIVATE_FILE_MODE, tagOf({ entropy }));
+  }
+  const key = await readCheckpointKey(folder);
+  assert(key !== undefined, "A file that was created can be read");
+  return key;
+}
 
 /** Options of {@link DevelopmentNodes.open}. */
 export interface DevelopmentNodesOptions {
@@ -203,7 +231,7 @@ async function openAuthority(path: string, text: string): Promise<CertificateAut
   }
 }
 
-function tagOf({ entropy }: DevelopmentNodesOptions): string {
+function tagOf({ entropy }: Pick<DevelopmentNodesOptions, "entropy">): string {
   const bytes = new Uint8Array(8);
   entropy.fill(bytes);
   return toHex(bytes);

@@ -9,6 +9,7 @@
  * | `intermediate-*.pem` | a key and its certificate, two that overlap (mode 0600)          |
  * | `bundle-signer.pem`  | key and certificate of the trust bundle signer (mode 0600)       |
  * | `token-key-*.pem`    | keys that sign tokens, used in the order of their numbers (0600) |
+ * | `checkpoint-key.pem` | key that signs checkpoints of the governed plane (mode 0600)     |
  *
  * Key files that others can read are refused. Group 0 and the schedules decide which key signs
  * when.
@@ -34,6 +35,7 @@ export const ROOT_FILE = "root.pem";
 /** In the root's own folder: its key and certificate. */
 export const ROOT_KEY_FILE = "root-key.pem";
 export const BUNDLE_SIGNER_FILE = "bundle-signer.pem";
+export const CHECKPOINT_KEY_FILE = "checkpoint-key.pem";
 /** Names of the numbered files, from 1. */
 export const intermediateFile = (number: number): string => `intermediate-${number}.pem`;
 export const tokenKeyFile = (number: number): string => `token-key-${number}.pem`;
@@ -62,6 +64,8 @@ export interface RegionAuthority {
   readonly intermediates: readonly CertificateAuthority[];
   readonly bundleSigner: PemPair;
   readonly tokenKeys: readonly HeldTokenKey[];
+  /** Undefined in a folder of an earlier version. */
+  readonly checkpointKey: SigningKey | undefined;
 }
 
 /**
@@ -93,7 +97,21 @@ export async function openAuthorityFolder(folder: string): Promise<RegionAuthori
     tokenKeys.push({ keyId: keyIdOf(key.verifying.bytes), key });
   }
   const bundleSigner = pairOf(readSecret(folder, BUNDLE_SIGNER_FILE));
-  return { ...settings, roots, intermediates, bundleSigner, tokenKeys };
+  const checkpointKey = await readCheckpointKey(folder);
+  return { ...settings, roots, intermediates, bundleSigner, tokenKeys, checkpointKey };
+}
+
+/**
+ * Reads the key that signs checkpoints of the governed plane, if the folder has one.
+ *
+ * @throws RegistryError `invalid_configuration` if the file holds no Ed25519 key.
+ */
+export async function readCheckpointKey(folder: string): Promise<SigningKey | undefined> {
+  const text = readKeyFile(`${folder}/${CHECKPOINT_KEY_FILE}`);
+  if (text === undefined) return undefined;
+  const key = await keyOfPem(text);
+  if (key === undefined) throw unusable(folder, CHECKPOINT_KEY_FILE, "it holds no Ed25519 key");
+  return key;
 }
 
 /** Creates a decided leaf with the intermediate that it names. @returns the chain, leaf first. */

@@ -25,6 +25,7 @@ import {
   type FrameWriter,
   type Input,
 } from "../runtime.ts";
+import { GovernanceAuditRecordView, GovernedEntryRecordView, PayloadSignatureRecordView, governanceAuditRecordCodec, governedEntryRecordCodec, payloadSignatureRecordCodec, type GovernanceAuditRecord, type GovernedEntryRecord, type PayloadSignatureRecord } from "./governance.ts";
 import { LabelView, MirrorCursorView, labelCodec, mirrorCursorCodec, type Label, type MirrorCursor } from "./record.ts";
 
 /** The kinds of control frames, by what their bodies are. */
@@ -6553,4 +6554,654 @@ export const regionBanCodec = new StructCodec<RegionBan, RegionBanView>({
   pointerWords: 1,
   put: putRegionBan,
   newView: () => new RegionBanView(),
+});
+
+export interface SignerKey {
+  /** Ed25519, 32 bytes. */
+  publicKey: Uint8Array;
+  id: string;
+}
+
+/** A flyweight over {@link SignerKey}. */
+export class SignerKeyView extends StructView<SignerKey> {
+  get publicKey(): Uint8Array { return this.$dataBytes(0); }
+  get publicKeyOffset(): number { return this.$dataOffset(0); }
+  get publicKeyLength(): number { return this.$dataLength(0); }
+  get id(): string { return this.$text(1); }
+  get idBytes(): Uint8Array { return this.$textBytes(1); }
+  get idOffset(): number { return this.$textOffset(1); }
+  get idLength(): number { return this.$textLength(1); }
+
+  override toPlain(): SignerKey {
+    this.$payPlain();
+    return {
+      publicKey: this.$dataCopy(0),
+      id: this.id,
+    };
+  }
+}
+
+function putSignerKey(out: FrameWriter, at: number, value: Input<SignerKey>): void {
+  out.$data(at + 0, value.publicKey);
+  out.$text(at + 8, value.id, "id");
+}
+
+/** Encodes and decodes {@link SignerKey}. */
+export const signerKeyCodec = new StructCodec<SignerKey, SignerKeyView>({
+  name: "SignerKey",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putSignerKey,
+  newView: () => new SignerKeyView(),
+});
+
+/** The genesis: the first signers. The keys of checkpoints are those of the nodes. */
+export interface InitGovernanceRequest {
+  threshold: number;
+  signers: SignerKey[];
+}
+
+/** A flyweight over {@link InitGovernanceRequest}. */
+export class InitGovernanceRequestView extends StructView<InitGovernanceRequest> {
+  #signers: StructList<SignerKey, SignerKeyView> | undefined;
+
+  get threshold(): number { return this.$uint16(0); }
+  set threshold(value: number) { this.$setUint16(0, value); }
+  get signers(): StructList<SignerKey, SignerKeyView> { return this.$list(0, this.#signers ??= new StructList(new SignerKeyView())); }
+
+  override toPlain(): InitGovernanceRequest {
+    this.$payPlain();
+    return {
+      threshold: this.threshold,
+      signers: this.signers.toPlain(),
+    };
+  }
+}
+
+function putInitGovernanceRequest(out: FrameWriter, at: number, value: Input<InitGovernanceRequest>): void {
+  const view = out.view;
+  UINT16.write(view, at + 0, value.threshold, "threshold");
+  out.$structs<SignerKey>(at + 8, value.signers, signerKeyCodec.layout, "signers");
+}
+
+/** Encodes and decodes {@link InitGovernanceRequest}. */
+export const initGovernanceRequestCodec = new StructCodec<InitGovernanceRequest, InitGovernanceRequestView>({
+  name: "InitGovernanceRequest",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putInitGovernanceRequest,
+  newView: () => new InitGovernanceRequestView(),
+});
+
+export interface InitGovernanceReply {
+  genesis: Uint8Array;
+}
+
+/** A flyweight over {@link InitGovernanceReply}. */
+export class InitGovernanceReplyView extends StructView<InitGovernanceReply> {
+  get genesis(): Uint8Array { return this.$dataBytes(0); }
+  get genesisOffset(): number { return this.$dataOffset(0); }
+  get genesisLength(): number { return this.$dataLength(0); }
+
+  override toPlain(): InitGovernanceReply {
+    this.$payPlain();
+    return {
+      genesis: this.$dataCopy(0),
+    };
+  }
+}
+
+function putInitGovernanceReply(out: FrameWriter, at: number, value: Input<InitGovernanceReply>): void {
+  out.$data(at + 0, value.genesis);
+}
+
+/** Encodes and decodes {@link InitGovernanceReply}. */
+export const initGovernanceReplyCodec = new StructCodec<InitGovernanceReply, InitGovernanceReplyView>({
+  name: "InitGovernanceReply",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putInitGovernanceReply,
+  newView: () => new InitGovernanceReplyView(),
+});
+
+export interface ProposeRequest {
+  payload: Uint8Array;
+  signatures: PayloadSignatureRecord[];
+}
+
+/** A flyweight over {@link ProposeRequest}. */
+export class ProposeRequestView extends StructView<ProposeRequest> {
+  #signatures: StructList<PayloadSignatureRecord, PayloadSignatureRecordView> | undefined;
+
+  get payload(): Uint8Array { return this.$dataBytes(0); }
+  get payloadOffset(): number { return this.$dataOffset(0); }
+  get payloadLength(): number { return this.$dataLength(0); }
+  get signatures(): StructList<PayloadSignatureRecord, PayloadSignatureRecordView> { return this.$list(1, this.#signatures ??= new StructList(new PayloadSignatureRecordView())); }
+
+  override toPlain(): ProposeRequest {
+    this.$payPlain();
+    return {
+      payload: this.$dataCopy(0),
+      signatures: this.signatures.toPlain(),
+    };
+  }
+}
+
+function putProposeRequest(out: FrameWriter, at: number, value: Input<ProposeRequest>): void {
+  out.$data(at + 0, value.payload);
+  out.$structs<PayloadSignatureRecord>(at + 8, value.signatures, payloadSignatureRecordCodec.layout, "signatures");
+}
+
+/** Encodes and decodes {@link ProposeRequest}. */
+export const proposeRequestCodec = new StructCodec<ProposeRequest, ProposeRequestView>({
+  name: "ProposeRequest",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putProposeRequest,
+  newView: () => new ProposeRequestView(),
+});
+
+export interface SignProposalRequest {
+  proposal: number;
+  signatures: PayloadSignatureRecord[];
+}
+
+/** A flyweight over {@link SignProposalRequest}. */
+export class SignProposalRequestView extends StructView<SignProposalRequest> {
+  #signatures: StructList<PayloadSignatureRecord, PayloadSignatureRecordView> | undefined;
+
+  get proposal(): number { return this.$uint64(0); }
+  set proposal(value: number) { this.$setUint64(0, value); }
+  get signatures(): StructList<PayloadSignatureRecord, PayloadSignatureRecordView> { return this.$list(0, this.#signatures ??= new StructList(new PayloadSignatureRecordView())); }
+
+  override toPlain(): SignProposalRequest {
+    this.$payPlain();
+    return {
+      proposal: this.proposal,
+      signatures: this.signatures.toPlain(),
+    };
+  }
+}
+
+function putSignProposalRequest(out: FrameWriter, at: number, value: Input<SignProposalRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.proposal, "proposal");
+  out.$structs<PayloadSignatureRecord>(at + 8, value.signatures, payloadSignatureRecordCodec.layout, "signatures");
+}
+
+/** Encodes and decodes {@link SignProposalRequest}. */
+export const signProposalRequestCodec = new StructCodec<SignProposalRequest, SignProposalRequestView>({
+  name: "SignProposalRequest",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putSignProposalRequest,
+  newView: () => new SignProposalRequestView(),
+});
+
+/** Request of ApplyProposal and GetProposal. */
+export interface ProposalRequest {
+  proposal: number;
+}
+
+/** A flyweight over {@link ProposalRequest}. */
+export class ProposalRequestView extends StructView<ProposalRequest> {
+  get proposal(): number { return this.$uint64(0); }
+  set proposal(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): ProposalRequest {
+    this.$payPlain();
+    return {
+      proposal: this.proposal,
+    };
+  }
+}
+
+function putProposalRequest(out: FrameWriter, at: number, value: Input<ProposalRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.proposal, "proposal");
+}
+
+/** Encodes and decodes {@link ProposalRequest}. */
+export const proposalRequestCodec = new StructCodec<ProposalRequest, ProposalRequestView>({
+  name: "ProposalRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putProposalRequest,
+  newView: () => new ProposalRequestView(),
+});
+
+/** Reply of Propose, SignProposal and ApplyProposal. */
+export interface ProposalState {
+  proposal: number;
+  /** The global version of its entry; 0: it is not applied. */
+  version: number;
+  /** Signatures that it lacks. */
+  missing: number;
+}
+
+/** A flyweight over {@link ProposalState}. */
+export class ProposalStateView extends StructView<ProposalState> {
+  get proposal(): number { return this.$uint64(0); }
+  set proposal(value: number) { this.$setUint64(0, value); }
+  get version(): number { return this.$uint64(8); }
+  set version(value: number) { this.$setUint64(8, value); }
+  get missing(): number { return this.$uint32(16); }
+  set missing(value: number) { this.$setUint32(16, value); }
+
+  override toPlain(): ProposalState {
+    this.$payPlain();
+    return {
+      proposal: this.proposal,
+      version: this.version,
+      missing: this.missing,
+    };
+  }
+}
+
+function putProposalState(out: FrameWriter, at: number, value: Input<ProposalState>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.proposal, "proposal");
+  UINT64.write(view, at + 8, value.version, "version");
+  UINT32.write(view, at + 16, value.missing, "missing");
+}
+
+/** Encodes and decodes {@link ProposalState}. */
+export const proposalStateCodec = new StructCodec<ProposalState, ProposalStateView>({
+  name: "ProposalState",
+  dataWords: 3,
+  pointerWords: 0,
+  put: putProposalState,
+  newView: () => new ProposalStateView(),
+});
+
+export interface ProposalReply {
+  proposal: number;
+  /** As in ProposalState. */
+  version: number;
+  createdUnixS: number;
+  /** Time until it expires; 0 if it is applied. */
+  remainingMs: number;
+  missing: number;
+  payload: Uint8Array;
+  caller: string;
+  signatures: PayloadSignatureRecord[];
+}
+
+/** A flyweight over {@link ProposalReply}. */
+export class ProposalReplyView extends StructView<ProposalReply> {
+  #signatures: StructList<PayloadSignatureRecord, PayloadSignatureRecordView> | undefined;
+
+  get proposal(): number { return this.$uint64(0); }
+  set proposal(value: number) { this.$setUint64(0, value); }
+  get version(): number { return this.$uint64(8); }
+  set version(value: number) { this.$setUint64(8, value); }
+  get createdUnixS(): number { return this.$uint64(16); }
+  set createdUnixS(value: number) { this.$setUint64(16, value); }
+  get remainingMs(): number { return this.$uint32(24); }
+  set remainingMs(value: number) { this.$setUint32(24, value); }
+  get missing(): number { return this.$uint32(28); }
+  set missing(value: number) { this.$setUint32(28, value); }
+  get payload(): Uint8Array { return this.$dataBytes(0); }
+  get payloadOffset(): number { return this.$dataOffset(0); }
+  get payloadLength(): number { return this.$dataLength(0); }
+  get caller(): string { return this.$text(1); }
+  get callerBytes(): Uint8Array { return this.$textBytes(1); }
+  get callerOffset(): number { return this.$textOffset(1); }
+  get callerLength(): number { return this.$textLength(1); }
+  get signatures(): StructList<PayloadSignatureRecord, PayloadSignatureRecordView> { return this.$list(2, this.#signatures ??= new StructList(new PayloadSignatureRecordView())); }
+
+  override toPlain(): ProposalReply {
+    this.$payPlain();
+    return {
+      proposal: this.proposal,
+      version: this.version,
+      createdUnixS: this.createdUnixS,
+      remainingMs: this.remainingMs,
+      missing: this.missing,
+      payload: this.$dataCopy(0),
+      caller: this.caller,
+      signatures: this.signatures.toPlain(),
+    };
+  }
+}
+
+function putProposalReply(out: FrameWriter, at: number, value: Input<ProposalReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.proposal, "proposal");
+  UINT64.write(view, at + 8, value.version, "version");
+  UINT64.write(view, at + 16, value.createdUnixS, "createdUnixS");
+  UINT32.write(view, at + 24, value.remainingMs, "remainingMs");
+  UINT32.write(view, at + 28, value.missing, "missing");
+  out.$data(at + 32, value.payload);
+  out.$text(at + 40, value.caller, "caller");
+  out.$structs<PayloadSignatureRecord>(at + 48, value.signatures, payloadSignatureRecordCodec.layout, "signatures");
+}
+
+/** Encodes and decodes {@link ProposalReply}. */
+export const proposalReplyCodec = new StructCodec<ProposalReply, ProposalReplyView>({
+  name: "ProposalReply",
+  dataWords: 4,
+  pointerWords: 3,
+  put: putProposalReply,
+  newView: () => new ProposalReplyView(),
+});
+
+export interface GovernanceStatusReply {
+  /** The number of applied payloads. */
+  version: number;
+  signerSet: number;
+  openProposals: number;
+  threshold: number;
+  isFrozen: boolean;
+  /** Its hash; empty: there is no genesis. */
+  genesis: string;
+  signers: SignerKey[];
+}
+
+/** A flyweight over {@link GovernanceStatusReply}. */
+export class GovernanceStatusReplyView extends StructView<GovernanceStatusReply> {
+  #signers: StructList<SignerKey, SignerKeyView> | undefined;
+
+  get version(): number { return this.$uint64(0); }
+  set version(value: number) { this.$setUint64(0, value); }
+  get signerSet(): number { return this.$uint64(8); }
+  set signerSet(value: number) { this.$setUint64(8, value); }
+  get openProposals(): number { return this.$uint32(16); }
+  set openProposals(value: number) { this.$setUint32(16, value); }
+  get threshold(): number { return this.$uint16(20); }
+  set threshold(value: number) { this.$setUint16(20, value); }
+  get isFrozen(): boolean { return this.$bool(22, 1); }
+  set isFrozen(value: boolean) { this.$setBool(22, 1, value); }
+  get genesis(): string { return this.$text(0); }
+  get genesisBytes(): Uint8Array { return this.$textBytes(0); }
+  get genesisOffset(): number { return this.$textOffset(0); }
+  get genesisLength(): number { return this.$textLength(0); }
+  get signers(): StructList<SignerKey, SignerKeyView> { return this.$list(1, this.#signers ??= new StructList(new SignerKeyView())); }
+
+  override toPlain(): GovernanceStatusReply {
+    this.$payPlain();
+    return {
+      version: this.version,
+      signerSet: this.signerSet,
+      openProposals: this.openProposals,
+      threshold: this.threshold,
+      isFrozen: this.isFrozen,
+      genesis: this.genesis,
+      signers: this.signers.toPlain(),
+    };
+  }
+}
+
+function putGovernanceStatusReply(out: FrameWriter, at: number, value: Input<GovernanceStatusReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.version, "version");
+  UINT64.write(view, at + 8, value.signerSet, "signerSet");
+  UINT32.write(view, at + 16, value.openProposals, "openProposals");
+  UINT16.write(view, at + 20, value.threshold, "threshold");
+  if (value.isFrozen) out.bytes[at + 22]! |= 1;
+  out.$text(at + 24, value.genesis, "genesis");
+  out.$structs<SignerKey>(at + 32, value.signers, signerKeyCodec.layout, "signers");
+}
+
+/** Encodes and decodes {@link GovernanceStatusReply}. */
+export const governanceStatusReplyCodec = new StructCodec<GovernanceStatusReply, GovernanceStatusReplyView>({
+  name: "GovernanceStatusReply",
+  dataWords: 3,
+  pointerWords: 2,
+  put: putGovernanceStatusReply,
+  newView: () => new GovernanceStatusReplyView(),
+});
+
+export interface GovernedLogRequest {
+  /** Global version after which entries are wanted. */
+  after: number;
+  /** Time for which the node waits if there are none. */
+  waitMs: number;
+  knowsGenesis: boolean;
+}
+
+/** A flyweight over {@link GovernedLogRequest}. */
+export class GovernedLogRequestView extends StructView<GovernedLogRequest> {
+  get after(): number { return this.$uint64(0); }
+  set after(value: number) { this.$setUint64(0, value); }
+  get waitMs(): number { return this.$uint32(8); }
+  set waitMs(value: number) { this.$setUint32(8, value); }
+  get knowsGenesis(): boolean { return this.$bool(12, 1); }
+  set knowsGenesis(value: boolean) { this.$setBool(12, 1, value); }
+
+  override toPlain(): GovernedLogRequest {
+    this.$payPlain();
+    return {
+      after: this.after,
+      waitMs: this.waitMs,
+      knowsGenesis: this.knowsGenesis,
+    };
+  }
+}
+
+function putGovernedLogRequest(out: FrameWriter, at: number, value: Input<GovernedLogRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.after, "after");
+  UINT32.write(view, at + 8, value.waitMs, "waitMs");
+  if (value.knowsGenesis) out.bytes[at + 12]! |= 1;
+}
+
+/** Encodes and decodes {@link GovernedLogRequest}. */
+export const governedLogRequestCodec = new StructCodec<GovernedLogRequest, GovernedLogRequestView>({
+  name: "GovernedLogRequest",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putGovernedLogRequest,
+  newView: () => new GovernedLogRequestView(),
+});
+
+export interface GovernedLogReply {
+  /** The newest one there is. */
+  version: number;
+  /** The answer is complete up to this long ago; 0xffffffff: not known. */
+  ageBoundMs: number;
+  /** Empty: there is none, or the caller knows it. */
+  genesis: Uint8Array;
+  /** As many as fit, in order. */
+  entries: GovernedEntryRecord[];
+}
+
+/** A flyweight over {@link GovernedLogReply}. */
+export class GovernedLogReplyView extends StructView<GovernedLogReply> {
+  #entries: StructList<GovernedEntryRecord, GovernedEntryRecordView> | undefined;
+
+  get version(): number { return this.$uint64(0); }
+  set version(value: number) { this.$setUint64(0, value); }
+  get ageBoundMs(): number { return this.$uint32(8); }
+  set ageBoundMs(value: number) { this.$setUint32(8, value); }
+  get genesis(): Uint8Array { return this.$dataBytes(0); }
+  get genesisOffset(): number { return this.$dataOffset(0); }
+  get genesisLength(): number { return this.$dataLength(0); }
+  get entries(): StructList<GovernedEntryRecord, GovernedEntryRecordView> { return this.$list(1, this.#entries ??= new StructList(new GovernedEntryRecordView())); }
+
+  override toPlain(): GovernedLogReply {
+    this.$payPlain();
+    return {
+      version: this.version,
+      ageBoundMs: this.ageBoundMs,
+      genesis: this.$dataCopy(0),
+      entries: this.entries.toPlain(),
+    };
+  }
+}
+
+function putGovernedLogReply(out: FrameWriter, at: number, value: Input<GovernedLogReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.version, "version");
+  UINT32.write(view, at + 8, value.ageBoundMs, "ageBoundMs");
+  out.$data(at + 16, value.genesis);
+  out.$structs<GovernedEntryRecord>(at + 24, value.entries, governedEntryRecordCodec.layout, "entries");
+}
+
+/** Encodes and decodes {@link GovernedLogReply}. */
+export const governedLogReplyCodec = new StructCodec<GovernedLogReply, GovernedLogReplyView>({
+  name: "GovernedLogReply",
+  dataWords: 2,
+  pointerWords: 2,
+  put: putGovernedLogReply,
+  newView: () => new GovernedLogReplyView(),
+});
+
+export interface GovernedBundleRequest {
+  /** Size of the caller's last checkpoint; 0: none. */
+  since: number;
+  id: string;
+}
+
+/** A flyweight over {@link GovernedBundleRequest}. */
+export class GovernedBundleRequestView extends StructView<GovernedBundleRequest> {
+  get since(): number { return this.$uint64(0); }
+  set since(value: number) { this.$setUint64(0, value); }
+  get id(): string { return this.$text(0); }
+  get idBytes(): Uint8Array { return this.$textBytes(0); }
+  get idOffset(): number { return this.$textOffset(0); }
+  get idLength(): number { return this.$textLength(0); }
+
+  override toPlain(): GovernedBundleRequest {
+    this.$payPlain();
+    return {
+      since: this.since,
+      id: this.id,
+    };
+  }
+}
+
+function putGovernedBundleRequest(out: FrameWriter, at: number, value: Input<GovernedBundleRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.since, "since");
+  out.$text(at + 8, value.id, "id");
+}
+
+/** Encodes and decodes {@link GovernedBundleRequest}. */
+export const governedBundleRequestCodec = new StructCodec<GovernedBundleRequest, GovernedBundleRequestView>({
+  name: "GovernedBundleRequest",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putGovernedBundleRequest,
+  newView: () => new GovernedBundleRequestView(),
+});
+
+/** Between nodes. */
+export interface SignCheckpointRequest {
+  size: number;
+  origin: string;
+  root: Uint8Array;
+}
+
+/** A flyweight over {@link SignCheckpointRequest}. */
+export class SignCheckpointRequestView extends StructView<SignCheckpointRequest> {
+  get size(): number { return this.$uint64(0); }
+  set size(value: number) { this.$setUint64(0, value); }
+  get origin(): string { return this.$text(0); }
+  get originBytes(): Uint8Array { return this.$textBytes(0); }
+  get originOffset(): number { return this.$textOffset(0); }
+  get originLength(): number { return this.$textLength(0); }
+  get root(): Uint8Array { return this.$dataBytes(1); }
+  get rootOffset(): number { return this.$dataOffset(1); }
+  get rootLength(): number { return this.$dataLength(1); }
+
+  override toPlain(): SignCheckpointRequest {
+    this.$payPlain();
+    return {
+      size: this.size,
+      origin: this.origin,
+      root: this.$dataCopy(1),
+    };
+  }
+}
+
+function putSignCheckpointRequest(out: FrameWriter, at: number, value: Input<SignCheckpointRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.size, "size");
+  out.$text(at + 8, value.origin, "origin");
+  out.$data(at + 16, value.root);
+}
+
+/** Encodes and decodes {@link SignCheckpointRequest}. */
+export const signCheckpointRequestCodec = new StructCodec<SignCheckpointRequest, SignCheckpointRequestView>({
+  name: "SignCheckpointRequest",
+  dataWords: 1,
+  pointerWords: 2,
+  put: putSignCheckpointRequest,
+  newView: () => new SignCheckpointRequestView(),
+});
+
+export interface GovernanceAuditRequest {
+  /** Number of the record after which records are wanted. */
+  after: number;
+  limit: number;
+}
+
+/** A flyweight over {@link GovernanceAuditRequest}. */
+export class GovernanceAuditRequestView extends StructView<GovernanceAuditRequest> {
+  get after(): number { return this.$uint64(0); }
+  set after(value: number) { this.$setUint64(0, value); }
+  get limit(): number { return this.$uint16(8); }
+  set limit(value: number) { this.$setUint16(8, value); }
+
+  override toPlain(): GovernanceAuditRequest {
+    this.$payPlain();
+    return {
+      after: this.after,
+      limit: this.limit,
+    };
+  }
+}
+
+function putGovernanceAuditRequest(out: FrameWriter, at: number, value: Input<GovernanceAuditRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.after, "after");
+  UINT16.write(view, at + 8, value.limit, "limit");
+}
+
+/** Encodes and decodes {@link GovernanceAuditRequest}. */
+export const governanceAuditRequestCodec = new StructCodec<GovernanceAuditRequest, GovernanceAuditRequestView>({
+  name: "GovernanceAuditRequest",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putGovernanceAuditRequest,
+  newView: () => new GovernanceAuditRequestView(),
+});
+
+export interface GovernanceAuditReply {
+  /** Records ever made; the oldest ones are not kept. */
+  count: number;
+  records: GovernanceAuditRecord[];
+}
+
+/** A flyweight over {@link GovernanceAuditReply}. */
+export class GovernanceAuditReplyView extends StructView<GovernanceAuditReply> {
+  #records: StructList<GovernanceAuditRecord, GovernanceAuditRecordView> | undefined;
+
+  get count(): number { return this.$uint64(0); }
+  set count(value: number) { this.$setUint64(0, value); }
+  get records(): StructList<GovernanceAuditRecord, GovernanceAuditRecordView> { return this.$list(0, this.#records ??= new StructList(new GovernanceAuditRecordView())); }
+
+  override toPlain(): GovernanceAuditReply {
+    this.$payPlain();
+    return {
+      count: this.count,
+      records: this.records.toPlain(),
+    };
+  }
+}
+
+function putGovernanceAuditReply(out: FrameWriter, at: number, value: Input<GovernanceAuditReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.count, "count");
+  out.$structs<GovernanceAuditRecord>(at + 8, value.records, governanceAuditRecordCodec.layout, "records");
+}
+
+/** Encodes and decodes {@link GovernanceAuditReply}. */
+export const governanceAuditReplyCodec = new StructCodec<GovernanceAuditReply, GovernanceAuditReplyView>({
+  name: "GovernanceAuditReply",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putGovernanceAuditReply,
+  newView: () => new GovernanceAuditReplyView(),
 });

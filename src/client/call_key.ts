@@ -10,19 +10,22 @@ import { canonicalDomainBytes } from "../record/domain.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 import type { Partitioner } from "../ring/partition.ts";
 import type { Operation } from "../wire/operations/mod.ts";
-import { ANY_NODE, SYSTEM_ROUTE } from "./partition_leaders.ts";
+import { ANY_NODE, GOVERNED_ROUTE, SYSTEM_ROUTE } from "./partition_leaders.ts";
 
 /** Placeholder for a code unit that is not ASCII; no domain contains it. */
 const NOT_ASCII = 0xff;
 
-/** Returns the partition of a call's key; `ANY_NODE` if it has none, or `SYSTEM_ROUTE`. */
+/** The targets of calls that the leader of a group other than the partitions serves. */
+const GROUP_ROUTES = { system: SYSTEM_ROUTE, governed: GOVERNED_ROUTE };
+
+/** Returns the partition of a call's key; without a key the route of its group, or `ANY_NODE`. */
 export function partitionOfCall(
   partitioner: Partitioner,
   operation: Operation,
   body: unknown,
 ): number {
-  const { records, system } = operation;
-  if (records === undefined) return system ? SYSTEM_ROUTE : ANY_NODE;
+  const { records, group } = operation;
+  if (records === undefined) return group === undefined ? ANY_NODE : GROUP_ROUTES[group];
   const { kinds, keyOf, recordOf, domainOf } = records;
   if (keyOf !== undefined) return partitionOfNamed(partitioner, keyOf, body);
   if (recordOf !== undefined) return partitionOfRecord(partitioner, kinds[0]!, recordOf(body));

@@ -29,6 +29,7 @@ import { ResolveCalls } from "./calls/resolve.ts";
 import { checkParameters, helloOf, parametersElsewhere } from "./client_parameters.ts";
 import type { Credentials } from "./credentials.ts";
 import { ask, type OperationCaller } from "./invoker.ts";
+import { GovernedCalls } from "./governed/governed_client.ts";
 import { goesHome, HomeCalls, manyAtHome } from "./home_calls.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { OwnershipSequence } from "./ownership.ts";
@@ -116,6 +117,7 @@ export async function connectCaller(
 class RegistryClient implements Client, OperationCaller {
   readonly process: number;
   readonly identities: IdentityCalls;
+  readonly governed: GovernedCalls;
   readonly #router: Router;
   readonly #get: GetCalls;
   readonly #resolve: Pick<ResolveCalls, "agent" | "agents">;
@@ -158,6 +160,7 @@ class RegistryClient implements Client, OperationCaller {
     this.#list = new ListCalls(this.#router);
     this.#node = new StatusCalls(this.#router);
     this.identities = new IdentityCalls(this.#router);
+    this.governed = new GovernedCalls(this.#router, world);
     this.#own = new OwnCalls(this.#router, ownership, this.#get);
     this.#register = new RegisterCalls(this.#router, ownership, {
       clock: world.monotonic,
@@ -415,6 +418,7 @@ class RegistryClient implements Client, OperationCaller {
       await this.#keeper.releaseAll(options.timeoutMs ?? RELEASE_MS_DEFAULT);
     }
     this.#keeper.close();
+    this.governed.close();
     await this.#homes.close(options);
     this.#offerSession();
     await this.#router.close(new RegistryError("shutting_down", "The client is closed"));

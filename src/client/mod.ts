@@ -13,6 +13,7 @@ export {
   type GovernedVerifierOptions,
   type VerifiedHistory,
 } from "./governed/governed_verifier.ts";
+export type * from "./governed/governed_types.ts";
 export {
   type BundleDefect,
   type BundleVerdict,

@@ -14,19 +14,23 @@ import { compareRingEpochs, placementOf, type RingMap, type RingNode } from "../
 export const ANY_NODE = -1;
 /** The target of a call that the leader of the system group serves. */
 export const SYSTEM_ROUTE = -2;
+/** The target of a call that the leader of the governed plane's group serves. */
+export const GOVERNED_ROUTE = -3;
+/** The groups, other than the partitions, whose leaders are known by hints alone. */
+const OTHER_GROUPS = 2;
 
 /** The hint of a partition without one: the ring map decides. */
 const NO_HINT = -1;
 /** The hint of a partition whose known leader refused: no node is known to lead. */
 const NOBODY = 0;
 
-/** Leaders and replicas by partition. Partitions are numbers, or {@link SYSTEM_ROUTE}. */
+/** Leaders and replicas by partition. Partitions are numbers, or the routes of the other groups. */
 export class PartitionLeaders {
   #map: RingMap | undefined;
   #partitioner: Partitioner | undefined;
   #nodes = new Map<number, RingNode>();
   #nodeIds: readonly number[] = [];
-  /** Node ids by partition, the system group last. */
+  /** Node ids by partition, the other groups last. */
   #hints = new Int32Array(0);
   /** The terms of the hints; 0 if not known. */
   #terms = new Float64Array(0);
@@ -63,8 +67,8 @@ export class PartitionLeaders {
     if (order < 0) return "older";
     if (known?.partitionCount !== map.partitionCount || this.#partitioner === undefined) {
       this.#partitioner = new Partitioner(map.hashKey, map.partitionCount);
-      this.#hints = new Int32Array(map.partitionCount + 1);
-      this.#terms = new Float64Array(map.partitionCount + 1);
+      this.#hints = new Int32Array(map.partitionCount + OTHER_GROUPS);
+      this.#terms = new Float64Array(map.partitionCount + OTHER_GROUPS);
     }
     if (order > 0 || known === undefined) {
       this.#hints.fill(NO_HINT);
@@ -80,11 +84,11 @@ export class PartitionLeaders {
   leaderOf(partition: number): number {
     const hint = this.#hints[this.#indexOf(partition)] ?? NO_HINT;
     if (hint !== NO_HINT) return hint;
-    if (partition === SYSTEM_ROUTE || this.#map === undefined) return NOBODY;
+    if (partition <= SYSTEM_ROUTE || this.#map === undefined) return NOBODY;
     return placementOf(this.#map, partition).leader;
   }
 
-  /** Returns the nodes that hold a replica; all nodes for the system group or no partition. */
+  /** Returns the nodes that hold a replica; all nodes for another group or no partition. */
   replicasOf(partition: number): readonly number[] {
     if (partition < 0 || this.#map === undefined) return this.#nodeIds;
     const { replicas } = placementOf(this.#map, partition);
@@ -134,6 +138,7 @@ export class PartitionLeaders {
   }
 
   #indexOf(partition: number): number {
-    return partition === SYSTEM_ROUTE ? this.#hints.length - 1 : partition;
+    // -2 is the last but one, -3 the last.
+    return partition <= SYSTEM_ROUTE ? this.#hints.length - 4 - partition : partition;
   }
 }

@@ -31,6 +31,7 @@ import type {
 } from "./answer_types.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { IdentityClient } from "./calls/identity.ts";
+import type { GovernedClient } from "./governed/governed_types.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type { KeepItem, KeepOptions, KeepOutcome, Lease } from "./lease_types.ts";
@@ -315,6 +316,9 @@ export interface Client {
 
   /** Operations on join tokens, certificates, tokens, bans and the audit log. */
   readonly identities: IdentityClient;
+
+  /** The governed plane: signed descriptors, proposals, proofs. */
+  readonly governed: GovernedClient;
 
   /**
    * Closes the client: rejects waiting calls with `shutting_down` and says goodbye to the server.

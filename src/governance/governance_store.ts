@@ -52,6 +52,12 @@ interface CommandFacts {
 /** The state of the governed plane's group. */
 export class GovernanceStore {
   #state = new GovernanceState();
+  readonly #onEntries: () => void;
+
+  /** @param onEntries called when the log has begun, has grown, or was replaced. */
+  constructor(onEntries: () => void = () => {}) {
+    this.#onEntries = onEntries;
+  }
 
   /** The parts of the state. Replaced as a whole by an image. */
   get state(): GovernanceState {
@@ -122,6 +128,7 @@ export class GovernanceStore {
   /** Takes the state of another store, which must not be used any more. */
   replaceBy(other: GovernanceStore): void {
     this.#state = other.#state;
+    this.#onEntries();
   }
 
   #dispatch(command: CommandView): GovernanceReply {
@@ -166,7 +173,10 @@ export class GovernanceStore {
       if (found !== genesis.hash) {
         throw new RegistryError("stale_version", `The registry has a genesis already: ${found}`);
       }
-      this.#state.plane ??= new GovernedPlane(genesis);
+      if (this.plane === undefined) {
+        this.#state.plane = new GovernedPlane(genesis);
+        this.#onEntries();
+      }
       return {};
     });
   }
@@ -213,6 +223,7 @@ export class GovernanceStore {
           applyVersion: this.#state.applyVersion,
         });
         for (const open of closed) this.#recordEnd("outdate", open, command.unixS);
+        this.#onEntries();
         return outcome;
       });
     });

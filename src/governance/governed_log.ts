@@ -40,8 +40,8 @@ export type DescriptorState = "published" | "replaced" | "superseded" | "depreca
 
 /** The log. */
 export class GovernedLog {
-  readonly tree = new MerkleTree();
-  readonly heads = new HeadsTree();
+  readonly tree: MerkleTree = new MerkleTree();
+  readonly heads: HeadsTree = new HeadsTree();
   readonly #entries: AppliedEntry[] = [];
   readonly #byId = new Map<string, AppliedEntry[]>();
   readonly #byContent = new Map<string, AppliedEntry>();

@@ -39,7 +39,7 @@ export class GovernedPlane {
   readonly genesis: GovernanceGenesis;
   readonly signers: SignerHistory;
   readonly log: GovernedLog;
-  readonly proposals = new OpenProposals();
+  readonly proposals: OpenProposals = new OpenProposals();
   /** The sets of payloads that were read: checking a key takes as long as verifying a signature. */
   readonly #proposedSets = new WeakMap<ReadPayload, SignerSet>();
 

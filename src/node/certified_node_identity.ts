@@ -133,6 +133,10 @@ export class CertifiedNodeIdentity implements NodeIdentity {
     if (this.#authority === undefined) group.keylessScope = this.#scope;
     else group.knownAuthority = this.#authority;
     if (this.#certificate.exists) group.keptTrust = () => this.#certificate.trust;
+    registry.checkpoints.keys = {
+      own: () => Promise.resolve(this.#authority?.checkpointKey),
+      ask: async (request) => (await group.askKeyHolder("signCheckpoint", request)).text,
+    };
   }
 
   get #scope(): RegionScope {

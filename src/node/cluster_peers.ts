@@ -16,6 +16,7 @@ import type { PeerMember } from "../replication/peers/peer_member.ts";
 import { PEER_TRANSPORT } from "../ring/ring_map.ts";
 import { nodeSubjectId } from "../serving/node_subject.ts";
 import {
+  developmentFolder,
   type DevelopmentNodeIdentity,
   DevelopmentNodes,
 } from "../../identity/enrolment/development_nodes.ts";
@@ -189,7 +190,7 @@ export class DevelopmentPeers {
     { wall, entropy }: World,
     { nodeId, clusterId, region }: Membership,
   ): Promise<DevelopmentPeers> {
-    const folder = nodeCa === "" ? `${data}/node-ca` : nodeCa;
+    const folder = developmentFolder({ data, nodeCa });
     const ca = await DevelopmentNodes.open({ folder, region, wall, entropy });
     const subjectId = nodeSubjectId(clusterId, nodeId);
     const own = await ca.identityOf({ nodeId: toNodeId(nodeId), subjectId });

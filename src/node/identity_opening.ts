@@ -47,12 +47,12 @@ export function certifiedOptions(
  */
 export async function openIdentity(opening: IdentityOpening): Promise<NodeIdentity | undefined> {
   const { config, cluster, bans, world, onError } = opening;
-  const { authority, data, join, region, token } = config;
+  const { authority, data, join, nodeCa, region, token } = config;
   const certificate = new NodeCertificate(data, world);
   const joins = cluster !== undefined && !cluster.isMember && join !== "";
   const isEnrolled = cluster !== undefined && certificate.exists;
   if (authority === "" && token === "" && !isEnrolled) {
-    return await openDevelopmentIdentity({ data, region, world });
+    return await openDevelopmentIdentity({ data, nodeCa, region, world });
   }
   if (cluster === undefined || !(joins || cluster.hasOthers || authority === "")) {
     // Checked before the registry founds a cluster that would not fit.

@@ -7,6 +7,12 @@ import type { World } from "../base/world.ts";
 import type { RotatingCertificates } from "../../identity/trust/certificate_rotation.ts";
 import { identityFolder } from "../../identity/trust/credentials.ts";
 import { DevelopmentIdentity } from "../../identity/enrolment/development_identity.ts";
+import {
+  developmentCheckpointKey,
+  developmentFolder,
+} from "../../identity/enrolment/development_nodes.ts";
+import type { SigningKey } from "../../identity/pki/ed25519.ts";
+import { NO_CHECKPOINT_KEYS } from "../serving/governance/checkpoints.ts";
 import { developmentPeer } from "../../identity/enrolment/development_peer.ts";
 import { DEVELOPMENT_NOTICE } from "../../identity/trust/listen_rule.ts";
 import type { CertificateCredentials } from "../client/credentials.ts";
@@ -44,7 +50,12 @@ export interface NodeIdentity {
 
 /** Opens the development identity, for a node without an authority. */
 export async function openDevelopmentIdentity(
-  { data, region, world }: { data: string; region: string; world: World },
+  { data, nodeCa, region, world }: {
+    data: string;
+    nodeCa: string;
+    region: string;
+    world: World;
+  },
 ): Promise<NodeIdentity> {
   const { wall, entropy } = world;
   const certificates = await DevelopmentIdentity.open({
@@ -57,6 +68,13 @@ export async function openDevelopmentIdentity(
     certificates,
     notice: DEVELOPMENT_NOTICE,
     clientAuthorities: [],
+    attach: ({ checkpoints }) => {
+      const folder = developmentFolder({ data, nodeCa });
+      let key: Promise<SigningKey> | undefined;
+      // All nodes of the cluster have the same one, so that none has to ask.
+      const own = () => key ??= developmentCheckpointKey(folder, entropy);
+      checkpoints.keys = { ...NO_CHECKPOINT_KEYS, own };
+    },
     begin: () =>
       Promise.resolve(takeForGranted(developmentPeer({ region, revoked: revocation.signal }))),
     rotated: () => Promise.resolve(),

@@ -21,6 +21,8 @@ import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import type { AliasJanitor } from "../serving/alias_janitor.ts";
 import type { BanFeed } from "../serving/ban_feed.ts";
+import type { Checkpoints } from "../serving/governance/checkpoints.ts";
+import { EntryWaiters } from "../serving/governance/entry_waiters.ts";
 import { HeldClock } from "../serving/held_clock.ts";
 import type { IdentityService } from "../serving/identities/identity_service.ts";
 import type { LeaseDriver } from "../serving/lease_driver.ts";
@@ -44,6 +46,7 @@ import { Joining } from "../replication/placement/joining.ts";
 import { PlacementWork } from "../replication/placement/placement_work.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
 import type { RegionParts } from "./region_parts.ts";
+import { governanceParts } from "./governance_parts.ts";
 import { backgroundParts, identityParts, requestParts, sharedParts } from "./registry_parts.ts";
 import type { RegistryOptions } from "./registry_options.ts";
 
@@ -80,6 +83,8 @@ export class Registry {
   readonly view: ClusterView;
   /** The work with other regions. */
   readonly regions: RegionParts;
+  /** Signs checkpoints of the governed log, once the node has its identity. */
+  readonly checkpoints: Checkpoints;
   /** Takes nodes into the cluster. */
   readonly joining: Joining;
   /** This node's part of the placement. */
@@ -90,10 +95,12 @@ export class Registry {
   readonly #proposer: Proposer;
   /** Undefined at a node that has no peers. */
   readonly #clusterLog: ClusterLog | undefined;
+  readonly #waiters: EntryWaiters;
 
   private constructor(options: RegistryOptions, opened: Opened) {
     const { groups, shared, clock, feed } = opened;
     this.#options = options;
+    this.#waiters = opened.waiters;
     this.groups = groups;
     this.created = groups.created;
     this.shared = shared;
@@ -114,7 +121,9 @@ export class Registry {
     this.#banFeed = identity.banFeed;
     this.#rights = identity.enforcer;
     this.regions = identity.regions;
-    const { router, renewals, watches } = requestParts(parts, identity, {
+    const governance = governanceParts(options.world, clock, groups, opened.waiters);
+    this.checkpoints = governance.checkpoints;
+    const { router, renewals, watches } = requestParts(parts, identity, governance.handlers, {
       status: () => this.status(),
       ringMap: () => this.ringMap(),
       clusterStatus: () => this.view.status(),
@@ -230,6 +239,8 @@ export class Registry {
       REQUEST_TIMEOUT_MS_DEFAULT,
     );
     systemApplied(proposed);
+    // What waits for this node's program may begin.
+    this.placement.hurry();
   }
 
   /** Returns the status of the registry, for operators. */
@@ -272,6 +283,7 @@ export class Registry {
     this.#banFeed.stop();
     this.#rights.stop();
     this.regions.dropper.stop();
+    this.#waiters.close();
     await this.regions.pullers?.stop();
     await this.groups.close();
   }
@@ -285,6 +297,8 @@ interface Opened {
   /** Passes on the stores' events. */
   readonly feed: EventFeed;
   readonly histories: Histories;
+  /** Requests that wait for entries of the governed log. */
+  readonly waiters: EntryWaiters;
 }
 
 async function openGroups(options: RegistryOptions): Promise<Opened> {
@@ -298,6 +312,7 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
   const histories = new Histories();
   feed.follow(histories);
   options.follow?.(feed);
+  const waiters = new EntryWaiters(world.scheduler);
   const groups = await ClusterGroups.open({
     nodeId: nodeId(options.nodeId),
     world,
@@ -317,11 +332,12 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
     ...(options.connect === undefined ? {} : { connect: options.connect }),
     shared,
     sink: feed,
+    onGovernedEntries: () => waiters.changed(),
     region,
     partitionCount,
     ...(signal === undefined ? {} : { signal }),
   });
-  return { groups, clock, shared, feed, histories };
+  return { groups, clock, shared, feed, histories, waiters };
 }
 
 function sameMember(left: Member, right: Member): boolean {

@@ -48,6 +48,7 @@ import { ReplyWriter } from "../serving/reply_writer.ts";
 import { RequestAdmission } from "../serving/request_admission.ts";
 import { RequestRouter } from "../serving/request_router.ts";
 import { RightsEnforcer } from "../serving/rights_enforcer.ts";
+import type { GovernanceParts } from "./governance_parts.ts";
 import { type RegionParts, regionParts } from "./region_parts.ts";
 import { WallWatch } from "./wall_watch.ts";
 import type { Histories } from "../serving/watch/histories.ts";
@@ -211,6 +212,7 @@ export function identityParts(
 export function requestParts(
   parts: SharedParts,
   identity: IdentityParts,
+  governance: GovernanceParts["handlers"],
   node: NodeDuties,
 ): {
   readonly router: RequestRouter;
@@ -261,6 +263,7 @@ export function requestParts(
       ...stepHandlers(steps),
       ...watchHandlers(watches, replies, table.partitioner.partitionCount),
       ...identity.regions.handlers,
+      ...governance,
     },
     turns: new ListTurns({ scheduler, clock: world.monotonic }),
     replies,

@@ -16,7 +16,8 @@ import { formatUuid, isNilUuid } from "../base/uuid.ts";
 import { RECORD_KINDS } from "./kinds.ts";
 
 /**
- * The right an operation requires: `inspect` reads the state of the cluster; `read` reads records;
+ * The right an operation requires: `inspect` reads the state of the cluster; `govern` reads the governed
+ * plane, `propose` makes and signs its proposals, `apply` applies them; `read` reads records;
  * `write` writes one; `renew` renews its lease; `administer` changes members, placement, bans and
  * keys; `peer` is for requests between nodes; `follow` is for requests between regions; `watching`
  * concerns the caller's own watches; `join` asks for a certificate, the request itself being the proof;
@@ -24,6 +25,9 @@ import { RECORD_KINDS } from "./kinds.ts";
  */
 export type AccessRule =
   | "inspect"
+  | "govern"
+  | "propose"
+  | "apply"
   | "read"
   | "write"
   | "renew"
@@ -68,7 +72,7 @@ export const STRICT_POLICY: AccessPolicy = Object.freeze({ trustUnpinned: false 
 const ALL: readonly Relation[] = ["own", "attached", "granted", "other"];
 
 /** Rights of every role that has an identity. */
-const HOLDER = { inspect: ALL, watching: ALL, join: ALL, token: ALL };
+const HOLDER = { inspect: ALL, govern: ALL, watching: ALL, join: ALL, token: ALL };
 
 /** Relations to a record in which a role has a right; an absent right is denied. */
 const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[]>>>> = {
@@ -82,18 +86,19 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
   gateway: { ...HOLDER, read: ALL, write: ["own"], renew: ["own", "attached"] },
   proxy: { ...HOLDER, read: ALL },
   // Administers, but writes nobody's record: only its owner can write an id.
-  controller: { ...HOLDER, read: ALL, administer: ALL },
+  controller: { ...HOLDER, read: ALL, administer: ALL, propose: ALL, apply: ALL },
   node: { ...HOLDER, peer: ALL },
   region: { follow: ALL, watching: ALL },
   development: {
     ...HOLDER,
     ...{ read: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL, follow: ALL },
+    ...{ propose: ALL, apply: ALL },
   },
   anonymous: { join: ALL },
 };
 
 /** Rules allowed on a session that was not pinned. */
-const READ_ONLY: readonly AccessRule[] = ["inspect", "read", "watching", "join"];
+const READ_ONLY: readonly AccessRule[] = ["inspect", "govern", "read", "watching", "join"];
 
 /**
  * Returns "allowed", or the code of the refusal: `unauthenticated` when the identity is no longer

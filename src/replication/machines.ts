@@ -23,10 +23,11 @@ interface WholeStore<Reply> {
 /** The state machine of a group that is no partition, over its store. */
 class WholeMachine<Reply, Store extends WholeStore<Reply>> implements RestorableMachine {
   readonly store: Store;
-  readonly #newStore: () => Store;
+  readonly #newStore: (isOwn: boolean) => Store;
 
-  constructor(newStore: () => Store) {
-    this.store = newStore();
+  /** @param newStore creates the machine's own store, and others that only read an image. */
+  constructor(newStore: (isOwn: boolean) => Store) {
+    this.store = newStore(true);
     this.#newStore = newStore;
   }
 
@@ -49,7 +50,7 @@ class WholeMachine<Reply, Store extends WholeStore<Reply>> implements Restorable
   }
 
   readImage(image: Uint8Array): PreparedImage {
-    const read = this.#newStore();
+    const read = this.#newStore(false);
     read.loadImage([image]);
     return { install: () => this.store.replaceBy(read), discard: () => {} };
   }
@@ -73,8 +74,9 @@ export class SystemMachine extends WholeMachine<SystemReply, SystemStore> {
 
 /** The state machine of the governed plane. */
 export class GovernanceMachine extends WholeMachine<GovernanceReply, GovernanceStore> {
-  constructor() {
-    super(() => new GovernanceStore());
+  /** @param onEntries called when the governed log has grown or was replaced. */
+  constructor(onEntries: () => void = () => {}) {
+    super((isOwn) => isOwn ? new GovernanceStore(onEntries) : new GovernanceStore());
   }
 }
 

@@ -79,6 +79,11 @@ const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
   ],
   [/^ {2}token +(crs-join-\S+)$/m, ["join token"]],
   [/^(eyJ[\w.-]+)$/m, ["token"]],
+  [/^(a=[\w+/=]+)$/m, ["a=key"]],
+  [/^(b=[\w+/=]+)$/m, ["b=key"]],
+  [/^(c=[\w+/=]+)$/m, ["c=key"]],
+  [/^(sha256:[0-9a-f]{64})$/m, ["genesis"]],
+  [/^Proposed .*: proposal (\d+),/m, ["proposal"]],
 ];
 
 /** The file names of the page's programs, in order. */
@@ -230,7 +235,8 @@ async function runLine(line: string): Promise<void> {
   used.add(written);
   if (/^npm |^npx .* run /.test(written)) return await runToEnd(written, app);
   const filled = special?.kind === "not run" ? written : fillPlaceholders(written, values);
-  const command = filled.replace("--data regions/", `--data ${folder}/regions/`);
+  const command = filled.replace("--data regions/", `--data ${folder}/regions/`)
+    .replaceAll(/ keys\b/g, ` ${folder}/keys`);
   switch (special?.kind) {
     case undefined:
       return await (NO_SHELL.test(command) ? crsToEnd : runToEnd)(command, where);

@@ -1,7 +1,10 @@
 /** Limits of the governed plane: signed descriptors, their proposals, signers and history. */
 
-/** Size of a payload: a map of a region with some two thousand services. */
-export const GOVERNED_PAYLOAD_BYTES_MAX = 256 * 1024;
+/**
+ * Size of a payload: a map of a region with some two thousand services. With the signatures that may come
+ * with it, it fits into a request.
+ */
+export const GOVERNED_PAYLOAD_BYTES_MAX = 224 * 1024;
 /** Levels of objects and arrays in a payload. */
 export const GOVERNED_JSON_DEPTH_MAX = 32;
 /** Length of a descriptor's id. */
@@ -54,3 +57,17 @@ export const CHECKPOINT_AGE_MS_DEFAULT = 10 * 60_000;
 export const CHECKPOINT_AHEAD_MS_MAX = 60_000;
 /** Descriptors of which a verifier remembers the version that it saw. */
 export const VERIFIED_IDS_MAX = 16_384;
+/** Bytes of the entries in one answer, unless the first one is larger. */
+export const GOVERNED_LOG_REPLY_BYTES_MAX = 512 * 1024;
+/** Time for which a request for entries may wait, ms, and requests that wait on a node. */
+export const GOVERNED_WAIT_MS_MAX = 30_000;
+export const GOVERNED_WAITERS_MAX = 16_384;
+/** Time for which a checkpoint of an unchanged log is shown again, ms. */
+export const CHECKPOINT_KEPT_MS = 60_000;
+/** Records of the audit in one answer. */
+export const GOVERNANCE_AUDIT_PAGE_MAX = 500;
+/** Time for which the request of a view for entries waits, ms: an idle view is about as old. */
+export const GOVERNED_FOLLOW_WAIT_MS = 2_000;
+/** Pause of a view before it asks again after a failure, ms; doubled up to the other, with jitter. */
+export const GOVERNED_FOLLOW_RETRY_MS_MIN = 100;
+export const GOVERNED_FOLLOW_RETRY_MS_MAX = 5_000;

@@ -1,16 +1,27 @@
-/** Commands of signers, which need no node: they run on a machine that no node can reach. */
+/** Commands of signers, which need no node, and those that begin and show the governed plane. */
 import { resolve } from "node:path";
 import { PUBLIC_FILE_MODE, replaceFile } from "../../../identity/files/private_file.ts";
 import { signMessage } from "../../../identity/pki/ed25519.ts";
-import { encodeBase64 } from "../../base/base64.ts";
+import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
+import { SIGNERS_MAX } from "../../base/limits.ts";
+import type { FirstSigner } from "../../client/mod.ts";
+import { readGenesis } from "../../governance/documents/genesis.ts";
 import { signingMessage } from "../../governance/documents/content_id.ts";
 import { signatureJson } from "../../governance/documents/signature.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { usageFailure } from "../failure.ts";
+import { requiredInteger } from "../integer_flag.ts";
 import { readPayloadText } from "../payload_file.ts";
-import { type CommonOptions, type Reply, type Shell, showReply } from "../shell.ts";
+import {
+  type CommonOptions,
+  type Reply,
+  type ServerOptions,
+  type Shell,
+  showReply,
+  withClient,
+} from "../shell.ts";
 import { createSigningKeyFile, readSigningKeyFile } from "../signing_key_file.ts";
-import { facts } from "../table.ts";
+import { facts, indented, table } from "../table.ts";
 
 /** Flags of `governance keygen`. */
 export interface KeygenFlags extends CommonOptions {
@@ -66,4 +77,70 @@ export async function sign(flags: SignFlags, { terminal }: Shell): Promise<numbe
       ]),
   };
   return await showReply(reply, flags, terminal);
+}
+
+/** Flags of `governance init`. */
+export interface GenesisFlags extends ServerOptions {
+  readonly signer: readonly string[];
+  readonly threshold: string;
+}
+
+/** Begins the governed plane. */
+export async function init(flags: GenesisFlags, shell: Shell): Promise<number> {
+  const signers = flags.signer.map(signerOf);
+  const threshold = requiredInteger("--threshold", flags.threshold, { max: SIGNERS_MAX });
+  const bytes = await withClient(
+    shell,
+    flags,
+    ({ client }) => client.governed.init(signers, threshold),
+  );
+  const { hash } = readGenesis(bytes);
+  const genesis = JSON.parse(new TextDecoder().decode(bytes)) as unknown;
+  const reply: Reply = {
+    json: { genesis_hash: hash, genesis },
+    text: () => `Pin this hash wherever descriptors are verified:\n${hash}\n`,
+  };
+  return await showReply(reply, flags, shell.terminal);
+}
+
+/** Shows the governed plane. */
+export async function status(flags: ServerOptions, shell: Shell): Promise<number> {
+  const found = await withClient(shell, flags, ({ client }) => client.governed.status());
+  const { genesis, version, threshold, signerSet, openProposals, isFrozen } = found;
+  const signers = found.signers.map(({ id, publicKey }) => ({
+    signer_id: id,
+    public_key: encodeBase64(publicKey),
+  }));
+  const reply: Reply = {
+    json: {
+      genesis_hash: genesis || null,
+      version,
+      frozen: isFrozen,
+      threshold,
+      signer_set: signerSet,
+      signers,
+      open_proposals: openProposals,
+    },
+    text: () =>
+      genesis === "" ? "The registry is not governed: begin with crs governance init.\n" : facts([
+        ["genesis", genesis],
+        ["version", version],
+        ["state", isFrozen ? "frozen: only signers and freeze may change" : "open"],
+        ["threshold", `${threshold} of ${signers.length} signers`],
+        ["open proposals", openProposals],
+      ]) + "\n" +
+        indented(table(["SIGNER", "PUBLIC KEY"], signers.map((one) => Object.values(one)))),
+  };
+  return await showReply(reply, flags, shell.terminal);
+}
+
+function signerOf(text: string): FirstSigner {
+  const at = text.indexOf("=");
+  const publicKey = decodeBase64(text.slice(at + 1));
+  if (at > 0 && publicKey?.length === 32) return { id: text.slice(0, at), publicKey };
+  throw usageFailure(
+    `--signer must be id=public key: found ${JSON.stringify(text)}`,
+    "Give it as crs governance keygen prints it.",
+    "signer",
+  );
 }

@@ -1,12 +1,25 @@
 /** The command groups `crs governance …` and `crs descriptor …`: signers, and what they sign. */
 import type { Command } from "commander";
-import type { KeygenFlags, SignFlags } from "../actions/governance.ts";
-import type { RunAction, Shell } from "../shell.ts";
-import { newCommand, newGroup } from "./options.ts";
+import type { GenesisFlags, KeygenFlags, SignFlags } from "../actions/governance.ts";
+import type {
+  ApplyFlags,
+  GetFlags,
+  LogFlags,
+  ProposeFlags,
+  SignatureFlags,
+  VerificationFlags,
+} from "../actions/descriptor.ts";
+import type { RunAction, ServerOptions, Shell } from "../shell.ts";
+import { collect, newCommand, newGroup, newServerCommand } from "./options.ts";
+
+type Actions = typeof import("../actions/governance.ts");
+type DescriptorActions = typeof import("../actions/descriptor.ts");
 
 /** Creates `crs governance`. */
 export function governanceCommand(shell: Shell, run: RunAction): Command {
-  return newGroup("governance", "Creates the keys of signers.", [
+  const act = (use: (actions: Actions) => Promise<number>) =>
+    run(async () => await use(await import("../actions/governance.ts")));
+  return newGroup("governance", "Creates the keys of signers, and the governed plane.", [
     newCommand(
       "keygen",
       "Creates the key of a signer, in a file that only this user can read, and prints the signer's id " +
@@ -18,17 +31,34 @@ export function governanceCommand(shell: Shell, run: RunAction): Command {
         "--id <signer>",
         "id of the signer (default: the name of the file without its ending)",
       )
-      .action(async (flags: KeygenFlags) => {
-        await run(async () =>
-          await (await import("../actions/governance.ts")).keygen(flags, shell)
-        );
-      }),
+      .action((flags: KeygenFlags) => act((actions) => actions.keygen(flags, shell))),
+    newServerCommand(
+      "init",
+      "Begins the governed plane with its first signers, once, and prints the hash of the genesis, by " +
+        "which everybody who verifies descriptors recognizes this registry. Requires a controller.",
+      ["governance init --signer a=<public key> --signer b=<public key> --threshold 2"],
+    )
+      .requiredOption(
+        "--signer <id=key>",
+        "a signer and the public key that keygen printed; repeatable",
+        collect,
+      )
+      .requiredOption("--threshold <number>", "signers that must agree")
+      .action((flags: GenesisFlags) => act((actions) => actions.init(flags, shell))),
+    newServerCommand(
+      "status",
+      "Shows the version, the signers and the threshold of the governed plane.",
+      ["governance status"],
+    )
+      .action((flags: ServerOptions) => act((actions) => actions.status(flags, shell))),
   ]);
 }
 
 /** Creates `crs descriptor`. */
 export function descriptorCommand(shell: Shell, run: RunAction): Command {
-  return newGroup("descriptor", "Signs descriptors.", [
+  const act = (use: (actions: DescriptorActions) => Promise<number>) =>
+    run(async () => await use(await import("../actions/descriptor.ts")));
+  return newGroup("descriptor", "Signs, proposes, applies, reads and verifies descriptors.", [
     newCommand(
       "sign",
       "Signs the canonical form of a payload, so spacing and order of members do not count. Schema, " +
@@ -41,5 +71,89 @@ export function descriptorCommand(shell: Shell, run: RunAction): Command {
       .action(async (flags: SignFlags) => {
         await run(async () => await (await import("../actions/governance.ts")).sign(flags, shell));
       }),
+    newServerCommand(
+      "propose",
+      "Proposes a payload with signatures of it, and prints the number of the proposal. The same " +
+        "payload again adds its signatures to the same proposal. Requires a controller.",
+      ["descriptor propose --file svc-storage.json --sig a.sig"],
+    )
+      .requiredOption("--file <file>", "the payload as JSON; - for standard input")
+      .option("--sig <file>", "a signature of it; repeatable", collect)
+      .action((flags: ProposeFlags) => act((actions) => actions.propose(flags, shell))),
+    newServerCommand(
+      "add-signature",
+      "Adds signatures to a proposal. Requires a controller.",
+      ["descriptor add-signature 42 --sig b.sig"],
+    )
+      .argument("<proposal>", "number of the proposal")
+      .requiredOption("--sig <file>", "a signature of its payload; repeatable", collect)
+      .action((proposal: string, flags: SignatureFlags) =>
+        act((actions) => actions.addSignature(proposal, flags, shell))
+      ),
+    newServerCommand(
+      "apply",
+      "Applies a proposal that has the signatures of a quorum, and prints the new global version. " +
+        "Requires a controller.",
+      ["descriptor apply --proposal 42"],
+    )
+      .requiredOption("--proposal <number>", "number of the proposal")
+      .action((flags: ApplyFlags) => act((actions) => actions.apply(flags, shell))),
+    newServerCommand(
+      "proposal",
+      "Shows a proposal: its payload, who signed it, and what it lacks. Requires a controller.",
+      ["descriptor proposal 42"],
+    )
+      .argument("<proposal>", "number of the proposal")
+      .action((proposal: string, flags: ServerOptions) =>
+        act((actions) => actions.proposal(proposal, flags, shell))
+      ),
+    ...readCommands(shell, run),
   ]);
+}
+
+/** Creates the commands that read and verify descriptors. */
+function readCommands(shell: Shell, run: RunAction): Command[] {
+  const act = (use: (actions: DescriptorActions) => Promise<number>) =>
+    run(async () => await use(await import("../actions/descriptor.ts")));
+  return [
+    newServerCommand(
+      "get",
+      "Shows a descriptor.",
+      [
+        "descriptor get --id svc-storage@us-east-1",
+        "descriptor get --id svc-storage@us-east-1 --version 1",
+      ],
+    )
+      .requiredOption("--id <id>", "id of the descriptor")
+      .option("--version <number>", "version of the descriptor (default: the newest)")
+      .action((flags: GetFlags) => act((actions) => actions.get(flags, shell))),
+    newServerCommand(
+      "log",
+      "Lists what was applied, the newest last.",
+      ["descriptor log", "descriptor log --after 100", "descriptor log --id svc-storage@us-east-1"],
+    )
+      .option("--after <version>", "lists what was applied after this global version")
+      .option("--id <id>", "lists the versions of this descriptor alone")
+      .action((flags: LogFlags) => act((actions) => actions.log(flags, shell))),
+    newServerCommand(
+      "verify",
+      "Verifies the newest version of a descriptor, or all of them without --id, by nothing but the " +
+        "hash of the genesis: signatures, quorum, chain and proofs. --save keeps what proves it, and " +
+        "--offline verifies such a file without a node. The exit code is 4 if something is refused.",
+      [
+        "descriptor verify --genesis sha256:… --id svc-storage@us-east-1",
+        "descriptor verify --genesis sha256:… --id svc-storage@us-east-1 --save svc-storage.bundle",
+        "descriptor verify --genesis sha256:… --id svc-storage@us-east-1 --offline svc-storage.bundle",
+      ],
+    )
+      .requiredOption("--genesis <hash>", "the pinned hash of the genesis, sha256:…")
+      .option("--id <id>", "id of the descriptor (default: all)")
+      .option("--save <file>", "file to which the bundle is written; requires --id")
+      .option("--offline <file>", "verifies a saved bundle and asks no node; requires --id")
+      .option(
+        "--max-age <duration>",
+        "accepts a checkpoint of this age, such as 10m or 30d (default: 10m)",
+      )
+      .action((flags: VerificationFlags) => act((actions) => actions.verify(flags, shell))),
+  ];
 }

@@ -49,6 +49,7 @@ import {
   type NodeGroupsOptions,
 } from "./node_groups.ts";
 import { nodeOfReplica, nodesOf, type PlacedHere, placedHere } from "./placed_here.ts";
+import { checkEmpty, checkPartitionCount } from "./start_checks.ts";
 import { failedStartClosed, unlessStopped } from "./stopped_start.ts";
 
 /** The time limit for leading all groups at a start, ms: two syncs of a very slow disk. */
@@ -92,6 +93,8 @@ export interface ClusterGroupsOptions
   readonly shared: StoreShared;
   /** Receives the events of apply. */
   readonly sink: EventSink;
+  /** Called when the governed log has grown or was replaced. */
+  readonly onGovernedEntries?: () => void;
   readonly region: string;
   /** The highest apply version of partitions; default: this program's. */
   readonly partitionVersionMax?: number;
@@ -374,7 +377,7 @@ function openNodeGroups(
     const { shared, sink, partitionVersionMax: applyVersionMax = PARTITION_APPLY_VERSION } =
       options;
     const partition = partitionOfGroup(group);
-    if (group === GOVERNED_GROUP) return new GovernanceMachine();
+    if (group === GOVERNED_GROUP) return new GovernanceMachine(options.onGovernedEntries);
     if (partition === undefined) return new SystemMachine();
     return new PartitionMachine(
       new PartitionStore({ shared, partition, sink, applyVersionMax }),
@@ -426,25 +429,4 @@ async function openSystem(
   const { machine, raft } = hosted;
   assert(machine instanceof SystemMachine, "Group 0 holds the system");
   return { group: raft as RaftGroup<SystemReply>, store: machine.store };
-}
-
-/** Checks that no partition has state before there is a cluster: its keys would be hashed anew. */
-function checkEmpty(partitions: Iterable<HostedPartition>): void {
-  const found = [...partitions].find(({ store }) => store.appliedIndex > 0);
-  if (found === undefined) return;
-  throw new RegistryError(
-    "corrupt",
-    `Group 0 must say to which cluster partition ${found.id} belongs: the log holds the partition, ` +
-      "but no creation of a cluster. Restore the data folder from a copy, or start with an empty one",
-  );
-}
-
-function checkPartitionCount(cluster: number, configured: number): void {
-  if (cluster === configured) return;
-  throw new RegistryError(
-    "invalid_configuration",
-    `partitions must be ${cluster}, with which this data folder was created: ` +
-      `current value is ${configured}`,
-    { field: "partitions" },
-  );
 }

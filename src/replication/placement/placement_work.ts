@@ -3,7 +3,7 @@
  * reconfigures the groups that this node leads, spreads leaderships, and at the leader of group 0 raises
  * its apply version and carries the plan out. A node without peers has little of that to do but look.
  */
-import type { NodeId } from "../../base/ids.ts";
+import { GOVERNED_PLACE, type NodeId } from "../../base/ids.ts";
 import {
   LEADER_BALANCE_MS,
   PLACEMENT_ALONE_MS,
@@ -12,6 +12,7 @@ import {
 } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Timer, World } from "../../base/world.ts";
+import { GOVERNED_APPLY_VERSION } from "../../system/versions/version_state.ts";
 import type { ClusterGroups } from "../assembly/cluster_groups.ts";
 import { LeaderBalance } from "./leader_balance.ts";
 import type { MadeChange } from "./plan.ts";
@@ -100,11 +101,24 @@ export class PlacementWork {
     this.#timer = scheduler.after(this.#pauseMs(), () => this.#look());
   }
 
+  /** Whether the governed plane is hosted if it belongs here, or cannot be placed yet. */
+  get #isPlaneSettled(): boolean {
+    const { groups, self } = this.#options;
+    const { members, versions, placement } = groups.system.store.state;
+    if (placement.of(GOVERNED_PLACE) !== undefined) {
+      return !groups.nodesOf(GOVERNED_PLACE).includes(self) || groups.plane !== undefined;
+    }
+    // The version rises first.
+    return members.applyVersionMax < GOVERNED_APPLY_VERSION &&
+      versions.applyVersion < GOVERNED_APPLY_VERSION;
+  }
+
   /** Returns the time until the next look: short while something moves, long for a node alone. */
   #pauseMs(): number {
     const { ringNumber, state } = this.#options.groups.system.store;
     const isCalm = ringNumber === this.#seenRing && state.placement.changing.size === 0;
     this.#seenRing = ringNumber;
+    if (!this.#isPlaneSettled) return PLACEMENT_LOOK_MS;
     if (state.members.count < 2) return PLACEMENT_ALONE_MS;
     return isCalm ? PLACEMENT_CALM_MS : PLACEMENT_LOOK_MS;
   }

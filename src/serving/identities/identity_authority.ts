@@ -3,6 +3,7 @@
  * that group 0 currently allows to sign. Publishes in advance what peers must know: intermediates
  * in the trust bundle, token keys in the key plan.
  */
+import type { SigningKey } from "../../../identity/pki/ed25519.ts";
 import { RegistryError } from "../../base/errors.ts";
 import type { Entropy, WallClock } from "../../base/world.ts";
 import { DOCUMENTS } from "../../../schemas/gen/identity.ts";
@@ -90,6 +91,11 @@ export class IdentityAuthority {
   /** Token keys of the folder, the newest last. */
   get tokenKeys(): readonly TokenSigningKey[] {
     return this.#held.tokenKeys;
+  }
+
+  /** The key of checkpoints of the governed plane; undefined if the folder has none. */
+  get checkpointKey(): SigningKey | undefined {
+    return this.#held.checkpointKey;
   }
 
   get administrators(): readonly Administrator[] {

@@ -38,7 +38,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: joinTokenReplyCodec,
     cost: 100,
     codes: ["invalid_configuration", "incarnation_mismatch"],
-    system: true,
+    group: "system",
   }),
   enrol: operation({
     id: 18,
@@ -49,7 +49,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: identityReplyCodec,
     cost: 100,
     codes: ["invalid_configuration", "incarnation_mismatch"],
-    system: true,
+    group: "system",
   }),
   renewIdentity: operation({
     id: 19,
@@ -60,7 +60,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: identityReplyCodec,
     cost: 100,
     codes: ["invalid_configuration", "incarnation_mismatch"],
-    system: true,
+    group: "system",
   }),
   mintToken: operation({
     id: 20,
@@ -71,7 +71,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: textReplyCodec,
     cost: 100,
     codes: ["invalid_configuration"],
-    system: true,
+    group: "system",
   }),
   getTokenKeys: operation({
     id: 21,
@@ -82,7 +82,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: textReplyCodec,
     cost: 10,
     codes: [],
-    system: true,
+    group: "system",
   }),
   getTrustBundle: operation({
     id: 22,
@@ -93,7 +93,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: textReplyCodec,
     cost: 100,
     codes: [],
-    system: true,
+    group: "system",
   }),
   ban: operation({
     id: 23,
@@ -104,7 +104,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: banReplyCodec,
     cost: 100,
     codes: ["not_found"],
-    system: true,
+    group: "system",
   }),
   unban: operation({
     id: 24,
@@ -115,7 +115,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: banReplyCodec,
     cost: 100,
     codes: ["not_found"],
-    system: true,
+    group: "system",
   }),
   readAudit: operation({
     id: 25,
@@ -126,7 +126,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: auditReplyCodec,
     cost: 200,
     codes: [],
-    system: true,
+    group: "system",
   }),
   getLineage: operation({
     id: 26,
@@ -137,7 +137,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: lineageReplyCodec,
     cost: 1,
     codes: ["not_found"],
-    system: true,
+    group: "system",
   }),
   useToken: operation({
     id: 28,
@@ -158,7 +158,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: textReplyCodec,
     cost: 100,
     codes: ["not_found", "invalid_configuration"],
-    system: true,
+    group: "system",
   }),
   removeMember: operation({
     id: 30,
@@ -169,7 +169,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: emptyCodec,
     cost: 100,
     codes: ["not_found"],
-    system: true,
+    group: "system",
   }),
   listBans: operation({
     id: 31,
@@ -180,7 +180,7 @@ export const IDENTITY_OPERATIONS = named({
     reply: bansReplyCodec,
     cost: 200,
     codes: [],
-    system: true,
+    group: "system",
   }),
   enrolNode: operation({
     id: 36,

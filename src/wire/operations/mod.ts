@@ -4,6 +4,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import type { StructCodec } from "../../../schemas/runtime/codec.ts";
+import { GOVERNANCE_OPERATIONS } from "./governance.ts";
 import { IDENTITY_OPERATIONS } from "./identities.ts";
 import { MIRROR_OPERATIONS } from "./mirrors.ts";
 import { NODE_OPERATIONS } from "./node.ts";
@@ -24,6 +25,7 @@ export const OPERATIONS = joined(
   MIRROR_OPERATIONS,
   WATCH_OPERATIONS,
   REGION_OPERATIONS,
+  GOVERNANCE_OPERATIONS,
 );
 
 /** The name of an operation. */

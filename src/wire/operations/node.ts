@@ -46,7 +46,7 @@ export const NODE_OPERATIONS = named({
     reply: joinClusterReplyCodec,
     cost: 100,
     codes: ["invalid_configuration", "wrong_cluster", "locked"],
-    system: true,
+    group: "system",
   }),
   reportPlacement: operation({
     id: 33,
@@ -57,7 +57,7 @@ export const NODE_OPERATIONS = named({
     reply: emptyCodec,
     cost: 10,
     codes: ["incarnation_mismatch"],
-    system: true,
+    group: "system",
   }),
   clusterStatus: operation({
     id: 34,
@@ -88,7 +88,7 @@ export const NODE_OPERATIONS = named({
     reply: proposeSystemReplyCodec,
     cost: 10,
     codes: ["incarnation_mismatch", "not_found", "locked"],
-    system: true,
+    group: "system",
   }),
   systemReadPoint: operation({
     id: 38,
@@ -99,6 +99,6 @@ export const NODE_OPERATIONS = named({
     reply: systemReadPointReplyCodec,
     cost: 1,
     codes: [],
-    system: true,
+    group: "system",
   }),
 });

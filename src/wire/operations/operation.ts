@@ -53,8 +53,8 @@ export interface OperationRow<Q, QV extends StructView<Q>, R, RV extends StructV
   readonly codes: readonly ErrorCode[];
   /** Absent if the operation concerns no records. */
   readonly records?: ConcernedRecords<QV> | undefined;
-  /** Whether the leader of the system group serves it. Default: false. */
-  readonly system?: boolean;
+  /** The group, other than the partitions, whose leader serves it. Absent: any node serves it. */
+  readonly group?: "system" | "governed" | undefined;
 }
 
 /** The description of one operation. */
@@ -70,15 +70,14 @@ export interface Operation<
 > extends OperationRow<Q, QV, R, RV> {
   readonly name: string;
   readonly records: ConcernedRecords<QV> | undefined;
-  readonly system: boolean;
+  readonly group: "system" | "governed" | undefined;
 }
 
 /** Describes one operation. All descriptions have one shape, as each request reads its own. */
 export function operation<Q, QV extends StructView<Q>, R, RV extends StructView<R>>(
   row: OperationRow<Q, QV, R, RV>,
 ): Operation<Q, QV, R, RV> {
-  const { id, kind, repeatable, access, request, reply, cost, codes, records, system = false } =
-    row;
+  const { id, kind, repeatable, access, request, reply, cost, codes, records, group } = row;
   return {
     id,
     name: "",
@@ -90,7 +89,7 @@ export function operation<Q, QV extends StructView<Q>, R, RV extends StructView<
     cost,
     codes,
     records,
-    system,
+    group,
   };
 }
 
@@ -106,7 +105,7 @@ export function named<T extends OperationTable>(rows: T): T {
 /** A type without the properties of `T`. */
 type Without<T> = { readonly [Name in keyof T]?: never };
 
-/** Joins the tables of seven subjects; a name that two of them use does not compile. */
+/** Joins the tables of eight subjects; a name that two of them use does not compile. */
 export function joined<
   A extends OperationTable,
   B extends OperationTable & Without<A>,
@@ -115,8 +114,9 @@ export function joined<
   E extends OperationTable & Without<A & B & C & D>,
   F extends OperationTable & Without<A & B & C & D & E>,
   G extends OperationTable & Without<A & B & C & D & E & F>,
->(...[a, b, c, d, e, f, g]: readonly [A, B, C, D, E, F, G]): A & B & C & D & E & F & G {
-  return { ...a, ...b, ...c, ...d, ...e, ...f, ...g };
+  H extends OperationTable & Without<A & B & C & D & E & F & G>,
+>(...[a, b, c, d, e, f, g, h]: readonly [A, B, C, D, E, F, G, H]): A & B & C & D & E & F & G & H {
+  return { ...a, ...b, ...c, ...d, ...e, ...f, ...g, ...h };
 }
 
 /**

@@ -39,7 +39,7 @@ export const REGION_OPERATIONS = named({
     reply: emptyCodec,
     cost: 100,
     codes: ["incarnation_mismatch"],
-    system: true,
+    group: "system",
   }),
   setRegion: operation({
     id: 72,
@@ -50,7 +50,7 @@ export const REGION_OPERATIONS = named({
     reply: emptyCodec,
     cost: 100,
     codes: ["incarnation_mismatch", "not_found"],
-    system: true,
+    group: "system",
   }),
   removeRegion: operation({
     id: 73,
@@ -61,7 +61,7 @@ export const REGION_OPERATIONS = named({
     reply: emptyCodec,
     cost: 100,
     codes: ["not_found"],
-    system: true,
+    group: "system",
   }),
   listRegions: operation({
     id: 74,
@@ -72,7 +72,7 @@ export const REGION_OPERATIONS = named({
     reply: listRegionsReplyCodec,
     cost: 10,
     codes: [],
-    system: true,
+    group: "system",
   }),
   regionServers: operation({
     id: 78,
@@ -93,7 +93,7 @@ export const REGION_OPERATIONS = named({
     reply: emptyCodec,
     cost: 100,
     codes: ["not_found"],
-    system: true,
+    group: "system",
   }),
   regionStatus: operation({
     id: 76,

@@ -79,6 +79,6 @@ export const STEP_OPERATIONS = named({
     reply: emptyCodec,
     cost: 10,
     codes: [],
-    system: true,
+    group: "system",
   }),
 });

@@ -120,10 +120,24 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   listRegions: { any: "agpcn_d_" },
   regionServers: { any: "agpcn_d_" },
   acceptGeneration: { any: "___c__d_" },
+  initGovernance: { any: "___c__d_" },
+  propose: { any: "___c__d_" },
+  signProposal: { any: "___c__d_" },
+  applyProposal: { any: "___c__d_" },
+  getProposal: { any: "___c__d_" },
+  governanceStatus: { any: "agpcn_d_" },
+  readGovernedLog: { any: "agpcn_d_" },
+  governedBundle: { any: "agpcn_d_" },
+  governedCheckpoint: { any: "agpcn_d_" },
+  signCheckpoint: { any: "____n_d_" },
+  readGovernanceAudit: { any: "___c__d_" },
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {
   inspect: { "state of the cluster": "agpcn_d_" },
+  govern: { "the governed plane": "agpcn_d_" },
+  propose: { "proposals of descriptors": "___c__d_" },
+  apply: { "proposals of descriptors": "___c__d_" },
   read: { "any record": "_gpc__d_" },
   write: { "own record": "ag____d_" },
   renew: { "own record": "ag____d_" },
@@ -136,6 +150,8 @@ const PINNED_RULES: Readonly<Record<string, Expected>> = {
 };
 const UNPINNED_RULES: Readonly<Record<string, Expected>> = {
   ...PINNED_RULES,
+  propose: { "proposals of descriptors": "______d_" },
+  apply: { "proposals of descriptors": "______d_" },
   write: { "own record": "______d_" },
   renew: { "own record": "______d_" },
   administer: { "members, placement, bans, keys": "______d_" },

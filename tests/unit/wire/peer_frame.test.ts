@@ -24,14 +24,14 @@ function frameOf(
 test("decodePeerFrame returns the beat that was encoded", () => {
   const frame = frameOf({
     released: [{ group: 0, term: 4 }],
-    asked: [{ group: 8_192, term: 5 }, { group: 1, term: 1 }],
+    asked: [{ group: 8_193, term: 5 }, { group: 1, term: 1 }],
   });
   assert.equal(decodePeerFrame(encodePeerFrame(frame)).beat, frame.beat);
 });
 
 test("decodePeerFrame refuses a beat that names a group beyond the last possible one", () => {
   // A node answers what it is asked about, and keeps the answer until it is acknowledged.
-  const beyond = [{ group: 8_193, term: 1 }];
+  const beyond = [{ group: 8_194, term: 1 }];
   for (const lists of [{ asked: beyond }, { released: beyond }]) {
     const bytes = encodePeerFrame(frameOf(lists));
     assert.throws(

@@ -61,7 +61,7 @@ test("readPayload refuses every other spelling", () => {
   }
   assert.throws(() => readPayload(Uint8Array.of(0xff)), /UTF-8/);
   const large = new Uint8Array(GOVERNED_PAYLOAD_BYTES_MAX + 1);
-  assert.throws(() => readPayload(large), /at most 262144 bytes/);
+  assert.throws(() => readPayload(large), /at most 229376 bytes/);
 });
 
 test("canonicalPayload refuses what no payload can be", () => {

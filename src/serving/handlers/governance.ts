@@ -1,0 +1,47 @@
+/** Handlers of the operations on the governed plane. */
+import {
+  encodeAddSignatures,
+  encodeApplyProposal,
+  encodePropose,
+} from "../../governance/governance_codec.ts";
+import type { GOVERNANCE_OPERATIONS } from "../../wire/operations/governance.ts";
+import type { Checkpoints } from "../governance/checkpoints.ts";
+import { type GovernanceService, payloadRefusal } from "../governance/governance_service.ts";
+import type { Handlers } from "../handler.ts";
+
+/** Returns the handlers of the operations on the governed plane. */
+export function governanceHandlers(
+  service: GovernanceService,
+  checkpoints: Checkpoints,
+): Handlers<typeof GOVERNANCE_OPERATIONS> {
+  return {
+    initGovernance: async (request, { peer, deadlineMs }) => ({
+      genesis: await service.init(request, peer.subject, deadlineMs),
+    }),
+    propose: async ({ payload, signatures }, { peer, deadlineMs }) => {
+      const refusal = payloadRefusal(payload);
+      if (refusal !== undefined) throw refusal;
+      const body = { payload, signatures, caller: peer.subject };
+      return await service.propose((header) => encodePropose(header, body), deadlineMs);
+    },
+    signProposal: async ({ proposal, signatures }, { peer, deadlineMs }) => {
+      const body = { proposal, signatures, caller: peer.subject };
+      return await service.propose((header) => encodeAddSignatures(header, body), deadlineMs);
+    },
+    applyProposal: async ({ proposal }, { peer, deadlineMs }) => {
+      const body = { proposal, caller: peer.subject };
+      return await service.propose((header) => encodeApplyProposal(header, body), deadlineMs);
+    },
+    getProposal: ({ proposal }, { deadlineMs }) => service.proposal(proposal, deadlineMs),
+    governanceStatus: (_, { deadlineMs }) => service.status(deadlineMs),
+    readGovernedLog: (request, { deadlineMs }) => service.log(request, deadlineMs),
+    governedBundle: async (request, { deadlineMs }) => ({
+      text: await service.bundle(request, deadlineMs),
+    }),
+    governedCheckpoint: async (_, { deadlineMs }) => ({
+      text: await service.checkpoint(deadlineMs),
+    }),
+    signCheckpoint: async (request) => ({ text: await checkpoints.sign(request) }),
+    readGovernanceAudit: (request, { deadlineMs }) => service.audit(request, deadlineMs),
+  };
+}

@@ -1,0 +1,201 @@
+/** The governed plane through the SDK at a real registry: proposals, reads, waiting, bundles, and who may. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { signingKeyOfSeed } from "../../../identity/pki/ed25519.ts";
+import { RegistryError } from "../../../src/base/errors.ts";
+import type { Role } from "../../../src/base/peer.ts";
+import { GovernedVerifier } from "../../../src/client/governed/governed_verifier.ts";
+import { canonicalPayload, type ReadPayload } from "../../../src/governance/documents/payload.ts";
+import { readGenesis } from "../../../src/governance/documents/genesis.ts";
+import { NO_PREVIOUS } from "../../../src/governance/documents/content_id.ts";
+import { canonicalJson } from "../../../src/signing/canonical_json.ts";
+import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
+import { A, B, C, D, signatureOf, type TestSigner } from "../../support/governance.ts";
+import { RegistryHarness } from "../../support/registry_harness.ts";
+
+const CHECKPOINT_SEED = new Uint8Array(32).fill(1);
+const NO_PIN = new Uint8Array(32);
+
+/** A registry whose governed plane is placed, and a client. */
+async function placed(role?: Role) {
+  const harness = await RegistryHarness.open({
+    ...(role === undefined
+      ? {}
+      : { peer: (revoked) => ({ ...developmentPeer({ region: "eu", revoked }), role }) }),
+  });
+  await place(harness);
+  return { harness, client: await harness.client() };
+}
+
+async function place({ registry, world }: RegistryHarness): Promise<void> {
+  const key = await signingKeyOfSeed(CHECKPOINT_SEED);
+  registry.checkpoints.keys = {
+    own: () => Promise.resolve(key),
+    ask: () => Promise.reject(new Error("not asked")),
+  };
+  const member = { nodeId: 1, addresses: [], pin: NO_PIN, nextPin: NO_PIN };
+  await world.wait(registry.putMember(member));
+  for (let waits = 0; registry.groups.plane?.group.isLeading !== true; waits++) {
+    assert.ok(waits < 100, "The plane is placed within seconds");
+    await world.pass(100);
+  }
+}
+
+const keys = (signers: readonly TestSigner[]) =>
+  signers.map(({ id, key: { publicKey } }) => ({ id, publicKey }));
+
+/** Returns the next version of a service, after `before`. */
+function service(n: number, before?: ReadPayload): ReadPayload {
+  return canonicalPayload({
+    schema: "descriptor/1",
+    ...{ id: "svc@eu", kind: "service", version: (before?.payload.version ?? 0) + 1 },
+    prev_hash: before?.contentId ?? NO_PREVIOUS,
+    body: { n },
+  });
+}
+
+/** Runs a call in the harness's world, and returns the code of its refusal. */
+async function refusalOf(harness: RegistryHarness, call: Promise<unknown>): Promise<string> {
+  const settled = await harness.world.wait(call.then(() => "none", (error) => {
+    assert.instance(error, RegistryError);
+    return error.code as string;
+  }));
+  return settled;
+}
+
+test("the governed plane: nothing is placed before all members know it", async () => {
+  const harness = await RegistryHarness.open();
+  const { governed } = await harness.client();
+  assert.is(await refusalOf(harness, governed.status()), "overloaded");
+});
+
+test("the governed plane: a proposal gathers signatures, is applied by request, and once", async () => {
+  const { harness, client: { governed } } = await placed();
+  const { wait } = harness.world;
+  const run = <T>(call: Promise<T>) => wait.call(harness.world, call) as Promise<T>;
+  assert.is((await run(governed.status())).genesis, "");
+  const first = service(1);
+  assert.is(await refusalOf(harness, governed.propose(first.bytes, [])), "permission_denied");
+  const genesis = await run(governed.init(keys([A, B, C]), 2));
+  assert.equal(await run(governed.init(keys([A, B, C]), 2)), genesis, "repeated");
+  assert.is(await refusalOf(harness, governed.init(keys([A, B, D]), 2)), "stale_version");
+  const { hash } = readGenesis(genesis);
+
+  const proposed = await run(governed.propose(first.bytes, [signatureOf(A, first)]));
+  assert.equal(proposed, { proposal: 1, version: 0, missing: 1 });
+  assert.is(await refusalOf(harness, governed.apply(1)), "no_quorum");
+  assert.is(await refusalOf(harness, governed.sign(1, [signatureOf(D, first)])), "bad_signature");
+  assert.is(await refusalOf(harness, governed.sign(9, [signatureOf(B, first)])), "not_found");
+  assert.is((await run(governed.sign(1, [signatureOf(B, first)]))).missing, 0);
+  const open = await run(governed.proposal(1));
+  assert.equal([open.version, open.missing, open.signatures.length], [0, 0, 2]);
+  assert.equal(open.payload, first.bytes);
+  assert.ok(open.remainingMs > 71 * 3_600_000);
+  assert.is((await run(governed.apply(1))).version, 1);
+  assert.is((await run(governed.apply(1))).version, 1, "repeated");
+  assert.is((await run(governed.proposal(1))).version, 1);
+
+  const again = await run(governed.propose(service(2).bytes, []).catch(({ code }) => code));
+  assert.is(again, "stale_version", "it is not the next version");
+  const status = await run(governed.status());
+  assert.equal(
+    [status.genesis, status.version, status.threshold, status.signers.length, status.isFrozen],
+    [hash, 1, 2, 3, false],
+  );
+  const { records } = await run(governed.audit(0, 100));
+  assert.ok(records.some(({ code }) => code === "no_quorum"), "refusals are audited");
+  assert.ok(records.some(({ code }) => code === "bad_signature"), "forged signatures too");
+  assert.is(await refusalOf(harness, governed.audit(0, 0)), "invalid_argument");
+});
+
+test("the governed plane: a view follows, says its age, and gives bundles that verify", async () => {
+  const { harness, client: { governed } } = await placed();
+  const { world } = harness;
+  const early = await world.wait(governed.view());
+  assert.is(early.plane, undefined);
+  const hash = readGenesis(await world.wait(governed.init(keys([A, B, C]), 2))).hash;
+  await world.pass(100);
+  assert.is(early.plane?.genesis.hash, hash, "it learns of the genesis");
+  const heard: number[] = [];
+  early.follow(({ entry }) => heard.push(entry.version));
+  const first = service(1);
+  const second = service(2, first);
+  for (const read of [first, second]) {
+    const signatures = [A, B].map((one) => signatureOf(one, read));
+    const { proposal } = await world.wait(governed.propose(read.bytes, signatures));
+    await world.wait(governed.apply(proposal));
+  }
+  await world.pass(50);
+  assert.equal(heard, [1, 2], "entries come without being asked for");
+  assert.ok(early.ageMs() <= 50, `age ${early.ageMs()}`);
+  const verifier = new GovernedVerifier({ genesis: hash });
+  const nowMs = world.wall.unixMs();
+  const ofView = canonicalJson(await world.wait(early.bundle("svc@eu")));
+  for (const text of [ofView, await world.wait(governed.bundle("svc@eu", verifier.size))]) {
+    const verdict = verifier.verify(text, { id: "svc@eu", nowMs });
+    assert.ok(verdict.ok, JSON.stringify(verdict));
+    assert.equal(verdict.descriptor?.body, { n: 2 });
+  }
+  assert.ok(
+    verifier.verify(await world.wait(governed.bundle("no@eu", 2)), { id: "no@eu", nowMs }).ok,
+  );
+  assert.is(await refusalOf(harness, governed.bundle("")), "invalid_argument");
+  await world.pass(10_000);
+  assert.ok(early.ageMs() <= 2_500, "an idle view stays young");
+
+  // The log outlives the node, and the view goes on.
+  await harness.restart();
+  await place(harness);
+  const third = service(3, second);
+  const later = await harness.client();
+  const signatures = [B, C].map((one) => signatureOf(one, third));
+  const { proposal } = await world.wait(later.governed.propose(third.bytes, signatures));
+  assert.is((await world.wait(later.governed.apply(proposal))).version, 3);
+  for (let waits = 0; heard.length < 3; waits++) {
+    assert.ok(waits < 100, "The view goes on");
+    await world.pass(200);
+  }
+  assert.equal(heard, [1, 2, 3]);
+  early.close();
+  await world.wait(later.governed.apply(proposal));
+});
+
+test("the governed plane: a request that waits ends with news, or with its time", async () => {
+  const { harness, client: { governed } } = await placed();
+  const { world } = harness;
+  await world.wait(governed.init(keys([A]), 1));
+  const startMs = world.monotonic.nowMs();
+  const idle = await world.wait(governed.log({ after: 0, waitMs: 1_000, knowsGenesis: true }));
+  assert.is(idle.entries.length, 0);
+  assert.ok(world.monotonic.nowMs() - startMs >= 1_000);
+  const waiting = governed.log({ after: 0, waitMs: 20_000, knowsGenesis: true });
+  await world.pass(10);
+  const first = service(1);
+  const { proposal } = await world.wait(governed.propose(first.bytes, [signatureOf(A, first)]));
+  await world.wait(governed.apply(proposal));
+  const beforeMs = world.monotonic.nowMs();
+  const news = await world.wait(waiting);
+  assert.equal([news.version, news.entries.length], [1, 1]);
+  assert.ok(world.monotonic.nowMs() - beforeMs < 100);
+  const long = governed.log({ after: 0, waitMs: 30_001 });
+  assert.is(await refusalOf(harness, long), "invalid_argument");
+});
+
+test("the governed plane: everybody reads, and only those with the right propose", async () => {
+  const { harness, client } = await placed("proxy");
+  const { governed } = client;
+  assert.is((await harness.world.wait(governed.status())).version, 0);
+  const first = service(1);
+  const checkpoint = { size: 0, origin: "x", root: new Uint8Array(32) };
+  const calls = [
+    () => governed.init(keys([A]), 1),
+    () => governed.propose(first.bytes, [signatureOf(A, first)]),
+    () => governed.sign(1, []),
+    () => governed.apply(1),
+    () => governed.audit(0, 1),
+    () => client.call("signCheckpoint", checkpoint),
+  ];
+  for (const call of calls) assert.is(await refusalOf(harness, call()), "permission_denied");
+});
+
+test.run();
