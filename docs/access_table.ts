@@ -22,6 +22,7 @@ export const ROLES: readonly Role[] = [
   "proxy",
   "controller",
   "node",
+  "front",
   "region",
   "development",
   "anonymous",
@@ -182,6 +183,7 @@ const RULES: readonly { rule: AccessRule; record: string }[] = [
   { rule: "watching", record: "the own watches" },
   { rule: "join", record: "a certificate, by join token or previous certificate" },
   { rule: "token", record: "a token bound to the own certificate" },
+  { rule: "delegate", record: "delegations, by which a front acts for its callers" },
 ];
 
 /** Returns a row for each rule, for a peer's own record, over sessions that are pinned or not. */

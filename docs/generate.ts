@@ -27,7 +27,9 @@ This page is generated from the access rules (\`src/record/access.ts\`) by \`den
 Operations that are not allowed here are denied. A peer's role, its own record and its grants come
 from the certificate or token that its session has proven, never from a request. _development_ is
 the identity of every session on a node without configured identities; an _anonymous_ peer has
-not authenticated and may only request a certificate. _region_ is a node of a peer region, verified by
+not authenticated: it may request a certificate, and read what \`--anonymous\` permits (_governed_, as
+below, by default). _front_ acts for its callers by delegations, each with the rights of its caller; one that
+was opened by a certificate alone neither administers nor mints tokens. _region_ is a node of a peer region, verified by
 that region's trust bundle; it may follow this region, in the name of its own, and nothing else.
 
 A record is _own_ if its id is the peer's, _attached_ if it is an agent that names the peer as its

@@ -111,6 +111,9 @@ struct Request {
   # 0: linearizable.
   operation @5 :UInt16;
   body @6 :AnyPointer;
+  delegation @7 :UInt32;
+  # The delegation, opened on this session, as which the request is served; 0: the session's own
+  # identity.
 }
 
 struct Response {
@@ -483,6 +486,42 @@ struct UseTokenRequest {
 struct UseTokenReply {
   expiresAtMs @0 :UInt64;
   # Time at which the token and with it the session end, Unix ms.
+}
+
+enum EvidenceKind {
+  # What a front presents for one of its callers.
+  unset @0;
+  none @1;
+  # The caller is anonymous.
+  certificate @2;
+  # A certificate whose key the caller has proven to hold, and perhaps a token bound to it.
+  token @3;
+  # A token bound to such a certificate, of which the hash is given.
+  capability @4;
+}
+
+struct OpenDelegationRequest {
+  evidence @0 :EvidenceKind;
+  chain @1 :List(Data);
+  # DER, the caller's certificate first, without the root.
+  token @2 :Text;
+  leafHash @3 :Data;
+  # SHA-256 of the caller's certificate.
+  capability @4 :Text;
+  address @5 :Text;
+  # Address of the caller; empty: not known.
+}
+
+struct OpenDelegationReply {
+  id @0 :UInt32;
+  # Valid on this session, for Request.delegation.
+  expiresAtMs @1 :UInt64;
+  # Unix ms; 0: it has no end of its own.
+  subject @2 :Text;
+}
+
+struct CloseDelegationRequest {
+  id @0 :UInt32;
 }
 
 struct TextReply {

@@ -18,6 +18,7 @@ const CERTIFIED_ROLES: readonly CertifiedRole[] = [
   "proxy",
   "controller",
   "node",
+  "front",
 ];
 
 /** The parts of a SPIFFE id. */

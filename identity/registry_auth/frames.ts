@@ -69,6 +69,7 @@ const ROLES: readonly (Role | undefined)[] = [
   "proxy",
   "controller",
   "node",
+  "front",
 ];
 
 /** M1: the client's request and its view of the channel. */

@@ -69,6 +69,26 @@ export const RESOLVED_PART_NAMES: readonly (ResolvedPart | undefined)[] = [
   "elsewhere",
 ];
 
+/** What a front presents for one of its callers. */
+export type EvidenceKind = keyof typeof EVIDENCE_KINDS;
+
+/** The numbers of EvidenceKind. */
+export const EVIDENCE_KINDS = {
+  none: 1,
+  certificate: 2,
+  token: 3,
+  capability: 4,
+} as const;
+
+/** The names of EvidenceKind by number. */
+export const EVIDENCE_KIND_NAMES: readonly (EvidenceKind | undefined)[] = [
+  undefined,
+  "none",
+  "certificate",
+  "token",
+  "capability",
+];
+
 /** The kinds of ban, by what they name. The numbers are stored in logs. */
 export type BanKind = keyof typeof BAN_KINDS;
 
@@ -645,6 +665,11 @@ export interface Request {
   /** 0: linearizable. */
   maxStalenessMs: number;
   operation: number;
+  /**
+   * The delegation, opened on this session, as which the request is served; 0: the session's own
+   * identity.
+   */
+  delegation: number;
 }
 
 /** A flyweight over {@link Request}. */
@@ -663,6 +688,8 @@ export class RequestView extends StructView<Request> {
   set operation(value: number) { this.$setUint16(24, value); }
   get hasBody(): boolean { return this.$has(0); }
   bodyInto<V extends StructView>(view: V): V { return this.$struct(0, view); }
+  get delegation(): number { return this.$uint32(28); }
+  set delegation(value: number) { this.$setUint32(28, value); }
 
   override toPlain(): Request {
     this.$payPlain();
@@ -675,6 +702,7 @@ export class RequestView extends StructView<Request> {
       },
       maxStalenessMs: this.maxStalenessMs,
       operation: this.operation,
+      delegation: this.delegation,
     };
   }
 }
@@ -687,6 +715,7 @@ function putRequest(out: FrameWriter, at: number, value: Input<Request>): void {
   UINT64.write(view, at + 16, value.ringEpoch.number, "ringEpoch.number");
   UINT32.write(view, at + 12, value.maxStalenessMs, "maxStalenessMs");
   UINT16.write(view, at + 24, value.operation, "operation");
+  UINT32.write(view, at + 28, value.delegation, "delegation");
 }
 
 /** Encodes and decodes {@link Request}. */
@@ -2892,6 +2921,149 @@ export const useTokenReplyCodec = new StructCodec<UseTokenReply, UseTokenReplyVi
   pointerWords: 0,
   put: putUseTokenReply,
   newView: () => new UseTokenReplyView(),
+});
+
+export interface OpenDelegationRequest {
+  evidence: number;
+  /** DER, the caller's certificate first, without the root. */
+  chain: Uint8Array[];
+  token: string;
+  /** SHA-256 of the caller's certificate. */
+  leafHash: Uint8Array;
+  capability: string;
+  /** Address of the caller; empty: not known. */
+  address: string;
+}
+
+/** A flyweight over {@link OpenDelegationRequest}. */
+export class OpenDelegationRequestView extends StructView<OpenDelegationRequest> {
+  #chain: DataList | undefined;
+
+  get evidence(): number { return this.$uint16(0); }
+  set evidence(value: number) { this.$setUint16(0, value); }
+  get chain(): DataList { return this.$list(0, this.#chain ??= new DataList()); }
+  get token(): string { return this.$text(1); }
+  get tokenBytes(): Uint8Array { return this.$textBytes(1); }
+  get tokenOffset(): number { return this.$textOffset(1); }
+  get tokenLength(): number { return this.$textLength(1); }
+  get leafHash(): Uint8Array { return this.$dataBytes(2); }
+  get leafHashOffset(): number { return this.$dataOffset(2); }
+  get leafHashLength(): number { return this.$dataLength(2); }
+  get capability(): string { return this.$text(3); }
+  get capabilityBytes(): Uint8Array { return this.$textBytes(3); }
+  get capabilityOffset(): number { return this.$textOffset(3); }
+  get capabilityLength(): number { return this.$textLength(3); }
+  get address(): string { return this.$text(4); }
+  get addressBytes(): Uint8Array { return this.$textBytes(4); }
+  get addressOffset(): number { return this.$textOffset(4); }
+  get addressLength(): number { return this.$textLength(4); }
+
+  override toPlain(): OpenDelegationRequest {
+    this.$payPlain();
+    return {
+      evidence: this.evidence,
+      chain: this.chain.toPlain(),
+      token: this.token,
+      leafHash: this.$dataCopy(2),
+      capability: this.capability,
+      address: this.address,
+    };
+  }
+}
+
+function putOpenDelegationRequest(out: FrameWriter, at: number, value: Input<OpenDelegationRequest>): void {
+  const view = out.view;
+  UINT16.write(view, at + 0, value.evidence, "evidence");
+  out.$datas(at + 8, value.chain, "chain");
+  out.$text(at + 16, value.token, "token");
+  out.$data(at + 24, value.leafHash);
+  out.$text(at + 32, value.capability, "capability");
+  out.$text(at + 40, value.address, "address");
+}
+
+/** Encodes and decodes {@link OpenDelegationRequest}. */
+export const openDelegationRequestCodec = new StructCodec<OpenDelegationRequest, OpenDelegationRequestView>({
+  name: "OpenDelegationRequest",
+  dataWords: 1,
+  pointerWords: 5,
+  put: putOpenDelegationRequest,
+  newView: () => new OpenDelegationRequestView(),
+});
+
+export interface OpenDelegationReply {
+  /** Valid on this session, for Request.delegation. */
+  id: number;
+  /** Unix ms; 0: it has no end of its own. */
+  expiresAtMs: number;
+  subject: string;
+}
+
+/** A flyweight over {@link OpenDelegationReply}. */
+export class OpenDelegationReplyView extends StructView<OpenDelegationReply> {
+  get id(): number { return this.$uint32(0); }
+  set id(value: number) { this.$setUint32(0, value); }
+  get expiresAtMs(): number { return this.$uint64(8); }
+  set expiresAtMs(value: number) { this.$setUint64(8, value); }
+  get subject(): string { return this.$text(0); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(0); }
+  get subjectOffset(): number { return this.$textOffset(0); }
+  get subjectLength(): number { return this.$textLength(0); }
+
+  override toPlain(): OpenDelegationReply {
+    this.$payPlain();
+    return {
+      id: this.id,
+      expiresAtMs: this.expiresAtMs,
+      subject: this.subject,
+    };
+  }
+}
+
+function putOpenDelegationReply(out: FrameWriter, at: number, value: Input<OpenDelegationReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.id, "id");
+  UINT64.write(view, at + 8, value.expiresAtMs, "expiresAtMs");
+  out.$text(at + 16, value.subject, "subject");
+}
+
+/** Encodes and decodes {@link OpenDelegationReply}. */
+export const openDelegationReplyCodec = new StructCodec<OpenDelegationReply, OpenDelegationReplyView>({
+  name: "OpenDelegationReply",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putOpenDelegationReply,
+  newView: () => new OpenDelegationReplyView(),
+});
+
+export interface CloseDelegationRequest {
+  id: number;
+}
+
+/** A flyweight over {@link CloseDelegationRequest}. */
+export class CloseDelegationRequestView extends StructView<CloseDelegationRequest> {
+  get id(): number { return this.$uint32(0); }
+  set id(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): CloseDelegationRequest {
+    this.$payPlain();
+    return {
+      id: this.id,
+    };
+  }
+}
+
+function putCloseDelegationRequest(out: FrameWriter, at: number, value: Input<CloseDelegationRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.id, "id");
+}
+
+/** Encodes and decodes {@link CloseDelegationRequest}. */
+export const closeDelegationRequestCodec = new StructCodec<CloseDelegationRequest, CloseDelegationRequestView>({
+  name: "CloseDelegationRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putCloseDelegationRequest,
+  newView: () => new CloseDelegationRequestView(),
 });
 
 /** Reply of MintToken, IssueToken, GetTokenKeys and GetTrustBundle. */

@@ -46,7 +46,8 @@ export type ErrorCode =
   | "stale_version"
   | "no_quorum"
   | "bad_signature"
-  | "frozen";
+  | "frozen"
+  | "unknown_delegation";
 
 /** The properties of an error code. */
 export interface ErrorEntry {
@@ -164,6 +165,12 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
     "conflict",
     true,
     "Signers froze the registry: a quorum of them must end the freeze first.",
+  ),
+  unknown_delegation: entry(
+    36,
+    "unavailable",
+    true,
+    "Open the delegation again: it ended, or the session on which it was opened did.",
   ),
 };
 

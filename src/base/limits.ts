@@ -22,6 +22,7 @@ export * from "./limits/freshness.ts";
 export * from "./limits/log.ts";
 export * from "./limits/transport.ts";
 export * from "./limits/sessions.ts";
+export * from "./limits/delegations.ts";
 export * from "./limits/identity.ts";
 export * from "./limits/tokens.ts";
 export * from "./limits/client.ts";

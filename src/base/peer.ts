@@ -10,10 +10,12 @@ export type Role =
   | "proxy"
   | "controller"
   | "node"
+  /** A process that serves other protocols, and acts for its callers by delegations. */
+  | "front"
   /** A node of a peer region, which follows this one's records. */
   | "region"
   | "development"
-  /** Unauthenticated; may only ask for a certificate. */
+  /** Unauthenticated; may ask for a certificate, and what the node's setting permits. */
   | "anonymous";
 
 /**
@@ -37,7 +39,19 @@ export const NO_GRANTS: Grants = Object.freeze({
   gateways: Object.freeze([]),
 });
 
-/** The authenticated peer of a session. */
+/** What a node checked before it opened a delegation; `none`: the caller is anonymous. */
+export type DelegatedBy = "certificate" | "token" | "capability" | "none";
+
+/** The front through which a peer calls, and what that front stated of it. */
+export interface Delegated {
+  /** Subject of the front. */
+  readonly front: string;
+  readonly evidence: DelegatedBy;
+  /** Address of the caller as the front saw it; empty if it did not say. */
+  readonly address: string;
+}
+
+/** The authenticated peer of a session, or of a delegation on the session of a front. */
 export interface AuthenticatedPeer {
   /** SPIFFE URI, `spiffe://<trust-domain>/region/<r>/<role>/<uuid>`. */
   readonly subject: string;
@@ -61,6 +75,8 @@ export interface AuthenticatedPeer {
   readonly grants: Grants;
   /** The token whose grants are included in `grants`, and the grants of the certificate alone. */
   readonly token?: { readonly tokenId: string; readonly certified: Grants };
+  /** Set if it calls through a front. */
+  readonly delegated?: Delegated;
   /** Expiry of the identity, Unix ms. */
   readonly expiresAtMs: number;
   /**

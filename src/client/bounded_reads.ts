@@ -265,6 +265,7 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
         body: read.body,
         decode: () => undefined,
         maxStalenessMs: read.maxStalenessMs,
+        delegation: read.delegation,
         deadlineMs: nowMs + CLIENT_MEASURE_MS_MAX,
         resolve: next,
         // After any other failure the node is measured again later.
@@ -281,7 +282,7 @@ export class BoundedReads implements ReplicaView, BoundedReadObserver {
 /** The content of a request that measures a node. */
 type TrialRead =
   & Pick<Call, "operation" | "body" | "maxStalenessMs" | "serial">
-  & Partial<Pick<Call, "partition">>;
+  & Partial<Pick<Call, "partition" | "delegation">>;
 
 /** Reports whether a read is of one record, so that its reply takes a round trip. */
 function isOfOne({ part, partition = ANY_NODE }: Call): boolean {

@@ -7,6 +7,7 @@ import type { ResponseView } from "../../schemas/gen/wire.ts";
 import type { RegistryError } from "../base/errors.ts";
 import type { Operation } from "../wire/operations/mod.ts";
 import type { Part } from "./cluster_routing.ts";
+import type { ClientDelegation } from "./delegation/delegation.ts";
 
 /**
  * Decodes a call's result from a successful reply. `response` is a flyweight over `bytes`, and
@@ -39,6 +40,8 @@ export interface CallParameters {
    * it fails, ms. The deadline is that of the first reply.
    */
   readonly silenceMs?: number | undefined;
+  /** The caller for whom it is made; undefined: the client itself. */
+  readonly delegation?: ClientDelegation | undefined;
 }
 
 /** The history of a call that the first node asked did not serve. */
@@ -97,6 +100,9 @@ export class Call {
   readonly part: Part | undefined;
   readonly bounded: BoundedRead | undefined;
   readonly silenceMs: number | undefined;
+  readonly delegation: ClientDelegation | undefined;
+  /** The number of the delegation on the session to which it was last sent; 0 for none. */
+  delegationId = 0;
   /** The partition whose leader serves the call; undefined until it is routed. */
   partition: number | undefined;
   /** Set once a node did not serve the call. */
@@ -113,6 +119,7 @@ export class Call {
     this.part = parameters.part;
     this.bounded = parameters.bounded;
     this.silenceMs = parameters.silenceMs;
+    this.delegation = parameters.delegation;
     this.partition = parameters.part?.partition;
     this.serial = serial;
   }

@@ -19,24 +19,22 @@ import type { Input } from "../../schemas/runtime/writer.ts";
 import { AnswerCache } from "./answer_cache.ts";
 import { CachedReads } from "./calls/cached_reads.ts";
 import { CachedResolveCalls } from "./calls/cached_resolve.ts";
-import { GetCalls } from "./calls/get.ts";
-import { IdentityCalls } from "./calls/identity.ts";
-import { allPages, ListCalls } from "./calls/list.ts";
-import { StatusCalls } from "./calls/node.ts";
-import { OwnCalls } from "./calls/own.ts";
-import { RegisterCalls } from "./calls/register.ts";
-import { ResolveCalls } from "./calls/resolve.ts";
+import type { IdentityCalls } from "./calls/identity.ts";
+import { allPages } from "./calls/list.ts";
+import type { ResolveCalls } from "./calls/resolve.ts";
 import { checkParameters, helloOf, parametersElsewhere } from "./client_parameters.ts";
 import type { Credentials } from "./credentials.ts";
-import { ask, type OperationCaller } from "./invoker.ts";
-import { GovernedCalls } from "./governed/governed_client.ts";
+import { delegatedClient, type DelegatingParts } from "./delegation/delegated_client.ts";
+import type { CallerEvidence } from "./delegation/evidence.ts";
+import { DirectCalls } from "./direct_calls.ts";
+import type { OperationCaller } from "./invoker.ts";
+import type { GovernedCalls } from "./governed/governed_client.ts";
 import { goesHome, HomeCalls, manyAtHome } from "./home_calls.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { OwnershipSequence } from "./ownership.ts";
 import type { AgentInput, GatewayInput } from "./records.ts";
 import { Router } from "./router.ts";
 import { RingMapWatch } from "./watch/ring_watch.ts";
-import { openView, startWatch } from "./watch/watches.ts";
 import type {
   CachedView,
   CachedViewOptions,
@@ -44,6 +42,7 @@ import type {
   Client,
   ClientStatus,
   ConnectParameters,
+  DelegatedClient,
   DeregisterOptions,
   KeepItem,
   KeepOptions,
@@ -116,17 +115,14 @@ export async function connectCaller(
 /** The client returned by {@link connect}. */
 class RegistryClient implements Client, OperationCaller {
   readonly process: number;
-  readonly identities: IdentityCalls;
-  readonly governed: GovernedCalls;
   readonly #router: Router;
-  readonly #get: GetCalls;
+  /** What the callers for whom this client acts share. */
+  readonly #shared: DelegatingParts;
+  /** Calls to the client's own registry. */
+  readonly #calls: DirectCalls;
   readonly #resolve: Pick<ResolveCalls, "agent" | "agents">;
-  readonly #list: ListCalls;
   /** Set if last known answers are kept. */
   readonly #cached: CachedReads | undefined;
-  readonly #register: RegisterCalls;
-  readonly #own: OwnCalls;
-  readonly #node: StatusCalls;
   readonly #keeper: LeaseKeeper;
   readonly #homes: HomeCalls;
   #closing: Promise<void> | undefined;
@@ -137,6 +133,7 @@ class RegistryClient implements Client, OperationCaller {
     const { world, options = {} } = parameters;
     const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
     const ownership = new OwnershipSequence(world.entropy);
+    const clock = world.monotonic;
     this.process = ownership.process;
     this.#router = new Router({
       endpoints: parameters.endpoints,
@@ -156,27 +153,17 @@ class RegistryClient implements Client, OperationCaller {
         options.onConnection?.(event);
       },
     });
-    this.#get = new GetCalls(this.#router);
-    this.#list = new ListCalls(this.#router);
-    this.#node = new StatusCalls(this.#router);
-    this.identities = new IdentityCalls(this.#router);
-    this.governed = new GovernedCalls(this.#router, world);
-    this.#own = new OwnCalls(this.#router, ownership, this.#get);
-    this.#register = new RegisterCalls(this.#router, ownership, {
-      clock: world.monotonic,
-      timeoutMs,
-    });
-    this.#keeper = new LeaseKeeper(world, { register: this.#register, own: this.#own });
-    const resolve = new ResolveCalls(this.#router, this.#get);
-    const clock = world.monotonic;
+    this.#shared = { router: this.#router, ownership, world, timeoutMs };
+    const { watches } = this.#router;
+    this.#calls = new DirectCalls({ invoker: this.#router, watches, ...this.#shared });
+    const { get, list, resolve } = this.#calls;
+    this.#keeper = new LeaseKeeper(world, this.#calls);
     const isConnected = () => this.#router.links.connected !== undefined;
     const isCached = options.cache === true;
     this.#resolve = isCached
       ? new CachedResolveCalls({ calls: resolve, cache: new AnswerCache(clock), isConnected })
       : resolve;
-    this.#cached = isCached
-      ? new CachedReads({ get: this.#get, list: this.#list, clock, isConnected })
-      : undefined;
+    this.#cached = isCached ? new CachedReads({ get, list, clock, isConnected }) : undefined;
     this.#homes = new HomeCalls({
       self: this,
       parameters,
@@ -187,6 +174,14 @@ class RegistryClient implements Client, OperationCaller {
       timeoutMs,
     });
     this.#router.start();
+  }
+
+  get identities(): IdentityCalls {
+    return this.#calls.identities;
+  }
+
+  get governed(): GovernedCalls {
+    return this.#calls.governed;
   }
 
   get status(): ClientStatus {
@@ -218,14 +213,14 @@ class RegistryClient implements Client, OperationCaller {
     if (goesHome(options)) {
       return this.#homes.read(options, (client, left) => client.getAgent(id, left), sourceHome);
     }
-    return (this.#cached ?? this.#get).agent(id, options);
+    return (this.#cached ?? this.#calls.get).agent(id, options);
   }
 
   getGateway(id: string | Uint8Array, options?: CallOptions) {
     if (goesHome(options)) {
       return this.#homes.read(options, (client, left) => client.getGateway(id, left), sourceHome);
     }
-    return (this.#cached ?? this.#get).gateway(id, options);
+    return (this.#cached ?? this.#calls.get).gateway(id, options);
   }
 
   getAgentStored(id: string | Uint8Array, options?: CallOptions) {
@@ -236,7 +231,7 @@ class RegistryClient implements Client, OperationCaller {
         sourceHome,
       );
     }
-    return this.#get.agentStored(id, options);
+    return this.#calls.getAgentStored(id, options);
   }
 
   getGatewayStored(id: string | Uint8Array, options?: CallOptions) {
@@ -247,7 +242,7 @@ class RegistryClient implements Client, OperationCaller {
         sourceHome,
       );
     }
-    return this.#get.gatewayStored(id, options);
+    return this.#calls.getGatewayStored(id, options);
   }
 
   resolveAgent(domain: string, options?: CallOptions) {
@@ -274,21 +269,21 @@ class RegistryClient implements Client, OperationCaller {
         (client, left) => client.resolveGateways(region, left),
       );
     }
-    return (this.#cached ?? this.#list).bestGateways(region, options);
+    return (this.#cached ?? this.#calls.list).bestGateways(region, options);
   }
 
   listAgents(region: string, options?: ListOptions) {
     if (goesHome(options)) {
       return this.#homes.list(region, options, (client, left) => client.listAgents(region, left));
     }
-    return this.#list.agents(region, options);
+    return this.#calls.listAgents(region, options);
   }
 
   listGateways(region: string, options?: ListOptions) {
     if (goesHome(options)) {
       return this.#homes.list(region, options, (client, left) => client.listGateways(region, left));
     }
-    return this.#list.gateways(region, options);
+    return this.#calls.listGateways(region, options);
   }
 
   allAgents(region: string, options: ListOptions = {}): AsyncIterableIterator<ListedAgent> {
@@ -309,14 +304,14 @@ class RegistryClient implements Client, OperationCaller {
     if (goesHome(options)) {
       return this.#homes.write(options, (client, left) => client.registerAgent(agent, left));
     }
-    return this.#register.one({ kind: "agent", agent }, options);
+    return this.#calls.registerAgent(agent, options);
   }
 
   registerGateway(gateway: GatewayInput, options?: RegisterOptions) {
     if (goesHome(options)) {
       return this.#homes.write(options, (client, left) => client.registerGateway(gateway, left));
     }
-    return this.#register.one({ kind: "gateway", gateway }, options);
+    return this.#calls.registerGateway(gateway, options);
   }
 
   registerMany(
@@ -324,32 +319,32 @@ class RegistryClient implements Client, OperationCaller {
     options?: CallOptions & { readonly takeOver?: boolean },
   ) {
     if (goesHome(options)) return Promise.reject(manyAtHome());
-    return this.#register.many(items, options);
+    return this.#calls.registerMany(items, options);
   }
 
   renew(items: readonly RenewItem[], options?: CallOptions) {
     if (goesHome(options)) return this.#homes.renew(items, options);
-    return this.#own.renew(items, options);
+    return this.#calls.renew(items, options);
   }
 
   deregisterAgent(id: string, options?: DeregisterOptions) {
     if (goesHome(options)) return this.#homes.deregister("agent", id, options);
-    return this.#own.deregister("agent", id, options);
+    return this.#calls.deregisterAgent(id, options);
   }
 
   deregisterGateway(id: string, options?: DeregisterOptions) {
     if (goesHome(options)) return this.#homes.deregister("gateway", id, options);
-    return this.#own.deregister("gateway", id, options);
+    return this.#calls.deregisterGateway(id, options);
   }
 
   reportAgent(id: string, options: Omit<ReportOptions, "used">) {
     if (goesHome(options)) return this.#homes.report("agent", id, options);
-    return this.#own.report("agent", id, options);
+    return this.#calls.reportAgent(id, options);
   }
 
   reportGateway(id: string, options: ReportOptions) {
     if (goesHome(options)) return this.#homes.report("gateway", id, options);
-    return this.#own.report("gateway", id, options);
+    return this.#calls.reportGateway(id, options);
   }
 
   keepAgent(agent: AgentInput, options?: KeepOptions) {
@@ -372,18 +367,22 @@ class RegistryClient implements Client, OperationCaller {
   }
 
   nodeStatus(options?: CallOptions) {
-    return this.#node.status(options);
+    return this.#calls.nodeStatus(options);
   }
 
-  watch(filter: WatchFilter = {}, options: WatchOptions = {}): Watch {
-    return startWatch(this.#router.watches, filter, options, this);
+  watch(filter?: WatchFilter, options?: WatchOptions): Watch {
+    return this.#calls.watch(filter, options);
   }
 
-  async cachedView<Kind extends RecordKindName>(
-    filter: RecordFilter & { readonly kind?: Kind } = {},
-    options: CachedViewOptions = {},
+  cachedView<Kind extends RecordKindName>(
+    filter?: RecordFilter & { readonly kind?: Kind },
+    options?: CachedViewOptions,
   ): Promise<CachedView<Kind>> {
-    return await openView(this.#router.watches, filter, options, this) as CachedView<Kind>;
+    return this.#calls.cachedView(filter, options);
+  }
+
+  delegate(evidence: CallerEvidence): DelegatedClient {
+    return delegatedClient(evidence, this.#shared);
   }
 
   watchRing(): RingWatch {
@@ -391,7 +390,7 @@ class RegistryClient implements Client, OperationCaller {
   }
 
   async ringMap(options?: CallOptions): Promise<RingMap> {
-    const map = await this.#node.ringMap(options);
+    const map = await this.#calls.ringMap(options);
     this.#router.ringMap(map);
     return map;
   }
@@ -401,7 +400,7 @@ class RegistryClient implements Client, OperationCaller {
     body: Input<RequestOf<Name>>,
     options?: CallOptions,
   ): Promise<ReplyOf<Name>> {
-    return ask(this.#router, name, body, options);
+    return this.#calls.call(name, body, options);
   }
 
   async close(

@@ -24,11 +24,12 @@ import type { Dialer, Endpoint, Session, Stream, Trust } from "../../transport/t
 import type { Call } from "./call.ts";
 import { probeCall } from "./connection_calls.ts";
 import type { Credentials } from "./credentials.ts";
-import { FurtherStreams } from "./further_streams.ts";
-import { goodbyeError, goodbyeOf, greet, type Greeted } from "./greeting.ts";
+import { ConnectionDelegations } from "./delegation/connection_delegations.ts";
+import type { FurtherStreams } from "./further_streams.ts";
+import { goodbyeError, goodbyeOf, type Greeted } from "./greeting.ts";
 import { type ChannelOptions, RequestChannel, type RequestHeader } from "./request_channel.ts";
-import { proveSession, type SessionProof, SessionRenewal, whyRefused } from "./session_proof.ts";
-import { SessionToken } from "./session_token.ts";
+import { type SessionProof, SessionRenewal } from "./session_proof.ts";
+import type { SessionToken } from "./session_token.ts";
 import { WATCH_OPERATIONS, WatchRequests } from "./watch_requests.ts";
 import { WriteTurns } from "./write_turns.ts";
 
@@ -49,7 +50,7 @@ export interface ConnectionOwner {
   ended(connection: Connection, error: RegistryError, unanswered: Call[]): void;
 }
 
-/** Parameters of {@link openConnection}. */
+/** Parameters of a connection. */
 export interface ConnectionParameters {
   readonly dialer: Dialer;
   readonly endpoint: Endpoint;
@@ -63,47 +64,6 @@ export interface ConnectionParameters {
   readonly timeoutMs: number;
   /** Cancels the attempt while the connection is being established. */
   readonly signal: AbortSignal;
-}
-
-/**
- * Dials an endpoint, authenticates and sends Hello.
- *
- * @throws RegistryError as `Dialer.dial`, `deadline_exceeded`, or the code of the server's goodbye.
- */
-export async function openConnection(parameters: ConnectionParameters): Promise<Connection> {
-  const { dialer, endpoint, trust, hello, world, timeoutMs, signal } = parameters;
-  const session = await dialer.dial(endpoint, { trust, timeoutMs, signal });
-  let token: SessionToken | undefined;
-  let late = false;
-  const timer = world.scheduler.after(timeoutMs, () => {
-    late = true;
-    session.abort("The server did not answer Hello in time");
-  });
-  const cancel = () => session.abort("The client gave up");
-  signal.addEventListener("abort", cancel);
-  try {
-    const stream = await session.open("control");
-    const proof = await proveSession(session, stream, parameters);
-    const greeted = await greet(stream, hello);
-    const further = new FurtherStreams(session, stream);
-    token = new SessionToken({ ...parameters, further });
-    await token.proven(proof);
-    return new Connection(parameters, { stream, further, greeted, proof, token });
-  } catch (error) {
-    const refusal = await whyRefused(session, toRegistryError(error), world);
-    token?.close();
-    session.abort("The session could not be set up");
-    if (!late) throw refusal;
-    throw new RegistryError(
-      "deadline_exceeded",
-      `Server must answer Hello within ${timeoutMs} ms: it did not`,
-      {},
-      error,
-    );
-  } finally {
-    timer.cancel();
-    signal.removeEventListener("abort", cancel);
-  }
 }
 
 /**
@@ -139,6 +99,8 @@ export class Connection {
   #bulk: RequestChannel | undefined;
   /** The stream for watches; opened with the first one, and kept. */
   #watches: WatchRequests | undefined;
+  /** The delegations of a front; made for the first one. */
+  #delegations: ConnectionDelegations | undefined;
   #owner: ConnectionOwner | undefined;
   #waitingForRoom = false;
   /** True when no more requests may be sent: the server said goodbye, or the connection ended. */
@@ -188,6 +150,7 @@ export class Connection {
       ringEpoch: NO_EPOCH,
       maxStalenessMs: 0,
       operation: 0,
+      delegation: 0,
     };
     const onFailure = (error: RegistryError) => this.#end(error);
     this.#main = this.#newChannel(stream, { assembler, onFailure });
@@ -206,10 +169,10 @@ export class Connection {
     return this.#watches?.count ?? 0;
   }
 
-  /** The number of requests waiting for replies, without watches. */
+  /** The number of requests waiting for replies or a delegation, without watches. */
   get inFlight(): number {
-    const bulk = this.#bulk;
-    return bulk === undefined ? this.#main.table.count : this.#main.table.count + bulk.table.count;
+    const held = this.#delegations?.held ?? 0;
+    return this.#main.table.count + (this.#bulk?.table.count ?? 0) + held;
   }
 
   /** Reports whether one more call may be sent. */
@@ -230,7 +193,16 @@ export class Connection {
       this.#silentSinceMs = nowMs;
       this.#probe = undefined;
     }
-    this.#streamOf(call).send(call, nowMs);
+    if (call.delegation === undefined) this.#streamOf(call).send(call, nowMs);
+    else (this.#delegations ??= this.#newDelegations()).send(call, call.delegation, nowMs);
+  }
+
+  #newDelegations(): ConnectionDelegations {
+    return new ConnectionDelegations({
+      send: (call, nowMs) => this.#streamOf(call).send(call, nowMs),
+      refused: (call, error) => this.#owner?.refused(call, error),
+      late: (call) => this.#owner?.late(call),
+    }, this.#world.monotonic);
   }
 
   /** Ends a watch: the server is told, and what still arrives is ignored. */
@@ -245,6 +217,7 @@ export class Connection {
    */
   check(nowMs: number): number {
     let dueMs = this.#watches?.expire(nowMs) ?? Infinity;
+    dueMs = Math.min(dueMs, this.#delegations?.expire(nowMs) ?? Infinity);
     // Nothing else may be in flight whose answer would show that the server lives.
     if (this.#watches?.isLate === true && this.inFlight === 0) this.#askIfAlive(nowMs);
     for (const channel of [this.#main, this.#bulk]) {
@@ -260,11 +233,12 @@ export class Connection {
 
   /** Returns and forgets all calls in flight; their replies will be ignored. */
   forgetAll(): Call[] {
+    const held = this.#delegations?.drain() ?? [];
     const calls = this.#main.table.drain();
-    if (this.#bulk === undefined && this.#watches === undefined) return calls;
+    if (this.#bulk === undefined && this.#watches === undefined && held.length === 0) return calls;
     const bulk = this.#bulk?.table.drain() ?? [];
     const watches = this.#watches?.drain() ?? [];
-    return [...calls, ...bulk, ...watches].sort((a, b) => a.serial - b.serial);
+    return [...held, ...calls, ...bulk, ...watches].sort((a, b) => a.serial - b.serial);
   }
 
   /** Says goodbye and ends the session; resolves when that is done. The owner is not notified. */
@@ -300,6 +274,7 @@ export class Connection {
           else this.#owner?.answered(call, value);
         },
         refused: (call, error) => {
+          if (error.code === "unknown_delegation") this.#delegations?.forget(call);
           if (call === this.#probe) this.#probe = undefined;
           else this.#owner?.refused(call, error);
         },

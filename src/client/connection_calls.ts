@@ -6,7 +6,7 @@ import { Call, type CallParameters } from "./call.ts";
 
 /** Returns a status request, which every live node answers at once; any answer will do. */
 export function probeCall(deadlineMs: number): Call {
-  return callFor(OPERATIONS.status, {}, { deadlineMs, reject: () => {} });
+  return ownCall(OPERATIONS.status, {}, { deadlineMs, reject: () => {} });
 }
 
 /**
@@ -14,22 +14,27 @@ export function probeCall(deadlineMs: number): Call {
  * another one the id may be that of another watch.
  */
 export function cancelCall(
-  id: number,
+  { id, delegationId }: { readonly id: number; readonly delegationId: number },
   nowMs: number,
   reject: (error: RegistryError) => void,
 ): Call {
   const deadlineMs = nowMs + CLIENT_CANCEL_MS;
-  return callFor(OPERATIONS.cancelWatch, { id }, {
+  const call = ownCall(OPERATIONS.cancelWatch, { id }, {
     deadlineMs,
     reject,
     silenceMs: CLIENT_CANCEL_MS,
   });
+  call.delegationId = delegationId;
+  return call;
 }
 
-function callFor(
+/** Returns a request of the connection itself. Its reply is ignored, unless `own` takes it. */
+export function ownCall(
   operation: Operation,
   body: unknown,
-  own: Pick<CallParameters, "deadlineMs" | "reject" | "silenceMs">,
+  own:
+    & Pick<CallParameters, "deadlineMs" | "reject" | "silenceMs">
+    & Partial<Pick<CallParameters, "decode" | "resolve">>,
 ): Call {
   const ignore = () => {};
   return new Call(

@@ -40,6 +40,7 @@ export interface RequestHeader {
   ringEpoch: RingEpoch;
   maxStalenessMs: number;
   operation: number;
+  delegation: number;
 }
 
 /** Callbacks of a channel to its connection. */
@@ -142,6 +143,7 @@ export class RequestChannel implements GatheredStream {
     header.timeoutMs = requestTimeoutMs(call.deadlineMs - nowMs);
     header.maxStalenessMs = call.maxStalenessMs;
     header.operation = call.operation.id;
+    header.delegation = call.delegationId;
     try {
       requestCodec.write(out, header, call.operation.request, call.body);
       const size = out.length - start;

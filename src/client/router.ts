@@ -30,6 +30,7 @@ import { type CallQueue, type CallQueueOwner, tooManyWaiting } from "./call_queu
 import { ClusterRoutes } from "./cluster_routes.ts";
 import type { ClusterRouting, Part } from "./cluster_routing.ts";
 import type { Connection } from "./connection.ts";
+import type { ClientDelegation } from "./delegation/delegation.ts";
 import type { Invoker } from "./invoker.ts";
 import { MapRefresh } from "./map_refresh.ts";
 import { type NodeLink, NodeLinks, type NodeLinksOptions } from "./node_links.ts";
@@ -140,6 +141,7 @@ export class Router implements Invoker, CallQueueOwner {
     decode: Decode<T>,
     options: CallOptions = NO_OPTIONS,
     part?: Part,
+    delegation?: ClientDelegation,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
@@ -160,6 +162,7 @@ export class Router implements Invoker, CallQueueOwner {
           reject,
           part,
           bounded: maxStalenessMs === 0 ? undefined : new BoundedRead(),
+          delegation,
         },
         this.#serial++,
       );

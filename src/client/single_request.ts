@@ -64,6 +64,7 @@ function requestFrame<Name extends OperationName>(
     maxStalenessMs: 0,
     operation,
     ringEpoch: { generation: 0, number: 0 },
+    delegation: 0,
   };
   // deno-lint-ignore no-explicit-any -- the codec of `name` takes the body of `name`.
   requestCodec.write(out, header, request as any, body as any);

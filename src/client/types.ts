@@ -33,6 +33,8 @@ import type { CallOptions } from "./call_options.ts";
 import type { IdentityClient } from "./calls/identity.ts";
 import type { GovernedClient } from "./governed/governed_types.ts";
 import type { Credentials } from "./credentials.ts";
+import type { CallerEvidence } from "./delegation/evidence.ts";
+import type { OperationCaller } from "./invoker.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type { KeepItem, KeepOptions, KeepOutcome, Lease } from "./lease_types.ts";
 import type { AgentInfo, AgentInput, GatewayInfo, GatewayInput } from "./records.ts";
@@ -51,6 +53,7 @@ export type * from "./answer_types.ts";
 export type { CallOptions } from "./call_options.ts";
 export type * from "./lease_types.ts";
 export type * from "./watch_types.ts";
+export type { CallerEvidence } from "./delegation/evidence.ts";
 export type { IdentityClient } from "./calls/identity.ts";
 
 /**
@@ -212,15 +215,8 @@ export interface ClientStatus {
   readonly retries: number;
 }
 
-/**
- * A reconnecting connection to the registry and the calls over it. Any number of calls may be in
- * flight; answers arrive in any order. All methods reject with `RegistryError`.
- */
-export interface Client {
-  /** This client's process id, random at its start; the process owns the records it registers. */
-  readonly process: number;
-  readonly status: ClientStatus;
-
+/** The calls to the registry. All methods reject with `RegistryError`. */
+export interface RegistryCalls {
   /** Gets an agent by UUID text or 16 bytes. @throws RegistryError `not_found` (`cacheMs`). */
   getAgent(id: string | Uint8Array, options?: CallOptions): Promise<AgentAnswer>;
   /** Gets a gateway by UUID text or 16 bytes. @throws RegistryError `not_found` (`cacheMs`). */
@@ -282,13 +278,6 @@ export interface Client {
   /** Reports a gateway's usage and whether it is draining. @throws as {@link reportAgent}. */
   reportGateway(id: string, options: ReportOptions): Promise<Reported>;
 
-  /** Registers an agent and keeps it alive; rejects as {@link registerAgent}. */
-  keepAgent(agent: AgentInput, options?: KeepOptions): Promise<Lease>;
-  /** Registers a gateway and keeps it alive; rejects as {@link registerGateway}. */
-  keepGateway(gateway: GatewayInput, options?: KeepOptions): Promise<Lease>;
-  /** Registers many records and keeps the accepted ones alive; outcomes in the items' order. */
-  keepMany(items: readonly KeepItem[], options?: KeepOptions): Promise<KeepOutcome[]>;
-
   /**
    * Watches changes of records: each one once, in order for each partition, across failures.
    *
@@ -304,25 +293,60 @@ export interface Client {
     filter?: RecordFilter & { readonly kind?: Kind },
     options?: CachedViewOptions,
   ): Promise<CachedView<Kind>>;
-  /** Watches the ring map: the current one comes first. */
-  watchRing(): RingWatch;
-
   /** Returns the status of the node this client is connected to. */
   nodeStatus(options?: CallOptions): Promise<NodeStatus>;
   /** Fetches the current ring map. {@link lastRingMap} has the last one received. */
   ringMap(options?: CallOptions): Promise<RingMap>;
-  /** The newest ring map received; `undefined` before the first connection. */
-  readonly lastRingMap: RingMap | undefined;
 
   /** Operations on join tokens, certificates, tokens, bans and the audit log. */
   readonly identities: IdentityClient;
 
   /** The governed plane: signed descriptors, proposals, proofs. */
   readonly governed: GovernedClient;
+}
+
+/**
+ * A reconnecting connection to the registry and the calls over it. Any number of calls may be in
+ * flight; answers arrive in any order.
+ */
+export interface Client extends RegistryCalls {
+  /** This client's process id, random at its start; the process owns the records it registers. */
+  readonly process: number;
+  readonly status: ClientStatus;
+
+  /** Registers an agent and keeps it alive; rejects as {@link registerAgent}. */
+  keepAgent(agent: AgentInput, options?: KeepOptions): Promise<Lease>;
+  /** Registers a gateway and keeps it alive; rejects as {@link registerGateway}. */
+  keepGateway(gateway: GatewayInput, options?: KeepOptions): Promise<Lease>;
+  /** Registers many records and keeps the accepted ones alive; outcomes in the items' order. */
+  keepMany(items: readonly KeepItem[], options?: KeepOptions): Promise<KeepOutcome[]>;
+
+  /** Watches the ring map: the current one comes first. */
+  watchRing(): RingWatch;
+
+  /** The newest ring map received; `undefined` before the first connection. */
+  readonly lastRingMap: RingMap | undefined;
+
+  /**
+   * Returns a client for one of the callers for whom this client acts, a front: its calls use the
+   * connections of this one, with the rights of the caller. The registry checks the evidence at the
+   * first call, and again on each connection; a refusal rejects the calls. Close it when the caller
+   * is gone. It takes no calls with the option `home`.
+   */
+  delegate(evidence: CallerEvidence): DelegatedClient;
 
   /**
    * Closes the client: rejects waiting calls with `shutting_down` and says goodbye to the server.
    * Leases are released (`releaseLeases: true`) or left to expire (default). Idempotent.
    */
   close(options?: { readonly releaseLeases?: boolean; readonly timeoutMs?: number }): Promise<void>;
+}
+
+/**
+ * The client of one caller of a front. It keeps no leases: one that a front kept alive would outlive
+ * its owner.
+ */
+export interface DelegatedClient extends RegistryCalls, OperationCaller {
+  /** Ends the caller's delegations and watches; later calls reject with `shutting_down`. Idempotent. */
+  close(): void;
 }

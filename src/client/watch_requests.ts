@@ -62,11 +62,11 @@ export class WatchRequests {
 
   /** Ends a watch: the server is told, and what still arrives is ignored. */
   cancel(call: Call): void {
-    const { requestId } = call;
+    const { requestId: id, delegationId } = call;
     // One that waits is done, and will not be sent.
-    if (requestId === -1) return;
+    if (id === -1) return;
     this.channel.table.abandon(call);
-    this.#tellCanceled(requestId);
+    this.#tellCanceled({ id, delegationId });
   }
 
   /** Times out late calls. @returns the time at which to call this next; Infinity for none. */
@@ -74,7 +74,8 @@ export class WatchRequests {
     this.isLate = false;
     let nextMs = this.channel.table.expire(nowMs, (call, id) => {
       this.isLate = true;
-      if (STREAMED.has(call.operation)) this.#tellCanceled(id);
+      const { operation, delegationId } = call;
+      if (STREAMED.has(operation)) this.#tellCanceled({ id, delegationId });
       this.#owner.late(call);
     });
     if (this.#waiting.length === 0) return nextMs;
@@ -120,17 +121,19 @@ export class WatchRequests {
   }
 
   /** Tells the server that a watch is over; again after a pause if it refuses to hear it. */
-  #tellCanceled(requestId: number): void {
+  #tellCanceled(watch: { readonly id: number; readonly delegationId: number }): void {
     if (this.#isOver) return;
     const nowMs = this.#world.monotonic.nowMs();
-    const again = ({ fields: { retryAfterMs = 0 } }: RegistryError) => {
+    const again = ({ code, fields: { retryAfterMs = 0 } }: RegistryError) => {
+      // It has ended with its delegation.
+      if (code === "unknown_delegation") return;
       const delayMs = Math.max(retryAfterMs, CLIENT_RETRY_MS_CAP);
       if (!this.#isOver) {
-        this.#world.scheduler.after(delayMs, () => this.#tellCanceled(requestId));
+        this.#world.scheduler.after(delayMs, () => this.#tellCanceled(watch));
       }
     };
     try {
-      this.send(cancelCall(requestId, nowMs, again), nowMs);
+      this.send(cancelCall(watch, nowMs, again), nowMs);
     } catch (error) {
       again(toRegistryError(error));
     }

@@ -225,6 +225,7 @@ export class CertifiedNodeIdentity implements NodeIdentity {
       authorities: () => new Set(this.#authorities),
       bans,
       refusals: registry.refusals,
+      lineageOf: (subject) => registry.identities.group.state.lineageOf(subject)?.lineage,
     });
   }
 

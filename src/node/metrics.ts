@@ -69,6 +69,11 @@ export interface NodeSnapshot {
   readonly sessionsEnded: ReadonlyMap<string, number>;
   /** Anonymous sessions: those open now, and those closed for others since the start. */
   readonly anonymous: { readonly count: number; readonly evicted: number };
+  /** Delegations of fronts: those open now, and the refusals since the start by code. */
+  readonly delegations: {
+    readonly open: number;
+    readonly refused: ReadonlyMap<ErrorCode, number>;
+  };
   /** The number of rebinds of a TCP port that had stopped accepting, since the start, by port. */
   readonly portsReopened: ReadonlyMap<string, number>;
   /** The number of connections refused by a limit or their address's rate since the start. */
@@ -338,6 +343,17 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
       "crs_anonymous_sessions_evicted_total",
       "Idle anonymous sessions that were closed to make room for others.",
       () => single(snapshot().anonymous.evicted),
+    ),
+    gauge(
+      "crs_delegations",
+      "Open delegations, by which fronts act for their callers.",
+      () => single(snapshot().delegations.open),
+    ),
+    counter(
+      "crs_delegations_refused_total",
+      "Refused evidence of delegations, and requests that named none that is open, by code.",
+      () =>
+        [...snapshot().delegations.refused].map(([code, value]) => ({ labels: { code }, value })),
     ),
     counter(
       "crs_ports_reopened_total",

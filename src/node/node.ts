@@ -38,6 +38,7 @@ import { rotateCertificates } from "./certificate_turnover.ts";
 import { Readiness } from "./readiness.ts";
 import { regionLinks } from "./region_links.ts";
 import { Registry } from "./registry.ts";
+import { accessPolicy } from "./registry_options.ts";
 import type { RunningNode, StartNodeOptions } from "./running_node.ts";
 import { Sessions } from "./sessions.ts";
 import { snapshotOf } from "./snapshot.ts";
@@ -221,13 +222,12 @@ class Node {
       ...{ world: this.#world, logger: this.#logger, nodeId: this.#nodeId },
       linkTo: regionLinks(this.#parts, this.#onError, () => this.#identity),
       ...this.#cluster?.registryOptions,
-      bans: this.#bans,
-      wallWatch: this.#wallWatch,
+      ...{ bans: this.#bans, wallWatch: this.#wallWatch },
       region: config.region,
       partitionCount: config.partitions,
       ceilings: { recordsMax: config.recordsMax, memoryBytesMax: config.memoryBytesMax },
       memoryBytes: () => this.#memory.bytes,
-      policy: { trustUnpinned: config.unpinnedSessions === "trusted" },
+      policy: accessPolicy(config),
       renewalGrace: { recordMs: config.renewalGraceMs, memberMs: config.memberRenewalGraceMs },
       logLimits: { softBytes: config.logBytesSoft, hardBytes: config.logBytesHard },
       ...{ requestTimeoutMs: config.requestTimeoutMs, leases: config.leaderLeases === "on" },

@@ -87,6 +87,7 @@ class NodeStream {
         id: 0,
         timeoutMs: 0,
         ringEpoch: { generation: 0, number: 0 },
+        delegation: 0,
         maxStalenessMs: 0,
         operation: 0,
       },

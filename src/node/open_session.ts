@@ -27,6 +27,7 @@ import type { RingMap } from "../ring/ring_map.ts";
 import { type ControlMessage, FEATURE_ANNOUNCES_STREAMS, type Greeting } from "../wire/control.ts";
 import type { OnError, Session, Stream } from "../../transport/transport.ts";
 import type { Caller } from "../serving/caller.ts";
+import { type DelegationCounts, Delegations } from "../serving/delegations.ts";
 import type { FirstStreamOwner } from "../serving/first_stream.ts";
 import { type RequestServices, RequestStream } from "../serving/request_stream.ts";
 import type { BudgetedSession, SessionAccount, SessionBudget } from "../serving/session_budget.ts";
@@ -47,6 +48,8 @@ export interface SessionServices extends RequestServices {
   readonly rate: { readonly requestsPerSecond: number; readonly burst: number };
   readonly budget: SessionBudget;
   readonly anonymous: AnonymousSessions;
+  /** Counts of all delegations of the node. */
+  readonly delegations: DelegationCounts;
 }
 
 /** One session of a node, which is the caller of its requests. */
@@ -66,6 +69,8 @@ export class OpenSession implements Caller, FirstStreamOwner, BudgetedSession {
   /** The peer that the proof, or a token, makes the caller. */
   #peer: AuthenticatedPeer = ANONYMOUS;
   readonly bucket: TokenBucket;
+  /** Absent before the first use. */
+  #delegations: Delegations | undefined;
   /**
    * The number of streams that the client announced and that were not accepted yet; Infinity for a
    * client that announces none.
@@ -95,6 +100,14 @@ export class OpenSession implements Caller, FirstStreamOwner, BudgetedSession {
       ratePerSecond: rate.requestsPerSecond,
       burst: rate.burst,
       nowMs: world.monotonic.nowMs(),
+    });
+  }
+
+  get delegations(): Delegations | undefined {
+    const { identity: { delegate: check }, delegations: counts, world, rate } = this.#services;
+    if (check === undefined) return undefined;
+    return this.#delegations ??= new Delegations(this.session.id, {
+      ...{ check, counts, rate, clock: world.monotonic, scheduler: world.scheduler },
     });
   }
 
@@ -132,6 +145,7 @@ export class OpenSession implements Caller, FirstStreamOwner, BudgetedSession {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#account.close();
+    this.#delegations?.endAll();
     this.#drop(this.#proof);
     this.session.abort("The session is over");
     this.#onOver(this);
@@ -293,6 +307,8 @@ export class OpenSession implements Caller, FirstStreamOwner, BudgetedSession {
     this.#peer = proof.peer;
     if (proof.isPermanent === true) return;
     this.#onRevoked ??= () => {
+      // At once, as the session takes requests until its goodbye was heard.
+      this.#delegations?.endAll();
       void this.goodbye("unauthenticated", "The identity of this session was revoked");
     };
     proof.peer.revoked.addEventListener("abort", this.#onRevoked);

@@ -10,6 +10,7 @@ import type { RenewalGrace } from "../../identity/enrolment/enrolment.ts";
 import type { NodeCalls } from "../serving/node_calls.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import type { IdentityLinks } from "../serving/identities/identity_links.ts";
+import type { NodeConfig } from "./config.ts";
 import type { WallWatch } from "./wall_watch.ts";
 import type { RegionLink } from "../region/region_link.ts";
 import type { PeerRegion } from "../system/regions/region_state.ts";
@@ -22,6 +23,13 @@ import type { PeerLinks } from "../replication/group_host.ts";
 import type { ReplicaDirectory } from "../replication/replica_directory.ts";
 import type { PeerStatus } from "../replication/peers/peer_network.ts";
 import type { LogEvents } from "../replication/recovery.ts";
+
+/** Returns the relaxations of the access rules that the settings name. */
+export function accessPolicy(
+  { unpinnedSessions, anonymous }: Pick<NodeConfig, "unpinnedSessions" | "anonymous">,
+): AccessPolicy {
+  return { trustUnpinned: unpinnedSessions === "trusted", anonymous };
+}
 
 /** The dependencies and settings of a registry. */
 export interface RegistryOptions {

@@ -18,6 +18,7 @@ import { BanFeed } from "../serving/ban_feed.ts";
 import { ClaimSteps } from "../serving/claim_steps.ts";
 import { CredentialRedaction } from "../serving/credential_redaction.ts";
 import { DomainClaims } from "../serving/domain_claims.ts";
+import { delegationHandlers } from "../serving/handlers/delegations.ts";
 import { identityHandlers } from "../serving/handlers/identities.ts";
 import { type NodeDuties, nodeHandlers } from "../serving/handlers/node.ts";
 import { recordHandlers } from "../serving/handlers/records.ts";
@@ -264,6 +265,7 @@ export function requestParts(
       ...watchHandlers(watches, replies, table.partitioner.partitionCount),
       ...identity.regions.handlers,
       ...governance,
+      ...delegationHandlers(),
     },
     turns: new ListTurns({ scheduler, clock: world.monotonic }),
     replies,

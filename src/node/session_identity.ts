@@ -3,8 +3,8 @@
  * the handshake in the session's first stream, the client certificate that TLS has verified, or the
  * development identity, which proves nothing.
  */
-import { type RegistryError, toRegistryError } from "../base/errors.ts";
-import { AUTH_SESSION_MS_MAX } from "../base/limits.ts";
+import { RegistryError, toRegistryError } from "../base/errors.ts";
+import { AUTH_SESSION_MS_MAX, DELEGATION_MS_MAX } from "../base/limits.ts";
 import { type AuthenticatedPeer, NO_GRANTS } from "../base/peer.ts";
 import type { World } from "../base/world.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
@@ -28,7 +28,9 @@ import {
 import { alpnOf } from "../../transport/alpn.ts";
 import type { Session, Stream } from "../../transport/transport.ts";
 import { addressOf } from "./peer_address.ts";
+import type { CheckEvidence } from "../serving/delegations.ts";
 import type { Refusals } from "../serving/refusals.ts";
+import { checkEvidence, type DelegatedIdentityParts } from "./delegated_identity.ts";
 
 /** A proof of identity that is valid for a limited time. */
 export interface Proof {
@@ -53,12 +55,21 @@ export interface SessionIdentity {
    * @throws RegistryError `unauthenticated` or another code; the session ends with it.
    */
   prove(session: Session, stream: Stream): Promise<Proof>;
+  /** Checks the evidence of a delegation; absent if sessions have no delegations. */
+  readonly delegate?: CheckEvidence;
 }
 
 /** Returns an identity that treats every client as `peer` without proof: the development identity. */
 export function takeForGranted(peer: AuthenticatedPeer): SessionIdentity {
   const proof: Proof = { peer, isPermanent: true, close() {} };
-  return { prove: () => Promise.resolve(proof) };
+  return {
+    prove: () => Promise.resolve(proof),
+    delegate: ({ kind }) => {
+      if (kind === "none") return Promise.resolve(proof);
+      const message = `This node has no authority: it cannot check a ${kind}`;
+      return Promise.reject(new RegistryError("invalid_configuration", message));
+    },
+  };
 }
 
 /** The options of authentication by certificates. */
@@ -82,8 +93,10 @@ export interface CertifiedIdentityOptions {
   readonly sessionMsMax?: number;
   /** The rules for tokens; if absent, tokens are neither accepted nor issued. */
   readonly tokens?: TokenAcceptance;
-  /** Records refused handshakes. */
+  /** Records refused handshakes, and refused evidence. */
   readonly refusals?: Refusals;
+  /** Returns the number of a subject's lineage; absent: tokens alone prove no identity. */
+  readonly lineageOf?: DelegatedIdentityParts["lineageOf"];
 }
 
 /** The message to a TLS client without a certificate. */
@@ -116,6 +129,22 @@ export class CertifiedIdentity implements SessionIdentity {
       throw error;
     }
   }
+
+  readonly delegate: CheckEvidence = async (evidence, front) => {
+    const { services, lineageOf = () => undefined, refusals } = this.#options;
+    try {
+      return await checkEvidence(evidence, front, {
+        services,
+        live: (identity, expiresAtMs, pinned) =>
+          this.#live({ identity, pinned, expiresAtMs, sessionMsMax: DELEGATION_MS_MAX }),
+        lineageOf,
+      });
+    } catch (error) {
+      const { code, message } = toRegistryError(error);
+      refusals?.note("A delegation was refused", code, { front: front.subject, message });
+      throw error;
+    }
+  };
 
   /** Counts and samples a refusal, unless the peer disconnected. */
   #noteRefusal({ remoteAddress, transport }: Session, error: RegistryError): void {

@@ -7,6 +7,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Timer } from "../base/world.ts";
 import type { Listener, Session } from "../../transport/transport.ts";
 import { AnsweredRequests } from "../serving/answered_requests.ts";
+import { DelegationCounts } from "../serving/delegations.ts";
 import { SessionBudget } from "../serving/session_budget.ts";
 import { StallWatch } from "../serving/stall_watch.ts";
 import { OpenSession, type SessionServices } from "./open_session.ts";
@@ -14,7 +15,7 @@ import { AnonymousSessions } from "./anonymous_sessions.ts";
 
 /** The dependencies of a node's sessions. */
 export interface SessionsOptions
-  extends Omit<SessionServices, "budget" | "watch" | "answered" | "anonymous"> {
+  extends Omit<SessionServices, "budget" | "watch" | "answered" | "anonymous" | "delegations"> {
   readonly listener: Listener;
   readonly logger: Logger;
   /** Default: the limits of a node. */
@@ -33,6 +34,8 @@ export class Sessions {
   readonly anonymous: AnonymousSessions;
   /** The memory that sessions make the node hold, and the count of those ended for that. */
   readonly budget: SessionBudget;
+  /** Counts of the delegations that fronts have opened on sessions. */
+  readonly delegations = new DelegationCounts();
   readonly #watch: StallWatch;
   #closing = false;
   #ringPush: Timer | undefined;
@@ -43,9 +46,12 @@ export class Sessions {
     const { clock, world: { scheduler } } = options;
     this.anonymous = new AnonymousSessions(scheduler);
     this.#watch = new StallWatch({ scheduler, clock });
-    const { budget, anonymous } = this;
+    const { budget, anonymous, delegations } = this;
     const answered = new AnsweredRequests();
-    this.#services = { ...options, answered, budget, anonymous, watch: this.#watch };
+    this.#services = {
+      ...options,
+      ...{ answered, budget, anonymous, delegations, watch: this.#watch },
+    };
   }
 
   /** The number of open sessions. */

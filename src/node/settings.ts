@@ -163,6 +163,13 @@ export const SETTINGS = {
     description: "rights of clients that know the node's CA but no pin, so that another node " +
       "could be a man in the middle; trusted: the same as pinned clients",
   },
+  anonymous: {
+    kind: "choice",
+    default: "governed",
+    choices: ["none", "governed", "read"],
+    description: "what clients without an identity may read, beside asking for a certificate: " +
+      "nothing, the governed plane, or records too, without their credential hashes",
+  },
   sessionTokenAudience: {
     kind: "audience",
     default: "",

@@ -53,6 +53,10 @@ export function snapshotOf(
       count: sessions?.anonymous.count ?? 0,
       evicted: sessions?.anonymous.evicted ?? 0,
     },
+    delegations: {
+      open: sessions?.delegations.open ?? 0,
+      refused: sessions?.delegations.refused ?? new Map(),
+    },
     portsReopened: tcpPorts.reopened,
     connectionsRefused: listener?.stats.refused ?? 0,
     handshakesRefused: registry?.refusals.handshakes ?? new Map(),

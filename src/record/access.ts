@@ -2,8 +2,8 @@
  * Access rules (design §8). Agents write their own record, claim the domains and name the gateways
  * that their identity grants. Gateways write their own record, with a domain that their identity
  * grants, and renew the agents attached to them. Both register in the region of their certificate.
- * Proxies read, nodes talk to nodes, peer regions follow this one, controllers administer, and
- * unauthenticated clients ask for a certificate. Everything else is denied.
+ * Proxies read, nodes talk to nodes, peer regions follow this one, controllers administer, fronts
+ * open delegations, and unauthenticated clients ask for a certificate. Everything else is denied.
  *
  * Pure functions of the authenticated peer, the operation's rule, and the known facts about the
  * key. An id that a request claims is a fact about its key and never identifies the caller.
@@ -21,7 +21,8 @@ import { RECORD_KINDS } from "./kinds.ts";
  * `write` writes one; `renew` renews its lease; `administer` changes members, placement, bans and
  * keys; `peer` is for requests between nodes; `follow` is for requests between regions; `watching`
  * concerns the caller's own watches; `join` asks for a certificate, the request itself being the proof;
- * `token` mints or presents a token for the caller's own certificate.
+ * `token` mints or presents a token for the caller's own certificate; `delegate` acts for others by
+ * delegations.
  */
 export type AccessRule =
   | "inspect"
@@ -36,7 +37,8 @@ export type AccessRule =
   | "follow"
   | "watching"
   | "join"
-  | "token";
+  | "token"
+  | "delegate";
 
 /**
  * Relation of a peer to a record: its owner, its gateway, an agent that may name it, or none of
@@ -64,7 +66,15 @@ export interface KeyFacts {
 export interface AccessPolicy {
   /** Treats sessions that were not pinned, which another server could relay, as pinned. */
   readonly trustUnpinned: boolean;
+  /**
+   * What a peer without an identity may read: nothing, the governed plane, or records too. Default:
+   * `governed`.
+   */
+  readonly anonymous?: AnonymousReach;
 }
+
+/** What a peer without an identity may read. */
+export type AnonymousReach = "none" | "governed" | "read";
 
 /** The policy that relaxes nothing. */
 export const STRICT_POLICY: AccessPolicy = Object.freeze({ trustUnpinned: false });
@@ -88,17 +98,34 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
   // Administers, but writes nobody's record: only its owner can write an id.
   controller: { ...HOLDER, read: ALL, administer: ALL, propose: ALL, apply: ALL },
   node: { ...HOLDER, peer: ALL },
+  // What a front reads or writes it does as one of its callers.
+  front: { inspect: ALL, join: ALL, delegate: ALL },
   region: { follow: ALL, watching: ALL },
   development: {
     ...HOLDER,
     ...{ read: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL, follow: ALL },
-    ...{ propose: ALL, apply: ALL },
+    ...{ propose: ALL, apply: ALL, delegate: ALL },
   },
-  anonymous: { join: ALL },
+  // Narrowed further by AccessPolicy.anonymous.
+  anonymous: { join: ALL, govern: ALL, read: ALL, watching: ALL },
+};
+
+/** Rules that AccessPolicy.anonymous permits to a peer without an identity, beside `join`. */
+const ANONYMOUS_RULES: Readonly<Record<AnonymousReach, readonly AccessRule[]>> = {
+  none: [],
+  governed: ["govern"],
+  read: ["govern", "read", "watching"],
 };
 
 /** Rules allowed on a session that was not pinned. */
 const READ_ONLY: readonly AccessRule[] = ["inspect", "govern", "read", "watching", "join"];
+
+/**
+ * Rules denied to a delegation that a front opened with a certificate alone. Certificates are no
+ * secrets, so a stolen front could name that of a controller; and a token minted for it would be the
+ * missing secret.
+ */
+const NOT_BY_CERTIFICATE: readonly AccessRule[] = ["administer", "propose", "apply", "token"];
 
 /**
  * Returns "allowed", or the code of the refusal: `unauthenticated` when the identity is no longer
@@ -132,7 +159,16 @@ export function authorizeRole(
 ): "allowed" | ErrorCode {
   if (peer.revoked.aborted) return "unauthenticated";
   if (REACH[peer.role][rule] === undefined) return "permission_denied";
+  if (peer.role === "anonymous" && !mayAnonymously(rule, policy)) return "permission_denied";
+  const { delegated } = peer;
+  if (delegated?.evidence === "certificate" && NOT_BY_CERTIFICATE.includes(rule)) {
+    return "permission_denied";
+  }
   return isTrusted(peer, policy) || READ_ONLY.includes(rule) ? "allowed" : "permission_denied";
+}
+
+function mayAnonymously(rule: AccessRule, { anonymous = "governed" }: AccessPolicy): boolean {
+  return rule === "join" || ANONYMOUS_RULES[anonymous].includes(rule);
 }
 
 /**

@@ -71,7 +71,7 @@ export interface StreamingHandler {
    *
    * @throws RegistryError with the reason of a refusal; then nothing else is answered.
    */
-  readonly streaming: (request: RequestView, stream: WatchStream) => void;
+  readonly streaming: (request: RequestView, stream: WatchStream, caller: Caller) => void;
 }
 
 /** A handler of requests of the types `Q` (view `QV`) with replies of the type `R`. */

@@ -10,6 +10,7 @@
 import { RegistryError } from "../base/errors.ts";
 import { REGIONS_INTERNED_MAX, REQUESTS_IN_FLIGHT_MAX } from "../base/limits.ts";
 import { type Operation, operationOfId } from "../wire/operations/mod.ts";
+import type { Caller } from "./caller.ts";
 import type { RequestStream } from "./request_stream.ts";
 
 /** Limits of the process. */
@@ -49,11 +50,11 @@ export class RequestAdmission {
   }
 
   /**
-   * Admits a request and returns its operation.
+   * Admits a request of `caller` and returns its operation.
    *
    * @throws RegistryError `unknown_operation`, `shutting_down`, `overloaded`.
    */
-  admit(operationId: number, stream: RequestStream): Operation {
+  admit(operationId: number, { bucket }: Caller, stream: RequestStream): Operation {
     const operation = operationOfId(operationId);
     if (operation === undefined) {
       throw new RegistryError(
@@ -65,7 +66,6 @@ export class RequestAdmission {
     if (this.#draining) {
       throw new RegistryError("shutting_down", "This node is shutting down", { retryAfterMs: 100 });
     }
-    const bucket = stream.caller.bucket;
     if (!bucket.take(operation.cost)) {
       throw new RegistryError(
         "overloaded",

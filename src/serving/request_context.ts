@@ -14,8 +14,8 @@ export interface PartReceipt {
 export interface RequestContext {
   readonly peer: AuthenticatedPeer;
   readonly bucket: TokenBucket;
-  /** The caller, as far as it can use a token for its session. */
-  readonly caller: Pick<Caller, "useToken">;
+  /** The caller, as far as it can change its session: by a token, or by delegations. */
+  readonly caller: Pick<Caller, "useToken" | "delegations">;
   /** Number of the calling node, on a session between nodes. */
   readonly node?: number | undefined;
   /** Deadline, monotonic ms. */

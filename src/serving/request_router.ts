@@ -9,6 +9,8 @@ import { READ_STALENESS_MS_MAX, REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts
 import type { MonotonicClock } from "../base/world.ts";
 import { type Operation, OPERATIONS } from "../wire/operations/mod.ts";
 import type { AccessControl } from "./access_control.ts";
+import type { Caller } from "./caller.ts";
+import { unknownDelegation } from "./delegations.ts";
 import {
   type Handlers,
   type InPlaceHandler,
@@ -49,21 +51,22 @@ export class RequestRouter implements RequestHandler {
   serve(request: RequestView, stream: RequestStream): void {
     const arrivedMs = stream.arrivedMs;
     try {
-      const operation = this.#parts.admission.admit(request.operation, stream);
+      const caller = request.delegation === 0 ? stream.caller : delegated(request, stream);
+      const operation = this.#parts.admission.admit(request.operation, caller, stream);
       if (stream.servedMs - arrivedMs >= this.#timeoutMs(request)) throw servedLate();
       if (request.maxStalenessMs > READ_STALENESS_MS_MAX) {
         throw badStaleness(request.maxStalenessMs);
       }
-      this.#parts.access.admit(stream.caller.peer, operation, request);
+      this.#parts.access.admit(caller.peer, operation, request);
       const route = this.#routes[operation.id]!;
       if (route.inPlace !== undefined) {
-        this.#serveInPlace(route.inPlace, operation, request, stream, arrivedMs);
+        this.#serveInPlace(route.inPlace, operation, request, caller, stream);
       } else if (route.inSteps !== undefined) {
-        this.#serveInSteps(route.inSteps, operation, request, stream, arrivedMs);
+        this.#serveInSteps(route.inSteps, operation, request, caller, stream);
       } else if (route.streaming !== undefined) {
-        route.streaming(request, stream);
+        route.streaming(request, stream, caller);
         stream.answered(operation.id, "ok", arrivedMs);
-      } else this.#serveReply(route, request, stream, arrivedMs);
+      } else this.#serveReply(route, request, caller, stream);
     } catch (error) {
       stream.refuse(request.id, toRegistryError(error), request.operation, arrivedMs);
     }
@@ -73,12 +76,12 @@ export class RequestRouter implements RequestHandler {
     handler: InPlaceHandler["inPlace"],
     operation: Operation,
     request: RequestView,
+    caller: Caller,
     stream: RequestStream,
-    arrivedMs: number,
   ): void {
-    const answer = handler(request, stream.writer, stream.caller);
-    if (typeof answer === "string") stream.answered(operation.id, answer, arrivedMs);
-    else this.#readLater(answer, handler, operation, request, stream, arrivedMs);
+    const answer = handler(request, stream.writer, caller);
+    if (typeof answer === "string") stream.answered(operation.id, answer, stream.arrivedMs);
+    else this.#readLater(answer, handler, operation, request, caller, stream);
   }
 
   /** Waits for permission, then reads; a composite read may wait for several groups in turn. */
@@ -87,10 +90,11 @@ export class RequestRouter implements RequestHandler {
     handler: InPlaceHandler["inPlace"],
     operation: Operation,
     request: RequestView,
+    caller: Caller,
     stream: RequestStream,
-    arrivedMs: number,
   ): Promise<void> {
     const requestId = request.id;
+    const { arrivedMs } = stream;
     const deadlineMs = arrivedMs + this.#timeoutMs(request);
     const copy = ownRequest(request);
     const permits = new Map<ReadBarrier, ReadPoint>();
@@ -102,7 +106,7 @@ export class RequestRouter implements RequestHandler {
         const permitted = await answer.readBarrier(copy.maxStalenessMs, leftMs);
         if (permitted instanceof RegistryError) throw permitted;
         if (permitted.ageBoundMs === 0) permits.set(answer, permitted);
-        answer = handler(copy, stream.writer, stream.caller, permits);
+        answer = handler(copy, stream.writer, caller, permits);
       }
       stream.answered(operation.id, answer, arrivedMs);
     } catch (error) {
@@ -118,13 +122,14 @@ export class RequestRouter implements RequestHandler {
     handler: SteppedHandler["inSteps"],
     operation: Operation,
     request: RequestView,
+    caller: Caller,
     stream: RequestStream,
-    arrivedMs: number,
   ): void {
     const { turns, clock } = this.#parts;
+    const { arrivedMs } = stream;
     const copy = ownRequest(request);
     const job = new ListJob({
-      steps: handler(copy, () => stream.writer, stream.caller.peer),
+      steps: handler(copy, () => stream.writer, caller.peer),
       operationId: operation.id,
       request: copy,
       stream,
@@ -132,18 +137,18 @@ export class RequestRouter implements RequestHandler {
       arrivedMs,
       deadlineMs: arrivedMs + this.#timeoutMs(request),
     });
-    turns.add(stream.caller, job);
+    turns.add(caller, job);
   }
 
   /** Serves a request whose handler returns the reply, at once or later. */
   #serveReply(
     { operation, view, fromView, reply }: Route,
     request: RequestView,
+    caller: Caller,
     stream: RequestStream,
-    arrivedMs: number,
   ): void {
     const requestId = request.id;
-    const { caller } = stream;
+    const { arrivedMs } = stream;
     const context: RequestContext = {
       peer: caller.peer,
       bucket: caller.bucket,
@@ -193,6 +198,12 @@ export class RequestRouter implements RequestHandler {
     const asked = request.timeoutMs || this.#parts.requestTimeoutMsDefault;
     return Math.min(asked, REQUEST_TIMEOUT_MS_MAX);
   }
+}
+
+/** Returns the caller of a request that names a delegation. @throws RegistryError `unknown_delegation`. */
+function delegated({ delegation }: RequestView, { caller, servedMs }: RequestStream): Caller {
+  if (caller.delegations === undefined) throw unknownDelegation(delegation);
+  return caller.delegations.of(delegation, servedMs);
 }
 
 function servedLate(): RegistryError {

@@ -16,6 +16,8 @@ const SESSIONS = "unit/node/certified_sessions.test.ts";
 const SOCKETS = "unit/node/certified_node.test.ts";
 const TLS = "unit/transport/tls.test.ts";
 const NODE = "attack/whole_node.test.ts";
+const FRONTS = "attack/fronts.test.ts";
+const DELEGATIONS = "unit/serving/delegations.test.ts";
 const HOSTILE = "attack/hostile_member.test.ts";
 
 /** File and name of a test, or of a row of a table from which a file creates its tests. */
@@ -195,6 +197,41 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
   "a member node of another cluster": [[
     HOSTILE,
     "node after all attacks: its memory is bounded, and a hello of another cluster ends the link",
+  ]],
+  "a stolen front": [
+    [
+      FRONTS,
+      "a stolen front cannot administer by the certificate of a controller, nor mint a token for it",
+    ],
+    [FRONTS, "a banned front ends with all its delegations"],
+    [DELEGATIONS, "all delegations end with the session of their front, also when it is banned"],
+    [DELEGATIONS, "a front itself inspects and opens delegations, and does nothing else"],
+  ],
+  "a front that claims another's certificate": [
+    [
+      FRONTS,
+      "a front that claims another's certificate: the chain must be valid, and of a role that calls through fronts",
+    ],
+    [FRONTS, "a token is of use with the certificate to which it is bound alone"],
+  ],
+  "a banned subject behind a front": [[
+    FRONTS,
+    "a ban of a subject or its lineage ends its delegations within a second, and keeps it out",
+  ]],
+  "an expired delegation": [[
+    FRONTS,
+    "an expired delegation is opened again with evidence that is valid still, and not otherwise",
+  ]],
+  "a delegation used after its token's ban": [
+    [FRONTS, "a ban of a token ends the delegation opened with it"],
+  ],
+  "a delegation of another session, or none": [
+    [DELEGATIONS, "an id of another session names nothing, or the own delegation of that number"],
+    [DELEGATIONS, "a request that names no open delegation is refused, whatever it asks"],
+  ],
+  "more delegations than the bound": [[
+    DELEGATIONS,
+    "a session has a bounded number of delegations, and a closed one makes room",
   ]],
   "break-glass request played again": [
     [

@@ -21,6 +21,7 @@ import { openCertifiedIdentity } from "../../src/node/certified_opening.ts";
 import type { NodeIdentity } from "../../src/node/node_identity.ts";
 import { Registry } from "../../src/node/registry.ts";
 import { Sessions } from "../../src/node/sessions.ts";
+import type { DelegationCounts } from "../../src/serving/delegations.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import { MemoryNetwork } from "../../transport/memory/network.ts";
 import type { Dialer, Endpoint, Listener, Trust } from "../../transport/transport.ts";
@@ -107,6 +108,11 @@ export class CertifiedRegistry {
   /** The count of open sessions. */
   get sessions(): number {
     return this.#sessions.count;
+  }
+
+  /** Counts of the delegations on all sessions. */
+  get delegations(): DelegationCounts {
+    return this.#sessions.delegations;
   }
 
   /** Enrols a new member by a join token, and keeps its identity renewed. */

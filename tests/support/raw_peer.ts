@@ -39,6 +39,7 @@ export interface RawReply {
 export interface RawOptions {
   readonly timeoutMs?: number;
   readonly maxStalenessMs?: number;
+  readonly delegation?: number;
 }
 
 /** A Hello that is accepted. */
@@ -56,7 +57,7 @@ export function requestFrame<Name extends OperationName>(
   id: number,
   name: Name,
   body: Input<RequestOf<Name>>,
-  { timeoutMs = 0, maxStalenessMs = 0 }: RawOptions = {},
+  { timeoutMs = 0, maxStalenessMs = 0, delegation = 0 }: RawOptions = {},
 ): Uint8Array {
   const out = new FrameWriter({ bytesMax: 1 << 24 });
   const { id: operation, request } = OPERATIONS[name];
@@ -66,6 +67,7 @@ export function requestFrame<Name extends OperationName>(
     maxStalenessMs,
     operation,
     ringEpoch: { generation: 0, number: 0 },
+    delegation,
   };
   // deno-lint-ignore no-explicit-any -- the codec of `name` takes the body of `name`.
   requestCodec.write(out, header, request as any, body as any);
@@ -161,11 +163,12 @@ export class RawPeer {
     name: Name,
     body: Input<RequestOf<Name>>,
     take: (reply: RawReply) => void,
+    options: RawOptions = {},
   ): number {
     const id = this.#nextId++;
     this.#names.set(id, name);
     this.#watching.set(id, take);
-    this.write(requestFrame(id, name, body));
+    this.write(requestFrame(id, name, body, options));
     return id;
   }
 

@@ -125,7 +125,7 @@ export async function joinToken(
   const { environment } = shell.terminal;
   if (!isCertifiedRole(role)) {
     throw usageFailure(
-      `<role> must be agent, gateway, proxy, controller or node: found ${role}`,
+      `<role> must be agent, gateway, proxy, controller, node or front: found ${role}`,
       "Name one of them.",
       "role",
     );

@@ -74,7 +74,7 @@ function certificateCommands(shell: Shell, act: Act<Certificates>): Command[] {
         "identity join-token agent --domain bank.example --gateway <id>",
       ],
     ))
-      .argument("<role>", "agent, gateway, proxy, controller or node")
+      .argument("<role>", "agent, gateway, proxy, controller, node or front")
       .option("--id <uuid>", "id of the subject, and of its record (default: a new one)")
       .option("--region <name>", "region (default: that of the identity in use)")
       .action((role: string, flags: JoinTokenFlags) =>

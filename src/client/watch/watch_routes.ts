@@ -6,8 +6,9 @@ import { RegistryError } from "../../base/errors.ts";
 import type { World } from "../../base/world.ts";
 import type { Partitioner } from "../../ring/partition.ts";
 import type { RingMap } from "../../ring/ring_map.ts";
-import { type Operation, OPERATIONS } from "../../wire/operations/mod.ts";
+import { OPERATIONS } from "../../wire/operations/mod.ts";
 import { Call } from "../call.ts";
+import type { ClientDelegation } from "../delegation/delegation.ts";
 import type { ReplicaChoice } from "../replica_choice.ts";
 import type { NodeLink, NodeLinks } from "../node_links.ts";
 import type { PartitionLeaders } from "../partition_leaders.ts";
@@ -90,7 +91,7 @@ export class WatchRoutes implements WatchRouting {
     const { links, nextSerial } = this.#parts;
     // Chosen in this turn, so there is a link; a watch of another one is refused by its node.
     const link = (nodeId === 0 ? undefined : links.to(nodeId)) ?? links.seed;
-    const { operation, body, decode, firstReplyMs, silenceMs, ended } = start;
+    const { operation, body, decode, firstReplyMs, silenceMs, ended, delegation } = start;
     const nowMs = this.world.monotonic.nowMs();
     const call = new Call(
       {
@@ -103,6 +104,7 @@ export class WatchRoutes implements WatchRouting {
         reject: ended,
         part: { partition: body.positions[0]!.partition, isExact: false, nodeId, servedBy: 0 },
         silenceMs,
+        delegation,
       },
       nextSerial(),
     );
@@ -114,7 +116,7 @@ export class WatchRoutes implements WatchRouting {
       },
       askProgress: (nonce) => {
         const { requestId: id } = call;
-        if (id !== -1) this.#send(link, OPERATIONS.askProgress, { id, nonce }, firstReplyMs);
+        if (id !== -1) this.#askProgress(link, { id, nonce }, firstReplyMs, delegation);
       },
       cancel: () => link.calls.cancel(call, canceled()),
     };
@@ -132,11 +134,17 @@ export class WatchRoutes implements WatchRouting {
     return link !== undefined && (link.calls.isConnected || links.isUp(nodeId));
   }
 
-  /** Sends a request about a watch; nobody waits for its answer. */
-  #send(link: NodeLink, operation: Operation, body: unknown, timeoutMs: number): void {
+  /** Asks for the progress of a watch; nobody waits for its answer. */
+  #askProgress(
+    link: NodeLink,
+    body: { readonly id: number; readonly nonce: number },
+    timeoutMs: number,
+    delegation: ClientDelegation | undefined,
+  ): void {
     const nowMs = this.world.monotonic.nowMs();
     const ignore = () => {};
-    const parameters = { operation, body, decode: ignore, maxStalenessMs: 0 };
+    const operation = OPERATIONS.askProgress;
+    const parameters = { operation, body, decode: ignore, maxStalenessMs: 0, delegation };
     const deadlineMs = nowMs + timeoutMs;
     const call = new Call(
       { ...parameters, deadlineMs, resolve: ignore, reject: ignore, silenceMs: timeoutMs },

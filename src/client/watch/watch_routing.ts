@@ -6,6 +6,7 @@ import type { Input } from "../../../schemas/runtime/writer.ts";
 import type { Partitioner } from "../../ring/partition.ts";
 import type { RingMap } from "../../ring/ring_map.ts";
 import type { Decode } from "../call.ts";
+import type { ClientDelegation } from "../delegation/delegation.ts";
 
 /** A partition for which a node is to be chosen. */
 export interface WatchChoice {
@@ -32,6 +33,8 @@ export interface WatchStart {
   readonly silenceMs: number;
   /** Called once, without an error after the last reply. */
   readonly ended: (error: RegistryError | undefined) => void;
+  /** The caller who watches; absent: the client itself. */
+  readonly delegation?: ClientDelegation;
 }
 
 /** A watch at a node. */

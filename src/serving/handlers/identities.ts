@@ -1,7 +1,7 @@
 /** Handlers of the operations on identities, which the identity service decides. */
 import { RegistryError } from "../../base/errors.ts";
 import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
-import type { Grants } from "../../base/peer.ts";
+import type { AuthenticatedPeer, Grants } from "../../base/peer.ts";
 import { BAN_KIND_NAMES, type BanKind } from "../../../schemas/gen/wire.ts";
 import type { IDENTITY_OPERATIONS } from "../../wire/operations/identities.ts";
 import type { Handlers } from "../handler.ts";
@@ -35,8 +35,8 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
       const order = { subject, audience, lifeMs, grants: grantsOf(grants) };
       return { text: await service.tokens.issue(order, peer.lineage, deadlineMs) };
     },
-    useToken: ({ token }, { caller }) => {
-      if (caller.useToken === undefined) throw unauthenticatedSession();
+    useToken: ({ token }, { caller, peer }) => {
+      if (caller.useToken === undefined) throw noToken(peer);
       return { expiresAtMs: Math.floor(caller.useToken(token)) };
     },
     removeMember: async ({ nodeId }, { peer, deadlineMs }) => {
@@ -101,10 +101,12 @@ function banKind(kind: number): BanKind {
   });
 }
 
-function unauthenticatedSession(): RegistryError {
+function noToken({ delegated }: AuthenticatedPeer): RegistryError {
   return new RegistryError(
     "permission_denied",
-    "This session is not authenticated, so it cannot use a token",
+    delegated === undefined
+      ? "This session is not authenticated, so it cannot use a token"
+      : "A delegation takes a token only with the evidence by which it is opened",
   );
 }
 

@@ -10,6 +10,7 @@ import {
 import { RegistryError } from "../../base/errors.ts";
 import type { REGION_OPERATIONS } from "../../wire/operations/regions.ts";
 import type { WATCH_OPERATIONS } from "../../wire/operations/watches.ts";
+import type { Caller } from "../caller.ts";
 import type { Handlers } from "../handler.ts";
 import type { ReplyWriter } from "../reply_writer.ts";
 import type { WatchHub } from "../watch/watch_hub.ts";
@@ -27,10 +28,10 @@ export function watchHandlers(
     replies.success(stream.writer, emptyCodec, {});
   };
   const begin = (check: (body: WatchRequest) => WatchOrder) => ({
-    streaming: (request: RequestView, stream: WatchStream): void => {
+    streaming: (request: RequestView, stream: WatchStream, caller: Caller): void => {
       const order = check(request.bodyInto(watchRequestCodec.newView()).toPlain());
-      hub.begin(stream, request.id, order);
-      stream.caller.bucket.take(order.positions.length + order.filter.keys.length);
+      hub.begin(stream, request.id, order, caller);
+      caller.bucket.take(order.positions.length + order.filter.keys.length);
     },
   });
   return {

@@ -17,6 +17,7 @@ import {
 import type { AuthenticatedPeer } from "../../base/peer.ts";
 import type { MonotonicClock, Scheduler } from "../../base/world.ts";
 import type { AccessPolicy } from "../../record/access.ts";
+import type { Caller } from "../caller.ts";
 import type { CredentialRedaction } from "../credential_redaction.ts";
 import { notReplica, type PartitionPlace, type PartitionTable } from "../partitions.ts";
 import type { Followers } from "../regions/followers.ts";
@@ -121,11 +122,11 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
   /**
    * Begins a watch, which answers under the request's id.
    *
+   * @param caller whose watch it is; it ends with that caller.
    * @throws RegistryError why it cannot begin.
    */
-  begin(stream: WatchStream, id: number, order: WatchOrder): void {
+  begin(stream: WatchStream, id: number, order: WatchOrder, caller = stream.caller): void {
     const { table, histories } = this.#parts;
-    const { caller } = stream;
     const refusal = this.#refusalOf(caller.peer, order);
     if (refusal !== undefined) throw refusal;
     const { cursors, refused } = startsOf(order, table, histories);
@@ -135,6 +136,7 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
     const watcher = new Watcher({
       id,
       lane,
+      caller,
       subscription: this.#subscriptions.of(order, [...cursors.keys()]),
       progressTicks: progressTicksOf(order.progressMs),
       catchUpTick: this.#progress.tick + CATCH_UP_TICKS,
@@ -143,6 +145,7 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
     });
     watcher.behind = cursors;
     watcher.subscription.add(watcher);
+    this.#endWith(caller, watcher);
     if (lane.watchers.size === 0) this.#open(lane);
     lane.watchers.set(id, watcher);
     this.#progress.add(watcher);
@@ -169,6 +172,13 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
     this.#over(watcher, "canceled");
   }
 
+  /** Has a watch end with a caller that may end before its session. */
+  #endWith({ onEnd }: Caller, watcher: Watcher): void {
+    if (onEnd === undefined) return;
+    watcher.onCallerEnd = () => this.#end(watcher, callerEnded());
+    onEnd.add(watcher.onCallerEnd);
+  }
+
   // HistoryWatcher.
 
   changed(partition: number): void {
@@ -183,7 +193,7 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
 
   isEntitled(watcher: Watcher): boolean {
     if (watcher.isEnded) return false;
-    const { subscription: { filter }, follower, lane: { stream: { caller: { peer } } } } = watcher;
+    const { subscription: { filter }, follower, caller: { peer } } = watcher;
     // A region may cease to be a peer at any time.
     if (peer === watcher.peer && !peer.revoked.aborted && !filter.isFeed) return true;
     const refusal = this.#refusalOf(peer, { filter, follower });
@@ -395,7 +405,8 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
     lane.watchers.delete(id);
     this.#subscriptions.remove(watcher, subscription);
     this.#progress.ended();
-    this.counts.over(lane.stream.caller, end);
+    this.counts.over(watcher.caller, end);
+    if (watcher.onCallerEnd !== undefined) watcher.caller.onEnd?.delete(watcher.onCallerEnd);
     if (lane.watchers.size > 0) return;
     this.#lanes.delete(lane.stream);
     lane.stream.carry(undefined);
@@ -408,6 +419,10 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
       this.#leave(watcher, place.id, refusal);
     }
   }
+}
+
+function callerEnded(): RegistryError {
+  return new RegistryError("unknown_delegation", "The delegation of the watch has ended");
 }
 
 function tooSlow(partition: number): RegistryError {

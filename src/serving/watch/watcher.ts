@@ -4,6 +4,7 @@
  * partitions. For each partition in which a watch is behind it has a cursor.
  */
 import type { AuthenticatedPeer } from "../../base/peer.ts";
+import type { Caller } from "../caller.ts";
 import type { StateScan } from "./state_scan.ts";
 import type { StoredFilter } from "./watch_filter.ts";
 import type { WatchStream } from "./watch_stream.ts";
@@ -85,6 +86,8 @@ export class Watcher {
   /** The id of its request, under which it is answered. */
   readonly id: number;
   readonly lane: WatchLane;
+  /** Whose watch it is: the session, or a delegation on it. */
+  readonly caller: Caller;
   /** Another one once the node serves it a partition no longer. */
   subscription: Subscription;
   /** Interval of progress replies, in ticks. */
@@ -104,6 +107,8 @@ export class Watcher {
   /** The number under which its client asked for a progress reply; 0: none is asked for. */
   nonce = 0;
   isEnded = false;
+  /** Ends it with its caller, if that ends before the session. */
+  onCallerEnd: (() => void) | undefined;
   /** The tick of the last progress reply. */
   toldTick = -1;
   /** The tick until which replicas may catch up with its positions. */
@@ -112,11 +117,19 @@ export class Watcher {
   constructor(
     of: Pick<
       Watcher,
-      "id" | "lane" | "subscription" | "progressTicks" | "catchUpTick" | "peer" | "follower"
+      | "id"
+      | "lane"
+      | "caller"
+      | "subscription"
+      | "progressTicks"
+      | "catchUpTick"
+      | "peer"
+      | "follower"
     >,
   ) {
     this.id = of.id;
     this.lane = of.lane;
+    this.caller = of.caller;
     this.subscription = of.subscription;
     this.progressTicks = of.progressTicks;
     this.catchUpTick = of.catchUpTick;

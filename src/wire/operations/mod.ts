@@ -4,6 +4,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import type { StructCodec } from "../../../schemas/runtime/codec.ts";
+import { DELEGATION_OPERATIONS } from "./delegations.ts";
 import { GOVERNANCE_OPERATIONS } from "./governance.ts";
 import { IDENTITY_OPERATIONS } from "./identities.ts";
 import { MIRROR_OPERATIONS } from "./mirrors.ts";
@@ -26,6 +27,7 @@ export const OPERATIONS = joined(
   WATCH_OPERATIONS,
   REGION_OPERATIONS,
   GOVERNANCE_OPERATIONS,
+  DELEGATION_OPERATIONS,
 );
 
 /** The name of an operation. */

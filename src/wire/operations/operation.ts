@@ -105,7 +105,7 @@ export function named<T extends OperationTable>(rows: T): T {
 /** A type without the properties of `T`. */
 type Without<T> = { readonly [Name in keyof T]?: never };
 
-/** Joins the tables of eight subjects; a name that two of them use does not compile. */
+/** Joins the tables of nine subjects; a name that two of them use does not compile. */
 export function joined<
   A extends OperationTable,
   B extends OperationTable & Without<A>,
@@ -115,8 +115,11 @@ export function joined<
   F extends OperationTable & Without<A & B & C & D & E>,
   G extends OperationTable & Without<A & B & C & D & E & F>,
   H extends OperationTable & Without<A & B & C & D & E & F & G>,
->(...[a, b, c, d, e, f, g, h]: readonly [A, B, C, D, E, F, G, H]): A & B & C & D & E & F & G & H {
-  return { ...a, ...b, ...c, ...d, ...e, ...f, ...g, ...h };
+  I extends OperationTable & Without<A & B & C & D & E & F & G & H>,
+>(
+  ...[a, b, c, d, e, f, g, h, i]: readonly [A, B, C, D, E, F, G, H, I]
+): A & B & C & D & E & F & G & H & I {
+  return { ...a, ...b, ...c, ...d, ...e, ...f, ...g, ...h, ...i };
 }
 
 /**
@@ -137,6 +140,7 @@ export const COMMON_CODES: readonly ErrorCode[] = [
   "shutting_down",
   "connection_lost",
   "internal",
+  "unknown_delegation",
 ];
 
 /** Reports whether a reply of the operation, or an item of it, may have this code. */

@@ -22,6 +22,7 @@ test("mayRepeat repeats a repeatable operation on trouble, and on nothing else",
     "shutting_down",
     "connection_lost",
     "not_caught_up",
+    "unknown_delegation",
   ]);
 });
 
@@ -34,6 +35,7 @@ test("mayRepeat repeats an unsafe operation only where nothing was done", () => 
     "too_stale",
     "shutting_down",
     "not_caught_up",
+    "unknown_delegation",
   ]);
 });
 

@@ -1,0 +1,48 @@
+/**
+ * The client of one caller of a front: the typed calls of the SDK, made as that caller over the
+ * connections of the front. It keeps no leases: one that a front kept alive would outlive its owner.
+ */
+import type { World } from "../../base/world.ts";
+import { DirectCalls } from "../direct_calls.ts";
+import type { OwnershipSequence } from "../ownership.ts";
+import type { Router } from "../router.ts";
+import type { DelegatedClient } from "../types.ts";
+import { ClientDelegation } from "./delegation.ts";
+import { DelegatedInvoker, DelegatedWatches } from "./delegated_routing.ts";
+import { type CallerEvidence, openRequest } from "./evidence.ts";
+
+/** The parts of the front's client that its callers share. */
+export interface DelegatingParts {
+  readonly router: Router;
+  readonly ownership: OwnershipSequence;
+  readonly world: World;
+  readonly timeoutMs: number;
+}
+
+/** Returns the client of the caller that the evidence tells of. Nothing is sent before its first call. */
+export function delegatedClient(
+  evidence: CallerEvidence,
+  { router, ...parts }: DelegatingParts,
+): DelegatedClient {
+  const delegation = new ClientDelegation(openRequest(evidence));
+  const invoker = new DelegatedInvoker(router, delegation);
+  const watches = new DelegatedWatches(router.watches, delegation);
+  return new DelegatedCalls({ ...parts, invoker, watches }, () => {
+    watches.close();
+    delegation.close();
+  });
+}
+
+class DelegatedCalls extends DirectCalls implements DelegatedClient {
+  readonly #onClose: () => void;
+
+  constructor(parts: ConstructorParameters<typeof DirectCalls>[0], onClose: () => void) {
+    super(parts);
+    this.#onClose = onClose;
+  }
+
+  close(): void {
+    this.governed.close();
+    this.#onClose();
+  }
+}

@@ -1,0 +1,56 @@
+/** What a front presents for one of its callers, and its form on the wire. */
+import { EVIDENCE_KINDS, type OpenDelegationRequest } from "../../../schemas/gen/wire.ts";
+import type { Input } from "../../../schemas/runtime/writer.ts";
+
+/**
+ * What a front presents for a caller. It must have had the caller prove that it holds the key of the
+ * certificate, as TLS does; the registry checks everything else.
+ */
+export type CallerEvidence =
+  & {
+    /** Address of the caller, for the registry's log. */
+    readonly address?: string;
+  }
+  & (
+    | {
+      readonly kind: "certificate";
+      /** DER, the caller's certificate first, without the root. */
+      readonly chain: readonly Uint8Array[];
+      /** An access token bound to that certificate. */
+      readonly token?: string;
+    }
+    | {
+      readonly kind: "token";
+      readonly token: string;
+      /** SHA-256 of the caller's certificate, to which the token is bound. */
+      readonly leafHash: Uint8Array;
+    }
+    | { readonly kind: "capability"; readonly capability: string }
+    /** The caller is anonymous. */
+    | { readonly kind: "none" }
+  );
+
+const NOTHING: Input<OpenDelegationRequest> = {
+  evidence: EVIDENCE_KINDS.none,
+  chain: [],
+  token: "",
+  leafHash: new Uint8Array(0),
+  capability: "",
+  address: "",
+};
+
+/** Returns the request that opens a delegation by the evidence. */
+export function openRequest(evidence: CallerEvidence): Input<OpenDelegationRequest> {
+  const { kind, address = "" } = evidence;
+  const request = { ...NOTHING, evidence: EVIDENCE_KINDS[kind], address };
+  switch (kind) {
+    case "certificate":
+      return { ...request, chain: [...evidence.chain], token: evidence.token ?? "" };
+    case "token":
+      return { ...request, token: evidence.token, leafHash: evidence.leafHash };
+    case "capability":
+      return { ...request, capability: evidence.capability };
+    case "none":
+      return request;
+  }
+}

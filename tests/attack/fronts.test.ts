@@ -1,0 +1,257 @@
+/**
+ * Attacks through fronts on a whole node with real keys: a stolen front, evidence of others, and
+ * callers whose identity ends while a front acts for them.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { KeptIdentity } from "../../identity/files/kept_identity.ts";
+import { readTokenForm } from "../../identity/tokens/token_check.ts";
+import { type ErrorCode, RegistryError } from "../../src/base/errors.ts";
+import { NO_GRANTS, type Role } from "../../src/base/peer.ts";
+import type { Client, DelegatedClient } from "../../src/client/types.ts";
+import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../support/certified_registry.ts";
+import { makeMember } from "../support/auth_realm.ts";
+
+const AUDIENCE = `spiffe://${TRUST_DOMAIN}/region/${REGION}`;
+const folder = await Deno.makeTempDir();
+const node = await CertifiedRegistry.open(folder);
+const { world, registry } = node;
+
+let joined = 0;
+const opened: { close(): unknown }[] = [];
+
+test.after.each(async () => {
+  for (const one of opened.splice(0)) await world.wait(Promise.resolve(one.close()));
+  await world.pass(100);
+  assert.is(node.delegations.open, 0);
+});
+
+/** Enrols a new identity. */
+async function join(role: Role, grants = NO_GRANTS): Promise<KeptIdentity> {
+  const id = `${++joined}`.padStart(8, "0") + "-1111-4111-8111-111111111111";
+  const kept = await world.wait(node.join(role, id, grants));
+  opened.push(kept);
+  return kept;
+}
+
+const idOf = ({ own }: KeptIdentity) => own.identity.subject.split("/").at(-1)!;
+
+async function connect(kept: KeptIdentity): Promise<Client> {
+  const client = await world.wait(node.connect(kept));
+  opened.unshift(client);
+  return client;
+}
+
+/** Connects a front, with an identity of its own. */
+async function connectFront(): Promise<{ readonly front: Client; readonly kept: KeptIdentity }> {
+  const kept = await join("front");
+  return { front: await connect(kept), kept };
+}
+
+const chainOf = ({ own }: KeptIdentity) => ({ kind: "certificate", chain: own.chain }) as const;
+
+function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
+  return world.wait(promise.then(() => "ok" as const, (error) => {
+    if (error instanceof RegistryError) return error.code;
+    throw error;
+  }));
+}
+
+const FAR_MS = 60_000;
+async function ban(kind: "subject" | "lineage" | "token", name: string): Promise<void> {
+  const order = { kind, name, reason: "stolen", untilMs: 0, lifted: false };
+  await world.wait(registry.identities.administration.ban(order, 0, world.nowMs() + FAR_MS));
+}
+
+const read = (client: DelegatedClient) => code(client.getAgent(crypto.randomUUID()));
+const administer = (client: DelegatedClient) => code(client.identities.bans(0, 1));
+const mint = (client: DelegatedClient) => code(client.identities.mintToken(AUDIENCE, 60_000));
+
+test("a caller with a certificate is served as itself", async () => {
+  const { front } = await connectFront();
+  const agent = await join("agent", { ...NO_GRANTS, domains: ["a.example"] });
+  const client = front.delegate({ ...chainOf(agent), address: "192.0.2.9:1" });
+  const record = {
+    id: idOf(agent),
+    region: REGION,
+    domain: "a.example",
+    address: "192.0.2.1",
+    port: 1,
+  };
+  assert.is(await code(client.registerAgent(record)), "ok");
+  assert.is(
+    await code(client.registerAgent({ ...record, domain: "b.example" })),
+    "permission_denied",
+  );
+  assert.is(await code(client.getAgent(record.id)), "ok");
+  assert.is(await code(front.getAgent(record.id)), "permission_denied", "nor the front itself");
+});
+
+test("an expired delegation is opened again with evidence that is valid still, and not otherwise", async () => {
+  const { front } = await connectFront();
+  const proxy = await join("proxy");
+  const old = front.delegate(chainOf(proxy));
+  assert.is(await read(old), "not_found");
+  // The caller renews its certificate; the front goes on presenting the one that it has seen.
+  await world.pass(61 * 60_000);
+  assert.is(await read(old), "unauthenticated");
+  assert.is(await read(front.delegate(chainOf(proxy))), "not_found", "the renewed one");
+});
+
+test("a stolen front cannot administer by the certificate of a controller, nor mint a token for it", async () => {
+  const { front } = await connectFront();
+  const controller = await join("controller");
+  const claimed = front.delegate(chainOf(controller));
+  assert.is(await read(claimed), "not_found");
+  assert.is(await administer(claimed), "permission_denied");
+  assert.is(await mint(claimed), "permission_denied");
+  assert.is(
+    await code(
+      claimed.identities.createJoinToken(`${AUDIENCE}/agent/${crypto.randomUUID()}`, NO_GRANTS),
+    ),
+    "permission_denied",
+  );
+  assert.is(await code(front.identities.bans(0, 1)), "permission_denied");
+});
+
+test("a controller administers through a front with a token of its own", async () => {
+  const { front } = await connectFront();
+  const controller = await join("controller");
+  const direct = await connect(controller);
+  const token = await world.wait(direct.identities.mintToken(AUDIENCE, 600_000));
+  const { leafHash } = controller.own.identity;
+  assert.is(await administer(front.delegate({ ...chainOf(controller), token })), "ok");
+  assert.is(await administer(front.delegate({ kind: "token", token, leafHash })), "ok");
+});
+
+test("a front that claims another's certificate: the chain must be valid, and of a role that calls through fronts", async () => {
+  const { front, kept } = await connectFront();
+  const foreign = makeMember("controller", 66);
+  const agent = await join("agent");
+  const [leaf, ...issuers] = agent.own.chain;
+  const forged = leaf!.slice();
+  forged[forged.length - 1]! ^= 1;
+  const chains: readonly (readonly Uint8Array[])[] = [
+    foreign.chain,
+    [forged, ...issuers],
+    [new Uint8Array(100)],
+    issuers,
+  ];
+  for (const chain of chains) {
+    assert.is(await read(front.delegate({ kind: "certificate", chain })), "unauthenticated");
+  }
+  // Neither a front nor a node is a caller: their rights are for their own sessions alone.
+  assert.is(await read(front.delegate(chainOf(kept))), "permission_denied");
+});
+
+test("a token is of use with the certificate to which it is bound alone", async () => {
+  const { front } = await connectFront();
+  const [agent, other] = [await join("agent"), await join("agent")];
+  const direct = await connect(agent);
+  const token = await world.wait(direct.identities.mintToken(AUDIENCE, 600_000));
+  const { leafHash } = agent.own.identity;
+  const accepted = front.delegate({ kind: "token", token, leafHash });
+  assert.is(await code(accepted.getAgent(idOf(agent))), "not_found");
+  const refused = [
+    { kind: "token", token, leafHash: other.own.identity.leafHash },
+    { ...chainOf(other), token },
+    { kind: "token", token: `${token.slice(0, -4)}AAAA`, leafHash },
+    { kind: "token", token: "", leafHash },
+    { kind: "token", token: "a.b.c", leafHash },
+  ] as const;
+  for (const evidence of refused) {
+    assert.is(await code(front.delegate(evidence).getAgent(idOf(agent))), "unauthenticated");
+  }
+});
+
+test("a ban of a subject or its lineage ends its delegations within a second, and keeps it out", async () => {
+  const { front } = await connectFront();
+  for (const kind of ["subject", "lineage"] as const) {
+    const [proxy, other] = [await join("proxy"), await join("proxy")];
+    const [banned, spared] = [front.delegate(chainOf(proxy)), front.delegate(chainOf(other))];
+    assert.equal([await read(banned), await read(spared)], ["not_found", "not_found"]);
+    const watch = banned.watch({}, { signal: AbortSignal.timeout(60_000) });
+    const watched = code((async () => {
+      for await (const _ of watch) { /* Nothing is registered. */ }
+    })());
+    await world.pass(1_000);
+    const { subject, lineage } = proxy.own.identity;
+    await ban(kind, kind === "subject" ? subject : String(lineage));
+    await world.pass(900);
+    assert.is(await read(banned), "unauthenticated", kind);
+    assert.is(await watched, "unauthenticated", "its watch has ended too");
+    assert.is(await read(front.delegate(chainOf(proxy))), "unauthenticated", "nor opened anew");
+    assert.is(await read(spared), "not_found", "the front serves others");
+  }
+});
+
+test("a ban of a token ends the delegation opened with it", async () => {
+  const { front } = await connectFront();
+  const controller = await join("controller");
+  const direct = await connect(controller);
+  const token = await world.wait(direct.identities.mintToken(AUDIENCE, 600_000));
+  const client = front.delegate({ ...chainOf(controller), token });
+  assert.is(await administer(client), "ok");
+  const claims = readTokenForm(token);
+  assert.ok(typeof claims === "object");
+  await ban("token", claims.tokenId);
+  await world.pass(900);
+  assert.is(await administer(client), "unauthenticated");
+});
+
+test("a banned front ends with all its delegations", async () => {
+  const { front, kept } = await connectFront();
+  const proxy = await join("proxy");
+  const client = front.delegate(chainOf(proxy));
+  assert.is(await read(client), "not_found");
+  await ban("subject", kept.own.identity.subject);
+  assert.is(node.delegations.open, 0);
+  assert.not.equal(await read(client), "not_found");
+  assert.is(await code(node.connect(kept)), "unauthenticated");
+  // The caller is not concerned.
+  const { front: another } = await connectFront();
+  assert.is(await read(another.delegate(chainOf(proxy))), "not_found");
+});
+
+test("a delegation is opened again after a reconnect, and ended when its caller is closed", async () => {
+  const { front } = await connectFront();
+  const client = front.delegate(chainOf(await join("proxy")));
+  assert.is(await read(client), "not_found");
+  const before = node.delegations.open;
+  await node.stop();
+  await node.start();
+  await world.pass(5_000);
+  assert.is(await read(client), "not_found");
+  assert.is(node.delegations.open, 1);
+  assert.ok(before >= 1);
+  client.close();
+  await world.pass(100);
+  assert.is(node.delegations.open, 0);
+  assert.is(await read(client), "shutting_down");
+  node.troubles.length = 0;
+});
+
+test("a client that is no front delegates nothing", async () => {
+  const controller = await join("controller");
+  const client = await connect(controller);
+  assert.is(await read(client.delegate(chainOf(await join("proxy")))), "permission_denied");
+  assert.is(await read(client.delegate({ kind: "none" })), "permission_denied");
+});
+
+test("a capability is refused where nothing checks it", async () => {
+  const { front } = await connectFront();
+  const client = front.delegate({ kind: "capability", capability: "x" });
+  assert.is(await read(client), "invalid_configuration");
+});
+
+test("an anonymous caller reads no records by default", async () => {
+  const { front } = await connectFront();
+  assert.is(await read(front.delegate({ kind: "none" })), "permission_denied");
+});
+
+test("teardown: nothing is left", async () => {
+  await node.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+test.run();
