@@ -23,6 +23,7 @@ enum AuditAction {
   setRegion @14;
   removeRegion @15;
   acceptFeed @16;
+  capability @17;
 }
 
 struct AuditEntry {

@@ -524,6 +524,22 @@ struct CloseDelegationRequest {
   id @0 :UInt32;
 }
 
+struct MintCapabilityRequest {
+  caveats @0 :Data;
+  # As identity/capabilities/caveat.ts encodes them, with a scope; the node adds the expiry.
+  lifeMs @1 :UInt64;
+}
+
+struct VerifyCapabilityRequest {
+  capability @0 :Text;
+}
+
+struct VerifyCapabilityReply {
+  capabilityId @0 :Text;
+  expiresAtMs @1 :UInt64;
+  # Unix ms.
+}
+
 struct TextReply {
   # Reply of MintToken, IssueToken, GetTokenKeys and GetTrustBundle.
   text @0 :Text;
@@ -535,6 +551,7 @@ enum BanKind {
   subject @1;
   lineage @2;
   token @3;
+  capability @4;
 }
 
 struct BanRequest {

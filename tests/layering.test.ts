@@ -41,6 +41,7 @@ const TABLE: FloorTable = {
     simulated("src/storage", 3, []),
     simulated("transport", 3, ["@fails-components/webtransport"]),
     simulated("identity", 3, [
+      "@noble/hashes",
       "@peculiar/asn1-schema",
       "@peculiar/x509",
       "asn1js",

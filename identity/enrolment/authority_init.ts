@@ -13,10 +13,12 @@ import {
 } from "../../src/base/limits.ts";
 import type { Entropy } from "../../src/base/world.ts";
 import { checkRegion } from "../../src/record/validation.ts";
+import { createRootKeyText } from "../capabilities/root_key.ts";
 import { CertificateAuthority, createRoot } from "./authority.ts";
 import {
   AUTHORITY_FILE,
   BUNDLE_SIGNER_FILE,
+  capabilityKeyFile,
   CHECKPOINT_KEY_FILE,
   intermediateFile,
   openAuthorityFolder,
@@ -170,6 +172,7 @@ async function writeSigners(
   secret(`${folder}/${tokenKeyFile(1)}`, tokenKey.keyPem);
   const checkpointKey = await createKey("Ed25519", entropy);
   secret(`${folder}/${CHECKPOINT_KEY_FILE}`, checkpointKey.keyPem);
+  secret(`${folder}/${capabilityKeyFile(1)}`, createRootKeyText(entropy));
 }
 
 /**

@@ -2,15 +2,19 @@
  * Adds new keys to a region's authority folder (`authority_folder.ts`). The nodes find them within
  * a minute, publish them before use, and withdraw the old ones when nothing that they signed is
  * valid any more. Certificates that the root signs are created where the root's key is; the folder
- * must then reach all nodes of the region before the new key comes into use.
+ * must then reach all nodes of the region before the new key comes into use. The root keys of
+ * capabilities are secrets on both sides, so they are not published: a new one signs as soon as a
+ * node has it, nodes without it ask that node, and an old one verifies until its file is removed.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { RegistryError } from "../../src/base/errors.ts";
 import { BUNDLE_SIGNER_LIFE_MS, CERTIFICATE_BACKDATE_MS } from "../../src/base/limits.ts";
 import type { Entropy } from "../../src/base/world.ts";
+import { createRootKeyText } from "../capabilities/root_key.ts";
 import { CertificateAuthority } from "./authority.ts";
 import {
   BUNDLE_SIGNER_FILE,
+  capabilityKeyFile,
   CHECKPOINT_KEY_FILE,
   intermediateFile,
   openAuthorityFolder,
@@ -26,6 +30,7 @@ import { PRIVATE_FILE_MODE, readKeyFile, replaceFile } from "../files/private_fi
 /** Parts of an authority folder that can be rotated. */
 export const ROTATED_PARTS = [
   "token-key",
+  "capability-key",
   "intermediate",
   "bundle-signer",
   "checkpoint-key",
@@ -62,6 +67,10 @@ export async function rotateAuthority(options: RotateOptions): Promise<string> {
     case "checkpoint-key": {
       const { keyPem } = await createKey("Ed25519", entropy);
       return write(options, CHECKPOINT_KEY_FILE, keyPem);
+    }
+    case "capability-key": {
+      const file = following(authorityFolder, capabilityKeyFile);
+      return write(options, file, createRootKeyText(entropy));
     }
     case "intermediate": {
       const pair = await (await openRoot(options)).createIntermediate({
@@ -111,6 +120,16 @@ function write({ authorityFolder }: RotateOptions, file: string, text: string): 
   const path = `${authorityFolder}/${file}`;
   replaceFile(path, text, PRIVATE_FILE_MODE);
   return path;
+}
+
+/** Returns the name after the last one in use: the newest signs, and older ones may be removed. */
+function following(folder: string, fileOf: (number: number) => string): string {
+  const [before, after] = fileOf(0).split("0") as [string, string];
+  const numbers = readdirSync(folder)
+    .filter((name) => name.startsWith(before) && name.endsWith(after))
+    .map((name) => Number(name.slice(before.length, name.length - after.length)))
+    .filter(Number.isInteger);
+  return fileOf(Math.max(0, ...numbers) + 1);
 }
 
 /** Returns the first unused name of a numbered kind of file. */

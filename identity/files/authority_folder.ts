@@ -2,24 +2,27 @@
  * The folder of a region's authority, created by `crs identity init` and given to the region's
  * nodes:
  *
- * | file                 | contents                                                         |
- * | -------------------- | ---------------------------------------------------------------- |
- * | `authority.json`     | trust domain, region, the public keys of the administrators      |
- * | `root.pem`           | the roots' certificates, without their keys                      |
- * | `intermediate-*.pem` | a key and its certificate, two that overlap (mode 0600)          |
- * | `bundle-signer.pem`  | key and certificate of the trust bundle signer (mode 0600)       |
- * | `token-key-*.pem`    | keys that sign tokens, used in the order of their numbers (0600) |
- * | `checkpoint-key.pem` | key that signs checkpoints of the governed plane (mode 0600)     |
+ * | file                   | contents                                                         |
+ * | ---------------------- | ---------------------------------------------------------------- |
+ * | `authority.json`       | trust domain, region, the public keys of the administrators      |
+ * | `root.pem`             | the roots' certificates, without their keys                      |
+ * | `intermediate-*.pem`   | a key and its certificate, two that overlap (mode 0600)          |
+ * | `bundle-signer.pem`    | key and certificate of the trust bundle signer (mode 0600)       |
+ * | `token-key-*.pem`      | keys that sign tokens, used in the order of their numbers (0600) |
+ * | `capability-key-*.key` | root keys of capabilities, of which the newest signs (0600)      |
+ * | `checkpoint-key.pem`   | key that signs checkpoints of the governed plane (mode 0600)     |
  *
  * Key files that others can read are refused. Group 0 and the schedules decide which key signs
  * when.
  */
 import { readdirSync } from "node:fs";
 import { bytesEqual } from "../../src/base/bytes.ts";
+import { CAPABILITY_KEYS_MAX } from "../../src/base/limits.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { checkRegion } from "../../src/record/validation.ts";
 import type { IdentityLeaf, PemPair } from "../enrolment/authority.ts";
 import { CertificateAuthority } from "../enrolment/authority.ts";
+import { type RootKey, rootKeyOfText } from "../capabilities/root_key.ts";
 import { decodeBase64url } from "../../src/base/base64url.ts";
 import { SEED_BYTES, type SigningKey, signingKeyOfSeed } from "../pki/ed25519.ts";
 import { decodePem } from "../pki/pem.ts";
@@ -39,6 +42,7 @@ export const CHECKPOINT_KEY_FILE = "checkpoint-key.pem";
 /** Names of the numbered files, from 1. */
 export const intermediateFile = (number: number): string => `intermediate-${number}.pem`;
 export const tokenKeyFile = (number: number): string => `token-key-${number}.pem`;
+export const capabilityKeyFile = (number: number): string => `capability-key-${number}.key`;
 
 /** An administrator whose key is in the folder. */
 export interface Administrator {
@@ -66,6 +70,8 @@ export interface RegionAuthority {
   readonly tokenKeys: readonly HeldTokenKey[];
   /** Undefined in a folder of an earlier version. */
   readonly checkpointKey: SigningKey | undefined;
+  /** Root keys of capabilities, the newest last; none in a folder of an earlier version. */
+  readonly capabilityKeys: readonly RootKey[];
 }
 
 /**
@@ -98,7 +104,9 @@ export async function openAuthorityFolder(folder: string): Promise<RegionAuthori
   }
   const bundleSigner = pairOf(readSecret(folder, BUNDLE_SIGNER_FILE));
   const checkpointKey = await readCheckpointKey(folder);
-  return { ...settings, roots, intermediates, bundleSigner, tokenKeys, checkpointKey };
+  const capabilityKeys = readCapabilityKeys(folder);
+  const keys = { tokenKeys, checkpointKey, capabilityKeys };
+  return { ...settings, roots, intermediates, bundleSigner, ...keys };
 }
 
 /**
@@ -182,9 +190,25 @@ function readSettings(
   }
 }
 
-/** Returns the files `<kind>-<n>.pem`, ordered by number. */
-function numbered(folder: string, kind: string): string[] {
-  const pattern = new RegExp(`^${kind}-(\\d{1,6})\\.pem$`);
+function readCapabilityKeys(folder: string): RootKey[] {
+  const files = numbered(folder, "capability-key", "key");
+  if (files.length > CAPABILITY_KEYS_MAX) {
+    throw unusable(
+      folder,
+      files[0]!,
+      `there are more than ${CAPABILITY_KEYS_MAX} such keys: remove those whose capabilities have ended`,
+    );
+  }
+  return files.map((file) => {
+    const key = rootKeyOfText(readSecret(folder, file));
+    if (key === undefined) throw unusable(folder, file, "it holds no root key of capabilities");
+    return key;
+  });
+}
+
+/** Returns the files `<kind>-<n>.<extension>`, ordered by number. */
+function numbered(folder: string, kind: string, extension = "pem"): string[] {
+  const pattern = new RegExp(`^${kind}-(\\d{1,6})\\.${extension}$`);
   const numberOf = (file: string) => Number(pattern.exec(file)![1]);
   return readdirSync(folder).filter((file) => pattern.test(file))
     .sort((left, right) => numberOf(left) - numberOf(right));

@@ -1,5 +1,5 @@
 /**
- * Bans: of an identity by its subject or lineage, or of one token by its id. The list is a node's
+ * Bans: of an identity by its subject or lineage, or of one token or capability by its id. The list is a node's
  * copy of group 0's list. Code that applies a change to group 0 also applies it here in the same
  * turn, and the sessions concerned are notified at once by their signals.
  *
@@ -20,7 +20,7 @@ import type { TokenBans } from "../tokens/token_check.ts";
 /** A ban. */
 export interface EnforcedBan {
   readonly kind: BanKind;
-  /** The SPIFFE id, the lineage's number in decimal, or the token's id. */
+  /** The SPIFFE id, the lineage's number in decimal, or the id of the token or capability. */
   readonly name: string;
   /** Description for the audit log and for the peer that is refused. */
   readonly reason: string;
@@ -36,6 +36,8 @@ export interface BannableIdentity {
   readonly role?: Role;
   /** Tokens in use. */
   readonly tokenIds?: readonly string[];
+  /** The capability that is the identity. */
+  readonly capabilityId?: string;
 }
 
 /** A session's subscription to bans. Its owner must close it. */
@@ -136,6 +138,11 @@ export class BanList implements TokenBans {
     return this.banOf({ subject: token.subject, tokenIds: [token.tokenId] }) !== undefined;
   }
 
+  /** Reports whether a capability is banned by its id. */
+  isCapabilityBanned(capabilityId: string): boolean {
+    return this.#bans.has(`capability ${capabilityId}`);
+  }
+
   /** Subscribes to bans of a session's identity, until the subscription is closed. */
   watch(identity: BannableIdentity): BanWatch {
     const controller = new AbortController();
@@ -185,7 +192,11 @@ export class BanList implements TokenBans {
   }
 }
 
-function keysOf({ subject, lineage, role, tokenIds }: BannableIdentity): Key[] {
+function keysOf(
+  { subject, lineage, role, tokenIds, capabilityId }: BannableIdentity,
+): Key[] {
+  // A capability is no subject, and it has no lineage and no tokens.
+  if (capabilityId !== undefined) return [`capability ${capabilityId}`];
   const keys: Key[] = [`subject ${subject}`];
   if (lineage !== undefined && role !== "region") keys.push(`lineage ${lineage}`);
   for (const tokenId of tokenIds ?? []) keys.push(`token ${tokenId}`);

@@ -36,6 +36,7 @@ export const AUDIT_ACTIONS = {
   setRegion: 14,
   removeRegion: 15,
   acceptFeed: 16,
+  capability: 17,
 } as const;
 
 /** The names of AuditAction by number. */
@@ -57,6 +58,7 @@ export const AUDIT_ACTION_NAMES: readonly (AuditAction | undefined)[] = [
   "setRegion",
   "removeRegion",
   "acceptFeed",
+  "capability",
 ];
 
 export interface AuditEntry {

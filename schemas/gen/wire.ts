@@ -97,6 +97,7 @@ export const BAN_KINDS = {
   subject: 1,
   lineage: 2,
   token: 3,
+  capability: 4,
 } as const;
 
 /** The names of BanKind by number. */
@@ -105,6 +106,7 @@ export const BAN_KIND_NAMES: readonly (BanKind | undefined)[] = [
   "subject",
   "lineage",
   "token",
+  "capability",
 ];
 
 /** Where a watch starts in a partition: behind the position, with the next change, or with the state. */
@@ -3064,6 +3066,115 @@ export const closeDelegationRequestCodec = new StructCodec<CloseDelegationReques
   pointerWords: 0,
   put: putCloseDelegationRequest,
   newView: () => new CloseDelegationRequestView(),
+});
+
+export interface MintCapabilityRequest {
+  /** As identity/capabilities/caveat.ts encodes them, with a scope; the node adds the expiry. */
+  caveats: Uint8Array;
+  lifeMs: number;
+}
+
+/** A flyweight over {@link MintCapabilityRequest}. */
+export class MintCapabilityRequestView extends StructView<MintCapabilityRequest> {
+  get caveats(): Uint8Array { return this.$dataBytes(0); }
+  get caveatsOffset(): number { return this.$dataOffset(0); }
+  get caveatsLength(): number { return this.$dataLength(0); }
+  get lifeMs(): number { return this.$uint64(0); }
+  set lifeMs(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): MintCapabilityRequest {
+    this.$payPlain();
+    return {
+      caveats: this.$dataCopy(0),
+      lifeMs: this.lifeMs,
+    };
+  }
+}
+
+function putMintCapabilityRequest(out: FrameWriter, at: number, value: Input<MintCapabilityRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.lifeMs, "lifeMs");
+  out.$data(at + 8, value.caveats);
+}
+
+/** Encodes and decodes {@link MintCapabilityRequest}. */
+export const mintCapabilityRequestCodec = new StructCodec<MintCapabilityRequest, MintCapabilityRequestView>({
+  name: "MintCapabilityRequest",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putMintCapabilityRequest,
+  newView: () => new MintCapabilityRequestView(),
+});
+
+export interface VerifyCapabilityRequest {
+  capability: string;
+}
+
+/** A flyweight over {@link VerifyCapabilityRequest}. */
+export class VerifyCapabilityRequestView extends StructView<VerifyCapabilityRequest> {
+  get capability(): string { return this.$text(0); }
+  get capabilityBytes(): Uint8Array { return this.$textBytes(0); }
+  get capabilityOffset(): number { return this.$textOffset(0); }
+  get capabilityLength(): number { return this.$textLength(0); }
+
+  override toPlain(): VerifyCapabilityRequest {
+    this.$payPlain();
+    return {
+      capability: this.capability,
+    };
+  }
+}
+
+function putVerifyCapabilityRequest(out: FrameWriter, at: number, value: Input<VerifyCapabilityRequest>): void {
+  out.$text(at + 0, value.capability, "capability");
+}
+
+/** Encodes and decodes {@link VerifyCapabilityRequest}. */
+export const verifyCapabilityRequestCodec = new StructCodec<VerifyCapabilityRequest, VerifyCapabilityRequestView>({
+  name: "VerifyCapabilityRequest",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putVerifyCapabilityRequest,
+  newView: () => new VerifyCapabilityRequestView(),
+});
+
+export interface VerifyCapabilityReply {
+  capabilityId: string;
+  /** Unix ms. */
+  expiresAtMs: number;
+}
+
+/** A flyweight over {@link VerifyCapabilityReply}. */
+export class VerifyCapabilityReplyView extends StructView<VerifyCapabilityReply> {
+  get capabilityId(): string { return this.$text(0); }
+  get capabilityIdBytes(): Uint8Array { return this.$textBytes(0); }
+  get capabilityIdOffset(): number { return this.$textOffset(0); }
+  get capabilityIdLength(): number { return this.$textLength(0); }
+  get expiresAtMs(): number { return this.$uint64(0); }
+  set expiresAtMs(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): VerifyCapabilityReply {
+    this.$payPlain();
+    return {
+      capabilityId: this.capabilityId,
+      expiresAtMs: this.expiresAtMs,
+    };
+  }
+}
+
+function putVerifyCapabilityReply(out: FrameWriter, at: number, value: Input<VerifyCapabilityReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.expiresAtMs, "expiresAtMs");
+  out.$text(at + 8, value.capabilityId, "capabilityId");
+}
+
+/** Encodes and decodes {@link VerifyCapabilityReply}. */
+export const verifyCapabilityReplyCodec = new StructCodec<VerifyCapabilityReply, VerifyCapabilityReplyView>({
+  name: "VerifyCapabilityReply",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putVerifyCapabilityReply,
+  newView: () => new VerifyCapabilityReplyView(),
 });
 
 /** Reply of MintToken, IssueToken, GetTokenKeys and GetTrustBundle. */

@@ -25,6 +25,7 @@ export * from "./limits/sessions.ts";
 export * from "./limits/delegations.ts";
 export * from "./limits/identity.ts";
 export * from "./limits/tokens.ts";
+export * from "./limits/capabilities.ts";
 export * from "./limits/client.ts";
 export * from "./limits/cli.ts";
 export * from "./limits/node.ts";

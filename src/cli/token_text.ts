@@ -26,6 +26,8 @@ export interface TokenGiven {
 export const USE_TOKEN_VARIABLE = "CRS_USE_TOKEN";
 /** Environment variable of the join token for a first certificate. */
 export const JOIN_TOKEN_VARIABLE = "CRS_JOIN_TOKEN";
+/** Environment variable of the capability that a command reads. */
+export const CAPABILITY_VARIABLE = "CRS_CAPABILITY";
 /** Environment variable of the token to be verified. */
 export const VERIFY_TOKEN_VARIABLE = "CRS_VERIFY_TOKEN";
 

@@ -50,9 +50,25 @@ export interface TokenIssue {
   readonly grants: Grants;
 }
 
+/** A request by a controller for a capability. */
+export interface CapabilityOrder {
+  /** Encoded caveats (`identity/capabilities/caveat.ts`), with a scope. */
+  readonly caveats: Uint8Array;
+  /** Lifetime, ms; at most 30 days. */
+  readonly lifeMs: number;
+}
+
+/** A verified capability. */
+export interface VerifiedCapability {
+  /** UUID text; bans name it. */
+  readonly capabilityId: string;
+  /** Unix ms. */
+  readonly expiresAtMs: number;
+}
+
 /** The target of a ban. */
 export interface BanOrder {
-  readonly kind: "subject" | "lineage" | "token";
+  readonly kind: "subject" | "lineage" | "token" | "capability";
   readonly name: string;
   readonly reason?: string;
   /** End of the ban, Unix ms; absent for a ban without end. */

@@ -6,6 +6,8 @@
 import type { World } from "../base/world.ts";
 import type { RotatingCertificates } from "../../identity/trust/certificate_rotation.ts";
 import { identityFolder } from "../../identity/trust/credentials.ts";
+import { openDevelopmentCapabilityKey } from "../../identity/enrolment/development_capability_key.ts";
+import type { RootKey } from "../../identity/capabilities/root_key.ts";
 import { DevelopmentIdentity } from "../../identity/enrolment/development_identity.ts";
 import {
   developmentCheckpointKey,
@@ -51,10 +53,11 @@ export interface NodeIdentity {
 /** Opens the development identity, for a node without an authority. */
 export async function openDevelopmentIdentity(
   { data, nodeCa, region, world }: {
-    data: string;
-    nodeCa: string;
-    region: string;
-    world: World;
+    readonly data: string;
+    /** The folder that the nodes of a development cluster share; "" for none. */
+    readonly nodeCa: string;
+    readonly region: string;
+    readonly world: World;
   },
 ): Promise<NodeIdentity> {
   const { wall, entropy } = world;
@@ -68,12 +71,15 @@ export async function openDevelopmentIdentity(
     certificates,
     notice: DEVELOPMENT_NOTICE,
     clientAuthorities: [],
-    attach: ({ checkpoints }) => {
+    attach: ({ checkpoints, identities }) => {
       const folder = developmentFolder({ data, nodeCa });
       let key: Promise<SigningKey> | undefined;
       // All nodes of the cluster have the same one, so that none has to ask.
       const own = () => key ??= developmentCheckpointKey(folder, entropy);
       checkpoints.keys = { ...NO_CHECKPOINT_KEYS, own };
+      let rootKey: RootKey | undefined;
+      identities.group.developmentRootKey = () =>
+        rootKey ??= openDevelopmentCapabilityKey({ folder, entropy });
     },
     begin: () =>
       Promise.resolve(takeForGranted(developmentPeer({ region, revoked: revocation.signal }))),

@@ -235,7 +235,7 @@ function ownerOf(subject: string): SpiffeId | undefined {
 function subjectOf(state: IdentityState, kind: number, name: string): string | undefined {
   if (kind === BAN_KINDS.subject) return name;
   if (kind === BAN_KINDS.lineage) return state.lineage(Number(name))?.subject;
-  return state.grants.get(name)?.subject;
+  return kind === BAN_KINDS.token ? state.grants.get(name)?.subject : undefined;
 }
 
 /** Yields all subjects whose rights may have ended. */

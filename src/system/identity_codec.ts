@@ -37,6 +37,9 @@ import type {
 } from "./enrolment_records.ts";
 import type { TokenGrant } from "./token_grants.ts";
 
+/** The apply version with bans and audit entries of capabilities. */
+export const CAPABILITIES_APPLY_VERSION = 8;
+
 const NO_KEY = new Uint8Array(32);
 
 /** Encodes the put of join tokens and lineages, all or none, if what they replace is current. */

@@ -28,10 +28,11 @@ export class IdentityState {
   readonly #grants: GrantState;
   readonly #documents: DocumentState;
 
-  constructor(audit: AuditState) {
+  /** @param applyVersion returns the version by which commands are applied. */
+  constructor(audit: AuditState, applyVersion: () => number) {
     this.#audit = audit;
     this.#enrolment = new EnrolmentState(audit, this.#revocations);
-    this.#bans = new BanState(audit, this.#revocations);
+    this.#bans = new BanState(audit, this.#revocations, applyVersion);
     this.#grants = new GrantState(audit, this.#revocations);
     this.#documents = new DocumentState(audit);
   }

@@ -11,17 +11,17 @@ import { VersionState } from "./versions/version_state.ts";
 
 /** The whole state of group 0 but for its position and time. */
 export class SystemState {
-  readonly audit = new AuditState();
+  readonly audit = new AuditState(() => this.versions.applyVersion);
   readonly founding = new FoundingState();
   readonly members = new MemberState(this.founding, this.audit);
-  readonly identities = new IdentityState(this.audit);
+  readonly identities = new IdentityState(this.audit, () => this.versions.applyVersion);
   readonly replicas: ReplicaState = new ReplicaState(
     this.founding,
     this.members,
     (replica) => this.placement.isPlaced(replica),
   );
   readonly placement: PlacementState = new PlacementState(this.founding, this.replicas);
-  readonly versions = new VersionState(this.founding, this.members);
+  readonly versions: VersionState = new VersionState(this.founding, this.members);
   readonly regions = new RegionState(this.founding, this.members, this.versions, this.audit);
 
   /** The parts, in the order of their sections. Later ones may depend on earlier ones. */

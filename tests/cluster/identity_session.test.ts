@@ -207,6 +207,33 @@ test("a controller issues a token for another, whose session then has what it gr
   ]);
 });
 
+test("a capability is minted by a controller, narrowed offline, verified, and banned by its id", async () => {
+  const group = ["identity", "capability"];
+  const mint = [...group, "mint", "--scope", "registry:propose", "--scope", "registry:apply"];
+  assert.equal(await refused([...mint, ...asGateway]), [2, "permission_denied"]);
+  const whole = await done<{ capability: string; id: string }>([...mint, ...asAdministrator]);
+  const { stdout } = await crsInProcess(
+    [...group, "attenuate", "--capability-file", "-", "--method", "GET", "--json"],
+    { input: whole.capability },
+  );
+  const narrow = JSON.parse(stdout) as typeof whole;
+  assert.is(narrow.id, whole.id);
+  const verify = [...group, "verify", "--capability-file", "-", ...asGateway];
+  const input = { input: narrow.capability };
+  const request = ["--path", "/v1/registry/version", "--address", "127.0.0.1", "--method"];
+  await done([...verify, ...request, "GET"], input);
+  assert.equal(await refused([...verify, ...request, "POST"], input), [2, "permission_denied"]);
+  const forged = { input: narrow.capability.slice(0, -6) + "AAAAAA" };
+  assert.equal(await refused(verify, forged), [2, "unauthenticated"]);
+  const ban = ["identity", "ban", "capability", whole.id];
+  assert.equal(await refused([...ban, ...asGateway]), [2, "permission_denied"]);
+  await done([...ban, ...asAdministrator]);
+  await until("it is refused", async () => {
+    const { code } = await run(verify, input);
+    return code === 2;
+  }, 1_000);
+});
+
 test("only a controller bans; a ban ends an open session within a second", async () => {
   const ban = ["identity", "ban", "subject", subject];
   assert.equal(await refused([...ban, ...asGateway]), [2, "permission_denied"]);

@@ -17,5 +17,3 @@ export const DELEGATION_SWEEP_MS = 30_000;
 export const DELEGATION_MS_MAX = 3_600_000;
 /** Longest address of a caller: an IPv6 address with a zone, in brackets, and a port. */
 export const DELEGATION_ADDRESS_BYTES_MAX = 128;
-/** Size of a capability, equal to that of a token. */
-export const CAPABILITY_BYTES_MAX = 4 * 1024;

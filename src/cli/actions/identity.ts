@@ -104,8 +104,10 @@ export async function rotate(
   const reply: Reply = {
     json: { part, file },
     text: () =>
-      `Created ${file}\nCopy it to all nodes of the region now: they publish it within a minute ` +
-      "and use it once everybody has had time to learn of it.\n",
+      `Created ${file}\nCopy it to all nodes of the region now: they ` +
+      (known === "capability-key"
+        ? "use it within a minute. Keep the old one until all capabilities under it have ended.\n"
+        : "publish it within a minute and use it once everybody has had time to learn of it.\n"),
   };
   return await showReply(reply, flags, terminal);
 }

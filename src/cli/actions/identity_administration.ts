@@ -3,6 +3,7 @@
  * audit log.
  */
 import { isRecordKindName } from "../../record/kinds.ts";
+import { BAN_KINDS, type BanKind } from "../../../schemas/gen/wire.ts";
 import { AUDIT_ACTION_NAMES, auditEntryCodec } from "../../../schemas/gen/audit.ts";
 import { bytesEqual, toHex } from "../../base/bytes.ts";
 import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
@@ -28,9 +29,9 @@ export async function ban(
   shell: Shell,
 ): Promise<number> {
   const { kind, name, lifted } = order;
-  if (kind !== "subject" && kind !== "lineage" && kind !== "token") {
+  if (!isBanKind(kind)) {
     throw usageFailure(
-      `A ban must name a subject, a lineage or a token: found ${kind}`,
+      `A ban must name a subject, a lineage, a token or a capability: found ${kind}`,
       "State the kind before the name, for example: ban subject spiffe://…",
       "kind",
     );
@@ -57,12 +58,19 @@ export async function ban(
   return await showReply(reply, flags, shell.terminal);
 }
 
+function isBanKind(kind: string): kind is BanKind {
+  return Object.hasOwn(BAN_KINDS, kind);
+}
+
 /** Remarks on a ban of something the registry does not know at this time. */
 const UNKNOWN_TEXTS = {
   subject: "No certificate has been issued to it yet: the ban is kept, and none will be issued.\n",
   lineage: "",
   token: "No token with grants of its own has this id: the ban is kept and ends any session that " +
     "uses a token of this id. Check the id: it is the claim jti.\n",
+  capability:
+    "The registry keeps no list of capabilities, so check the id: crs identity capability " +
+    "inspect shows it.\n",
 } as const;
 
 function until(untilMs: number | null): string {

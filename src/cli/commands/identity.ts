@@ -4,6 +4,7 @@ import type { InitFlags, IssueFlags, JoinTokenFlags, RotateFlags } from "../acti
 import type { AuditFlags, BanFlags } from "../actions/identity_administration.ts";
 import type { MintFlags, VerifyFlags } from "../actions/identity_tokens.ts";
 import type { RunAction, ServerOptions, Shell } from "../shell.ts";
+import { capabilityCommand } from "./capability.ts";
 import { collect, newCommand, newGroup, newServerCommand } from "./options.ts";
 
 type Certificates = typeof import("../actions/identity.ts");
@@ -22,6 +23,7 @@ export function identityCommand(shell: Shell, run: RunAction): Command {
     ...trustDomainCommands(shell, act),
     ...certificateCommands(shell, act),
     ...tokenCommands(shell, check),
+    capabilityCommand(shell, run),
     ...banCommands(shell, administer),
     ...administrationCommands(shell, administer),
   ]);
@@ -45,15 +47,18 @@ function trustDomainCommands(shell: Shell, act: Act<Certificates>): Command[] {
       .action((flags: InitFlags) => act((actions) => actions.init(flags, shell))),
     newCommand(
       "rotate",
-      "Adds a new key to an authority folder, beside the old one: token-key, intermediate or " +
-        "bundle-signer. Nodes publish it before they use it. The last two must be signed by the " +
-        "root every 90 days.",
+      "Adds a new key to an authority folder, beside the old one: token-key, capability-key, " +
+        "intermediate or bundle-signer. Nodes publish it before they use it, but for capability-key, " +
+        "which is secret and used at once. The last two must be signed by the root every 90 days.",
       [
         "identity rotate token-key --authority ./pki/authority",
         "identity rotate intermediate --authority ./pki/authority --root ./pki/root",
       ],
     )
-      .argument("<part>", "token-key, intermediate or bundle-signer")
+      .argument(
+        "<part>",
+        "token-key, capability-key, checkpoint-key, intermediate or bundle-signer",
+      )
       .requiredOption("--authority <folder>", "authority folder of the region")
       .option("--root <folder>", "folder of the root key")
       .action((part: string, flags: RotateFlags) =>
@@ -162,13 +167,13 @@ function banCommands(shell: Shell, administer: Act<Administration>): Command[] {
       newServerCommand(
         name,
         name === "ban"
-          ? "Bans an identity or a token: open sessions and records end within a second. Requires a " +
-            "controller."
+          ? "Bans an identity, a token or a capability: open sessions and records end within a second. " +
+            "Requires a controller."
           : "Lifts a ban. Requires a controller.",
         [`identity ${name} subject spiffe://…`, `identity ${name} lineage 7`],
       )
-        .argument("<kind>", "subject, lineage or token")
-        .argument("<name>", "SPIFFE id, number of the lineage, or id of the token")
+        .argument("<kind>", "subject, lineage, token or capability")
+        .argument("<name>", "SPIFFE id, number of the lineage, or id of the token or capability")
         .option("--reason <text>", "reason, for the audit log")
         .option("--for <duration>", "duration (default: until it is lifted)")
         .action((kind: string, subject: string, flags: BanFlags) =>

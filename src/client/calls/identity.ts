@@ -15,12 +15,14 @@ import type {
   BanOrder,
   BanResult,
   Bans,
+  CapabilityOrder,
   IssuedIdentity,
   LineageInfo,
   ListedBan,
   MadeJoinToken,
   RenewalOrder,
   TokenIssue,
+  VerifiedCapability,
 } from "../identity_types.ts";
 
 /** The operations on identities. All methods reject with `RegistryError`. */
@@ -36,7 +38,7 @@ export interface IdentityClient {
   /** Returns the signed trust bundle; empty if there is none. */
   trustBundle(options?: CallOptions): Promise<string>;
   /**
-   * Bans a subject, lineage or token: ends its sessions everywhere and refuses new ones.
+   * Bans a subject, lineage, token or capability: ends its sessions everywhere and refuses new ones.
    * Controllers only.
    */
   ban(order: BanOrder, options?: CallOptions): Promise<BanResult>;
@@ -63,6 +65,15 @@ export interface IdentityClient {
    * @throws RegistryError `not_found` if the subject has no certificate.
    */
   issueToken(order: TokenIssue, options?: CallOptions): Promise<string>;
+  /** Mints a capability; audited. Controllers only. */
+  mintCapability(order: CapabilityOrder, options?: CallOptions): Promise<string>;
+  /**
+   * Has a capability verified: signature, expiry and bans. Its caveats on the request stay to be
+   * checked by whoever serves it.
+   *
+   * @throws RegistryError `unauthenticated` with the fault.
+   */
+  verifyCapability(capability: string, options?: CallOptions): Promise<VerifiedCapability>;
 }
 
 function banOfEntry({ kind: number, untilMs, unixS, ...ban }: BanEntry): ListedBan {
@@ -70,7 +81,7 @@ function banOfEntry({ kind: number, untilMs, unixS, ...ban }: BanEntry): ListedB
   if (kind === undefined) {
     throw new RegistryError(
       "malformed",
-      `Kind of a ban must be 1, 2 or 3: current value is ${number}`,
+      `Kind of a ban must be 1 to 4: current value is ${number}`,
     );
   }
   return { ...ban, kind, untilMs: untilMs === 0 ? null : untilMs, madeAtMs: unixS * 1_000 };
@@ -161,6 +172,15 @@ export class IdentityCalls implements IdentityClient {
     const body = { ...order, domains, gateways, credentialHashes };
     const { text } = await ask(this.#invoker, "issueToken", body, options);
     return text;
+  }
+
+  async mintCapability(order: CapabilityOrder, options?: CallOptions): Promise<string> {
+    const { text } = await ask(this.#invoker, "mintCapability", order, options);
+    return text;
+  }
+
+  verifyCapability(capability: string, options?: CallOptions): Promise<VerifiedCapability> {
+    return ask(this.#invoker, "verifyCapability", { capability }, options);
   }
 }
 

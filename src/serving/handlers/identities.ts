@@ -39,6 +39,15 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
       if (caller.useToken === undefined) throw noToken(peer);
       return { expiresAtMs: Math.floor(caller.useToken(token)) };
     },
+    mintCapability: async (order, { peer, deadlineMs }) => ({
+      text: await service.capabilities.mint(order, peer, deadlineMs),
+    }),
+    verifyCapability: async ({ capability }, { peer }) => {
+      // What a node was asked, it answers with its own keys.
+      const verdict = await service.capabilities.verify(capability, peer.role !== "node");
+      const { value: { capabilityId, expiresAtMs } } = verdict.handOver();
+      return { capabilityId, expiresAtMs };
+    },
     removeMember: async ({ nodeId }, { peer, deadlineMs }) => {
       await service.administration.removeMember(nodeId, peer, deadlineMs);
       return {};
@@ -96,7 +105,7 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
 function banKind(kind: number): BanKind {
   const name = BAN_KIND_NAMES[kind];
   if (name !== undefined) return name;
-  throw new RegistryError("invalid_argument", `kind must be 1, 2 or 3: found ${kind}`, {
+  throw new RegistryError("invalid_argument", `kind must be 1, 2, 3 or 4: found ${kind}`, {
     field: "kind",
   });
 }

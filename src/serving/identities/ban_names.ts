@@ -15,8 +15,8 @@ export interface BanName {
 }
 
 /**
- * Returns the stored spelling of a name: a SPIFFE id or a token's UUID in lower case, a lineage in
- * decimal.
+ * Returns the stored spelling of a name: a SPIFFE id or the UUID of a token or capability in lower
+ * case, a lineage in decimal.
  *
  * @param trustDomain trust domain of the node; absent: the node has none, and any is accepted.
  * @throws RegistryError `invalid_argument`.
@@ -36,10 +36,16 @@ export function canonicalBanName({ kind, name }: BanName, trustDomain?: string):
     case "token":
       if (isUuidText(text)) return text.toLowerCase();
       throw invalid("be the id of a token, a UUID: its claim jti", name);
+    case "capability":
+      if (isUuidText(text)) return text.toLowerCase();
+      throw invalid("be the id of a capability, which crs identity capability inspect shows", name);
   }
 }
 
-/** Reports whether group 0 knows a certificate, or a token with grants, of that name. */
+/**
+ * Reports whether group 0 knows a certificate, or a token with grants, of that name. It keeps no list
+ * of capabilities.
+ */
 export function isKnownName({ kind, name }: BanName, state: IdentityState): boolean {
   switch (kind) {
     case "subject":
@@ -49,6 +55,8 @@ export function isKnownName({ kind, name }: BanName, state: IdentityState): bool
       return state.lineage(Number(name)) !== undefined;
     case "token":
       return state.grants.get(name) !== undefined;
+    case "capability":
+      return false;
   }
 }
 

@@ -8,6 +8,7 @@ import { encodeBan } from "../../system/identity_codec.ts";
 import { formatSpiffeId } from "../../../identity/pki/spiffe.ts";
 import { nodeSubjectId } from "../node_subject.ts";
 import { banDetail, canonicalBanName, isKnownName, keptBanName } from "./ban_names.ts";
+import { checkCapabilitiesVersion } from "./capability_service.ts";
 import { type IdentityGroup, invalid } from "./identity_group.ts";
 
 /** Bans identities and removes members. */
@@ -34,6 +35,7 @@ export class IdentityAdministration {
   ): Promise<{ readonly name: string; readonly known: boolean }> {
     const { kind, lifted, untilMs } = ban;
     await this.#group.currentAtLeader();
+    if (kind === "capability") checkCapabilitiesVersion(this.#group);
     const name = lifted
       ? keptBanName(ban, this.#group.state)
       : canonicalBanName(ban, this.#group.knownScope?.trustDomain);

@@ -8,6 +8,7 @@ import { RegistryError } from "../../base/errors.ts";
 import type { Entropy, WallClock } from "../../base/world.ts";
 import { DOCUMENTS } from "../../../schemas/gen/identity.ts";
 import type { IdentityState } from "../../system/identity_state.ts";
+import type { RootKey } from "../../../identity/capabilities/root_key.ts";
 import type { CertificateAuthority } from "../../../identity/enrolment/authority.ts";
 import {
   type Administrator,
@@ -96,6 +97,11 @@ export class IdentityAuthority {
   /** The key of checkpoints of the governed plane; undefined if the folder has none. */
   get checkpointKey(): SigningKey | undefined {
     return this.#held.checkpointKey;
+  }
+
+  /** Root keys of capabilities, the newest last. */
+  get capabilityKeys(): readonly RootKey[] {
+    return this.#held.capabilityKeys;
   }
 
   get administrators(): readonly Administrator[] {

@@ -17,6 +17,7 @@ import { commandOf, type SystemReply, type SystemStore } from "../../system/syst
 import type { OperationName, ReplyOf, RequestOf } from "../../wire/operations/mod.ts";
 import { publicationFromBytes } from "../../../identity/trust/bundle_publication.ts";
 import type { RegionScope } from "../../../identity/pki/spiffe.ts";
+import type { RootKey } from "../../../identity/capabilities/root_key.ts";
 import type { TrustStore } from "../../../identity/trust/trust_store.ts";
 import { checkNodesRegionCommand } from "../regions/region_proposals.ts";
 import type { IdentityAuthority } from "./identity_authority.ts";
@@ -51,6 +52,8 @@ export class IdentityGroup {
   keylessScope: RegionScope | undefined;
   /** Returns the trust that the node's folder holds, for a node that is one of several. */
   keptTrust: (() => TrustStore) | undefined;
+  /** Returns the root key of capabilities of a node with the development identity. */
+  developmentRootKey: (() => RootKey) | undefined;
 
   constructor(parts: IdentityGroupParts) {
     this.#parts = parts;
@@ -94,9 +97,21 @@ export class IdentityGroup {
     return this.knownAuthority ?? this.keylessScope;
   }
 
+  /** Root keys of capabilities that this node has, the newest last. */
+  get rootKeys(): readonly RootKey[] {
+    const { knownAuthority, developmentRootKey } = this;
+    if (knownAuthority !== undefined) return knownAuthority.capabilityKeys;
+    return developmentRootKey === undefined ? [] : [developmentRootKey()];
+  }
+
+  /** The connected nodes that have the authority's keys. */
+  get connectedKeyHolders(): readonly number[] {
+    return keyHolders(this.state).filter((node) => this.#parts.links.isConnected(node));
+  }
+
   /** A node that has the keys and can be asked; undefined if there is none. */
   get keyHolder(): number | undefined {
-    return keyHolders(this.state).find((node) => this.#parts.links.isConnected(node));
+    return this.connectedKeyHolders[0];
   }
 
   /**
@@ -124,7 +139,16 @@ export class IdentityGroup {
   ): Promise<ReplyOf<Name>> {
     const { keyHolder } = this;
     if (keyHolder === undefined) throw this.#keysElsewhere();
-    return await this.#parts.links.call(keyHolder, name, body, READ_MS);
+    return await this.askNode(keyHolder, name, body);
+  }
+
+  /** Sends this node's own request to another node. @throws RegistryError */
+  async askNode<Name extends OperationName>(
+    node: number,
+    name: Name,
+    body: Input<RequestOf<Name>>,
+  ): Promise<ReplyOf<Name>> {
+    return await this.#parts.links.call(node, name, body, READ_MS);
   }
 
   #keysElsewhere(): RegistryError {

@@ -13,7 +13,7 @@ import { AUDIT_PAGE_ENTRIES } from "../../base/limits.ts";
 import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
 import { AUDIT_ACTION_NAMES, type AuditAction } from "../../../schemas/gen/audit.ts";
 import { AuditLog } from "../audit_log.ts";
-import { encodeAuditPage } from "../identity_codec.ts";
+import { CAPABILITIES_APPLY_VERSION, encodeAuditPage } from "../identity_codec.ts";
 import type { SubMachine } from "../sub_machine.ts";
 import { malformed } from "./refusals.ts";
 
@@ -22,8 +22,14 @@ export class AuditState implements SubMachine {
   readonly section = 7;
   readonly kinds = [COMMAND_KINDS.auditNote, COMMAND_KINDS.auditPage];
   readonly log = new AuditLog();
+  readonly #applyVersion: () => number;
   /** Pages of the audit log while an image is loaded. */
   #pages: AuditPage[] | undefined;
+
+  /** @param applyVersion returns the version by which commands are applied. */
+  constructor(applyVersion: () => number) {
+    this.#applyVersion = applyVersion;
+  }
 
   /** Records an action as part of the command that performs it. */
   record(
@@ -47,6 +53,9 @@ export class AuditState implements SubMachine {
     const { action, subject, detail } = command.bodyInto(new AuditNoteCommandView()).toPlain();
     const name = auditName(action);
     if (name === undefined) throw malformed("action 0");
+    if (name === "capability" && this.#applyVersion() < CAPABILITIES_APPLY_VERSION) {
+      throw malformed(`action ${action}`);
+    }
     this.record(command, name, subject, detail);
   }
 

@@ -1,17 +1,19 @@
-/** Bans of subjects, lineages and tokens. Ended bans are removed when space is needed. */
+/** Bans of subjects, lineages, tokens and capabilities. Ended bans are removed when space is needed. */
 import type { CommandView } from "../../../schemas/gen/command.ts";
 import { BanCommandView } from "../../../schemas/gen/identity.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { BAN_REASON_BYTES_MAX, BANS_MAX, SPIFFE_ID_BYTES_MAX } from "../../base/limits.ts";
 import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
 import { BAN_KINDS } from "../../../schemas/gen/wire.ts";
-import { encodeBan } from "../identity_codec.ts";
+import { CAPABILITIES_APPLY_VERSION, encodeBan } from "../identity_codec.ts";
 import { full, type SubMachine } from "../sub_machine.ts";
 import type { AuditState } from "./audit_state.ts";
 import type { Ban } from "./ban.ts";
 import { malformed } from "./refusals.ts";
 import type { Revocations } from "./revocations.ts";
 
+/** The highest kind of ban that every version knows. */
+const FIRST_BAN_KIND_MAX = BAN_KINDS.token;
 const BAN_KIND_MAX = Math.max(...Object.values(BAN_KINDS));
 
 /** The bans of group 0. */
@@ -20,11 +22,13 @@ export class BanState implements SubMachine {
   readonly kinds = [COMMAND_KINDS.ban];
   readonly #audit: AuditState;
   readonly #revocations: Revocations;
+  readonly #applyVersion: () => number;
   readonly #bans = new Map<string, Ban>();
 
-  constructor(audit: AuditState, revocations: Revocations) {
+  constructor(audit: AuditState, revocations: Revocations, applyVersion: () => number) {
     this.#audit = audit;
     this.#revocations = revocations;
+    this.#applyVersion = applyVersion;
   }
 
   /** Returns all bans that were not lifted, including expired ones. */
@@ -39,11 +43,16 @@ export class BanState implements SubMachine {
   }
 
   apply(command: CommandView): void {
+    const hasAll = this.#applyVersion() >= CAPABILITIES_APPLY_VERSION;
+    this.#put(command, hasAll ? BAN_KIND_MAX : FIRST_BAN_KIND_MAX);
+  }
+
+  #put(command: CommandView, kindMax: number): void {
     const { lifted, detail, ...order } = command.bodyInto(new BanCommandView()).toPlain();
     const ban: Ban = { ...order, writer: command.writer, unixS: command.unixS };
     const audited = detail === "" ? ban.reason : detail;
     if (detail.length > 2 * BAN_REASON_BYTES_MAX) throw malformed("detail of a ban");
-    if (ban.kind === 0 || ban.kind > BAN_KIND_MAX) throw malformed(`kind of ban ${ban.kind}`);
+    if (ban.kind === 0 || ban.kind > kindMax) throw malformed(`kind of ban ${ban.kind}`);
     if (ban.name === "" || ban.name.length > SPIFFE_ID_BYTES_MAX) throw malformed("name of a ban");
     if (ban.reason.length > BAN_REASON_BYTES_MAX) throw malformed("reason of a ban");
     const key = banKey(ban.kind, ban.name);
@@ -71,7 +80,8 @@ export class BanState implements SubMachine {
   }
 
   load(command: CommandView): void {
-    this.apply(command);
+    // The version is in a later section.
+    this.#put(command, BAN_KIND_MAX);
   }
 
   loaded(): void {}

@@ -1,4 +1,4 @@
-/** Operations on identities: certificates, tokens, bans, members and the audit log. */
+/** Operations on identities: certificates, tokens, capabilities, bans, members and the audit log. */
 import {
   auditReplyCodec,
   auditRequestCodec,
@@ -16,6 +16,7 @@ import {
   joinTokenRequestCodec,
   lineageReplyCodec,
   lineageRequestCodec,
+  mintCapabilityRequestCodec,
   mintTokenRequestCodec,
   removeMemberRequestCodec,
   renewIdentityRequestCodec,
@@ -24,6 +25,8 @@ import {
   textReplyCodec,
   useTokenReplyCodec,
   useTokenRequestCodec,
+  verifyCapabilityReplyCodec,
+  verifyCapabilityRequestCodec,
 } from "../../../schemas/gen/wire.ts";
 import { named, operation } from "./operation.ts";
 
@@ -201,5 +204,26 @@ export const IDENTITY_OPERATIONS = named({
     reply: signServerReplyCodec,
     cost: 100,
     codes: ["invalid_configuration"],
+  }),
+  mintCapability: operation({
+    id: 95,
+    kind: "write",
+    repeatable: true,
+    access: "administer",
+    request: mintCapabilityRequestCodec,
+    reply: textReplyCodec,
+    cost: 100,
+    codes: ["invalid_configuration"],
+    group: "system",
+  }),
+  verifyCapability: operation({
+    id: 96,
+    kind: "read",
+    repeatable: true,
+    access: "token",
+    request: verifyCapabilityRequestCodec,
+    reply: verifyCapabilityReplyCodec,
+    cost: 10,
+    codes: ["not_found"],
   }),
 });

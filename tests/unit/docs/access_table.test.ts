@@ -90,6 +90,8 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   removeRecord: { any: "___c___d_" },
   useToken: { any: "agpcn__d_" },
   issueToken: { any: "___c___d_" },
+  mintCapability: { any: "___c___d_" },
+  verifyCapability: { any: "agpcn__d_" },
   removeMember: { any: "___c___d_" },
   joinCluster: { any: "____n__d_" },
   clusterStatus: { any: "agpcnf_d_" },

@@ -13,6 +13,7 @@ import type { JoinToken, Lineage } from "../../../src/system/enrolment_records.t
 import { BAN_KINDS } from "../../../schemas/gen/wire.ts";
 import { DOCUMENTS } from "../../../schemas/gen/identity.ts";
 import {
+  CAPABILITIES_APPLY_VERSION,
   encodeAuditNote,
   encodeAuditPage,
   encodeBan,
@@ -20,6 +21,8 @@ import {
   encodeEnrolment,
 } from "../../../src/system/identity_codec.ts";
 import { SystemStore } from "../../../src/system/system_store.ts";
+import { encodeRaiseApplyVersion } from "../../../src/system/versions/version_state.ts";
+import { SystemHarness } from "../../support/system_harness.ts";
 
 const HEADER = { timeMs: 5, unixS: 1_000, writer: 9 };
 const GRANTS = { domains: ["*.example"], gateways: ["g"], credentialHashes: true };
@@ -191,6 +194,26 @@ test("bans are put, lifted, and noted with whoever did it", () => {
       [AUDIT_ACTIONS.unban, "spiffe://t/x", "stolen", 9],
     ],
   );
+});
+
+test("bans and audit notes of capabilities need their apply version, and an image has them", () => {
+  const harness = new SystemHarness();
+  const ban = { kind: BAN_KINDS.capability, name: "c", reason: "", untilMs: 0, lifted: false };
+  const note = { action: AUDIT_ACTIONS.capability, subject: "c", detail: "" };
+  const version = CAPABILITIES_APPLY_VERSION;
+  harness.put(1, version);
+  assert.is(harness.apply(encodeRaiseApplyVersion(HEADER, version - 1)), "ok");
+  assert.is(harness.apply(encodeBan(HEADER, ban)), "malformed");
+  assert.is(harness.apply(encodeAuditNote(HEADER, note)), "malformed");
+  assert.is(harness.apply(encodeRaiseApplyVersion(HEADER, version)), "ok");
+  assert.is(harness.apply(encodeBan(HEADER, ban)), "ok");
+  assert.is(harness.apply(encodeAuditNote(HEADER, note)), "ok");
+  harness.reload();
+  const { identities } = harness.state;
+  assert.is(identities.banOf(BAN_KINDS.capability, "c", 0)?.name, "c");
+  assert.is(identities.banOf(BAN_KINDS.token, "c", 0), undefined);
+  assert.is(harness.apply(encodeBan(HEADER, { ...ban, lifted: true })), "ok");
+  assert.is(harness.apply(encodeBan(HEADER, { ...ban, kind: 5 })), "malformed");
 });
 
 test("bans have a limit, at which ended ones make room", () => {

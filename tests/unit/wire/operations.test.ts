@@ -81,6 +81,8 @@ const LATER_NAMES = [
   "88 governedCheckpoint",
   "89 signCheckpoint",
   "90 readGovernanceAudit",
+  "95 mintCapability",
+  "96 verifyCapability",
   "100 openDelegation",
   "101 closeDelegation",
 ];

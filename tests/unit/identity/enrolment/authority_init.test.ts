@@ -44,6 +44,7 @@ test("initAuthority writes keys for their owner alone, and no root's key for the
     assert.equal(modes(made.authorityFolder), {
       "authority.json": "644",
       "bundle-signer.pem": "600",
+      "capability-key-1.key": "600",
       "intermediate-1.pem": "600",
       "intermediate-2.pem": "600",
       "root.pem": "644",
@@ -167,6 +168,34 @@ test("rotateAuthority adds keys beside the old ones, and replaces who signs bund
     assert.is(after.intermediates.length, 3);
     assert.is.not(after.bundleSigner.keyPem, before.bundleSigner.keyPem);
     assert.is(modes(authorityFolder)["intermediate-3.pem"], "600");
+  }));
+
+test("rotateAuthority numbers root keys of capabilities on, as old ones are removed", () =>
+  inFolder(async ({ authorityFolder }) => {
+    const [first] = (await openAuthorityFolder(authorityFolder)).capabilityKeys;
+    const options = { authorityFolder, nowMs: NOW_MS, entropy, part: "capability-key" } as const;
+    assert.is(await rotateAuthority(options), `${authorityFolder}/capability-key-2.key`);
+    const both = await openAuthorityFolder(authorityFolder);
+    assert.is(both.capabilityKeys.length, 2);
+    assert.is(both.capabilityKeys[0]!.keyId, first!.keyId);
+    Deno.removeSync(`${authorityFolder}/capability-key-1.key`);
+    assert.is(await rotateAuthority(options), `${authorityFolder}/capability-key-3.key`);
+    const { capabilityKeys } = await openAuthorityFolder(authorityFolder);
+    assert.is(capabilityKeys[0]!.keyId, both.capabilityKeys[1]!.keyId);
+    assert.is(modes(authorityFolder)["capability-key-3.key"], "600");
+  }));
+
+test("openAuthorityFolder takes a folder without root keys of capabilities, and no damaged one", () =>
+  inFolder(async ({ authorityFolder }) => {
+    const path = `${authorityFolder}/capability-key-1.key`;
+    const text = Deno.readTextFileSync(path);
+    Deno.removeSync(path);
+    assert.equal((await openAuthorityFolder(authorityFolder)).capabilityKeys, []);
+    Deno.writeTextFileSync(path, text.slice(0, -4), { mode: 0o600 });
+    assert.is(await codeOf(openAuthorityFolder(authorityFolder)), "invalid_configuration");
+    Deno.writeTextFileSync(path, text);
+    Deno.chmodSync(path, 0o640);
+    assert.is(await codeOf(openAuthorityFolder(authorityFolder)), "invalid_configuration");
   }));
 
 test("rotateAuthority needs the root for what a root signs", () =>

@@ -39,6 +39,20 @@ for (const ban of BANS) {
   });
 }
 
+test("a ban of a capability ends what it opened, and no identity", () => {
+  const list = new BanList();
+  const capability = { subject: `capability:${TOKEN}`, lineage: 0, capabilityId: TOKEN };
+  const watch = list.watch(capability);
+  const token = list.watch(identity);
+  list.ban({ kind: "token", name: TOKEN, reason: "" });
+  list.ban({ kind: "subject", name: capability.subject, reason: "" });
+  assert.equal([watch.signal.aborted, token.signal.aborted], [false, true]);
+  assert.is(list.isCapabilityBanned(TOKEN), false);
+  list.ban({ kind: "capability", name: TOKEN, reason: "leaked" });
+  assert.match(watch.signal.reason.message, "banned by its capability: leaked");
+  assert.is(list.isCapabilityBanned(TOKEN), true);
+});
+
 test("a name of one kind is no name of another", () => {
   const list = new BanList();
   list.ban({ kind: "token", name: SUBJECT, reason: "" });

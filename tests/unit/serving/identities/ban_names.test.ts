@@ -34,6 +34,8 @@ test("canonicalBanName gives the one spelling that is compared, or refuses", () 
     ["lineage", "4294967296", "invalid_argument"],
     ["token", ID.toUpperCase(), ID],
     ["token", "nope", "invalid_argument"],
+    ["capability", ID.toUpperCase(), ID],
+    ["capability", "crs-cap-x", "invalid_argument"],
   ];
   for (const [kind, name, expected] of cases) {
     assert.is(codeOf(() => canonicalBanName({ kind, name }, TRUST_DOMAIN)), expected, name);
