@@ -4,7 +4,7 @@ import type { ReplicaId } from "../../../src/base/ids.ts";
 import type { PartitionPlacement } from "../../../src/system/placement/placement_state.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import type { RaftGroup } from "../../../src/replication/group.ts";
-import { SYSTEM_GROUP } from "../../../src/base/ids.ts";
+import { GOVERNED_PLACE, SYSTEM_GROUP } from "../../../src/base/ids.ts";
 import type { RegistryError } from "../../../src/base/errors.ts";
 import { Finding } from "../history.ts";
 import { hashBytes } from "../trace.ts";
@@ -12,6 +12,7 @@ import type { PlacedChecker } from "./checker.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
 import { AGE_CHECKERS } from "./age_checkers.ts";
+import { GOVERNED_CHECKERS } from "./governed.ts";
 import { RecordRights } from "./rights_checker.ts";
 import { SDK_CHECKERS } from "./sdk_checkers.ts";
 
@@ -256,14 +257,17 @@ class Configurations implements PlacedChecker {
   #placement(group: number): PartitionPlacement {
     const known = this.#placements.get(group - 1);
     if (known !== undefined) return known;
-    const replicas = [{ replica: 1, role: "voter" as const }];
+    // The governed plane has none before it is placed.
+    const replicas = group - 1 === GOVERNED_PLACE ? [] : [{ replica: 1, role: "voter" as const }];
     return { partition: group - 1, revision: 0, configurationIndex: 0, replicas };
   }
 
   #note({ system: { store } }: ClusterGroups): void {
     if (this.#rings.get(store) === store.ringNumber) return;
     this.#rings.set(store, store.ringNumber);
-    for (let number = 0; number < this.#cluster.plan.partitionCount; number++) {
+    const { partitionCount } = this.#cluster.plan;
+    for (let at = 0; at <= partitionCount; at++) {
+      const number = at < partitionCount ? at : GOVERNED_PLACE;
       const placement = store.state.placement.of(number);
       if (placement === undefined) continue;
       const { revision } = this.#placements.get(number) ?? { revision: 0 };
@@ -383,5 +387,6 @@ export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecke
   (cluster) => new NoStorm(cluster),
   ...SDK_CHECKERS,
   ...AGE_CHECKERS,
+  ...GOVERNED_CHECKERS,
   (cluster) => new RecordRights(cluster),
 ];

@@ -9,6 +9,7 @@ import { Trace } from "../trace.ts";
 import { microtaskCheckpoint, SimWorld } from "../world.ts";
 import type { PlacedChecker } from "./checker.ts";
 import type { LeasePromise } from "./kept_lease.ts";
+import { Governors } from "./governed.ts";
 import { type MachineHost, PlacedMachine } from "./machine.ts";
 import type { Owner } from "./owner.ts";
 import { Owners } from "./owners.ts";
@@ -30,6 +31,7 @@ export class PlacedCluster implements MachineHost {
   /** What nodes have applied. */
   readonly truth = new WatchTruth(() => this.world.nowMs);
   readonly owners: Owners;
+  readonly governors: Governors;
   /** Whether nothing moves any more, and every client has read everything since. */
   isSettled = false;
   /** Called when a client has its answer, before anything else runs. */
@@ -51,6 +53,7 @@ export class PlacedCluster implements MachineHost {
     );
     const promised = (promise: LeasePromise) => this.tell((checker) => checker.promised?.(promise));
     this.owners = new Owners(this, promised);
+    this.governors = new Governors(this);
     this.load = new SdkLoad({
       world: this.world,
       wire: this.wire,
@@ -126,7 +129,7 @@ export class PlacedCluster implements MachineHost {
   opened(machine: PlacedMachine, { groups }: Registry): void {
     const remove = groups.remove.bind(groups);
     groups.remove = (id, done) => {
-      const replica = groups.partition(id)?.group.replica ?? 0;
+      const replica = groups.placed(id)?.group.replica ?? 0;
       this.trace.note(this.nowMs, machine.address, "removes replica", replica);
       remove(id, (error) => {
         if (error === undefined) this.tell((checker) => checker.removed?.(machine, replica));

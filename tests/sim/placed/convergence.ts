@@ -1,8 +1,10 @@
 /** Whether a cluster has come to the placement that is wished, and what is missing if not. */
-import { partitionId } from "../../../src/base/ids.ts";
+import { GOVERNED_PLACE, partitionId } from "../../../src/base/ids.ts";
 import { LEADER_BALANCE_TOLERANCE, SYSTEM_VOTERS_MAX } from "../../../src/base/limits.ts";
 import { nodeOfReplica, nodesOf } from "../../../src/replication/assembly/placed_here.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
+import { wishedSystemVoters } from "../../../src/replication/placement/plan.ts";
+import { GOVERNED_APPLY_VERSION } from "../../../src/system/versions/version_state.ts";
 import { spreadLeaders } from "../../../src/ring/leader_spread.ts";
 import { placePartitions } from "../../../src/ring/placement.ts";
 import type { PlacedCluster } from "./cluster.ts";
@@ -14,10 +16,7 @@ export class WishedPlacement {
 
   /** Returns the nodes of each partition, as group 0 wishes them. */
   of({ state, genesis }: ClusterGroups["system"]["store"]): ReturnType<typeof placePartitions> {
-    const nodes = state.members.all.map(({ nodeId }) => {
-      const { zone = "", host = "" } = state.members.admission(nodeId) ?? {};
-      return { nodeId, zone, host: host === "" ? `node ${nodeId}` : host };
-    });
+    const nodes = placementNodes({ state });
     const members = JSON.stringify(nodes);
     if (members !== this.#members) {
       const { partitionCount, hashKey } = genesis!;
@@ -26,6 +25,14 @@ export class WishedPlacement {
     }
     return this.#placement;
   }
+}
+
+/** Returns the members as placement sees them. */
+function placementNodes({ state }: Pick<ClusterGroups["system"]["store"], "state">) {
+  return state.members.all.map(({ nodeId }) => {
+    const { zone = "", host = "" } = state.members.admission(nodeId) ?? {};
+    return { nodeId, zone, host: host === "" ? `node ${nodeId}` : host };
+  });
 }
 
 /** Returns what is not settled yet; undefined if everything is. */
@@ -44,7 +51,28 @@ export function unsettled(cluster: PlacedCluster, wishes: WishedPlacement): stri
   if (behind !== undefined) return `machine ${behind.address} has not all of group 0`;
   if (placement.changing.size > 0) return `partitions ${[...placement.changing]} are changing`;
   return systemFault(leader, machines.length) ?? placementFault(cluster, leader, wishes) ??
-    leaderFault(cluster);
+    planeFault(cluster, leader) ?? leaderFault(cluster);
+}
+
+/** The governed plane is on the nodes that would be chosen again, and one of them leads. */
+function planeFault({ machines }: PlacedCluster, { system }: ClusterGroups): string | undefined {
+  const { state } = system.store;
+  if (state.versions.applyVersion < GOVERNED_APPLY_VERSION) return "the version is to be raised";
+  const placed = nodesOf(state, GOVERNED_PLACE).sort();
+  const wished = wishedSystemVoters(placementNodes(system.store), new Set(placed)).sort();
+  if (placed.join() !== wished.join()) return `the plane is on ${placed}, not ${wished}`;
+  const hosting = machines.filter(({ groups }) => groups!.plane !== undefined);
+  const hosts = hosting.map(({ nodeId }) => nodeId).sort();
+  if (hosts.join() !== placed.join()) return `the plane is hosted on ${hosts}`;
+  const planes = hosting.map(({ groups }) => groups!.plane!.group);
+  const led = planes.find(({ isLeading }) => isLeading);
+  if (led === undefined) return "the plane has no leader";
+  const { voters, votersOutgoing, learners } = led.configuration;
+  const voting = voters.map((replica) => nodeOfReplica(state, replica) ?? 0).sort().join();
+  if (voting !== placed.join() || votersOutgoing.length + learners.length > 0) {
+    return `the plane has the voters ${voting}`;
+  }
+  return undefined;
 }
 
 function systemFault(leader: ClusterGroups, count: number): string | undefined {

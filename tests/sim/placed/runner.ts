@@ -88,6 +88,7 @@ class PlacedRun {
     world.at(FAULTS_FROM_MS, () => this.#faults.start());
     load.start();
     this.#cluster.owners.start();
+    this.#cluster.governors.start();
     while (world.nowMs < plan.faultsMs) await this.#pass();
     this.#faults.end();
     const untilMs = world.nowMs + SETTLE_MS;
@@ -117,6 +118,7 @@ class PlacedRun {
       return `calls are under way: ${open.join(", ")}`;
     };
     load.stop();
+    this.#cluster.governors.stop();
     await this.#until(CALLS_MS_MAX, isIdle);
     await this.#until(ROUTING_MS_MAX, () => unconvergedRouting(this.#cluster));
     await this.#until(KEPT_MS_MAX, () => {
