@@ -1350,7 +1350,15 @@ struct SignCheckpointRequest {
   # Between nodes.
   size @0 :UInt64;
   origin @1 :Text;
+  # Empty: only the public key is asked for.
   root @2 :Data;
+  keys @3 :List(Data);
+  # The public keys of which one must sign.
+}
+
+struct SignCheckpointReply {
+  publicKey @0 :Data;
+  note @1 :Text;
 }
 
 struct GovernanceAuditRequest {

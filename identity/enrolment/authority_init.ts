@@ -19,7 +19,7 @@ import {
   AUTHORITY_FILE,
   BUNDLE_SIGNER_FILE,
   capabilityKeyFile,
-  CHECKPOINT_KEY_FILE,
+  checkpointKeyFile,
   intermediateFile,
   openAuthorityFolder,
   ROOT_FILE,
@@ -171,7 +171,7 @@ async function writeSigners(
   const tokenKey = await createKey("Ed25519", entropy);
   secret(`${folder}/${tokenKeyFile(1)}`, tokenKey.keyPem);
   const checkpointKey = await createKey("Ed25519", entropy);
-  secret(`${folder}/${CHECKPOINT_KEY_FILE}`, checkpointKey.keyPem);
+  secret(`${folder}/${checkpointKeyFile(1)}`, checkpointKey.keyPem);
   secret(`${folder}/${capabilityKeyFile(1)}`, createRootKeyText(entropy));
 }
 

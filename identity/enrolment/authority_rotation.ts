@@ -15,7 +15,7 @@ import { CertificateAuthority } from "./authority.ts";
 import {
   BUNDLE_SIGNER_FILE,
   capabilityKeyFile,
-  CHECKPOINT_KEY_FILE,
+  checkpointKeyFile,
   intermediateFile,
   openAuthorityFolder,
   pairOf,
@@ -66,7 +66,7 @@ export async function rotateAuthority(options: RotateOptions): Promise<string> {
     }
     case "checkpoint-key": {
       const { keyPem } = await createKey("Ed25519", entropy);
-      return write(options, CHECKPOINT_KEY_FILE, keyPem);
+      return write(options, free(authorityFolder, checkpointKeyFile), keyPem);
     }
     case "capability-key": {
       const file = following(authorityFolder, capabilityKeyFile);

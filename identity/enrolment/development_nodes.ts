@@ -17,7 +17,7 @@ import { assert } from "../../src/base/assert.ts";
 import { toHex } from "../../src/base/bytes.ts";
 import { NO_GRANTS } from "../../src/base/peer.ts";
 import type { Entropy, WallClock } from "../../src/base/world.ts";
-import { CHECKPOINT_KEY_FILE, keyOfPem, readCheckpointKey } from "../files/authority_folder.ts";
+import { checkpointKeyFile, keyOfPem, readCheckpointKeys } from "../files/authority_folder.ts";
 import {
   createFileOnce,
   ensurePrivateFolder,
@@ -49,24 +49,22 @@ export function developmentFolder(
 }
 
 /**
- * Returns the key by which the nodes that share a folder sign checkpoints of the governed plane; creates
- * it if there is none.
+ * Returns the keys by which the nodes that share a folder sign checkpoints of the governed plane; creates
+ * the first one.
  *
  * @throws RegistryError `corrupt`, `storage_unavailable`.
  */
-export async function developmentCheckpointKey(
+export async function developmentCheckpointKeys(
   folder: string,
   entropy: Entropy,
-): Promise<SigningKey> {
+): Promise<readonly SigningKey[]> {
   ensurePrivateFolder(folder);
   const { keyPem } = await createKey("Ed25519", entropy);
-  const path = `${folder}/${CHECKPOINT_KEY_FILE}`;
+  const path = `${folder}/${checkpointKeyFile(1)}`;
   if (readPrivateFile(path) === undefined) {
     createFileOnce(path, keyPem, PRIVATE_FILE_MODE, tagOf({ entropy }));
   }
-  const key = await readCheckpointKey(folder);
-  assert(key !== undefined, "A file that was created can be read");
-  return key;
+  return await readCheckpointKeys(folder);
 }
 
 /** Options of {@link DevelopmentNodes.open}. */

@@ -38,11 +38,11 @@ export const ROOT_FILE = "root.pem";
 /** In the root's own folder: its key and certificate. */
 export const ROOT_KEY_FILE = "root-key.pem";
 export const BUNDLE_SIGNER_FILE = "bundle-signer.pem";
-export const CHECKPOINT_KEY_FILE = "checkpoint-key.pem";
 /** Names of the numbered files, from 1. */
 export const intermediateFile = (number: number): string => `intermediate-${number}.pem`;
 export const tokenKeyFile = (number: number): string => `token-key-${number}.pem`;
 export const capabilityKeyFile = (number: number): string => `capability-key-${number}.key`;
+export const checkpointKeyFile = (number: number): string => `checkpoint-key-${number}.pem`;
 
 /** An administrator whose key is in the folder. */
 export interface Administrator {
@@ -68,8 +68,8 @@ export interface RegionAuthority {
   readonly intermediates: readonly CertificateAuthority[];
   readonly bundleSigner: PemPair;
   readonly tokenKeys: readonly HeldTokenKey[];
-  /** Undefined in a folder of an earlier version. */
-  readonly checkpointKey: SigningKey | undefined;
+  /** The newest last; none in a folder of an earlier version. */
+  readonly checkpointKeys: readonly SigningKey[];
   /** Root keys of capabilities, the newest last; none in a folder of an earlier version. */
   readonly capabilityKeys: readonly RootKey[];
 }
@@ -96,30 +96,34 @@ export async function openAuthorityFolder(folder: string): Promise<RegionAuthori
   if (intermediates.length === 0) {
     throw unusable(folder, intermediateFile(1), "it is missing");
   }
-  const tokenKeys: HeldTokenKey[] = [];
-  for (const file of numbered(folder, "token-key")) {
-    const key = await keyOfPem(readSecret(folder, file));
-    if (key === undefined) throw unusable(folder, file, "it holds no Ed25519 key");
-    tokenKeys.push({ keyId: keyIdOf(key.verifying.bytes), key });
-  }
+  const tokenKeys = (await readKeys(folder, "token-key")).map((key) => ({
+    keyId: keyIdOf(key.verifying.bytes),
+    key,
+  }));
   const bundleSigner = pairOf(readSecret(folder, BUNDLE_SIGNER_FILE));
-  const checkpointKey = await readCheckpointKey(folder);
+  const checkpointKeys = await readCheckpointKeys(folder);
   const capabilityKeys = readCapabilityKeys(folder);
-  const keys = { tokenKeys, checkpointKey, capabilityKeys };
+  const keys = { tokenKeys, checkpointKeys, capabilityKeys };
   return { ...settings, roots, intermediates, bundleSigner, ...keys };
 }
 
 /**
- * Reads the key that signs checkpoints of the governed plane, if the folder has one.
+ * Reads the keys of a folder that sign checkpoints of the governed plane, the newest last.
  *
- * @throws RegistryError `invalid_configuration` if the file holds no Ed25519 key.
+ * @throws RegistryError `invalid_configuration` if a file holds no Ed25519 key.
  */
-export async function readCheckpointKey(folder: string): Promise<SigningKey | undefined> {
-  const text = readKeyFile(`${folder}/${CHECKPOINT_KEY_FILE}`);
-  if (text === undefined) return undefined;
-  const key = await keyOfPem(text);
-  if (key === undefined) throw unusable(folder, CHECKPOINT_KEY_FILE, "it holds no Ed25519 key");
-  return key;
+export async function readCheckpointKeys(folder: string): Promise<readonly SigningKey[]> {
+  return await readKeys(folder, "checkpoint-key");
+}
+
+async function readKeys(folder: string, kind: string): Promise<SigningKey[]> {
+  const keys: SigningKey[] = [];
+  for (const file of numbered(folder, kind)) {
+    const key = await keyOfPem(readSecret(folder, file));
+    if (key === undefined) throw unusable(folder, file, "it holds no Ed25519 key");
+    keys.push(key);
+  }
+  return keys;
 }
 
 /** Creates a decided leaf with the intermediate that it names. @returns the chain, leaf first. */

@@ -7372,12 +7372,17 @@ export const governedBundleRequestCodec = new StructCodec<GovernedBundleRequest,
 /** Between nodes. */
 export interface SignCheckpointRequest {
   size: number;
+  /** Empty: only the public key is asked for. */
   origin: string;
   root: Uint8Array;
+  /** The public keys of which one must sign. */
+  keys: Uint8Array[];
 }
 
 /** A flyweight over {@link SignCheckpointRequest}. */
 export class SignCheckpointRequestView extends StructView<SignCheckpointRequest> {
+  #keys: DataList | undefined;
+
   get size(): number { return this.$uint64(0); }
   set size(value: number) { this.$setUint64(0, value); }
   get origin(): string { return this.$text(0); }
@@ -7387,6 +7392,7 @@ export class SignCheckpointRequestView extends StructView<SignCheckpointRequest>
   get root(): Uint8Array { return this.$dataBytes(1); }
   get rootOffset(): number { return this.$dataOffset(1); }
   get rootLength(): number { return this.$dataLength(1); }
+  get keys(): DataList { return this.$list(2, this.#keys ??= new DataList()); }
 
   override toPlain(): SignCheckpointRequest {
     this.$payPlain();
@@ -7394,6 +7400,7 @@ export class SignCheckpointRequestView extends StructView<SignCheckpointRequest>
       size: this.size,
       origin: this.origin,
       root: this.$dataCopy(1),
+      keys: this.keys.toPlain(),
     };
   }
 }
@@ -7403,15 +7410,54 @@ function putSignCheckpointRequest(out: FrameWriter, at: number, value: Input<Sig
   UINT64.write(view, at + 0, value.size, "size");
   out.$text(at + 8, value.origin, "origin");
   out.$data(at + 16, value.root);
+  out.$datas(at + 24, value.keys, "keys");
 }
 
 /** Encodes and decodes {@link SignCheckpointRequest}. */
 export const signCheckpointRequestCodec = new StructCodec<SignCheckpointRequest, SignCheckpointRequestView>({
   name: "SignCheckpointRequest",
   dataWords: 1,
-  pointerWords: 2,
+  pointerWords: 3,
   put: putSignCheckpointRequest,
   newView: () => new SignCheckpointRequestView(),
+});
+
+export interface SignCheckpointReply {
+  publicKey: Uint8Array;
+  note: string;
+}
+
+/** A flyweight over {@link SignCheckpointReply}. */
+export class SignCheckpointReplyView extends StructView<SignCheckpointReply> {
+  get publicKey(): Uint8Array { return this.$dataBytes(0); }
+  get publicKeyOffset(): number { return this.$dataOffset(0); }
+  get publicKeyLength(): number { return this.$dataLength(0); }
+  get note(): string { return this.$text(1); }
+  get noteBytes(): Uint8Array { return this.$textBytes(1); }
+  get noteOffset(): number { return this.$textOffset(1); }
+  get noteLength(): number { return this.$textLength(1); }
+
+  override toPlain(): SignCheckpointReply {
+    this.$payPlain();
+    return {
+      publicKey: this.$dataCopy(0),
+      note: this.note,
+    };
+  }
+}
+
+function putSignCheckpointReply(out: FrameWriter, at: number, value: Input<SignCheckpointReply>): void {
+  out.$data(at + 0, value.publicKey);
+  out.$text(at + 8, value.note, "note");
+}
+
+/** Encodes and decodes {@link SignCheckpointReply}. */
+export const signCheckpointReplyCodec = new StructCodec<SignCheckpointReply, SignCheckpointReplyView>({
+  name: "SignCheckpointReply",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putSignCheckpointReply,
+  newView: () => new SignCheckpointReplyView(),
 });
 
 export interface GovernanceAuditRequest {

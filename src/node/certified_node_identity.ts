@@ -134,8 +134,8 @@ export class CertifiedNodeIdentity implements NodeIdentity {
     else group.knownAuthority = this.#authority;
     if (this.#certificate.exists) group.keptTrust = () => this.#certificate.trust;
     registry.checkpoints.keys = {
-      own: () => Promise.resolve(this.#authority?.checkpointKey),
-      ask: async (request) => (await group.askKeyHolder("signCheckpoint", request)).text,
+      own: () => Promise.resolve(this.#authority?.checkpointKeys ?? []),
+      ask: (request) => group.askKeyHolder("signCheckpoint", request),
     };
   }
 

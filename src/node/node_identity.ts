@@ -10,7 +10,7 @@ import { openDevelopmentCapabilityKey } from "../../identity/enrolment/developme
 import type { RootKey } from "../../identity/capabilities/root_key.ts";
 import { DevelopmentIdentity } from "../../identity/enrolment/development_identity.ts";
 import {
-  developmentCheckpointKey,
+  developmentCheckpointKeys,
   developmentFolder,
 } from "../../identity/enrolment/development_nodes.ts";
 import type { SigningKey } from "../../identity/pki/ed25519.ts";
@@ -73,9 +73,9 @@ export async function openDevelopmentIdentity(
     clientAuthorities: [],
     attach: ({ checkpoints, identities }) => {
       const folder = developmentFolder({ data, nodeCa });
-      let key: Promise<SigningKey> | undefined;
-      // All nodes of the cluster have the same one, so that none has to ask.
-      const own = () => key ??= developmentCheckpointKey(folder, entropy);
+      let keys: Promise<readonly SigningKey[]> | undefined;
+      // All nodes of the cluster have the same ones, so that none has to ask.
+      const own = () => keys ??= developmentCheckpointKeys(folder, entropy);
       checkpoints.keys = { ...NO_CHECKPOINT_KEYS, own };
       let rootKey: RootKey | undefined;
       identities.group.developmentRootKey = () =>

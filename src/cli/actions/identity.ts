@@ -8,7 +8,13 @@ import type { OperationCaller } from "../../client/invoker.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { SETTINGS } from "../../node/settings.ts";
 import { initAuthority } from "../../../identity/enrolment/authority_init.ts";
-import { rotateAuthority, ROTATED_PARTS } from "../../../identity/enrolment/authority_rotation.ts";
+import { readCheckpointKeys } from "../../../identity/files/authority_folder.ts";
+import { encodeBase64 } from "../../base/base64.ts";
+import {
+  rotateAuthority,
+  ROTATED_PARTS,
+  type RotatedPart,
+} from "../../../identity/enrolment/authority_rotation.ts";
 import { formatPin } from "../../../identity/pki/certificate.ts";
 import { createCertificateRequest } from "../../../identity/pki/certificate_request.ts";
 import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
@@ -101,15 +107,28 @@ export async function rotate(
     nowMs: wall.unixMs(),
     entropy,
   });
+  // A key of checkpoints is used once the signers have listed it.
+  const newest = known === "checkpoint-key"
+    ? (await readCheckpointKeys(flags.authority)).at(-1)
+    : undefined;
+  const publicKey = newest === undefined ? undefined : encodeBase64(newest.verifying.bytes);
   const reply: Reply = {
-    json: { part, file },
+    json: { part, file, ...(publicKey === undefined ? {} : { public_key: publicKey }) },
     text: () =>
-      `Created ${file}\nCopy it to all nodes of the region now: they ` +
-      (known === "capability-key"
-        ? "use it within a minute. Keep the old one until all capabilities under it have ended.\n"
-        : "publish it within a minute and use it once everybody has had time to learn of it.\n"),
+      `Created ${file}\nCopy it to all nodes of the region now: they ` + useOf(known, publicKey),
   };
   return await showReply(reply, flags, terminal);
+}
+
+/** Returns the rest of the advice about a new key. */
+function useOf(part: RotatedPart, publicKey: string | undefined): string {
+  if (publicKey !== undefined) {
+    return "sign checkpoints with it once @signers lists its public key in checkpoint_keys:\n" +
+      `${publicKey}\n`;
+  }
+  return part === "capability-key"
+    ? "use it within a minute. Keep the old one until all capabilities under it have ended.\n"
+    : "publish it within a minute and use it once everybody has had time to learn of it.\n";
 }
 
 /** Flags of `join-token`. */

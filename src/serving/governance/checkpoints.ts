@@ -1,10 +1,11 @@
 /**
- * Signed checkpoints of the governed log. The key that signs them is in the authority folder; a node
- * without one asks a node that has it, which puts its own time into what it signs.
+ * Signed checkpoints of the governed log. The keys that sign them are in the authority folder; a node
+ * without one asks a node that has it, which puts its own time into what it signs. A key signs while the
+ * signer set lists it, so that a new one is listed first and an old one may be deleted after.
  */
-import type { SignCheckpointRequest } from "../../../schemas/gen/wire.ts";
+import type { SignCheckpointReply, SignCheckpointRequest } from "../../../schemas/gen/wire.ts";
 import { type SigningKey, signMessage } from "../../../identity/pki/ed25519.ts";
-import { encodeBase64 } from "../../base/base64.ts";
+import { decodeBase64 } from "../../base/base64.ts";
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { CHECKPOINT_KEPT_MS } from "../../base/limits.ts";
@@ -14,16 +15,21 @@ import { checkpointText, originOf, signedNote } from "../../governance/tree/chec
 
 /** Where checkpoints are signed. */
 export interface CheckpointKeys {
-  /** Returns the key of this node; undefined if it has none. */
-  readonly own: () => Promise<SigningKey | undefined>;
-  /** Has a node with a key sign. @throws RegistryError if there is none. */
-  readonly ask: (request: SignCheckpointRequest) => Promise<string>;
+  /** Returns the keys of this node, the newest last. */
+  readonly own: () => Promise<readonly SigningKey[]>;
+  /** Has a node with keys sign. @throws RegistryError if there is none. */
+  readonly ask: (request: SignCheckpointRequest) => Promise<SignCheckpointReply>;
 }
 
 /** The keys of a node that can have no checkpoint signed. */
 export const NO_CHECKPOINT_KEYS: CheckpointKeys = {
-  own: () => Promise.resolve(undefined),
+  own: () => Promise.resolve([]),
   ask: () => Promise.reject(noKey()),
+};
+
+/** A request for the newest public key alone. */
+const KEY_ALONE: SignCheckpointRequest = {
+  ...{ origin: "", size: 0, root: new Uint8Array(0), keys: [] },
 };
 
 /** Makes signed checkpoints. */
@@ -38,11 +44,14 @@ export class Checkpoints {
     this.#clocks = clocks;
   }
 
-  /** Returns the public key of this node's checkpoints. @throws RegistryError `invalid_configuration`. */
+  /**
+   * Returns the newest public key that signs checkpoints, of this node or of another.
+   *
+   * @throws RegistryError `invalid_configuration` if no node has one; the failure to reach it.
+   */
   async publicKey(): Promise<Uint8Array> {
-    const key = await this.keys.own();
-    if (key === undefined) throw noKey();
-    return key.verifying.bytes;
+    const newest = (await this.keys.own()).at(-1);
+    return newest?.verifying.bytes ?? (await this.keys.ask(KEY_ALONE)).publicKey.slice();
   }
 
   /**
@@ -57,31 +66,48 @@ export class Checkpoints {
     const nowMs = this.#clocks.monotonic.nowMs();
     const kept = this.#kept;
     if (kept !== undefined && bytesEqual(kept.root, root) && nowMs < kept.untilMs) return kept.note;
-    const request = { origin: originOf(genesis.hash), size, root };
-    const own = await this.keys.own();
-    const isListed = own !== undefined &&
-      signers.current.checkpointKeys.includes(encodeBase64(own.verifying.bytes));
-    const note = isListed ? await this.sign(request) : await this.keys.ask(request);
+    const keys = signers.current.checkpointKeys.map((key) => decodeBase64(key)!);
+    const request = { origin: originOf(genesis.hash), size, root, keys };
+    const hasKey = await this.#listed(keys) !== undefined;
+    const { note } = hasKey ? await this.sign(request) : await this.keys.ask(request);
     this.#kept = { note, root, untilMs: nowMs + CHECKPOINT_KEPT_MS };
     return note;
   }
 
-  /** Signs with this node's key. @throws RegistryError `invalid_configuration` if it has none. */
-  async sign({ origin, size, root }: SignCheckpointRequest): Promise<string> {
-    const key = await this.keys.own();
+  /**
+   * Signs with a key of this node, or tells only its public key if the request has no origin.
+   *
+   * @throws RegistryError `invalid_configuration` if it has none, or none that may sign.
+   */
+  async sign({ origin, size, root, keys }: SignCheckpointRequest): Promise<SignCheckpointReply> {
+    if (origin === "") {
+      const newest = (await this.keys.own()).at(-1);
+      if (newest === undefined) throw noKey();
+      return { publicKey: newest.verifying.bytes, note: "" };
+    }
+    const key = await this.#listed(keys);
     if (key === undefined) throw noKey();
     const unixS = Math.floor(this.#clocks.wall.unixMs() / 1_000);
     const text = checkpointText({ origin, size, root, unixS });
     const signature = await signMessage(key, new TextEncoder().encode(text));
-    return signedNote(text, { name: origin, publicKey: key.verifying.bytes, signature });
+    const publicKey = key.verifying.bytes;
+    return { publicKey, note: signedNote(text, { name: origin, publicKey, signature }) };
+  }
+
+  /** Returns the newest key of this node that is one of `keys`. */
+  async #listed(keys: readonly Uint8Array[]): Promise<SigningKey | undefined> {
+    return (await this.keys.own()).findLast(({ verifying }) =>
+      keys.some((key) => bytesEqual(key, verifying.bytes))
+    );
   }
 }
 
 function noKey(): RegistryError {
   return new RegistryError(
     "invalid_configuration",
-    "A node must have the key of checkpoints: this one has none. Create it with " +
-      "`crs identity rotate checkpoint-key`, in the authority folder of the nodes",
+    "No node that can be asked has a key of checkpoints that the signer set lists. " +
+      "`crs identity rotate checkpoint-key` creates one in the authority folder; list its public key in " +
+      "@signers",
     { field: "authority" },
   );
 }

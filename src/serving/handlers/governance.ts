@@ -41,7 +41,7 @@ export function governanceHandlers(
     governedCheckpoint: async (_, { deadlineMs }) => ({
       text: await service.checkpoint(deadlineMs),
     }),
-    signCheckpoint: async (request) => ({ text: await checkpoints.sign(request) }),
+    signCheckpoint: (request) => checkpoints.sign(request),
     readGovernanceAudit: (request, { deadlineMs }) => service.audit(request, deadlineMs),
   };
 }

@@ -94,9 +94,9 @@ export class IdentityAuthority {
     return this.#held.tokenKeys;
   }
 
-  /** The key of checkpoints of the governed plane; undefined if the folder has none. */
-  get checkpointKey(): SigningKey | undefined {
-    return this.#held.checkpointKey;
+  /** The keys of checkpoints of the governed plane, the newest last. */
+  get checkpointKeys(): readonly SigningKey[] {
+    return this.#held.checkpointKeys;
   }
 
   /** Root keys of capabilities, the newest last. */

@@ -9,7 +9,7 @@ import { Trace } from "../trace.ts";
 import { microtaskCheckpoint, SimWorld } from "../world.ts";
 import type { PlacedChecker } from "./checker.ts";
 import type { LeasePromise } from "./kept_lease.ts";
-import { Governors } from "./governed.ts";
+import { Governors } from "./governors.ts";
 import { type MachineHost, PlacedMachine } from "./machine.ts";
 import type { Owner } from "./owner.ts";
 import { Owners } from "./owners.ts";

@@ -30,7 +30,7 @@ async function placed(role?: Role) {
 async function place({ registry, world }: RegistryHarness): Promise<void> {
   const key = await signingKeyOfSeed(CHECKPOINT_SEED);
   registry.checkpoints.keys = {
-    own: () => Promise.resolve(key),
+    own: () => Promise.resolve([key]),
     ask: () => Promise.reject(new Error("not asked")),
   };
   const member = { nodeId: 1, addresses: [], pin: NO_PIN, nextPin: NO_PIN };
@@ -186,7 +186,7 @@ test("the governed plane: everybody reads, and only those with the right propose
   const { governed } = client;
   assert.is((await harness.world.wait(governed.status())).version, 0);
   const first = service(1);
-  const checkpoint = { size: 0, origin: "x", root: new Uint8Array(32) };
+  const checkpoint = { size: 0, origin: "x", root: new Uint8Array(32), keys: [] };
   const calls = [
     () => governed.init(keys([A]), 1),
     () => governed.propose(first.bytes, [signatureOf(A, first)]),

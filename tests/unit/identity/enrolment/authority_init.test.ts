@@ -48,7 +48,7 @@ test("initAuthority writes keys for their owner alone, and no root's key for the
       "intermediate-1.pem": "600",
       "intermediate-2.pem": "600",
       "root.pem": "644",
-      "checkpoint-key.pem": "600",
+      "checkpoint-key-1.pem": "600",
       "token-key-1.pem": "600",
     });
     assert.equal(modes(made.administratorFolder), {
