@@ -3,17 +3,15 @@
  * columns uncut. A list cut by `--limit` shows how to continue it.
  */
 import { fromHex, toHex } from "../base/bytes.ts";
-import { ageBoundMsOf, type Page, type Receipt } from "../client/mod.ts";
+import type { Leased } from "../answers/record_calls.ts";
+import { incarnationText, type Listed, recordsJson } from "../answers/record_json.ts";
+import { ageBoundMsOf, type Receipt } from "../client/mod.ts";
 import { type AnyKindRow, kindNamed, type RecordKindName } from "../record/kinds.ts";
 import { formatDuration } from "./duration.ts";
 import { usageFailure } from "./failure.ts";
-import type { Leased } from "./record_calls.ts";
-import { addressText, incarnationText, shownField, sourceJson } from "./record_view.ts";
+import { addressText, shownField } from "./record_view.ts";
 import type { Reply } from "./shell.ts";
 import type { Cell } from "./table.ts";
-
-/** Items of one or more pages of a list. */
-export type Listed<T> = Pick<Page<T>, "items" | "nextCursor" | "receipts">;
 
 /** Display options of a list. */
 export interface ListView {
@@ -78,18 +76,14 @@ function leaseCell({ remainingMs, source }: Leased, most: string): string {
 /** Returns a reply with some records of a kind in a region. */
 export function recordsReply(
   kind: RecordKindName,
-  { items, nextCursor, receipts }: Listed<Leased>,
+  listed: Listed<Leased>,
   { region, wide }: ListView,
 ): Reply {
+  const { items, nextCursor, receipts } = listed;
   const row: AnyKindRow = kindNamed(kind);
   const cursor = nextCursor === undefined ? null : toHex(nextCursor);
-  const records = items.map(({ record, remainingMs, source }) => ({
-    [kind]: record,
-    remainingMs,
-    source: sourceJson(source),
-  }));
   return {
-    json: { region, [row.plural]: records, nextCursor: cursor, receipts },
+    json: recordsJson(kind, region, listed),
     text: async (columns) => {
       if (items.length === 0) return `No ${row.plural} are registered in region ${region}.\n`;
       const { table } = await import("./table.ts");

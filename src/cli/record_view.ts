@@ -1,10 +1,9 @@
 /**
- * Answers of the registry as replies: records as facts or rows for people, and as documents with
- * stable fields for scripts. Absent values are `null` in a document, never omitted.
+ * Answers of the registry as replies: records as facts or rows for people, and as documents
+ * (src/answers) for scripts.
  */
 import type {
   Deregistered,
-  Incarnation,
   Receipt,
   RecordSource,
   Registered,
@@ -14,24 +13,27 @@ import type {
 import type { Field } from "../record/field.ts";
 import { kindNamed, type RecordKindName } from "../record/kinds.ts";
 import type { RecordInfo } from "../record/plain.ts";
+import type { Leased } from "../answers/record_calls.ts";
+import {
+  deregisteredJson,
+  drainedJson,
+  incarnationText,
+  recordJson,
+  registeredJson,
+  resolvedJson,
+} from "../answers/record_json.ts";
+import type { Writer } from "../answers/writer.ts";
 import { formatDuration } from "./duration.ts";
-import type { Leased } from "./record_calls.ts";
 import type { Reply } from "./shell.ts";
 import type { Cell } from "./table.ts";
-import type { Writer } from "./writer.ts";
 
 type Fact = readonly [string, Cell];
 
-/** Formats an incarnation as `generation.index`. */
-export function incarnationText({ generation, index }: Incarnation): string {
-  return `${generation}.${index}`;
-}
-
 /** Returns the reply to a registration. */
 export function registeredReply(kind: RecordKindName, registered: Registered): Reply {
-  const { id, incarnation, revision, remainingMs, renewAfterMs, created, receipts } = registered;
+  const { id, incarnation, remainingMs, created, receipts } = registered;
   return {
-    json: { kind, id, incarnation, revision, remainingMs, renewAfterMs, created, receipts },
+    json: registeredJson(kind, registered),
     text: async () => {
       const { facts } = await import("./table.ts");
       return `${created ? "Registered" : "Updated"} ${kind} ${id}\n` + facts([
@@ -46,17 +48,12 @@ export function registeredReply(kind: RecordKindName, registered: Registered): R
 /** Returns a reply with one record. */
 export function recordReply(
   kind: RecordKindName,
-  { record, remainingMs, source, receipts }: Leased & { readonly receipts: readonly Receipt[] },
+  answer: Leased & { readonly receipts: readonly Receipt[] },
   writer?: Writer,
 ): Reply {
+  const { record, remainingMs, source, receipts } = answer;
   return {
-    json: {
-      [kind]: record,
-      remainingMs,
-      source: sourceJson(source),
-      receipts,
-      writer: writer ?? null,
-    },
+    json: recordJson(kind, answer, writer),
     text: async () => {
       const { facts } = await import("./table.ts");
       return facts([
@@ -75,19 +72,7 @@ export function resolvedReply(resolved: ResolvedAgent): Reply {
   const { agentSource, gatewaySource } = resolved;
   const [, agentReceipt, gatewayReceipt] = resolved.receipts;
   return {
-    json: {
-      domain,
-      agent,
-      gateway: gateway ?? null,
-      gatewayId: gatewayId ?? null,
-      agentRemainingMs,
-      gatewayRemainingMs,
-      agentSource: sourceJson(agentSource),
-      gatewaySource: sourceJson(gatewaySource),
-      stale: resolved.stale,
-      ageMs: resolved.ageMs,
-      receipts: resolved.receipts,
-    },
+    json: resolvedJson(resolved),
     text: async () => {
       const { facts } = await import("./table.ts");
       const missing = gatewayId === undefined
@@ -112,14 +97,14 @@ export function drainedReply(
   kind: RecordKindName,
   id: string,
   draining: boolean,
-  { revision, receipts }: Reported,
+  reported: Reported,
 ): Reply {
   const [first = "", ...rest] = kind;
   return {
-    json: { kind, id, draining, revision, receipts },
+    json: drainedJson(kind, id, draining, reported),
     text: () =>
       `${first.toUpperCase()}${rest.join("")} ${id} is ${draining ? "draining" : "active"}, ` +
-      `revision ${incarnationText(revision)}.\n`,
+      `revision ${incarnationText(reported.revision)}.\n`,
   };
 }
 
@@ -127,10 +112,11 @@ export function drainedReply(
 export function deregisteredReply(
   kind: RecordKindName,
   id: string,
-  { removed, receipts }: Deregistered,
+  deregistered: Deregistered,
 ): Reply {
+  const { removed } = deregistered;
   return {
-    json: { kind, id, removed, receipts },
+    json: deregisteredJson(kind, id, deregistered),
     text: () => {
       if (removed === 0) return `The ${kind} ${id} was already gone.\n`;
       const others = removed > 1 ? ` and ${removed - 1} of its agents` : "";
@@ -189,11 +175,6 @@ function ownedFacts(record: RecordInfo, lease: string): Fact[] {
 /** Returns the origin of a record of another region. */
 function homeFacts(source: RecordSource | undefined): Fact[] {
   return source === undefined ? [] : [["home", sourceText(source)]];
-}
-
-/** Returns the origin of a record as documents have it; `null` of an own one. */
-export function sourceJson(source: RecordSource | undefined) {
-  return source === undefined ? null : { ...source, ageMs: source.ageMs ?? null };
 }
 
 /** Formats the origin of a record of another region. */

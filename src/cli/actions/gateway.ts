@@ -1,6 +1,6 @@
 /** Implements what `crs gateway` has beyond the commands of every kind of record. */
+import { pageOf } from "../../answers/record_calls.ts";
 import { RESOLVE_GATEWAYS_MAX } from "../../base/limits.ts";
-import { pageOf } from "../record_calls.ts";
 import type { Fetch } from "./record.ts";
 
 /** Fetches active gateways, most free capacity first, for `crs gateway list --free`. */

@@ -2,9 +2,10 @@
  * Commands of controllers on identities: bans, removal of others' records and members, and the
  * audit log.
  */
+import { auditEntryJson, banJson } from "../../answers/identity_json.ts";
 import { isRecordKindName } from "../../record/kinds.ts";
 import { BAN_KINDS, type BanKind } from "../../../schemas/gen/wire.ts";
-import { AUDIT_ACTION_NAMES, auditEntryCodec } from "../../../schemas/gen/audit.ts";
+import { auditEntryCodec } from "../../../schemas/gen/audit.ts";
 import { bytesEqual, toHex } from "../../base/bytes.ts";
 import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
 import type { ListedBan } from "../../client/identity_types.ts";
@@ -88,10 +89,7 @@ export async function bans(flags: ServerOptions, shell: Shell): Promise<number> 
     }
   });
   const nowMs = processWorld().wall.unixMs();
-  const shown = all.map((ban) => ({
-    ...ban,
-    ended: ban.untilMs !== null && ban.untilMs <= nowMs,
-  }));
+  const shown = all.map((ban) => banJson(ban, nowMs));
   const time = (ms: number) => new Date(ms).toISOString();
   const reply: Reply = {
     json: { bans: shown },
@@ -177,16 +175,12 @@ export async function audit(flags: AuditFlags, shell: Shell): Promise<number> {
     });
   }
   const shown = entries.slice(last === undefined ? 0 : -last)
-    .map((bytes) => auditEntryCodec.decode(bytes));
+    .map(auditEntryJson);
   const reply: Reply = {
     json: {
       verified: fault === undefined,
       head: toHex(head),
-      entries: shown.map(({ previous, action, ...entry }) => ({
-        ...entry,
-        action: actionName(action),
-        previous: toHex(previous),
-      })),
+      entries: shown,
     },
     text: (columns) =>
       table(
@@ -194,7 +188,7 @@ export async function audit(flags: AuditFlags, shell: Shell): Promise<number> {
         shown.map(({ number, unixS, action, writer, subject, detail }) => [
           String(number),
           new Date(unixS * 1_000).toISOString(),
-          actionName(action),
+          action,
           String(writer),
           subject,
           detail,
@@ -224,10 +218,6 @@ async function readAudit({ identities }: Pick<Client, "identities">): Promise<Re
   if (!verdict.ok) return { entries, head, fault: verdict.reason };
   const isNewest = bytesEqual(verdict.head, head);
   return { entries, head, fault: isNewest ? undefined : "its last entry is not the head" };
-}
-
-function actionName(action: number): string {
-  return AUDIT_ACTION_NAMES[action] ?? String(action);
 }
 
 function parseCount(text: string): number {

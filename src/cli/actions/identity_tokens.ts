@@ -2,6 +2,7 @@
  * Commands on tokens and on the public data that verifies identities: the public keys of tokens and
  * the trust bundle. Tokens are verified as a service that receives one would.
  */
+import { claimsJson } from "../../answers/identity_json.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { TOKEN_LIFE_MS_MAX } from "../../base/limits.ts";
 import type { Client } from "../../client/types.ts";
@@ -145,12 +146,6 @@ function verifiedText(
     `Pass it with --token-file (- is standard input) or by ${VERIFY_TOKEN_VARIABLE}.`,
     "token",
   );
-}
-
-function claimsJson(token: string): unknown {
-  const claims = readTokenForm(token);
-  if (typeof claims === "string") return undefined;
-  return { ...claims, leafHash: formatPin(claims.leafHash) };
 }
 
 /** Prints the public keys of tokens unchanged. */

@@ -6,13 +6,13 @@
  * The command waits out an outage of any length. Before the lease is lost, only repeated refusals
  * by a node, as after a ban, end it.
  */
+import { incarnationText } from "../../answers/record_json.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { KEEP_REMINDER_MS } from "../../base/limits.ts";
 import type { KeepOptions, Lease, LeaseEnd, LeaseEvent } from "../../client/mod.ts";
 import { formatDuration } from "../duration.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { CliFailure, failureJson } from "../failure.ts";
-import { incarnationText } from "../record_view.ts";
 import { RefusalWatch } from "../refusal_watch.ts";
 import { type Connected, type ServerOptions, type Shell, withClient } from "../shell.ts";
 import { StopRequest } from "../stop_request.ts";

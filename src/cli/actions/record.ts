@@ -2,13 +2,13 @@
  * Implements the commands of every kind of record (`crs agent …`, `crs gateway …`): each makes one
  * client call and shows its answer.
  */
+import { type CommandKind, RECORD_CALLS } from "../../answers/record_calls.ts";
+import { writerOf } from "../../answers/writer.ts";
 import type { Client } from "../../client/mod.ts";
 import type { InputOf } from "../../record/kinds.ts";
-import { type CommandKind, RECORD_CALLS } from "../record_calls.ts";
 import { recordFields, type RecordFlags } from "../record_fields.ts";
 import { recordsReply } from "../record_list.ts";
 import { deregisteredReply, drainedReply, recordReply, registeredReply } from "../record_view.ts";
-import { writerOf } from "../writer.ts";
 import { type Shell, showReply, withClient } from "../shell.ts";
 import { keepLease } from "./keep_lease.ts";
 import {

@@ -1,8 +1,9 @@
 /** Code shared by the gateway and agent commands: flags, the default region, and limited lists. */
 import { LIST_ITEMS_MAX } from "../../base/limits.ts";
+import type { Listed } from "../../answers/record_json.ts";
 import type { CallOptions, ListOptions, Page, Receipt } from "../../client/mod.ts";
 import { usageFailure } from "../failure.ts";
-import { type Listed, parseCursor } from "../record_list.ts";
+import { parseCursor } from "../record_list.ts";
 import type { Connected, ServerOptions } from "../shell.ts";
 
 /** Flags of a command on a record that may belong to another region. */

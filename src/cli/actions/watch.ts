@@ -3,6 +3,7 @@
  * line, until a signal. The token with which to continue is told at the end.
  */
 import { WATCH_PROGRESS_MS_MAX, WATCH_PROGRESS_MS_MIN } from "../../base/limits.ts";
+import { ringJson, watchEventJson } from "../../answers/watch_json.ts";
 import type { Client, Watch, WatchEvent, WatchFilter, WatchOptions } from "../../client/mod.ts";
 import { kindNamed, type RecordKindName } from "../../record/kinds.ts";
 import { parseDuration } from "../duration.ts";
@@ -11,7 +12,7 @@ import { labelsOf } from "../record_fields.ts";
 import { type ServerOptions, type Shell, withClient } from "../shell.ts";
 import { StopRequest } from "../stop_request.ts";
 import type { Terminal } from "../terminal.ts";
-import { ringJson, ringText, watchEventJson, watchEventText } from "../watch_view.ts";
+import { ringText, watchEventText } from "../watch_view.ts";
 
 /** Options of every watch of records. */
 export interface WatchFlags extends ServerOptions {

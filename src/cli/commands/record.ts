@@ -9,7 +9,7 @@ import type {
   ReadFlags,
 } from "../actions/record_flags.ts";
 import type { Fetch } from "../actions/record.ts";
-import type { CommandKind } from "../record_calls.ts";
+import type { CommandKind } from "../../answers/record_calls.ts";
 import type { RecordFlags } from "../record_fields.ts";
 import type { RunAction, Shell } from "../shell.ts";
 import {

@@ -8,7 +8,7 @@ import { keyIdOf, publishedKeys, withKey } from "../../../identity/tokens/token_
 import { RegistryError } from "../../../src/base/errors.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { runCli } from "../../../src/cli/program.ts";
-import { writerOf } from "../../../src/cli/writer.ts";
+import { writerOf } from "../../../src/answers/writer.ts";
 import { AuditLog } from "../../../src/system/audit_log.ts";
 import { FakeClient } from "../../support/fake_client.ts";
 import { FakeTerminal } from "../../support/fake_terminal.ts";
