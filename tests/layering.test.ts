@@ -53,8 +53,12 @@ const TABLE: FloorTable = {
     // One interface for all code that serves: replication of a group is hidden from other folders.
     { ...simulated("src/replication", 4, []), doors: { "src/serving": ["group_interface.ts"] } },
     simulated("src/serving", 5, []),
+    // Answers of the SDK as JSON documents, for the command line and for HTTP.
+    simulated("src/answers", 5, []),
     simulated("src/region", 6, []),
     simulated("src/node", 7, ["pino", "prom-client"]),
+    simulated("src/http", 7, ["hono", "prom-client", "zod"]),
+    simulated("src/front", 8, []),
     { path: "src/cli", floor: 9, npm: ["commander", "pino", "string-width"] },
     { path: ".", floor: 10, npm: [] },
     // The generator is a tool: only tests may import it.

@@ -29,3 +29,4 @@ export * from "./limits/capabilities.ts";
 export * from "./limits/client.ts";
 export * from "./limits/cli.ts";
 export * from "./limits/node.ts";
+export * from "./limits/http.ts";

@@ -8,6 +8,7 @@ import { agentCommand } from "./commands/agent.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
+import { frontCommand } from "./commands/front.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
 import { descriptorCommand, governanceCommand } from "./commands/governance.ts";
 import { identityCommand } from "./commands/identity.ts";
@@ -80,6 +81,7 @@ export async function runCli(args: readonly string[], shell: Shell): Promise<num
 
 const COMMANDS: readonly ((shell: Shell, run: RunAction) => Command)[] = [
   startCommand,
+  frontCommand,
   gatewayCommand,
   agentCommand,
   watchCommand,

@@ -150,6 +150,12 @@ export interface RegisterOptions extends CallOptions {
   readonly expected?: Incarnation;
   /** Whether to take over a record that another process holds. Default false. */
   readonly takeOver?: boolean;
+  /**
+   * Whether the record gets a process of its own instead of this client's, which keeps no lease of it: for
+   * programs that register for others, whose next request may come through another program. Default
+   * false.
+   */
+  readonly asNewProcess?: boolean;
 }
 
 /** The result of a register. */

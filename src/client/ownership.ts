@@ -13,10 +13,17 @@ const SEQUENCE_MAX = 0xffff_ffff;
 export class OwnershipSequence {
   /** `[1, 2^53)`; 0 stands for no process. */
   readonly process: number;
+  readonly #entropy: Entropy;
   #sequence = 0;
 
   constructor(entropy: Entropy) {
+    this.#entropy = entropy;
     this.process = Math.max(1, randomUint53(entropy));
+  }
+
+  /** Returns the generator of another process, which this client stands for. */
+  other(): OwnershipSequence {
+    return new OwnershipSequence(this.#entropy);
   }
 
   /** Returns the ownership of a new write, with a higher sequence. A retried request keeps its own. */

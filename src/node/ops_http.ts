@@ -3,8 +3,7 @@
  * and `/metrics`. Reading it needs no identity. On loopback it is for this machine only, and a request
  * whose `Host` names another machine is refused, so that a web page cannot read it by DNS rebinding;
  * on another address anyone who can reach it may read it. Header size, time and connections are
- * bounded; only GET and HEAD are served. When the limit of connections is reached, the one that has
- * been idle for longest is closed, so that a probe always gets through.
+ * bounded; only GET and HEAD are served.
  *
  * Uses `node:http`, which both runtimes have and which enforces these bounds on both.
  */
@@ -21,6 +20,7 @@ import {
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler } from "../base/world.ts";
 import { bindAddress, isLoopbackHost } from "../../identity/trust/listen_rule.ts";
+import { ConnectionPlaces } from "../../transport/connection_places.ts";
 import {
   type AcceptObserver,
   TcpAcceptor,
@@ -71,7 +71,7 @@ export interface OpsHttp {
 export async function openOpsHttp(options: OpsHttpOptions): Promise<OpsHttp> {
   const { scheduler, observer } = options;
   const host = bindAddress(options.host);
-  const places = new Places(options.connectionsMax ?? OPS_CONNECTIONS_MAX);
+  const places = new ConnectionPlaces(options.connectionsMax ?? OPS_CONNECTIONS_MAX);
   const makeServer = () => serverOf(options, places);
   const acceptor = await bind({ host, port: options.port, makeServer, scheduler, observer });
   if (!isLoopbackHost(options.host)) {
@@ -89,7 +89,7 @@ export async function openOpsHttp(options: OpsHttpOptions): Promise<OpsHttp> {
   };
 }
 
-function serverOf(options: OpsHttpOptions, places: Places): Server {
+function serverOf(options: OpsHttpOptions, places: ConnectionPlaces): Server {
   const server = createServer({
     maxHeaderSize: OPS_HEADER_BYTES_MAX,
     headersTimeout: OPS_REQUEST_MS_MAX,
@@ -105,48 +105,6 @@ function serverOf(options: OpsHttpOptions, places: Places): Server {
   server.on("clientError", (_error, socket) => socket.destroy());
   server.on("error", (error) => options.logger.warn("The operator's HTTP port failed", { error }));
   return server;
-}
-
-/** The open connections, up to a limit. */
-class Places {
-  /** Connections that wait for a request, the longest idle first. */
-  readonly #idle = new Set<Socket>();
-  readonly #all = new Set<Socket>();
-  readonly #max: number;
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  closeAll(): void {
-    for (const socket of this.#all) socket.destroy();
-  }
-
-  take(socket: Socket): void {
-    socket.on("error", () => socket.destroy());
-    if (this.#all.size >= this.#max) {
-      const [longest] = this.#idle;
-      if (longest === undefined) return void socket.destroy();
-      this.#leave(longest);
-      longest.destroy();
-    }
-    this.#all.add(socket);
-    this.#idle.add(socket);
-    socket.once("close", () => this.#leave(socket));
-  }
-
-  /** Marks a connection as busy until the response is finished. */
-  busy(socket: Socket, response: ServerResponse): void {
-    this.#idle.delete(socket);
-    response.once("finish", () => {
-      if (this.#all.has(socket)) this.#idle.add(socket);
-    });
-  }
-
-  #leave(socket: Socket): void {
-    this.#all.delete(socket);
-    this.#idle.delete(socket);
-  }
 }
 
 async function bind(options: TcpAcceptorOptions): Promise<TcpAcceptor> {

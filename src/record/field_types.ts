@@ -185,7 +185,7 @@ const NO_CAPACITY: Capacity = Object.freeze({
 });
 
 /** Our names of the dimensions, and those of other callers. */
-const DIMENSIONS: ReadonlyMap<string, keyof Capacity> = new Map([
+export const DIMENSIONS: ReadonlyMap<string, keyof Capacity> = new Map([
   ["cpu", "cpu"],
   ["memory", "memoryMiB"],
   ["memoryMiB", "memoryMiB"],

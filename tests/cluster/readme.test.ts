@@ -20,6 +20,7 @@ import { crsInProcess } from "../support/crs_in_process.ts";
 import { CrsProcess } from "../support/crs_process.ts";
 import { freePorts } from "../../bench/cluster/ports.ts";
 import { freeClusterPorts } from "../support/three_nodes.ts";
+import { CURL, testWith } from "../support/requirement.ts";
 import { until, within } from "../support/until.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -36,10 +37,14 @@ type Special =
   | { readonly kind: "serves three" }
   /** Two regions, in a folder and on ports of their own; ended before the next node starts. */
   | { readonly kind: "serves regions" }
+  /** A front, on a port of its own, which is ended before its node. */
+  | { readonly kind: "serves http" }
   /** Repeated until it succeeds: it waits for what another region was told. */
   | { readonly kind: "repeated" }
   /** Ended by ^C, once its output matches; must end orderly. */
   | { readonly kind: "until ^C"; readonly ready: RegExp }
+  /** An endless answer, left once it matches. */
+  | { readonly kind: "until seen"; readonly seen: RegExp }
   /** As written, with more flags that shorten the run. */
   | { readonly kind: "shortened"; readonly flags: string }
   /** A task of deno.json that is not run here. */
@@ -58,6 +63,11 @@ const SPECIAL: Readonly<Record<string, Special>> = {
   "crs watch domain a1.example": { kind: "until ^C", ready: /^Watching/m },
   "crs watch ring": { kind: "until ^C", ready: /^ring \d/m },
   "crs watch domain a2.example --with-state": { kind: "until ^C", ready: /^put +agent /m },
+  "crs front --http 127.0.0.1:9402": { kind: "serves http" },
+  "curl -sN 'localhost:9402/v1/watch?kind=agent&state=true'": {
+    kind: "until seen",
+    seen: /^event: put$/m,
+  },
   "crs demo": { kind: "shortened", flags: "--seconds 1 --gateways 2 --agents 20 --proxies 2" },
   "crs start --authority ./pki/authority --region eu-1 --found": { kind: "serves" },
   "deno task test [pattern]": { kind: "not run", reason: "this is a part of it" },
@@ -71,6 +81,7 @@ const SPECIAL: Readonly<Record<string, Special>> = {
 const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^Registered gateway (\S+)$/m, ["id"]],
   [/^Registered agent (\S+)$/m, ["agent id"]],
+  [/^\{"kind":"agent","id":"([^"]+)","incarnation"/m, ["agent id"]],
   [/^ {2}node-3 +3 +(\d+) /m, ["process id"]],
   [/^ {2}eu-1 +(\d+) /m, ["eu-1 process id"]],
   [
@@ -97,6 +108,7 @@ const values = new Map<string, string>();
 const used = new Set<string>();
 let node: { readonly child: Deno.ChildProcess; readonly pid: number } | undefined;
 let cluster: CrsProcess | undefined;
+let front: { readonly process: CrsProcess; readonly port: number } | undefined;
 let node443: number | undefined;
 let programs = 0;
 /** Identities are stored beside each other, and not in the checkout. */
@@ -197,8 +209,27 @@ async function serve(command: string): Promise<void> {
   node443 = facts.addresses[0]!.port;
 }
 
+/** Runs a front before the node that runs. */
+async function serveHttp(command: string): Promise<void> {
+  const port = freePorts(1);
+  const [, ...args] = command.replace(":9402", `:${port}`).split(" ");
+  const process = new CrsProcess([...args, "--data", data]);
+  front = { process, port };
+  await process.printed("what to try", (text) => text.includes("^C") ? text : undefined);
+}
+
+async function endFront(): Promise<void> {
+  if (front === undefined) return;
+  const { process } = front;
+  front = undefined;
+  process.kill("SIGINT");
+  const { code, stderr } = await process.ended();
+  assert.is(code, 0, stderr);
+}
+
 /** Ends the node as ^C does; npx does not pass on signals. */
 async function endNode(): Promise<void> {
+  await endFront();
   if (node === undefined) return;
   const { child, pid } = node;
   node = undefined;
@@ -227,6 +258,32 @@ async function untilInterrupted(command: string, ready: RegExp): Promise<void> {
   assert.is(code, 0, `${command}\n${text}${await errors}`);
 }
 
+/** Runs a command without an end until its output matches. */
+async function untilSeen(command: string, seen: RegExp): Promise<void> {
+  const child = spawn(command, where, "piped");
+  let text = "";
+  const reading = (async () => {
+    for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) text += part;
+  })();
+  const errors = new Response(child.stderr).text();
+  await until(`${command} prints ${seen}`, () => seen.test(text), COMMAND_MS_MAX);
+  child.kill("SIGINT");
+  await within(`the end of ${command}`, child.status, COMMAND_MS_MAX);
+  await Promise.all([reading, errors]);
+}
+
+/** Runs a request, which must not be answered with an error. */
+async function curlToEnd(command: string): Promise<void> {
+  const { stdout } = await new Deno.Command("sh", {
+    args: ["-c", `exec ${command}`],
+    cwd: where,
+    stdin: "null",
+  }).output();
+  const text = new TextDecoder().decode(stdout);
+  assert.ok(text !== "" && !text.startsWith('{"error"'), `${command}\n${text}`);
+  takeValues(text);
+}
+
 /** Runs a line of a `sh` block. */
 async function runLine(line: string): Promise<void> {
   const written = commandOf(line);
@@ -236,9 +293,11 @@ async function runLine(line: string): Promise<void> {
   if (/^npm |^npx .* run /.test(written)) return await runToEnd(written, app);
   const filled = special?.kind === "not run" ? written : fillPlaceholders(written, values);
   const command = filled.replace("--data regions/", `--data ${folder}/regions/`)
-    .replaceAll(/ keys\b/g, ` ${folder}/keys`);
+    .replaceAll(/ keys\b/g, ` ${folder}/keys`)
+    .replace("localhost:9402", `localhost:${front?.port}`);
   switch (special?.kind) {
     case undefined:
+      if (command.startsWith("curl ")) return await curlToEnd(command);
       return await (NO_SHELL.test(command) ? crsToEnd : runToEnd)(command, where);
     case "serves":
       return await serve(command);
@@ -246,6 +305,10 @@ async function runLine(line: string): Promise<void> {
       return await serveThree();
     case "serves regions":
       return await serveRegions();
+    case "serves http":
+      return await serveHttp(command);
+    case "until seen":
+      return await untilSeen(command, special.seen);
     case "repeated":
       return await until(`${command} succeeds`, async () => {
         const attempt = crsToEnd(command, where);
@@ -308,7 +371,8 @@ for (const block of codeBlocks(await Deno.readTextFile(`${root}/README.md`))) {
     continue;
   }
   for (const [index, line] of lines.entries()) {
-    test(`README.md:${firstLine + index} ${line}`, async () => {
+    const register = line.startsWith("curl ") ? testWith(CURL) : test;
+    register(`README.md:${firstLine + index} ${line}`, async () => {
       assert.is(language, "sh", `A block of ${language} is neither run nor checked here`);
       if (line.startsWith("crs identity init")) {
         where = `${folder}/identities`;
@@ -326,7 +390,8 @@ for (const block of codeBlocks(await Deno.readTextFile(`${root}/README.md`))) {
 }
 
 test("each special line still stands in README.md", () => {
-  assert.equal(Object.keys(SPECIAL).filter((line) => !used.has(line)), []);
+  const isRun = (line: string) => used.has(line) || (line.startsWith("curl ") && !CURL.found);
+  assert.equal(Object.keys(SPECIAL).filter((line) => !isRun(line)), []);
   assert.is(programs, PROGRAMS.length);
 });
 

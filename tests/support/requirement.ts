@@ -31,6 +31,8 @@ export type TestWith<Found> = (
 export const CAPNP: Requirement<string> = program("capnp", "capnproto");
 /** A browser that supports WebTransport. */
 export const CHROMIUM: Requirement<string> = program("chromium", "chromium");
+/** A client of HTTP that users have. */
+export const CURL: Requirement<string> = program("curl", "curl");
 /** A compiler, for libraries that are preloaded into a process. */
 export const GCC: Requirement<string> = program("gcc", "gcc");
 /** The project's other runtime. */

@@ -72,12 +72,13 @@ export class RegisterCalls {
   /** See `Client.registerAgent`, `Client.registerGateway`. */
   async one(item: RegisterItem<ServedKind>, options: RegisterOptions = {}): Promise<Registered> {
     const deadline = new Deadline(this.#clock, options, this.#timeoutMs);
+    const ownership = options.asNewProcess === true ? this.#ownership.other() : this.#ownership;
     let left: CallOptions = options;
     let expected = options.expected ?? NO_POSITION;
     for (let takeOvers = 0;; takeOvers++) {
       try {
         const { register } = KIND_OPERATIONS[item.kind];
-        const body = { record: this.#encode(item), expected };
+        const body = { record: this.#encode(item, ownership), expected };
         return await this.#invoker.invoke(register, body, this.#decode, left);
       } catch (error) {
         const held = heldBy(error);
@@ -115,7 +116,7 @@ export class RegisterCalls {
     return outcomes;
   }
 
-  #encode(item: RegisterItem): Uint8Array {
+  #encode(item: RegisterItem, ownership = this.#ownership): Uint8Array {
     // Programs without types may omit it.
     if (!isRecordKindName(item.kind)) {
       throw new RegistryError(
@@ -124,7 +125,7 @@ export class RegisterCalls {
         { field: "kind" },
       );
     }
-    return storedRecord(item, this.#ownership.next());
+    return storedRecord(item, ownership.next());
   }
 
   /** Sends the entries to the nodes that lead them; fills `outcomes` by position. */

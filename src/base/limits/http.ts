@@ -1,0 +1,42 @@
+/** Limits of the HTTP face (src/http) and of its listener (src/front). */
+
+/** Bytes of a request's body; larger ones are refused with 413. */
+export const HTTP_BODY_BYTES_MAX = 1024 * 1024;
+/** Bytes of a request's head: a token of 4 KiB, a `Last-Event-ID` of many partitions, and room. */
+export const HTTP_HEADER_BYTES_MAX = 16 * 1024;
+/** Time for the head, and for the body after it, ms: slower senders hold a connection for nothing. */
+export const HTTP_HEAD_MS_MAX = 10_000;
+export const HTTP_BODY_MS_MAX = 10_000;
+/** Time from a complete request to its answer, ms; an event stream has none once it has begun. */
+export const HTTP_ANSWER_MS_MAX = 30_000;
+/** Time for which a connection may wait for its next request, ms. */
+export const HTTP_IDLE_MS_MAX = 60_000;
+/** Interval at which the listener looks for connections that are over these times, ms. */
+export const HTTP_CHECK_MS = 1_000;
+/** Open connections: all event streams, and others. */
+export const HTTP_CONNECTIONS_MAX = 16_384;
+/** Requests in flight, beside the event streams; above it: 503. */
+export const HTTP_IN_FLIGHT_MAX = 1_024;
+/** Open event streams; above it: 503. */
+export const HTTP_STREAMS_MAX = 12_288;
+/** Interval of the heartbeat of an event stream, ms. */
+export const HTTP_HEARTBEAT_MS = 5_000;
+/** Delay after which a client that lost its event stream connects again, ms. */
+export const HTTP_STREAM_RETRY_MS = 1_000;
+/** `Retry-After` of refusals that state no time of their own, ms. */
+export const HTTP_RETRY_AFTER_MS = 1_000;
+/** Levels of objects and arrays in a body. */
+export const HTTP_JSON_DEPTH_MAX = 32;
+/** Receipts in the headers of an answer; the body has all of them. */
+export const HTTP_RECEIPT_HEADERS_MAX = 16;
+/** Records in one answer of service discovery: more would be an answer of 100 MB. */
+export const HTTP_TARGETS_MAX = 100_000;
+/** Records on a page unless the caller says otherwise. */
+export const HTTP_PAGE_DEFAULT = 100;
+/** Time for which a front trusts what the node said of its region and readiness, ms. */
+export const HTTP_NODE_CONDITION_MS = 1_000;
+/**
+ * Time for requests in progress to end when the listener closes, and for a sender to read the refusal of
+ * its body, ms.
+ */
+export const HTTP_DRAIN_MS = 2_000;

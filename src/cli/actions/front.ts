@@ -1,0 +1,102 @@
+/**
+ * Runs a front in this process: connects to the registry, serves HTTP, and ends on a signal: it stops
+ * listening, then closes its session.
+ */
+import type { LogLevel } from "../../base/logger.ts";
+import { VERSION } from "../../base/version.ts";
+import { startFront } from "../../front/front.ts";
+import { createLogger, logFormatOf } from "../../node/logger.ts";
+import { processWorld } from "../../node/process_world.ts";
+import type { Endpoint } from "../../../transport/transport.ts";
+import { endpointText } from "../endpoint_text.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { usageFailure } from "../failure.ts";
+import { jsonDocument, type ServerOptions, type Shell, withClient } from "../shell.ts";
+import { StopRequest } from "../stop_request.ts";
+
+/** Flags of `crs front`. */
+export interface FrontFlags extends ServerOptions {
+  readonly http: string;
+  readonly httpName?: readonly string[];
+  readonly insecureHttp?: boolean;
+  readonly logLevel?: LogLevel;
+  readonly stopWithStdin?: boolean;
+}
+
+/** Starts a front and resolves with the exit code when it has ended. */
+export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<number> {
+  const { terminal } = shell;
+  const http = parseListen(flags.http);
+  const logger = createLogger({
+    level: flags.logLevel ?? "info",
+    format: logFormatOf("auto", terminal.isErrTty),
+  });
+  const stop = new StopRequest(terminal, (signal) => {
+    logger.info("Stopping; another signal ends the process at once", { signal });
+  });
+  if (flags.stopWithStdin === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
+  try {
+    await withClient(shell, flags, async ({ client, endpoints }) => {
+      const front = await startFront({
+        client,
+        http,
+        hostNames: flags.httpName ?? [],
+        allowsInsecureHttp: flags.insecureHttp === true,
+        world: processWorld(),
+        logger,
+      });
+      try {
+        const started = { version: VERSION, http: front.http, servers: endpoints };
+        terminal.out(
+          flags.json === true
+            ? jsonDocument(started)
+            : startedText(front.http, endpoints, front.notice),
+        );
+        await stop.requested;
+      } finally {
+        await front.close();
+      }
+    }, (event) => {
+      if (event.kind === "connected") return logger.debug("Connected", event);
+      if (event.kind === "lost") logger.warn("A connection was lost", event);
+    });
+    return EXIT_CODES.success;
+  } finally {
+    stop.end();
+  }
+}
+
+/** Parses `host:port`; an IPv6 address stands in brackets. */
+function parseListen(text: string): Endpoint {
+  const [, bracketed, bare, digits] =
+    /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? bare;
+  const port = Number(digits);
+  if (host !== undefined && port <= 65_535) return { host, port };
+  throw usageFailure(
+    `--http must be host:port: found ${JSON.stringify(text)}`,
+    "For example --http 127.0.0.1:9402 or --http [::1]:9402.",
+    "http",
+  );
+}
+
+function startedText(
+  http: Endpoint,
+  servers: readonly Endpoint[],
+  notice: string,
+): string {
+  const url = `http://${endpointText(http)}`;
+  return `Central registry ${VERSION}: front
+
+  serves       ${url}  /docs /openapi.json /healthz /readyz /metrics
+  asks         ${servers.map(endpointText).join(", ")}
+  identity     ${notice}
+
+Try next, in a second terminal:
+
+  curl -s ${url}/v1/gateways
+  curl -sN ${url}/v1/watch
+
+Stop it with ^C.
+`;
+}

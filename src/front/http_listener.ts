@@ -1,0 +1,266 @@
+/**
+ * The listener of the HTTP face: `node:http` around a `fetch` handler. Head, body and idle time, size of
+ * heads and number of connections are bounded, which `Deno.serve` does not offer; both runtimes have
+ * it.
+ *
+ * A body is read as the handler takes it. A request that is answered before its body has arrived ends
+ * its connection, after a moment in which the sender can read the answer.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { RegistryError } from "../base/errors.ts";
+import {
+  HTTP_BODY_MS_MAX,
+  HTTP_CHECK_MS,
+  HTTP_CONNECTIONS_MAX,
+  HTTP_DRAIN_MS,
+  HTTP_HEAD_MS_MAX,
+  HTTP_HEADER_BYTES_MAX,
+  HTTP_IDLE_MS_MAX,
+} from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Scheduler } from "../base/world.ts";
+import type { HttpPeer } from "../http/app.ts";
+import { bindAddress } from "../../identity/trust/listen_rule.ts";
+import { ConnectionPlaces } from "../../transport/connection_places.ts";
+import { TcpAcceptor } from "../../transport/tcp_acceptor.ts";
+
+/** Answers a request; never rejects. */
+export type HttpHandler = (request: Request, peer: HttpPeer) => Promise<Response>;
+
+/** The options of the listener. */
+export interface HttpListenerOptions {
+  /** A literal address, or `localhost`. */
+  readonly host: string;
+  /** TCP port; 0 lets the system choose. */
+  readonly port: number;
+  readonly handler: HttpHandler;
+  readonly logger: Logger;
+  readonly scheduler: Scheduler;
+  /** The limit of concurrent connections. Default {@link HTTP_CONNECTIONS_MAX}. */
+  readonly connectionsMax?: number;
+}
+
+/** An open listener. */
+export interface HttpListener {
+  readonly host: string;
+  readonly port: number;
+  /**
+   * Stops listening, waits a moment for requests in progress and drops the rest; resolves when the
+   * port is free. Idempotent.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the listener.
+ *
+ * @throws RegistryError `invalid_configuration` if the address cannot be bound.
+ */
+export async function openHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
+  const { port, scheduler, connectionsMax = HTTP_CONNECTIONS_MAX } = options;
+  const host = bindAddress(options.host);
+  const places = new ConnectionPlaces(connectionsMax);
+  const makeServer = () => serverOf(options, places);
+  const acceptor = await TcpAcceptor.bind({ host, port, makeServer, scheduler })
+    .catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new RegistryError(
+        "invalid_configuration",
+        `Cannot listen on ${host} TCP port ${port} (${reason}): stop the program that has it, or ` +
+          "choose another port with --http",
+        { field: "http" },
+        error,
+      );
+    });
+  let closing: Promise<void> | undefined;
+  return {
+    host,
+    port: acceptor.port,
+    close: () => {
+      closing ??= closed(acceptor, places, scheduler);
+      return closing;
+    },
+  };
+}
+
+async function closed(
+  acceptor: TcpAcceptor,
+  places: ConnectionPlaces,
+  scheduler: Scheduler,
+): Promise<void> {
+  const ended = acceptor.close();
+  places.closeIdle();
+  const timer = scheduler.after(HTTP_DRAIN_MS, () => places.closeAll());
+  await ended;
+  timer.cancel();
+}
+
+function serverOf(options: HttpListenerOptions, places: ConnectionPlaces): Server {
+  const server = createServer({
+    maxHeaderSize: HTTP_HEADER_BYTES_MAX,
+    headersTimeout: HTTP_HEAD_MS_MAX,
+    requestTimeout: HTTP_HEAD_MS_MAX + HTTP_BODY_MS_MAX,
+    keepAliveTimeout: HTTP_IDLE_MS_MAX,
+    connectionsCheckingInterval: HTTP_CHECK_MS,
+  }, (message, response) => {
+    places.busy(message.socket, response);
+    void serve(options, message, response);
+  });
+  server.on("connection", (socket: Socket) => places.take(socket));
+  // On a malformed, oversized or slow request the connection is closed.
+  server.on("clientError", (_error, socket) => socket.destroy());
+  server.on("error", (error) => options.logger.warn("The HTTP listener failed", { error }));
+  return server;
+}
+
+async function serve(
+  { handler, logger, scheduler }: HttpListenerOptions,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const leaving = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) leaving.abort();
+  });
+  response.on("error", () => message.socket.destroy());
+  try {
+    const request = requestOf(message, leaving.signal);
+    if (request === undefined) {
+      response.writeHead(400, { "connection": "close" });
+      response.end();
+      return;
+    }
+    const address = message.socket.remoteAddress ?? "";
+    await send(await handler(request, { address, scheme: "http:" }), message, response);
+  } catch (error) {
+    logger.warn("An HTTP answer was not sent", { error });
+    message.socket.destroy();
+  } finally {
+    if (!message.complete) dropRest(message, scheduler);
+  }
+}
+
+/** Returns a request as `fetch` handlers take it; `undefined` if its target or a header is malformed. */
+function requestOf(message: IncomingMessage, signal: AbortSignal): Request | undefined {
+  const { method = "GET", url = "", rawHeaders } = message;
+  if (!url.startsWith("/")) return undefined;
+  const hasBody = method !== "GET" && method !== "HEAD";
+  try {
+    const headers = new Headers();
+    for (let at = 0; at < rawHeaders.length; at += 2) {
+      headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
+    }
+    // The host is checked by its header; the URL only carries path and query.
+    return new Request(`http://localhost${url}`, {
+      method,
+      headers,
+      signal,
+      ...(hasBody ? { body: bodyOf(message) } : {}),
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns the body of a request as a stream that reads no further than it is taken. */
+function bodyOf(message: IncomingMessage): ReadableStream<Uint8Array> {
+  let isOver = false;
+  return new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      message.pause();
+      message.on("data", (chunk: Uint8Array) => {
+        if (isOver) return;
+        controller.enqueue(new Uint8Array(chunk));
+        if ((controller.desiredSize ?? 0) <= 0) message.pause();
+      });
+      message.once("end", () => {
+        if (!isOver) controller.close();
+        isOver = true;
+      });
+      message.once("close", () => {
+        if (!isOver) controller.error(new Error("The connection ended"));
+        isOver = true;
+      });
+      message.on("error", () => {});
+    },
+    pull: () => {
+      message.resume();
+    },
+    cancel: () => {
+      isOver = true;
+    },
+  });
+}
+
+/** Sends an answer; a stream as its reader takes it. */
+async function send(
+  answer: Response,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const headers = Object.fromEntries(answer.headers);
+  if (!message.complete && answer.status >= 400) headers["connection"] = "close";
+  const { body } = answer;
+  if (body === null) {
+    response.writeHead(answer.status, headers);
+    response.end();
+    return;
+  }
+  if (!isEndless(answer)) {
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    response.writeHead(answer.status, { ...headers, "content-length": bytes.length });
+    response.end(bytes);
+    return;
+  }
+  response.writeHead(answer.status, headers);
+  await sendStream(body, response);
+}
+
+function isEndless({ headers }: Response): boolean {
+  return headers.get("content-type")?.startsWith("text/event-stream") === true;
+}
+
+async function sendStream(
+  body: ReadableStream<Uint8Array>,
+  response: ServerResponse,
+): Promise<void> {
+  const reader = body.getReader();
+  // A reader that leaves ends the stream even while there is nothing to send.
+  const gone = () => void reader.cancel().catch(() => {});
+  response.once("close", gone);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || response.destroyed) break;
+      if (!response.write(value)) await drained(response);
+    }
+    response.end();
+  } finally {
+    response.removeListener("close", gone);
+    gone();
+  }
+}
+
+/** Resolves when the response takes more, or is closed. */
+function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      response.removeListener("drain", done);
+      response.removeListener("close", done);
+      resolve();
+    };
+    response.once("drain", done);
+    response.once("close", done);
+  });
+}
+
+/** Ends the connection of a request whose body nobody needs. */
+function dropRest(message: IncomingMessage, scheduler: Scheduler): void {
+  const { socket } = message;
+  // Unread input would reset the connection before the sender has read the answer.
+  message.resume();
+  const timer = scheduler.after(HTTP_DRAIN_MS, () => socket.destroy());
+  socket.once("close", () => timer.cancel());
+}

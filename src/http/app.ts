@@ -1,0 +1,278 @@
+/**
+ * The HTTP face of the registry: a `fetch` handler over the SDK's client. It holds no state that
+ * another front does not have; each request is admitted, checked against its description
+ * (route.ts), handled, and answered with its correlation id.
+ *
+ * The listener that calls it is passed nothing from here: src/front bounds heads and connections.
+ */
+import { type Context, Hono } from "hono";
+import { HTTP_ANSWER_MS_MAX, HTTP_IN_FLIGHT_MAX, HTTP_STREAMS_MAX } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import { RegistryError } from "../base/errors.ts";
+import type { World } from "../base/world.ts";
+import { CORRELATION_HEADER, requestIdOf } from "./correlation.ts";
+import { errorEnvelope, HttpError, noRoom, toHttpError } from "./errors.ts";
+import { EventStream } from "./event_stream.ts";
+import { HttpMetrics } from "./metrics.ts";
+import { NodeCondition } from "./node_condition.ts";
+import { checkOrigin } from "./origin_check.ts";
+import { receiptHeaders } from "./receipt_headers.ts";
+import { readJsonBody } from "./request_body.ts";
+import {
+  type CallerClient,
+  checkedBody,
+  checkedParameters,
+  type HttpRoute,
+  type RouteAnswer,
+  type RouteMethod,
+} from "./route.ts";
+import { documentRoutes } from "./routes/documents.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { nodeRoutes } from "./routes/node.ts";
+import { recordRoutes } from "./routes/records.ts";
+import { watchRoute } from "./routes/watch.ts";
+
+/** What the listener knows of the sender of a request. */
+export interface HttpPeer {
+  /** Its address, for the log. */
+  readonly address: string;
+  /** What the listener speaks. */
+  readonly scheme: "http:" | "https:";
+}
+
+/** Options of {@link HttpApp}. */
+export interface HttpAppOptions {
+  /** The client of this face, whose identity answers for all callers. The app does not close it. */
+  readonly client: CallerClient;
+  readonly world: World;
+  readonly logger: Logger;
+  /** Lower-case host names by which the face is reached, besides `localhost` and addresses. */
+  readonly hostNames?: readonly string[];
+  /** Limits; see src/base/limits/http.ts for their defaults. */
+  readonly inFlightMax?: number;
+  readonly streamsMax?: number;
+  readonly answerMsMax?: number;
+}
+
+/** A request on its way through the app. */
+interface Call {
+  readonly peer: HttpPeer;
+  readonly requestId: string;
+  readonly startedMs: number;
+  /** The path of its route; a word if it has none. */
+  route: string;
+  isRefused: boolean;
+}
+
+type Environment = { readonly Bindings: Call };
+
+/** The route of requests that have none. */
+const NO_ROUTE = "none";
+const JSON_TYPE = "application/json; charset=utf-8";
+
+/** The face. */
+export class HttpApp {
+  readonly #options: HttpAppOptions;
+  readonly #hono: Hono<Environment>;
+  readonly #metrics: HttpMetrics;
+  readonly #hostNames: readonly string[];
+  #inFlight = 0;
+  #streams = 0;
+  /** All routes, in the order of the documents. */
+  readonly routes: readonly HttpRoute[];
+
+  constructor(options: HttpAppOptions) {
+    this.#options = options;
+    this.#hostNames = (options.hostNames ?? []).map((name) => name.toLowerCase());
+    this.#metrics = new HttpMetrics([
+      ["requests_in_flight", "Requests being answered.", () => this.#inFlight],
+      ["event_streams", "Open event streams.", () => this.#streams],
+    ]);
+    const node = new NodeCondition(options.client, options.world.monotonic);
+    const routes = [
+      ...recordRoutes("gateway", node),
+      ...recordRoutes("agent", node),
+      ...nodeRoutes(node),
+      watchRoute(),
+      ...healthRoutes("", node, this.#metrics),
+      ...healthRoutes("/v1/registry", node, this.#metrics),
+    ];
+    this.routes = [...routes, ...documentRoutes(routes)];
+    this.#hono = this.#router();
+  }
+
+  /** Answers a request. Never rejects. */
+  async fetch(request: Request, peer: HttpPeer): Promise<Response> {
+    const { world } = this.#options;
+    const call: Call = {
+      peer,
+      requestId: requestIdOf(request.headers.get(CORRELATION_HEADER), world.entropy),
+      startedMs: world.monotonic.nowMs(),
+      route: NO_ROUTE,
+      isRefused: false,
+    };
+    let response: Response;
+    try {
+      const { headers } = request;
+      checkOrigin({
+        scheme: peer.scheme,
+        host: headers.get("host"),
+        origin: headers.get("origin"),
+        fetchSite: headers.get("sec-fetch-site"),
+      }, this.#hostNames);
+      response = await this.#hono.fetch(request, call);
+    } catch (error) {
+      response = this.#refusal(call, error);
+    }
+    this.#finish(call, request.method, response.status);
+    return response;
+  }
+
+  #router(): Hono<Environment> {
+    const hono = new Hono<Environment>();
+    const methods = new Map<string, RouteMethod[]>();
+    for (const route of this.routes) {
+      const path = route.path.replace(/\{(\w+)\}/g, ":$1");
+      hono.on(route.method, path, (context) => this.#serve(route, context));
+      methods.set(path, [...methods.get(path) ?? [], route.method]);
+    }
+    for (const [path, allowed] of methods) {
+      hono.all(path, ({ env }) => this.#refusal(env, otherMethod(allowed)));
+    }
+    hono.notFound(({ env }) => this.#refusal(env, noRoute()));
+    hono.onError((error, { env }) => this.#refusal(env, error));
+    return hono;
+  }
+
+  async #serve(route: HttpRoute, { req, env: call }: Context<Environment>): Promise<Response> {
+    call.route = route.path;
+    const { inFlightMax = HTTP_IN_FLIGHT_MAX, streamsMax = HTTP_STREAMS_MAX } = this.#options;
+    if (this.#inFlight >= inFlightMax) throw noRoom("Too many requests are in flight");
+    if (route.isStream && this.#streams >= streamsMax) throw noRoom("Too many streams are open");
+    this.#inFlight++;
+    try {
+      const parameters = checkedParameters(route, req.param(), new URL(req.url).searchParams);
+      const body = route.method === "GET"
+        ? undefined
+        : checkedBody(route, await readJsonBody(req.raw, this.#options.world.scheduler));
+      const answer = await this.#handled(route, { ...parameters, body }, req.raw, call);
+      return this.#response(route, answer, call);
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  /** Runs the handler until it is done, its time is over, or the caller is gone. */
+  async #handled(
+    route: HttpRoute,
+    input: Parameters<HttpRoute["handle"]>[0],
+    request: Request,
+    call: Call,
+  ): Promise<RouteAnswer> {
+    const { world, client, answerMsMax = HTTP_ANSWER_MS_MAX } = this.#options;
+    const ending = new AbortController();
+    let isLate = false;
+    const timer = world.scheduler.after(answerMsMax, () => {
+      isLate = true;
+      ending.abort();
+    });
+    const leave = () => ending.abort();
+    request.signal.addEventListener("abort", leave);
+    if (request.signal.aborted) leave();
+    try {
+      return await route.handle(input, {
+        client,
+        signal: ending.signal,
+        header: (name) => request.headers.get(name),
+        baseUrl: `${call.peer.scheme}//${request.headers.get("host")}`,
+        place: { requestId: call.requestId, nowMs: () => world.wall.unixMs() },
+      });
+    } catch (error) {
+      if (!isLate) throw error;
+      throw new RegistryError(
+        "deadline_exceeded",
+        `The answer must be known within ${answerMsMax} ms: it was not`,
+        {},
+        error,
+      );
+    } finally {
+      timer.cancel();
+      request.signal.removeEventListener("abort", leave);
+    }
+  }
+
+  #response(route: HttpRoute, { status, body, headers }: RouteAnswer, call: Call): Response {
+    const init = {
+      status: status ?? Number(Object.keys(route.answers)[0]),
+      headers: { ...commonHeaders(call), ...receiptHeaders(body), ...headers },
+    };
+    if (body instanceof EventStream) {
+      this.#streams++;
+      const stream = body.open(this.#options.world.scheduler, () => this.#streams--);
+      init.headers["content-type"] = "text/event-stream; charset=utf-8";
+      return new Response(stream, init);
+    }
+    if (typeof body === "string") return new Response(body, init);
+    init.headers["content-type"] ??= JSON_TYPE;
+    return new Response(body === undefined ? null : JSON.stringify(body) + "\n", init);
+  }
+
+  #refusal(call: Call, thrown: unknown): Response {
+    const { world, logger } = this.#options;
+    const error = toHttpError(thrown);
+    this.#metrics.rejected(error);
+    call.isRefused = true;
+    if (error.reason === "internal") {
+      logger.error("A request failed by a fault of the front", {
+        ...factsOf(call),
+        error: error.cause ?? error,
+      });
+    }
+    const place = { requestId: call.requestId, nowMs: world.wall.unixMs() };
+    return new Response(JSON.stringify(errorEnvelope(error, place)) + "\n", {
+      status: error.status,
+      headers: { ...commonHeaders(call), "content-type": JSON_TYPE, ...error.headers },
+    });
+  }
+
+  #finish(call: Call, method: string, status: number): void {
+    const { logger, world } = this.#options;
+    const { route } = call;
+    const seconds = (world.monotonic.nowMs() - call.startedMs) / 1_000;
+    // A method that no route has could be any word.
+    const known = METHODS.includes(method) ? method : "other";
+    this.#metrics.finished({ route, method: known, status, seconds });
+    const facts = { ...factsOf(call), method: known, status };
+    if (status >= 500 && call.isRefused) logger.warn("A request was not served", facts);
+    else if (method === "GET" || method === "HEAD") logger.debug("A request was answered", facts);
+    else logger.info("A request was answered", facts);
+  }
+}
+
+const METHODS: readonly string[] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+
+function factsOf({ requestId, peer, route }: Call) {
+  return { request_id: requestId, peer_addr: peer.address, route };
+}
+
+function commonHeaders({ requestId }: Call): Record<string, string> {
+  return {
+    [CORRELATION_HEADER]: requestId,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  };
+}
+
+function otherMethod(allowed: readonly RouteMethod[]): HttpError {
+  const allow = (allowed.includes("GET") ? [...allowed, "HEAD"] : allowed).join(", ");
+  return new HttpError("MethodNotAllowed", `The method must be one of ${allow}`, {
+    hint: "GET /openapi.json lists the methods of each path.",
+    headers: { allow },
+  });
+}
+
+function noRoute(): HttpError {
+  return new HttpError("NotFound", "There is nothing at this path", {
+    hint: "GET /docs lists all paths.",
+  });
+}

@@ -1,0 +1,103 @@
+/** Metrics of the HTTP face, under the names that its users' dashboards have. */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { HttpError } from "./errors.ts";
+
+/** Bounds of the latency, seconds: finer around the objectives of a read. */
+const LATENCY_BOUNDS_S = [
+  0.001,
+  0.002,
+  0.005,
+  0.01,
+  0.025,
+  0.05,
+  0.1,
+  0.25,
+  0.5,
+  1,
+  2.5,
+  5,
+  10,
+  30,
+];
+
+/** A finished request. */
+export interface FinishedRequest {
+  /** The route's path as described; a word for requests without a route. */
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+  readonly seconds: number;
+}
+
+/** The counts of one face. */
+export class HttpMetrics {
+  readonly #registry = new Registry();
+  readonly #requests: Counter<"route" | "method" | "status">;
+  readonly #latency: Histogram<"route">;
+  readonly #rejected: Counter<"reason">;
+
+  /** @param gauges values that are read when metrics are: name, description, value. */
+  constructor(gauges: readonly (readonly [name: string, help: string, value: () => number])[]) {
+    const registers = [this.#registry];
+    this.#requests = new Counter({
+      name: "requests_total",
+      help: "Answered requests by route, method and status.",
+      labelNames: ["route", "method", "status"],
+      registers,
+    });
+    this.#latency = new Histogram({
+      name: "request_latency_seconds",
+      help: "Time from a request's head to its answer; of an event stream, to its beginning.",
+      labelNames: ["route"],
+      buckets: LATENCY_BOUNDS_S,
+      registers,
+    });
+    this.#rejected = new Counter({
+      name: "rejected_total",
+      help: "Refused requests by reason: degraded, invalid_sig, unauthorized and others.",
+      labelNames: ["reason"],
+      registers,
+    });
+    for (const [name, help, value] of gauges) {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value());
+        },
+      });
+    }
+  }
+
+  /** Counts an answer. */
+  finished({ route, method, status, seconds }: FinishedRequest): void {
+    this.#requests.inc({ route, method, status });
+    this.#latency.observe({ route }, seconds);
+  }
+
+  /** Counts a refusal. */
+  rejected({ code }: HttpError): void {
+    this.#rejected.inc({ reason: REASONS[code] });
+  }
+
+  /** Returns all metrics in the Prometheus text format, and its media type. */
+  async render(): Promise<{ readonly text: string; readonly contentType: string }> {
+    return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  }
+}
+
+const REASONS: Readonly<Record<HttpError["code"], string>> = {
+  BadRequest: "bad_request",
+  Unauthorized: "unauthorized",
+  Forbidden: "forbidden",
+  NotFound: "not_found",
+  MethodNotAllowed: "method_not_allowed",
+  StaleVersion: "stale_version",
+  NoQuorum: "no_quorum",
+  PayloadTooLarge: "payload_too_large",
+  UnsupportedMediaType: "unsupported_media_type",
+  BadSignature: "invalid_sig",
+  WriteRateLimited: "rate_limited",
+  StoreUnavailable: "degraded",
+};

@@ -1,0 +1,224 @@
+/** The listener of the HTTP face over real sockets on loopback. */
+import { connect, type Socket } from "node:net";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { HTTP_HEADER_BYTES_MAX } from "../../../src/base/limits.ts";
+import { SILENT_LOGGER } from "../../../src/base/logger.ts";
+import { startFront } from "../../../src/front/front.ts";
+import {
+  type HttpHandler,
+  type HttpListener,
+  openHttpListener,
+} from "../../../src/front/http_listener.ts";
+import { FakeClient } from "../../support/fake_client.ts";
+import { testWorld } from "../../support/production_world.ts";
+import { until, within } from "../../support/until.ts";
+
+async function withListener(
+  handler: HttpHandler,
+  run: (listener: HttpListener, url: string) => Promise<void>,
+  connectionsMax?: number,
+): Promise<void> {
+  const listener = await openHttpListener({
+    host: "127.0.0.1",
+    port: 0,
+    handler,
+    logger: SILENT_LOGGER,
+    scheduler: testWorld().scheduler,
+    ...(connectionsMax === undefined ? {} : { connectionsMax }),
+  });
+  try {
+    await run(listener, `http://127.0.0.1:${listener.port}`);
+  } finally {
+    await listener.close();
+  }
+}
+
+/** A raw connection. */
+interface Raw {
+  readonly socket: Socket;
+  /** Everything received. */
+  readonly text: () => string;
+  readonly closed: Promise<void>;
+}
+
+function raw(port: number, text: string): Raw {
+  let received = "";
+  const socket = connect(port, "127.0.0.1", () => socket.write(text));
+  socket.on("data", (chunk: Uint8Array) => received += new TextDecoder().decode(chunk));
+  socket.on("error", () => {});
+  const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+  return { socket, text: () => received, closed };
+}
+
+const echo: HttpHandler = async (request, peer) =>
+  Response.json({
+    method: request.method,
+    path: new URL(request.url).pathname + new URL(request.url).search,
+    host: request.headers.get("host"),
+    body: request.body === null ? null : await request.text(),
+    peer,
+  }, { status: 202, headers: { "x-a": "1" } });
+
+test("openHttpListener passes method, target, headers, body and peer on", () =>
+  withListener(echo, async (_, url) => {
+    const response = await fetch(`${url}/a/b?c=d%20e`, {
+      method: "POST",
+      body: "x".repeat(300_000),
+    });
+    assert.equal([response.status, response.headers.get("x-a")], [202, "1"]);
+    const json = await response.json();
+    assert.equal([json.method, json.path, json.body.length], ["POST", "/a/b?c=d%20e", 300_000]);
+    assert.equal(json.host, new URL(url).host);
+    assert.equal(json.peer, { address: "127.0.0.1", scheme: "http:" });
+    const get = await (await fetch(url)).json();
+    assert.equal([get.method, get.body], ["GET", null]);
+  }));
+
+test("openHttpListener refuses targets that are no path, and goes on", () =>
+  withListener(echo, async ({ port }, url) => {
+    for (const target of ["*", "http://evil.example/", "evil.example:80"]) {
+      const { closed, text } = raw(port, `GET ${target} HTTP/1.1\r\nhost: a\r\n\r\n`);
+      await within("the end", closed);
+      assert.match(text(), /^(HTTP\/1\.1 400 |$)/);
+    }
+    assert.is((await fetch(url)).status, 202);
+  }));
+
+test("openHttpListener closes connections with oversized or malformed heads", () =>
+  withListener(echo, async ({ port }, url) => {
+    const long = "x".repeat(HTTP_HEADER_BYTES_MAX);
+    for (
+      const head of [`GET / HTTP/1.1\r\na: ${long}\r\n\r\n`, "\0\0\0\0\r\n\r\n", "GET\r\n\r\n"]
+    ) {
+      await within("the end", raw(port, head).closed);
+    }
+    assert.is((await fetch(url)).status, 202);
+  }));
+
+test("openHttpListener answers a request whose body nobody reads, then ends the connection", () =>
+  withListener(() => Promise.resolve(new Response("no", { status: 413 })), async ({ port }) => {
+    const { closed, text, socket } = raw(
+      port,
+      "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10000000\r\n\r\n" + "x".repeat(100_000),
+    );
+    await until("the answer", () => text().includes("\r\n\r\nno"));
+    assert.match(text(), /^HTTP\/1\.1 413 /);
+    assert.match(text(), /connection: close/i);
+    socket.end();
+    await within("the end", closed);
+  }));
+
+test("openHttpListener aborts the request of a caller that leaves", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await withListener(({ signal }) => {
+    signal.addEventListener("abort", () => resolve());
+    return promise.then(() => new Response(null));
+  }, async ({ port }) => {
+    const { socket } = raw(port, "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    await until("it is connected", () => socket.readyState === "open");
+    await new Promise((done) => setTimeout(done, 0));
+    socket.destroy();
+    await within("the abort", promise);
+  });
+});
+
+test("openHttpListener sends an event stream as it comes, and cancels it when the reader leaves", async () => {
+  let controller!: ReadableStreamDefaultController<Uint8Array>;
+  const { promise: canceled, resolve } = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array>({
+    start: (given) => {
+      controller = given;
+    },
+    cancel: () => resolve(),
+  });
+  const headers = { "content-type": "text/event-stream" };
+  await withListener(() => Promise.resolve(new Response(body, { headers })), async ({ port }) => {
+    const { socket, text } = raw(port, "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    controller.enqueue(new TextEncoder().encode("data: 1\n\n"));
+    await until("the first event", () => text().includes("data: 1\n\n"));
+    controller.enqueue(new TextEncoder().encode("data: 2\n\n"));
+    await until("the second event", () => text().includes("data: 2\n\n"));
+    socket.destroy();
+    await within("the cancellation", canceled);
+  });
+});
+
+test("openHttpListener takes no more of an event stream than its reader does", async () => {
+  let pulls = 0;
+  const chunk = new Uint8Array(64 * 1024).fill(97);
+  const body = new ReadableStream<Uint8Array>({
+    pull: (controller) => {
+      pulls++;
+      controller.enqueue(chunk);
+    },
+  }, { highWaterMark: 0 });
+  const headers = { "content-type": "text/event-stream" };
+  await withListener(() => Promise.resolve(new Response(body, { headers })), async ({ port }) => {
+    const { socket } = raw(port, "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    socket.pause();
+    let before = -1;
+    // It stops once the buffers of both sockets are full.
+    await until("it stops", async () => {
+      const isSame = pulls === before && pulls > 0;
+      before = pulls;
+      await new Promise((done) => setTimeout(done, 50));
+      return isSame;
+    });
+    assert.ok(pulls < 1_000, `${pulls} chunks of 64 KiB were taken`);
+    socket.destroy();
+  });
+});
+
+test("openHttpListener gives the place of the longest idle connection to a new one", () =>
+  withListener(echo, async ({ port }, url) => {
+    const idle = raw(port, "");
+    await until("it is connected", () => idle.socket.readyState === "open");
+    assert.is((await fetch(url)).status, 202);
+    await within("the end of the idle one", idle.closed);
+  }, 1));
+
+test("openHttpListener says which port is taken", () =>
+  withListener(echo, async ({ port }) => {
+    try {
+      await withListener.call(undefined, echo, () => Promise.resolve());
+      await openHttpListener({
+        host: "127.0.0.1",
+        port,
+        handler: echo,
+        logger: SILENT_LOGGER,
+        scheduler: testWorld().scheduler,
+      });
+      assert.unreachable();
+    } catch (error) {
+      assert.instance(error, RegistryError);
+      assert.is((error as RegistryError).code, "invalid_configuration");
+      assert.match((error as RegistryError).message, new RegExp(String(port)));
+    }
+  }));
+
+test("startFront refuses plain HTTP beyond loopback unless it is told to", async () => {
+  const options = {
+    client: new FakeClient({}).client,
+    hostNames: [],
+    world: testWorld(),
+    logger: SILENT_LOGGER,
+  };
+  try {
+    const http = { host: "0.0.0.0", port: 0 };
+    await startFront({ ...options, http, allowsInsecureHttp: false });
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as RegistryError).code, "invalid_configuration");
+    assert.match((error as RegistryError).message, /--insecure-http/);
+  }
+  const http = { host: "127.0.0.1", port: 0 };
+  const front = await startFront({ ...options, http, allowsInsecureHttp: false });
+  const response = await fetch(`http://127.0.0.1:${front.http.port}/healthz`);
+  assert.equal(await response.json(), { status: "ok" });
+  assert.match(front.notice, /front's own identity/);
+  await front.close();
+});
+
+test.run();

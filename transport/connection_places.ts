@@ -1,0 +1,61 @@
+/**
+ * The places of an HTTP server's connections, up to a limit. When all are taken, the connection that
+ * has been idle for longest makes room, so that a probe always gets through.
+ */
+import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/** The open connections of one server. */
+export class ConnectionPlaces {
+  /** Connections that wait for a request, the longest idle first. */
+  readonly #idle = new Set<Socket>();
+  readonly #all = new Set<Socket>();
+  readonly #max: number;
+
+  /** @param max maximum number of connections. */
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** The number of open connections. */
+  get count(): number {
+    return this.#all.size;
+  }
+
+  /** Drops all connections. */
+  closeAll(): void {
+    for (const socket of this.#all) socket.destroy();
+  }
+
+  /** Drops the connections that wait for a request. */
+  closeIdle(): void {
+    for (const socket of this.#idle) socket.destroy();
+  }
+
+  /** Gives a new connection a place, or drops it. */
+  take(socket: Socket): void {
+    socket.on("error", () => socket.destroy());
+    if (this.#all.size >= this.#max) {
+      const [longest] = this.#idle;
+      if (longest === undefined) return void socket.destroy();
+      this.#leave(longest);
+      longest.destroy();
+    }
+    this.#all.add(socket);
+    this.#idle.add(socket);
+    socket.once("close", () => this.#leave(socket));
+  }
+
+  /** Marks a connection as busy until the response is finished. */
+  busy(socket: Socket, response: ServerResponse): void {
+    this.#idle.delete(socket);
+    response.once("finish", () => {
+      if (this.#all.has(socket)) this.#idle.add(socket);
+    });
+  }
+
+  #leave(socket: Socket): void {
+    this.#all.delete(socket);
+    this.#idle.delete(socket);
+  }
+}
