@@ -36,9 +36,19 @@ struct PayloadSignatureRecord {
 }
 
 struct GovernedEntryRecord {
-  # In images only.
+  # In images, and as nodes answer with entries. What follows the payload is in the documents too, so that
+  # they need not be read before somebody asks for them.
   leaf @0 :Data;
   payload @1 :Data;
+  leafHash @2 :Data;
+  # Empty in images of the first programs: all of this is to be found in the documents.
+  contentHash @3 :Data;
+  # The hash of the content id.
+  id @4 :Text;
+  kind @5 :Text;
+  idVersion @6 :UInt64;
+  proposal @7 :UInt64;
+  signers @8 :UInt64;
 }
 
 struct OpenProposalRecord {

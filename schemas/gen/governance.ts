@@ -255,10 +255,22 @@ export const payloadSignatureRecordCodec = new StructCodec<PayloadSignatureRecor
   newView: () => new PayloadSignatureRecordView(),
 });
 
-/** In images only. */
+/**
+ * In images, and as nodes answer with entries. What follows the payload is in the documents too, so that
+ * they need not be read before somebody asks for them.
+ */
 export interface GovernedEntryRecord {
   leaf: Uint8Array;
   payload: Uint8Array;
+  /** Empty in images of the first programs: all of this is to be found in the documents. */
+  leafHash: Uint8Array;
+  /** The hash of the content id. */
+  contentHash: Uint8Array;
+  id: string;
+  kind: string;
+  idVersion: number;
+  proposal: number;
+  signers: number;
 }
 
 /** A flyweight over {@link GovernedEntryRecord}. */
@@ -269,26 +281,61 @@ export class GovernedEntryRecordView extends StructView<GovernedEntryRecord> {
   get payload(): Uint8Array { return this.$dataBytes(1); }
   get payloadOffset(): number { return this.$dataOffset(1); }
   get payloadLength(): number { return this.$dataLength(1); }
+  get leafHash(): Uint8Array { return this.$dataBytes(2); }
+  get leafHashOffset(): number { return this.$dataOffset(2); }
+  get leafHashLength(): number { return this.$dataLength(2); }
+  get contentHash(): Uint8Array { return this.$dataBytes(3); }
+  get contentHashOffset(): number { return this.$dataOffset(3); }
+  get contentHashLength(): number { return this.$dataLength(3); }
+  get id(): string { return this.$text(4); }
+  get idBytes(): Uint8Array { return this.$textBytes(4); }
+  get idOffset(): number { return this.$textOffset(4); }
+  get idLength(): number { return this.$textLength(4); }
+  get kind(): string { return this.$text(5); }
+  get kindBytes(): Uint8Array { return this.$textBytes(5); }
+  get kindOffset(): number { return this.$textOffset(5); }
+  get kindLength(): number { return this.$textLength(5); }
+  get idVersion(): number { return this.$uint64(0); }
+  set idVersion(value: number) { this.$setUint64(0, value); }
+  get proposal(): number { return this.$uint64(8); }
+  set proposal(value: number) { this.$setUint64(8, value); }
+  get signers(): number { return this.$uint64(16); }
+  set signers(value: number) { this.$setUint64(16, value); }
 
   override toPlain(): GovernedEntryRecord {
     this.$payPlain();
     return {
       leaf: this.$dataCopy(0),
       payload: this.$dataCopy(1),
+      leafHash: this.$dataCopy(2),
+      contentHash: this.$dataCopy(3),
+      id: this.id,
+      kind: this.kind,
+      idVersion: this.idVersion,
+      proposal: this.proposal,
+      signers: this.signers,
     };
   }
 }
 
 function putGovernedEntryRecord(out: FrameWriter, at: number, value: Input<GovernedEntryRecord>): void {
-  out.$data(at + 0, value.leaf);
-  out.$data(at + 8, value.payload);
+  const view = out.view;
+  UINT64.write(view, at + 0, value.idVersion, "idVersion");
+  UINT64.write(view, at + 8, value.proposal, "proposal");
+  UINT64.write(view, at + 16, value.signers, "signers");
+  out.$data(at + 24, value.leaf);
+  out.$data(at + 32, value.payload);
+  out.$data(at + 40, value.leafHash);
+  out.$data(at + 48, value.contentHash);
+  out.$text(at + 56, value.id, "id");
+  out.$text(at + 64, value.kind, "kind");
 }
 
 /** Encodes and decodes {@link GovernedEntryRecord}. */
 export const governedEntryRecordCodec = new StructCodec<GovernedEntryRecord, GovernedEntryRecordView>({
   name: "GovernedEntryRecord",
-  dataWords: 0,
-  pointerWords: 2,
+  dataWords: 3,
+  pointerWords: 6,
   put: putGovernedEntryRecord,
   newView: () => new GovernedEntryRecordView(),
 });

@@ -86,8 +86,8 @@ export class GovernanceStore {
   /**
    * Applies the next entry.
    *
-   * @throws RegistryError `unsupported_version` if only a later program knows the command; the replica
-   * must stop then.
+   * @throws RegistryError `unsupported_version` if only a later program knows the command, `corrupt` if a
+   * document that was loaded is not what its entry names; the replica must stop then.
    */
   apply({ index, data }: { readonly index: number; readonly data: Uint8Array }): GovernanceReply {
     const state = this.#state;
@@ -313,9 +313,12 @@ export class GovernanceStore {
   }
 }
 
-/** Returns the reply of a refusal. An error of another kind is a bug, and stops the replica. */
+/**
+ * Returns the reply of a refusal. An error of another kind is a bug, and a state that is corrupt is that of
+ * this replica alone: both stop it.
+ */
 function refusalOf(error: unknown) {
-  if (!(error instanceof RegistryError)) throw error;
+  if (!(error instanceof RegistryError) || error.code === "corrupt") throw error;
   const { code, fields: { retryAfterMs } } = error;
   // It may quote a document, which is larger than a reply and a record of the audit may be.
   const message = error.message.slice(0, GOVERNED_MESSAGE_LENGTH_MAX);

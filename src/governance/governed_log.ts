@@ -2,9 +2,10 @@
  * The log of the governed plane: every applied payload, in one order, for ever. Entries are chained by
  * their hashes, are the leaves of the Merkle tree, and name the root of the heads.
  */
-import { assert } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
-import { formatSha256 } from "./documents/content_id.ts";
+import type { GovernedEntryRecord } from "../../schemas/gen/governance.ts";
+import type { Input } from "../../schemas/runtime.ts";
+import { contentHashOf, contentIdOfHash, formatSha256 } from "./documents/content_id.ts";
 import {
   type EntryApproval,
   entryBytes,
@@ -23,7 +24,52 @@ export interface AppliedEntry {
   readonly entry: GovernedEntry;
   /** The entry's bytes. */
   readonly leaf: Uint8Array;
+  /** The payload's bytes. */
+  readonly payload: Uint8Array;
   readonly read: ReadPayload;
+}
+
+/** Where an entry stands, and what is needed to find it. */
+type EntryPlace =
+  & Pick<GovernedEntry, "id" | "kind" | "idVersion" | "contentId" | "proposal" | "signers">
+  & { readonly leafHash: Uint8Array };
+
+/** An entry that was loaded; its documents are read when somebody asks for them. */
+class LoadedEntry implements AppliedEntry {
+  readonly leaf: Uint8Array;
+  readonly payload: Uint8Array;
+  readonly #place: EntryPlace;
+  #entry: GovernedEntry | undefined;
+  #read: ReadPayload | undefined;
+
+  constructor(leaf: Uint8Array, payload: Uint8Array, place: EntryPlace) {
+    this.leaf = leaf;
+    this.payload = payload;
+    this.#place = place;
+  }
+
+  /** @throws RegistryError `corrupt` if it is not the entry that was loaded. */
+  get entry(): GovernedEntry {
+    if (this.#entry !== undefined) return this.#entry;
+    const entry = readEntry(this.leaf);
+    const { id, kind, idVersion, contentId, proposal, signers } = this.#place;
+    const isLoaded = entry.id === id && entry.kind === kind && entry.idVersion === idVersion &&
+      entry.contentId === contentId && entry.proposal === proposal && entry.signers === signers;
+    if (!isLoaded) throw wrongEntry(`the entry of ${id}, version ${idVersion}`);
+    return this.#entry = entry;
+  }
+
+  /** @throws RegistryError `corrupt` if it is not the payload that the entry names. */
+  get read(): ReadPayload {
+    if (this.#read !== undefined) return this.#read;
+    const read = readPayload(this.payload);
+    const { payload: { id, kind, version }, contentId, schema } = read;
+    const { entry } = this;
+    const isNamed = contentId === entry.contentId && schema === entry.payloadSchema &&
+      id === entry.id && kind === entry.kind && version === entry.idVersion;
+    if (!isNamed) throw wrongEntry(`the payload of ${entry.id}, version ${entry.idVersion}`);
+    return this.#read = read;
+  }
 }
 
 /** Fields of an entry that the caller gives; the log adds its place, its payload and its hashes. */
@@ -49,12 +95,12 @@ export class GovernedLog {
   /** The id of the published descriptor of each region. */
   readonly #regions = new Map<string, string>();
   #regionMap: RegionMap | undefined;
-  #lastHash: string;
+  readonly #genesis: string;
   #byteCount = 0;
 
   /** @param genesis hash of the genesis. */
   constructor(genesis: string) {
-    this.#lastHash = genesis;
+    this.#genesis = genesis;
   }
 
   /** The global version: the number of entries. */
@@ -136,7 +182,7 @@ export class GovernedLog {
     const entry: GovernedEntry = {
       ...facts,
       version,
-      previous: this.#lastHash,
+      previous: this.#hashBefore(version),
       id,
       kind,
       idVersion,
@@ -144,50 +190,68 @@ export class GovernedLog {
       contentId: read.contentId,
       heads: formatSha256(this.heads.root),
     };
-    return this.#take({ entry, leaf: entryBytes(entry, applyVersion), read });
+    const leaf = entryBytes(entry, applyVersion);
+    const applied = { entry, leaf, payload: read.bytes, read };
+    return this.#take(applied, { ...entry, leafHash: leafHash(leaf) });
   }
 
   /**
-   * Appends an entry of an image, whose signatures were verified before it was written.
+   * Appends an entry of an image, or as a node sends it, whose signatures were verified before. Its
+   * documents are not read; {@link checkLoaded} completes the check.
    *
-   * @throws RegistryError `corrupt` if it does not follow the entries before it.
-   * {@link checkLoaded} completes the check.
+   * @throws RegistryError `corrupt` if it is not the next version of its descriptor.
    */
-  load(leaf: Uint8Array, payload: Uint8Array): AppliedEntry {
-    const read = readPayload(payload);
-    const entry = readEntry(leaf);
-    this.heads.set(entry.id, entry.version);
-    const { id, kind, version } = read.payload;
-    const isNext = entry.version === this.version + 1 && entry.previous === this.#lastHash &&
-      entry.contentId === read.contentId &&
-      entry.id === id && entry.kind === kind && entry.idVersion === version &&
-      entry.payloadSchema === read.schema && version === this.versionsOf(id).length + 1;
-    if (!isNext) {
-      throw new RegistryError("corrupt", `Entry ${this.version + 1} must follow: it does not`);
-    }
-    return this.#take({ entry, leaf, read });
+  load(record: GovernedEntryRecord): AppliedEntry {
+    const place = record.leafHash.length === 0 ? placeIn(record.leaf) : placeOf(record);
+    const { id, idVersion } = place;
+    const next = this.versionsOf(id).length + 1;
+    if (idVersion !== next) throw wrongEntry(`version ${next} of ${id}, not ${idVersion}`);
+    this.heads.set(id, this.version + 1);
+    return this.#take(new LoadedEntry(record.leaf, record.payload, place), place);
   }
 
-  /** Checks that the loaded entries give the heads that the last one names. */
+  /**
+   * Checks the newest of the loaded entries: it stands where it says, after the one before, and names the
+   * heads that all of them give.
+   *
+   * @throws RegistryError `corrupt`.
+   */
   checkLoaded(): void {
     const last = this.#entries.at(-1);
-    if (last === undefined || last.entry.heads === formatSha256(this.heads.root)) return;
-    throw new RegistryError("corrupt", `Entry ${this.version} must name the heads: it does not`);
+    if (last === undefined) return;
+    const { version, previous, heads } = last.entry;
+    const isSound = version === this.version && previous === this.#hashBefore(version) &&
+      heads === formatSha256(this.heads.root);
+    if (!isSound) throw wrongEntry(`the newest entry, ${version}, after those before`);
   }
 
-  #take(applied: AppliedEntry): AppliedEntry {
-    const { entry, leaf, read } = applied;
-    assert(entry.version === this.version + 1, "Entries are appended in order");
-    this.tree.append(leafHash(leaf));
-    this.#lastHash = entryHash(leaf);
-    this.#byteCount += leaf.length + read.bytes.length;
-    if (entry.kind === "region_map") this.#moveRegion(entry.id, publishedBody(read));
+  /** Returns the record of an entry. @param version global version, from 1. */
+  recordOf(version: number): Input<GovernedEntryRecord> {
+    const { entry, leaf, payload } = this.#entries[version - 1]!;
+    const { id, kind, idVersion, contentId, proposal, signers } = entry;
+    return {
+      ...{ leaf, payload, id, kind, idVersion, proposal, signers },
+      leafHash: this.tree.hashAt(0, version - 1)!,
+      contentHash: contentHashOf(contentId)!,
+    };
+  }
+
+  /** Returns the hash of the entry before a version, or of the genesis. */
+  #hashBefore(version: number): string {
+    return version === 1 ? this.#genesis : entryHash(this.#entries[version - 2]!.leaf);
+  }
+
+  #take(applied: AppliedEntry, place: EntryPlace): AppliedEntry {
+    const { id, kind, contentId, proposal, leafHash: hash } = place;
+    this.tree.append(hash);
+    this.#byteCount += applied.leaf.length + applied.payload.length;
+    if (kind === "region_map") this.#moveRegion(id, publishedBody(applied.read));
     this.#entries.push(applied);
-    const versions = this.#byId.get(entry.id);
-    if (versions === undefined) this.#byId.set(entry.id, [applied]);
+    const versions = this.#byId.get(id);
+    if (versions === undefined) this.#byId.set(id, [applied]);
     else versions.push(applied);
-    this.#byContent.set(entry.contentId, applied);
-    this.#byProposal.set(entry.proposal, applied);
+    this.#byContent.set(contentId, applied);
+    this.#byProposal.set(proposal, applied);
     return applied;
   }
 
@@ -198,4 +262,24 @@ export class GovernedLog {
     if (body !== undefined) this.#regions.set(regionIdOf(body), id);
     this.#regionMap = undefined;
   }
+}
+
+/** Returns the place that a record states. @throws RegistryError `corrupt` if a hash is too short. */
+function placeOf({ contentHash, ...place }: GovernedEntryRecord): EntryPlace {
+  const contentId = contentIdOfHash(contentHash);
+  if (contentId === undefined || place.leafHash.length !== HASH_BYTES) {
+    throw wrongEntry(`hashes of ${HASH_BYTES} bytes`);
+  }
+  return { ...place, contentId };
+}
+
+/** Returns the place that an entry states, for records without one. @throws RegistryError. */
+function placeIn(leaf: Uint8Array): EntryPlace {
+  return { ...readEntry(leaf), leafHash: leafHash(leaf) };
+}
+
+const HASH_BYTES = 32;
+
+function wrongEntry(wanted: string): RegistryError {
+  return new RegistryError("corrupt", `The governed log must have ${wanted}: it does not`);
 }

@@ -3,7 +3,7 @@
  *
  * Each function checks everything before it changes anything.
  */
-import type { PayloadSignatureRecord } from "../../schemas/gen/governance.ts";
+import type { GovernedEntryRecord, PayloadSignatureRecord } from "../../schemas/gen/governance.ts";
 import { decodeBase64 } from "../base/base64.ts";
 import { RegistryError } from "../base/errors.ts";
 import { GOVERNED_LOG_BYTES_MAX, SIGNED_AT_LENGTH_MAX, SIGNERS_MAX } from "../base/limits.ts";
@@ -148,14 +148,22 @@ export class GovernedPlane {
     return this.#missing(open, this.#proposedSet(open.read));
   }
 
-  /** Takes an entry of an image. @throws RegistryError `corrupt`, `invalid_argument`. */
-  load(leaf: Uint8Array, payload: Uint8Array): void {
-    const { entry, read } = this.log.load(leaf, payload);
-    if (entry.signers !== this.signers.current.number) {
-      throw new RegistryError("corrupt", `Entry ${entry.version} names another signer set`);
+  /**
+   * Takes an entry of an image, or as a node sends it. It owns the record's bytes from now on.
+   *
+   * @throws RegistryError `corrupt`, `invalid_argument`.
+   */
+  load(record: GovernedEntryRecord): AppliedEntry {
+    const loaded = this.log.load(record);
+    const { signers } = record.leafHash.length === 0 ? loaded.entry : record;
+    if (signers !== this.signers.current.number) {
+      throw new RegistryError("corrupt", `Entry ${this.log.version} names another signer set`);
     }
-    const proposed = this.#proposedSet(read);
+    // The payloads of descriptors are read when somebody asks for them.
+    if (this.log.headOf(SIGNERS_ID) !== loaded) return loaded;
+    const proposed = this.#proposedSet(loaded.read);
     if (proposed !== undefined) this.signers.append(proposed);
+    return loaded;
   }
 
   #open(number: number): OpenProposal {

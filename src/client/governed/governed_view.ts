@@ -135,11 +135,11 @@ export class LogView implements GovernedView {
   #take({ version, ageBoundMs, genesis, entries }: GovernedLogPage, startMs: number): void {
     if (genesis.length > 0) this.#plane ??= new GovernedPlane(readGenesis(genesis.slice()));
     const added: AppliedEntry[] = [];
-    for (const { leaf, payload } of entries) {
+    for (const record of entries) {
       if (this.#plane === undefined) throw new RegistryError("malformed", "A log has a genesis");
-      this.#plane.load(leaf.slice(), payload.slice());
-      added.push(this.#plane.log.at(this.version)!);
+      added.push(this.#plane.load(record));
     }
+    if (added.length > 0 && this.version === version) this.#plane?.log.checkLoaded();
     if (this.version >= version && ageBoundMs !== UNKNOWN_AGE_MS) {
       this.#completeMs = Math.max(this.#completeMs, startMs - ageBoundMs);
     }

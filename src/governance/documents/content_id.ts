@@ -21,6 +21,16 @@ export function contentIdOf(bytes: Uint8Array): string {
   return `b3:${toHex(blake3(bytes))}`;
 }
 
+/** Returns the content id of a hash; undefined if that is none. */
+export function contentIdOfHash(hash: Uint8Array): string | undefined {
+  return hash.length === 32 ? `b3:${toHex(hash)}` : undefined;
+}
+
+/** Returns the hash in a content id; undefined if the text is none. */
+export function contentHashOf(contentId: string): Uint8Array | undefined {
+  return isContentId(contentId) ? fromHex(contentId.slice(3)) : undefined;
+}
+
 /** Reports whether a text is spelled as a content id. */
 export function isContentId(text: string): boolean {
   return CONTENT_ID.test(text);

@@ -13,6 +13,7 @@ import type {
   ProposalReply,
   ProposalState,
 } from "../../../schemas/gen/wire.ts";
+import type { GovernedEntryRecord } from "../../../schemas/gen/governance.ts";
 import type { Input } from "../../../schemas/runtime/writer.ts";
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
 import { RegistryError } from "../../base/errors.ts";
@@ -57,6 +58,8 @@ export interface GovernanceServiceParts {
   readonly monotonic: MonotonicClock;
 }
 
+/** Bytes of an entry's record beside its documents: hashes, names and numbers. */
+const ENTRY_BYTES_MORE = 400;
 const NO_GENESIS = new Uint8Array(0);
 /** Age of an answer whose age is not known, ms. */
 const UNKNOWN_AGE_MS = 0xffff_ffff;
@@ -173,13 +176,13 @@ export class GovernanceService {
 
   #entriesAfter(after: number, knowsGenesis: boolean): Input<GovernedLogReply> {
     const { group, store: { plane, version } } = this.#here();
-    const entries: { leaf: Uint8Array; payload: Uint8Array }[] = [];
+    const entries: Input<GovernedEntryRecord>[] = [];
     let byteCount = 0;
     for (let next = after + 1; next <= version; next++) {
-      const { leaf, read } = plane!.log.at(next)!;
-      byteCount += leaf.length + read.bytes.length;
+      const { leaf, payload } = plane!.log.at(next)!;
+      byteCount += leaf.length + payload.length + ENTRY_BYTES_MORE;
       if (entries.length > 0 && byteCount > GOVERNED_LOG_REPLY_BYTES_MAX) break;
-      entries.push({ leaf, payload: read.bytes });
+      entries.push(plane!.log.recordOf(next));
     }
     const ageMs = group.provenAgeMs();
     return {
