@@ -5,7 +5,8 @@
  *     deno task compare <folder of the other checkout> [rounds] [operation …]
  *
  * Both sides are started anew after a few rounds: the same program is up to 15 % faster or slower for
- * as long as its process lives, depending on the places of its code and its heap. Prints for each
+ * as long as its process lives, depending on the places of its code and its heap. The first rounds of
+ * each pair do not count: they measure the compiler, which works longer for the larger program. Prints for each
  * operation the medians over all rounds, and the median ratio of neighbouring turns (this checkout / the
  * other): time per operation, p50, CPU time of the node. The quartiles of the time ratio tell how much of
  * it is noise; more rounds narrow it. Results go to `bench/results/compare.ndjson`.
@@ -17,9 +18,10 @@ const ALL_ORDERS: readonly Order[] = ["get", "resolve", "register"].flatMap((ope
   { operation, depth: 1, seconds: 1 },
   { operation, depth: 64, seconds: 1 },
 ]).concat([{ operation: "renew", depth: 4, seconds: 1 }]);
-const ROUNDS_DEFAULT = 8;
-/** Rounds of one pair of processes. */
-const ROUNDS_OF_PAIR = 2;
+const ROUNDS_DEFAULT = 12;
+/** Rounds of one pair of processes that count, after those in which both warm up. */
+const ROUNDS_OF_PAIR = 4;
+const ROUNDS_OF_WARM_UP = 2;
 
 /** One side of the comparison, in its own process. */
 class Side {
@@ -117,11 +119,12 @@ for (let first = 0; first < Number(rounds); first += ROUNDS_OF_PAIR) {
   const sides = [new Side(roots[0]), new Side(roots[1])] as const;
   await Promise.all(sides.map((side) => side.ready()));
   const end = Math.min(first + ROUNDS_OF_PAIR, Number(rounds));
-  for (let number = first; number < end; number++) {
+  for (let number = first - ROUNDS_OF_WARM_UP; number < end; number++) {
     for (const [index, order] of ORDERS.entries()) {
       // The side that goes first alternates.
       for (const side of number % 2 === 0 ? [0, 1] as const : [1, 0] as const) {
-        turns[index]![side].push(await sides[side].turn(order));
+        const turn = await sides[side].turn(order);
+        if (number >= first) turns[index]![side].push(turn);
       }
     }
   }
