@@ -3,11 +3,13 @@
  * relation to its record and each role. docs/access.md therefore shows exactly the rules that a
  * node enforces.
  */
+import { CAPABILITY_SCOPES, type CapabilityRights } from "../src/base/capability.ts";
 import type { AuthenticatedPeer, Role } from "../src/base/peer.ts";
 import { formatUuid } from "../src/base/uuid.ts";
 import {
   type AccessRule,
   authorize,
+  authorizeRole,
   type KeyFacts,
   seesCredentialHash,
 } from "../src/record/access.ts";
@@ -23,6 +25,7 @@ export const ROLES: readonly Role[] = [
   "controller",
   "node",
   "front",
+  "capability",
   "region",
   "development",
   "anonymous",
@@ -42,6 +45,14 @@ const OTHER = new Uint8Array(16).fill(3);
 const REGION = "eu";
 const GRANTED_DOMAIN = "granted.example";
 
+/** A capability with every scope, and no caveats but its end. */
+const ALL_SCOPES: CapabilityRights = {
+  capabilityId: formatUuid(OWN),
+  scopes: CAPABILITY_SCOPES,
+  idPrefixes: [],
+  expiresAtMs: Infinity,
+};
+
 /** Returns a peer of a role with the own record, granted domain and granted gateway above. */
 function peerOf(role: Role, fields: Partial<AuthenticatedPeer> = {}): AuthenticatedPeer {
   return {
@@ -55,6 +66,7 @@ function peerOf(role: Role, fields: Partial<AuthenticatedPeer> = {}): Authentica
     expiresAtMs: Infinity,
     pinned: true,
     revoked: new AbortController().signal,
+    ...(role === "capability" ? { capability: ALL_SCOPES } : {}),
     ...fields,
   };
 }
@@ -217,4 +229,15 @@ export function credentialRows(): AccessRow[] {
     ...rows("with the grant", granted),
     ...rows("with the grant, not pinned", { ...granted, pinned: false }),
   ];
+}
+
+/** Returns a row for each scope of capabilities, with the operations that it permits. */
+export function scopeRows(): readonly { readonly scope: string; readonly operations: string[] }[] {
+  return CAPABILITY_SCOPES.map((scope) => {
+    const peer = peerOf("capability", { capability: { ...ALL_SCOPES, scopes: [scope] } });
+    const operations = OPERATION_LIST
+      .filter(({ access }) => authorizeRole(peer, access) === "allowed")
+      .map(({ name }) => name);
+    return { scope, operations };
+  });
 }

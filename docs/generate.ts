@@ -3,7 +3,14 @@
  * it writes nothing and fails if a page differs from what it would write.
  */
 import { RECORD_GRANT_GRACE_MS } from "../src/base/limits.ts";
-import { type AccessRow, credentialRows, operationRows, ROLES, ruleRows } from "./access_table.ts";
+import {
+  type AccessRow,
+  credentialRows,
+  operationRows,
+  ROLES,
+  ruleRows,
+  scopeRows,
+} from "./access_table.ts";
 
 const ACCESS_PAGE = new URL("access.md", import.meta.url);
 
@@ -19,6 +26,11 @@ function table(first: string, rows: readonly AccessRow[]): string {
   return text;
 }
 
+function scopeTable(): string {
+  return scopeRows().map(({ scope, operations }) => `| \`${scope}\` | ${operations.join(", ")} |\n`)
+    .join("");
+}
+
 /** Returns the page about access in Markdown. */
 function accessPage(): string {
   return `# Access rules
@@ -29,7 +41,8 @@ from the certificate or token that its session has proven, never from a request.
 the identity of every session on a node without configured identities; an _anonymous_ peer has
 not authenticated: it may request a certificate, and read what \`--anonymous\` permits (_governed_, as
 below, by default). _front_ acts for its callers by delegations, each with the rights of its caller; one that
-was opened by a certificate alone neither administers nor mints tokens. _region_ is a node of a peer region, verified by
+was opened by a certificate alone neither administers nor mints tokens. _capability_ is
+whoever holds a capability, by a front; the columns show one with every [scope](#scopes-of-capabilities). _region_ is a node of a peer region, verified by
 that region's trust bundle; it may follow this region, in the name of its own, and nothing else.
 
 A record is _own_ if its id is the peer's, _attached_ if it is an agent that names the peer as its
@@ -45,6 +58,14 @@ A watch needs the right to read each record that it names; one that names none (
 who may read all records. The right is checked again, and credential hashes are redacted, for every
 event: what a peer may no longer read, its watches do not deliver.
 
+## Scopes of capabilities
+
+A capability permits the operations of its scopes, as far as its caveats on operations do too. A
+caveat on the beginnings of ids refuses operations that name no id, or may name several.
+
+| scope | operations |
+| --- | --- |
+${scopeTable()}
 ## When a right ends
 
 A record ends when the right on which it depends ends, even if its lease has not expired: the leader

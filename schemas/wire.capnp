@@ -518,6 +518,8 @@ struct OpenDelegationReply {
   expiresAtMs @1 :UInt64;
   # Unix ms; 0: it has no end of its own.
   subject @2 :Text;
+  unchecked @3 :Data;
+  # The caveats of a capability that the front must check against each request.
 }
 
 struct CloseDelegationRequest {

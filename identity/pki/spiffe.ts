@@ -10,7 +10,7 @@ import { formatUuid, isNilUuid, parseUuid } from "../../src/base/uuid.ts";
 import { checkRegion } from "../../src/record/validation.ts";
 
 /** Roles that a certificate may give; those of peers without one, or of another region, are excluded. */
-export type CertifiedRole = Exclude<Role, "region" | "development" | "anonymous">;
+export type CertifiedRole = Exclude<Role, "capability" | "region" | "development" | "anonymous">;
 
 const CERTIFIED_ROLES: readonly CertifiedRole[] = [
   "agent",

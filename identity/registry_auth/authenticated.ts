@@ -25,7 +25,7 @@ export function authenticatedPeer(
   identity: ProvenIdentity,
   { pinned, expiresAtMs, revoked }: SessionFacts,
 ): AuthenticatedPeer {
-  const { subject, subjectId, role, region, leafHash, lineage, grants } = identity;
+  const { subject, subjectId, role, region, leafHash, lineage, grants, capability } = identity;
   return {
     subject,
     subjectId,
@@ -34,6 +34,7 @@ export function authenticatedPeer(
     leafHash,
     lineage,
     grants,
+    ...(capability === undefined ? {} : { capability }),
     expiresAtMs: Math.min(expiresAtMs, identity.notAfterMs),
     pinned,
     revoked,

@@ -3,6 +3,7 @@
  * machine has no clock, key or socket: its owner reads and writes the stream, signs, verifies and
  * decides. Node, client and simulation therefore run the same machine.
  */
+import type { CapabilityRights } from "../../src/base/capability.ts";
 import type { Grants, Role } from "../../src/base/peer.ts";
 import type { HandshakeFailure } from "./fault.ts";
 import type { Signing } from "./transcript.ts";
@@ -23,6 +24,8 @@ export interface ProvenIdentity {
   readonly publicKey: Uint8Array;
   /** Unix ms after which the leaf is invalid. */
   readonly notAfterMs: number;
+  /** The capability that the identity is; then there is no leaf, and its fields are empty. */
+  readonly capability?: CapabilityRights;
 }
 
 /** A chain to validate, and a signature that its leaf must have made. */

@@ -67,7 +67,10 @@ export class SessionLife {
       ...options,
       revoked: this.#revoking.signal,
     });
-    const watch = bans?.watch(identity);
+    const { capability } = identity;
+    const watch = bans?.watch(
+      capability === undefined ? identity : { ...identity, capabilityId: capability.capabilityId },
+    );
     this.#watch = watch;
     if (watch !== undefined) {
       this.#close.push(() => watch.close());

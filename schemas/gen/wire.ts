@@ -2998,6 +2998,8 @@ export interface OpenDelegationReply {
   /** Unix ms; 0: it has no end of its own. */
   expiresAtMs: number;
   subject: string;
+  /** The caveats of a capability that the front must check against each request. */
+  unchecked: Uint8Array;
 }
 
 /** A flyweight over {@link OpenDelegationReply}. */
@@ -3010,6 +3012,9 @@ export class OpenDelegationReplyView extends StructView<OpenDelegationReply> {
   get subjectBytes(): Uint8Array { return this.$textBytes(0); }
   get subjectOffset(): number { return this.$textOffset(0); }
   get subjectLength(): number { return this.$textLength(0); }
+  get unchecked(): Uint8Array { return this.$dataBytes(1); }
+  get uncheckedOffset(): number { return this.$dataOffset(1); }
+  get uncheckedLength(): number { return this.$dataLength(1); }
 
   override toPlain(): OpenDelegationReply {
     this.$payPlain();
@@ -3017,6 +3022,7 @@ export class OpenDelegationReplyView extends StructView<OpenDelegationReply> {
       id: this.id,
       expiresAtMs: this.expiresAtMs,
       subject: this.subject,
+      unchecked: this.$dataCopy(1),
     };
   }
 }
@@ -3026,13 +3032,14 @@ function putOpenDelegationReply(out: FrameWriter, at: number, value: Input<OpenD
   UINT32.write(view, at + 0, value.id, "id");
   UINT64.write(view, at + 8, value.expiresAtMs, "expiresAtMs");
   out.$text(at + 16, value.subject, "subject");
+  out.$data(at + 24, value.unchecked);
 }
 
 /** Encodes and decodes {@link OpenDelegationReply}. */
 export const openDelegationReplyCodec = new StructCodec<OpenDelegationReply, OpenDelegationReplyView>({
   name: "OpenDelegationReply",
   dataWords: 2,
-  pointerWords: 1,
+  pointerWords: 2,
   put: putOpenDelegationReply,
   newView: () => new OpenDelegationReplyView(),
 });

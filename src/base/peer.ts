@@ -2,6 +2,7 @@
  * The identity at the other end of a session, however it was proven: the development identity, a
  * certificate checked by TLS, or the handshake inside the channel. Access rules see only this.
  */
+import type { CapabilityRights } from "./capability.ts";
 
 /** The role of an identity, which determines its rights. */
 export type Role =
@@ -12,6 +13,8 @@ export type Role =
   | "node"
   /** A process that serves other protocols, and acts for its callers by delegations. */
   | "front"
+  /** Whoever holds a capability. */
+  | "capability"
   /** A node of a peer region, which follows this one's records. */
   | "region"
   | "development"
@@ -53,7 +56,7 @@ export interface Delegated {
 
 /** The authenticated peer of a session, or of a delegation on the session of a front. */
 export interface AuthenticatedPeer {
-  /** SPIFFE URI, `spiffe://<trust-domain>/region/<r>/<role>/<uuid>`. */
+  /** SPIFFE URI, `spiffe://<trust-domain>/region/<r>/<role>/<uuid>`; `capability:<uuid>`. */
   readonly subject: string;
   /**
    * UUID (16 bytes) of the subject; all zero for the development identity and unauthenticated
@@ -75,6 +78,8 @@ export interface AuthenticatedPeer {
   readonly grants: Grants;
   /** The token whose grants are included in `grants`, and the grants of the certificate alone. */
   readonly token?: { readonly tokenId: string; readonly certified: Grants };
+  /** The capability that the peer is. */
+  readonly capability?: CapabilityRights;
   /** Set if it calls through a front. */
   readonly delegated?: Delegated;
   /** Expiry of the identity, Unix ms. */

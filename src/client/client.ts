@@ -20,16 +20,21 @@ import { AnswerCache } from "./answer_cache.ts";
 import { CachedReads } from "./calls/cached_reads.ts";
 import { CachedResolveCalls } from "./calls/cached_resolve.ts";
 import type { IdentityCalls } from "./calls/identity.ts";
-import { allPages } from "./calls/list.ts";
+import { allPages, withCursor } from "./calls/list.ts";
 import type { ResolveCalls } from "./calls/resolve.ts";
 import { checkParameters, helloOf, parametersElsewhere } from "./client_parameters.ts";
 import type { Credentials } from "./credentials.ts";
-import { delegatedClient, type DelegatingParts } from "./delegation/delegated_client.ts";
+import {
+  capabilityClient,
+  delegatedClient,
+  type DelegatingParts,
+} from "./delegation/delegated_client.ts";
 import type { CallerEvidence } from "./delegation/evidence.ts";
+import type { Guarded } from "../../identity/capabilities/guarded.ts";
 import { DirectCalls } from "./direct_calls.ts";
 import type { OperationCaller } from "./invoker.ts";
 import type { GovernedCalls } from "./governed/governed_client.ts";
-import { goesHome, HomeCalls, manyAtHome } from "./home_calls.ts";
+import { goesHome, HomeCalls, manyAtHome, sourceHome } from "./home_calls.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { OwnershipSequence } from "./ownership.ts";
 import type { AgentInput, GatewayInput } from "./records.ts";
@@ -50,7 +55,6 @@ import type {
   ListedGateway,
   ListOptions,
   RecordFilter,
-  RecordSource,
   RegisterItem,
   RegisterOptions,
   RenewItem,
@@ -385,6 +389,10 @@ class RegistryClient implements Client, OperationCaller {
     return delegatedClient(evidence, this.#shared);
   }
 
+  delegateCapability(capability: string, address = ""): Guarded<DelegatedClient> {
+    return capabilityClient(capability, address, this.#shared);
+  }
+
   watchRing(): RingWatch {
     return new RingMapWatch(this.#router.watches);
   }
@@ -434,13 +442,4 @@ class RegistryClient implements Client, OperationCaller {
       ? credentials.onSession?.((order) => this.identities.renew(order))
       : undefined;
   }
-}
-
-/** Returns the home that an answer names. */
-function sourceHome({ source }: { readonly source?: RecordSource }): string | undefined {
-  return source?.home;
-}
-
-function withCursor(options: ListOptions, cursor: Uint8Array | undefined): ListOptions {
-  return cursor === undefined ? options : { ...options, cursor };
 }

@@ -8,7 +8,7 @@ import type { RecordKindName } from "../record/kinds.ts";
 import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
 import { GetCalls } from "./calls/get.ts";
 import { IdentityCalls } from "./calls/identity.ts";
-import { allPages, ListCalls } from "./calls/list.ts";
+import { allPages, ListCalls, withCursor } from "./calls/list.ts";
 import { StatusCalls } from "./calls/node.ts";
 import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
@@ -186,8 +186,4 @@ export class DirectCalls implements RegistryCalls, OperationCaller {
   ): Promise<ReplyOf<Name>> {
     return ask(this.#invoker, name, body, options);
   }
-}
-
-function withCursor(options: ListOptions, cursor: Uint8Array | undefined): ListOptions {
-  return cursor === undefined ? options : { ...options, cursor };
 }

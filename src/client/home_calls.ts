@@ -11,6 +11,7 @@ import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { MonotonicClock, Scheduler } from "../base/world.ts";
 import { hostOf } from "../../transport/host_address.ts";
 import type { Endpoint, Trust } from "../../transport/transport.ts";
+import type { RecordSource } from "./answer_types.ts";
 import type { Credentials } from "./credentials.ts";
 import { Deadline } from "./deadline.ts";
 import type { ServedKind } from "./served_kind.ts";
@@ -348,4 +349,9 @@ function credentialsElsewhere(own: Credentials | undefined): Credentials | undef
 
 function endpointOf(address: string): Endpoint {
   return { host: hostOf(address), port: Number(address.slice(address.lastIndexOf(":") + 1)) };
+}
+
+/** Returns the home that an answer names. */
+export function sourceHome({ source }: { readonly source?: RecordSource }): string | undefined {
+  return source?.home;
 }

@@ -1,4 +1,5 @@
 /** The identity types of the SDK: certificates as bytes, requests and answers as plain objects. */
+import type { Caveat } from "../../identity/capabilities/caveat.ts";
 import type { Grants } from "../base/peer.ts";
 
 /** A one-time join token; the registry returns it only here. */
@@ -52,8 +53,8 @@ export interface TokenIssue {
 
 /** A request by a controller for a capability. */
 export interface CapabilityOrder {
-  /** Encoded caveats (`identity/capabilities/caveat.ts`), with a scope. */
-  readonly caveats: Uint8Array;
+  /** With a scope; the registry adds the expiry. */
+  readonly caveats: readonly Caveat[];
   /** Lifetime, ms; at most 30 days. */
   readonly lifeMs: number;
 }

@@ -24,6 +24,9 @@ export {
 export type * from "./identity_types.ts";
 export type * from "./credentials.ts";
 export type * from "./types.ts";
+export type { Guarded, GuardedRequest, RequestFault } from "../../identity/capabilities/guarded.ts";
+export { attenuate as attenuateCapability } from "../../identity/capabilities/capability.ts";
+export type { Caveat } from "../../identity/capabilities/caveat.ts";
 export type { RecordKindName } from "../record/kinds.ts";
 export type {
   AgentInfo,

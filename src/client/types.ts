@@ -4,6 +4,7 @@
  * (src/base/errors.ts): its class tells *proven empty* (`not_found`) from *unknown*
  * (`unavailable`).
  */
+import type { Guarded } from "../../identity/capabilities/guarded.ts";
 import type { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
@@ -334,6 +335,16 @@ export interface Client extends RegistryCalls {
    * is gone. It takes no calls with the option `home`.
    */
   delegate(evidence: CallerEvidence): DelegatedClient;
+
+  /**
+   * Returns a client as {@link delegate} does, for a caller that presents a capability. The registry
+   * checks its scopes, operations, ids and expiry. Path, method and address it does not see, so the
+   * client is given only for a request that is within the caveats on them.
+   *
+   * @param address address of the caller, for the registry's log.
+   * @throws RegistryError `unauthenticated` if the text is no capability.
+   */
+  delegateCapability(capability: string, address?: string): Guarded<DelegatedClient>;
 
   /**
    * Closes the client: rejects waiting calls with `shutting_down` and says goodbye to the server.

@@ -225,6 +225,7 @@ export class CertifiedNodeIdentity implements NodeIdentity {
       authorities: () => new Set(this.#authorities),
       bans,
       refusals: registry.refusals,
+      verify: (capability) => this.#service.capabilities.verify(capability, true),
       lineageOf: (subject) => registry.identities.group.state.lineageOf(subject)?.lineage,
     });
   }

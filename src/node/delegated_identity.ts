@@ -3,10 +3,13 @@
  * same chains, tokens and bans, and the same end. The proof of possession is missing, because the
  * caller gave it to the front: that is what a front is trusted for.
  */
+import type { CapabilityRights } from "../base/capability.ts";
 import { RegistryError } from "../base/errors.ts";
 import { ANONYMOUS, type AuthenticatedPeer, NO_GRANTS } from "../base/peer.ts";
 import type { DelegationEvidence } from "../serving/delegation_evidence.ts";
 import type { AcceptedEvidence } from "../serving/delegations.ts";
+import { parseUuid } from "../base/uuid.ts";
+import type { Guarded } from "../../identity/capabilities/guarded.ts";
 import { parseSpiffeId } from "../../identity/pki/spiffe.ts";
 import type {
   HandshakeFailure,
@@ -19,6 +22,8 @@ import { readTokenForm, tokenRefused } from "../../identity/tokens/token_check.t
 /** Roles that a front may act for. The others talk to nodes themselves. */
 const DELEGABLE: readonly string[] = ["agent", "gateway", "proxy", "controller"];
 
+const NO_BYTES = new Uint8Array(0);
+
 /** The parts of a node that check evidence. */
 export interface DelegatedIdentityParts {
   readonly services: Pick<HandshakeServices, "judge" | "admit">;
@@ -26,6 +31,8 @@ export interface DelegatedIdentityParts {
   readonly live: (identity: ProvenIdentity, expiresAtMs: number, pinned: boolean) => SessionLife;
   /** Returns the number of a subject's lineage; undefined if it has none. */
   readonly lineageOf: (subject: string) => number | undefined;
+  /** Verifies a capability. @throws RegistryError why it is refused. */
+  readonly verify: (capability: string) => Promise<Guarded<CapabilityRights>>;
 }
 
 /**
@@ -47,10 +54,38 @@ export async function checkEvidence(
     case "token":
       return byToken(evidence, front, parts);
     case "capability":
-      throw new RegistryError("invalid_configuration", "This node checks no capabilities", {
-        field: "capability",
-      });
+      return await byCapability(evidence, front, parts);
   }
+}
+
+/**
+ * Accepts a capability: a peer of its own, whose subject is the capability's id. Its caveats about the
+ * request are left to the front.
+ */
+export async function byCapability(
+  { capability }: Extract<DelegationEvidence, { kind: "capability" }>,
+  { pinned, region }: AuthenticatedPeer,
+  { live, verify }: Pick<DelegatedIdentityParts, "live" | "verify">,
+): Promise<AcceptedEvidence> {
+  const { value: rights, unchecked } = (await verify(capability)).handOver();
+  const { capabilityId, expiresAtMs } = rights;
+  const life = live(
+    {
+      subject: `capability:${capabilityId}`,
+      subjectId: parseUuid(capabilityId),
+      role: "capability",
+      region,
+      lineage: 0,
+      leafHash: NO_BYTES,
+      grants: NO_GRANTS,
+      publicKey: NO_BYTES,
+      notAfterMs: expiresAtMs,
+      capability: rights,
+    },
+    expiresAtMs,
+    pinned,
+  );
+  return { peer: life.peer, unchecked, close: () => life.close() };
 }
 
 /** Accepts an anonymous caller; what it may do is a setting of the node. */

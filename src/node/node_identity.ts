@@ -3,7 +3,11 @@
  * is created on the spot and trusts everyone, or certificates of the region's authority. Both have the
  * same interface, so that starting, listening and rotating are the same.
  */
+import { defined } from "../base/assert.ts";
+import { DELEGATION_MS_MAX } from "../base/limits.ts";
 import type { World } from "../base/world.ts";
+import type { ProvenIdentity } from "../../identity/registry_auth/mod.ts";
+import { SessionLife } from "../../identity/trust/session_life.ts";
 import type { RotatingCertificates } from "../../identity/trust/certificate_rotation.ts";
 import { identityFolder } from "../../identity/trust/credentials.ts";
 import { openDevelopmentCapabilityKey } from "../../identity/enrolment/development_capability_key.ts";
@@ -67,11 +71,14 @@ export async function openDevelopmentIdentity(
     entropy,
   });
   const revocation = new AbortController();
+  let registry: Registry | undefined;
   return {
     certificates,
     notice: DEVELOPMENT_NOTICE,
     clientAuthorities: [],
-    attach: ({ checkpoints, identities }) => {
+    attach: (attached) => {
+      registry = attached;
+      const { checkpoints, identities } = attached;
       const folder = developmentFolder({ data, nodeCa });
       let keys: Promise<readonly SigningKey[]> | undefined;
       // All nodes of the cluster have the same ones, so that none has to ask.
@@ -82,8 +89,24 @@ export async function openDevelopmentIdentity(
         rootKey ??= openDevelopmentCapabilityKey({ folder, entropy });
     },
     begin: () =>
-      Promise.resolve(takeForGranted(developmentPeer({ region, revoked: revocation.signal }))),
+      Promise.resolve(takeForGranted(
+        developmentPeer({ region, revoked: revocation.signal }),
+        capabilitiesOf(defined(registry, "The identity was attached"), world),
+      )),
     rotated: () => Promise.resolve(),
     stop: () => {},
+  };
+}
+
+/** Returns the means by which a node with the development identity checks capabilities. */
+function capabilitiesOf({ identities, bans, wallWatch }: Registry, { wall, scheduler }: World) {
+  return {
+    verify: (capability: string) => identities.capabilities.verify(capability, true),
+    live: (identity: ProvenIdentity, expiresAtMs: number, pinned: boolean) =>
+      new SessionLife({
+        ...{ identity, expiresAtMs, pinned, bans, wall, scheduler },
+        sessionMsMax: DELEGATION_MS_MAX,
+        onClockStep: wallWatch.onStep,
+      }),
   };
 }

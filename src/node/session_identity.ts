@@ -30,7 +30,7 @@ import type { Session, Stream } from "../../transport/transport.ts";
 import { addressOf } from "./peer_address.ts";
 import type { CheckEvidence } from "../serving/delegations.ts";
 import type { Refusals } from "../serving/refusals.ts";
-import { checkEvidence, type DelegatedIdentityParts } from "./delegated_identity.ts";
+import { byCapability, checkEvidence, type DelegatedIdentityParts } from "./delegated_identity.ts";
 
 /** A proof of identity that is valid for a limited time. */
 export interface Proof {
@@ -59,15 +59,26 @@ export interface SessionIdentity {
   readonly delegate?: CheckEvidence;
 }
 
-/** Returns an identity that treats every client as `peer` without proof: the development identity. */
-export function takeForGranted(peer: AuthenticatedPeer): SessionIdentity {
+/**
+ * Returns an identity that treats every client as `peer` without proof: the development identity.
+ *
+ * @param capabilities means to check capabilities; absent: they are refused as other evidence is.
+ */
+export function takeForGranted(
+  peer: AuthenticatedPeer,
+  capabilities?: Pick<DelegatedIdentityParts, "live" | "verify">,
+): SessionIdentity {
   const proof: Proof = { peer, isPermanent: true, close() {} };
   return {
     prove: () => Promise.resolve(proof),
-    delegate: ({ kind }) => {
-      if (kind === "none") return Promise.resolve(proof);
+    delegate: async (evidence, front) => {
+      const { kind } = evidence;
+      if (kind === "none") return proof;
+      if (kind === "capability" && capabilities !== undefined) {
+        return await byCapability(evidence, front, capabilities);
+      }
       const message = `This node has no authority: it cannot check a ${kind}`;
-      return Promise.reject(new RegistryError("invalid_configuration", message));
+      throw new RegistryError("invalid_configuration", message);
     },
   };
 }
@@ -97,6 +108,8 @@ export interface CertifiedIdentityOptions {
   readonly refusals?: Refusals;
   /** Returns the number of a subject's lineage; absent: tokens alone prove no identity. */
   readonly lineageOf?: DelegatedIdentityParts["lineageOf"];
+  /** Verifies capabilities; absent: they are refused. */
+  readonly verify?: DelegatedIdentityParts["verify"];
 }
 
 /** The message to a TLS client without a certificate. */
@@ -132,12 +145,14 @@ export class CertifiedIdentity implements SessionIdentity {
 
   readonly delegate: CheckEvidence = async (evidence, front) => {
     const { services, lineageOf = () => undefined, refusals } = this.#options;
+    const { verify = noCapabilities } = this.#options;
     try {
       return await checkEvidence(evidence, front, {
         services,
         live: (identity, expiresAtMs, pinned) =>
           this.#live({ identity, pinned, expiresAtMs, sessionMsMax: DELEGATION_MS_MAX }),
         lineageOf,
+        verify,
       });
     } catch (error) {
       const { code, message } = toRegistryError(error);
@@ -218,6 +233,11 @@ export class CertifiedIdentity implements SessionIdentity {
       ...(tokens === undefined ? {} : { tokens }),
     });
   }
+}
+
+function noCapabilities(): Promise<never> {
+  const message = "This node checks no capabilities";
+  return Promise.reject(new RegistryError("invalid_configuration", message));
 }
 
 /** Reports whether an identity is that of a node of another region. */

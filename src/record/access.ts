@@ -2,7 +2,7 @@
  * Access rules (design §8). Agents write their own record, claim the domains and name the gateways
  * that their identity grants. Gateways write their own record, with a domain that their identity
  * grants, and renew the agents attached to them. Both register in the region of their certificate.
- * Proxies read, nodes talk to nodes, peer regions follow this one, controllers administer, fronts
+ * Capabilities have the rights of their scopes. Proxies read, nodes talk to nodes, peer regions follow this one, controllers administer, fronts
  * open delegations, and unauthenticated clients ask for a certificate. Everything else is denied.
  *
  * Pure functions of the authenticated peer, the operation's rule, and the known facts about the
@@ -10,6 +10,7 @@
  * docs/access.md lists the consequences for each operation.
  */
 import { bytesEqual } from "../base/bytes.ts";
+import type { CapabilityScope } from "../base/capability.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import type { AuthenticatedPeer, Grants, Role } from "../base/peer.ts";
 import { formatUuid, isNilUuid } from "../base/uuid.ts";
@@ -98,6 +99,8 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
   // Administers, but writes nobody's record: only its owner can write an id.
   controller: { ...HOLDER, read: ALL, administer: ALL, propose: ALL, apply: ALL },
   node: { ...HOLDER, peer: ALL },
+  // Narrowed further by its scopes.
+  capability: { inspect: ALL, govern: ALL, read: ALL, watching: ALL, propose: ALL, apply: ALL },
   // What a front reads or writes it does as one of its callers.
   front: { inspect: ALL, join: ALL, delegate: ALL },
   region: { follow: ALL, watching: ALL },
@@ -115,6 +118,15 @@ const ANONYMOUS_RULES: Readonly<Record<AnonymousReach, readonly AccessRule[]>> =
   none: [],
   governed: ["govern"],
   read: ["govern", "read", "watching"],
+};
+
+/** Rules that the scopes of capabilities permit. */
+const SCOPE_RULES: Readonly<Record<CapabilityScope, readonly AccessRule[]>> = {
+  "registry:read": ["govern"],
+  "registry:propose": ["propose"],
+  "registry:apply": ["apply"],
+  "records:read": ["read", "watching"],
+  "status:read": ["inspect"],
 };
 
 /** Rules allowed on a session that was not pinned. */
@@ -160,11 +172,16 @@ export function authorizeRole(
   if (peer.revoked.aborted) return "unauthenticated";
   if (REACH[peer.role][rule] === undefined) return "permission_denied";
   if (peer.role === "anonymous" && !mayAnonymously(rule, policy)) return "permission_denied";
+  if (peer.role === "capability" && !mayByScope(rule, peer)) return "permission_denied";
   const { delegated } = peer;
   if (delegated?.evidence === "certificate" && NOT_BY_CERTIFICATE.includes(rule)) {
     return "permission_denied";
   }
   return isTrusted(peer, policy) || READ_ONLY.includes(rule) ? "allowed" : "permission_denied";
+}
+
+function mayByScope(rule: AccessRule, { capability }: AuthenticatedPeer): boolean {
+  return capability?.scopes.some((scope) => SCOPE_RULES[scope].includes(rule)) === true;
 }
 
 function mayAnonymously(rule: AccessRule, { anonymous = "governed" }: AccessPolicy): boolean {
@@ -197,7 +214,7 @@ export function seesCredentialHash(
 /** Reports whether {@link seesCredentialHash} holds for every record. */
 export function seesAllCredentialHashes(peer: AuthenticatedPeer, policy = STRICT_POLICY): boolean {
   // Another region authenticates no agent of this one, whatever its certificate grants.
-  if (peer.role === "region") return false;
+  if (peer.role === "region" || peer.role === "capability") return false;
   return peer.role === "development" ||
     peer.grants.credentialHashes === true && isTrusted(peer, policy);
 }

@@ -5,6 +5,7 @@
  */
 import type { RequestView } from "../../schemas/gen/wire.ts";
 import type { StructView } from "../../schemas/runtime/view.ts";
+import { type CapabilityRights, permitsId, permitsOperation } from "../base/capability.ts";
 import { type ErrorCode, RegistryError } from "../base/errors.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { formatUuid, UUID_BYTES } from "../base/uuid.ts";
@@ -31,6 +32,21 @@ const UNPINNED =
 
 /** Maximum number of grants that a refusal lists. */
 const GRANTS_SHOWN_MAX = 4;
+
+/** Reports whether the peer's rights depend on the id of what it asks for. */
+export function isLimitedToIds({ capability }: AuthenticatedPeer): boolean {
+  return capability !== undefined && capability.idPrefixes.length > 0;
+}
+
+/**
+ * Checks that the peer's capability, if it is one, extends to an id.
+ *
+ * @throws RegistryError `permission_denied`.
+ */
+export function demandId(peer: AuthenticatedPeer, id: string): void {
+  if (peer.capability === undefined || permitsId(peer.capability, id)) return;
+  demand("permission_denied", peer, `access ${id}: its capability is for other ids`);
+}
 
 /** Checks requests against the access policy. */
 export class AccessControl {
@@ -59,9 +75,34 @@ export class AccessControl {
     if (answer !== "allowed") {
       demand(answer, peer, `${operation.name}${this.#isForPin(peer, access) ? UNPINNED : ""}`);
     }
+    if (peer.capability !== undefined) {
+      this.#checkCaveats(peer, peer.capability, operation, request);
+    }
     if (access !== "write") return;
     const facts = this.#keyOf(operation, request);
     if (facts !== undefined) this.#checkWrite(peer, facts);
+  }
+
+  /** Checks the caveats on operations and ids. */
+  #checkCaveats(
+    peer: AuthenticatedPeer,
+    capability: CapabilityRights,
+    operation: Operation,
+    request: RequestView,
+  ): void {
+    const { name } = operation;
+    if (!permitsOperation(capability, name)) {
+      demand("permission_denied", peer, `${name}: its capability is for other operations`);
+    }
+    if (capability.idPrefixes.length === 0 || operation.checksIds) return;
+    const facts = this.#keyOf(operation, request);
+    if (facts === undefined) {
+      demand(
+        "permission_denied",
+        peer,
+        `${name}, which names no id: its capability is for some ids`,
+      );
+    } else demandId(peer, formatUuid(facts.id));
   }
 
   /** Reports whether the role is sufficient and only the missing pin prevents access. */

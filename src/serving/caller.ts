@@ -30,6 +30,14 @@ export interface Caller {
   readonly onEnd?: Set<() => void>;
 }
 
+/** A delegation that was opened. */
+export interface OpenedDelegation {
+  readonly id: number;
+  readonly peer: AuthenticatedPeer;
+  /** Encoded caveats of a capability, which the front must check against each request. */
+  readonly unchecked: Uint8Array;
+}
+
 /** Delegations of a session, by which a front acts for its callers. */
 export interface CallerDelegations {
   /**
@@ -51,7 +59,7 @@ export interface CallerDelegations {
       /** Address of the caller, as the front saw it. */
       readonly address: string;
     },
-  ): Promise<{ readonly id: number; readonly peer: AuthenticatedPeer }>;
+  ): Promise<OpenedDelegation>;
   /** Closes a delegation; returns whether there was one. */
   close(id: number): boolean;
 }

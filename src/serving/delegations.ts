@@ -19,13 +19,15 @@ import {
 import type { AuthenticatedPeer, Delegated } from "../base/peer.ts";
 import { TokenBucket } from "../base/token_bucket.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
-import type { Caller, CallerDelegations } from "./caller.ts";
+import type { Caller, CallerDelegations, OpenedDelegation } from "./caller.ts";
 import type { DelegationEvidence } from "./delegation_evidence.ts";
 
 /** Evidence that was accepted, while it is valid. */
 export interface AcceptedEvidence {
   /** The caller. Its `revoked` signal fires when the evidence becomes invalid. */
   readonly peer: AuthenticatedPeer;
+  /** Caveats of a capability that only the front can check, encoded; absent: there are none. */
+  readonly unchecked?: Uint8Array;
   /** Stops watching for that. */
   close(): void;
 }
@@ -104,7 +106,7 @@ export class Delegations implements CallerDelegations {
   async open(
     evidence: DelegationEvidence,
     { front, address }: { readonly front: AuthenticatedPeer; readonly address: string },
-  ): Promise<{ readonly id: number; readonly peer: AuthenticatedPeer }> {
+  ): Promise<OpenedDelegation> {
     const { counts } = this.#services;
     try {
       this.#checkRoom();
@@ -208,8 +210,10 @@ export class Delegations implements CallerDelegations {
 /** Largest id: the wire has 32 bits for it, and 0 names none. */
 const ID_MAX = 0xffff_ffff;
 
+const NO_CAVEATS = new Uint8Array(0);
+
 /** One delegation, which is the caller of the requests that name it. */
-class Delegation implements Caller {
+class Delegation implements Caller, OpenedDelegation {
   readonly id: number;
   readonly sessionId: number;
   readonly peer: AuthenticatedPeer;
@@ -240,6 +244,10 @@ class Delegation implements Caller {
     const { peer } = of.accepted;
     this.peer = { ...peer, delegated: of.delegated, revoked: this.#ending.signal };
     peer.revoked.addEventListener("abort", of.onRevoked);
+  }
+
+  get unchecked(): Uint8Array {
+    return this.#accepted.unchecked ?? NO_CAVEATS;
   }
 
   used(nowMs: number): this {

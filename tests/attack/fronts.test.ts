@@ -5,9 +5,13 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { KeptIdentity } from "../../identity/files/kept_identity.ts";
+import { mintCapability, readCapability } from "../../identity/capabilities/capability.ts";
+import { rootKeyOf } from "../../identity/capabilities/root_key.ts";
 import { readTokenForm } from "../../identity/tokens/token_check.ts";
+import type { BanKind } from "../../schemas/gen/wire.ts";
 import { type ErrorCode, RegistryError } from "../../src/base/errors.ts";
 import { NO_GRANTS, type Role } from "../../src/base/peer.ts";
+import { attenuateCapability, type Caveat } from "../../src/client/mod.ts";
 import type { Client, DelegatedClient } from "../../src/client/types.ts";
 import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../support/certified_registry.ts";
 import { makeMember } from "../support/auth_realm.ts";
@@ -15,7 +19,8 @@ import { makeMember } from "../support/auth_realm.ts";
 const AUDIENCE = `spiffe://${TRUST_DOMAIN}/region/${REGION}`;
 const folder = await Deno.makeTempDir();
 const node = await CertifiedRegistry.open(folder);
-const { world, registry } = node;
+const { world } = node;
+await node.stateVersion();
 
 let joined = 0;
 const opened: { close(): unknown }[] = [];
@@ -58,9 +63,9 @@ function code(promise: Promise<unknown>): Promise<ErrorCode | "ok"> {
 }
 
 const FAR_MS = 60_000;
-async function ban(kind: "subject" | "lineage" | "token", name: string): Promise<void> {
+async function ban(kind: BanKind, name: string): Promise<void> {
   const order = { kind, name, reason: "stolen", untilMs: 0, lifted: false };
-  await world.wait(registry.identities.administration.ban(order, 0, world.nowMs() + FAR_MS));
+  await world.wait(node.registry.identities.administration.ban(order, 0, world.nowMs() + FAR_MS));
 }
 
 const read = (client: DelegatedClient) => code(client.getAgent(crypto.randomUUID()));
@@ -238,10 +243,103 @@ test("a client that is no front delegates nothing", async () => {
   assert.is(await read(client.delegate({ kind: "none" })), "permission_denied");
 });
 
-test("a capability is refused where nothing checks it", async () => {
+/** Mints a capability as a controller. */
+async function capability(caveats: readonly Caveat[], lifeMs = 600_000): Promise<string> {
+  const controller = await connect(await join("controller"));
+  return await world.wait(controller.identities.mintCapability({ caveats, lifeMs }));
+}
+
+const REQUEST = { method: "GET", path: "/v1/agents", address: "192.0.2.9" };
+const RECORDS: Caveat = { kind: "scope", any: ["records:read"] };
+
+/** Returns the client of whoever presents a capability with a request. */
+function presented(front: Client, text: string, request = REQUEST): DelegatedClient {
+  const opened = front.delegateCapability(text, request.address).open(request);
+  if ("fault" in opened) throw new Error(opened.fault);
+  return opened.value;
+}
+
+test("a capability has the rights of its scopes, and no others", async () => {
   const { front } = await connectFront();
-  const client = front.delegate({ kind: "capability", capability: "x" });
-  assert.is(await read(client), "invalid_configuration");
+  const records = await capability([RECORDS]);
+  const client = presented(front, records);
+  assert.is(await read(client), "not_found");
+  assert.is(await code(client.identities.trustBundle()), "permission_denied");
+  assert.is(await code(client.governed.status()), "permission_denied");
+  assert.is(await administer(client), "permission_denied");
+  assert.is(await mint(client), "permission_denied");
+  const agent = { id: crypto.randomUUID(), region: REGION, address: "192.0.2.1", port: 1 };
+  assert.is(await code(client.registerAgent(agent)), "permission_denied");
+  const status = presented(front, await capability([{ kind: "scope", any: ["status:read"] }]));
+  assert.is(await code(status.identities.trustBundle()), "ok");
+  assert.is(await read(status), "permission_denied");
+  // Who may mint may not do so for a front.
+  const order = { caveats: [RECORDS], lifeMs: 60_000 };
+  assert.is(await code(front.identities.mintCapability(order)), "permission_denied");
+});
+
+test("caveats narrow a capability to operations, to ids and to requests", async () => {
+  const { front } = await connectFront();
+  const whole = await capability([RECORDS]);
+  const id = crypto.randomUUID();
+  const other = (id.startsWith("0") ? "1" : "0") + id.slice(1);
+  const byId = presented(
+    front,
+    attenuateCapability(whole, [{ kind: "idPrefix", any: [id.slice(0, 8)] }]),
+  );
+  assert.is(await code(byId.getAgent(id)), "not_found");
+  assert.is(await code(byId.getAgent(other)), "permission_denied");
+  assert.is(await code(byId.resolveAgent("a.example")), "permission_denied", "it names no id");
+  const one = presented(
+    front,
+    attenuateCapability(whole, [{ kind: "operation", any: ["getAgent"] }]),
+  );
+  assert.is(await code(one.getAgent(id)), "not_found");
+  assert.is(await code(one.getGateway(id)), "permission_denied");
+  const posts = attenuateCapability(whole, [{ kind: "method", any: ["POST"] }]);
+  const guarded = front.delegateCapability(posts);
+  assert.equal(guarded.open(REQUEST), { fault: "wrong_method" });
+  assert.ok("value" in guarded.open({ ...REQUEST, method: "POST" }));
+});
+
+test("forged, expired and foreign capabilities open nothing", async () => {
+  const { front } = await connectFront();
+  const good = await capability([RECORDS], 60_000);
+  assert.throws(() => front.delegateCapability("x"), (error: RegistryError) => {
+    return error.code === "unauthenticated";
+  });
+  const forged = good.slice(0, -4) + (good.endsWith("AAAA") ? "BBBB" : "AAAA");
+  assert.is(await read(presented(front, forged)), "unauthenticated");
+  const expiry: Caveat = { kind: "expiry", atMs: 4_000_000_000_000 };
+  const foreign = mintCapability(rootKeyOf(new Uint8Array(32)), new Uint8Array(16), [
+    RECORDS,
+    expiry,
+  ]);
+  assert.is(await read(presented(front, foreign)), "unauthenticated");
+  const client = presented(front, good);
+  assert.is(await read(client), "not_found");
+  await world.pass(61_000);
+  assert.is(await read(client), "unauthenticated");
+});
+
+test("a ban of a capability ends its delegations within a second, and keeps it out", async () => {
+  const { front } = await connectFront();
+  const [text, other] = [await capability([RECORDS]), await capability([RECORDS])];
+  const [client, spared] = [presented(front, text), presented(front, other)];
+  assert.equal([await read(client), await read(spared)], ["not_found", "not_found"]);
+  const form = readCapability(text);
+  if (typeof form === "string") throw new Error(form);
+  await ban("capability", form.capabilityId);
+  await world.pass(1_000);
+  assert.is(node.delegations.open, 1);
+  assert.is(await read(client), "unauthenticated");
+  assert.is(await read(presented(front, text)), "unauthenticated");
+  assert.is(await read(spared), "not_found");
+});
+
+test("a session of anyone but a front takes no capability", async () => {
+  const proxy = await connect(await join("proxy"));
+  assert.is(await read(presented(proxy, await capability([RECORDS]))), "permission_denied");
 });
 
 test("an anonymous caller reads no records by default", async () => {

@@ -12,6 +12,7 @@ import { IdentityFolder } from "../../identity/files/identity_folder.ts";
 import { KeptIdentity } from "../../identity/files/kept_identity.ts";
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
+import { nodeId } from "../../src/base/ids.ts";
 import { type LogFacts, type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
 import { type Grants, NO_GRANTS, type Role } from "../../src/base/peer.ts";
 import { connect } from "../../src/client/client.ts";
@@ -192,6 +193,14 @@ export class CertifiedRegistry {
       },
       close: () => inner.close(),
     };
+  }
+
+  /** Lets the node state what its program knows, by which the cluster's apply version rises. */
+  async stateVersion(): Promise<void> {
+    const { current: { pin }, next: { pin: nextPin } } = this.identity.certificates;
+    const member = { nodeId: nodeId(1), addresses: [], pin, nextPin };
+    await this.world.wait(this.registry.putMember(member));
+    await this.world.pass(FAR_MS);
   }
 
   /** Stops the node as SIGTERM does; its disk and folders stay. */

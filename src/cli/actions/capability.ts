@@ -3,7 +3,6 @@
  * one. A capability is a secret, so it comes from a file, standard input or a variable.
  */
 import { CAPABILITY_SCOPES } from "../../base/capability.ts";
-import { concatBytes } from "../../base/bytes.ts";
 import { CAPABILITY_LIFE_MS_MAX } from "../../base/limits.ts";
 import { processWorld } from "../../node/process_world.ts";
 import {
@@ -57,7 +56,9 @@ export async function mint(flags: MintCapabilityFlags, shell: Shell): Promise<nu
       "scope",
     );
   }
-  const caveats = concatBytes(caveatsOf(flags).map(encodeCaveat));
+  const caveats = caveatsOf(flags);
+  // Refuses what no node would take, before it connects.
+  caveats.forEach(encodeCaveat);
   const capability = await withClient(
     shell,
     flags,

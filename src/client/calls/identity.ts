@@ -3,6 +3,8 @@
  * opaque bytes here; `identity/` parses and stores them.
  */
 import { BAN_KIND_NAMES, BAN_KINDS, type BanEntry } from "../../../schemas/gen/wire.ts";
+import { encodeCaveat } from "../../../identity/capabilities/caveat.ts";
+import { concatBytes } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import type { Grants } from "../../base/peer.ts";
 import { parseUuid } from "../../base/uuid.ts";
@@ -175,7 +177,9 @@ export class IdentityCalls implements IdentityClient {
   }
 
   async mintCapability(order: CapabilityOrder, options?: CallOptions): Promise<string> {
-    const { text } = await ask(this.#invoker, "mintCapability", order, options);
+    const caveats = concatBytes(order.caveats.map(encodeCaveat));
+    const body = { caveats, lifeMs: order.lifeMs };
+    const { text } = await ask(this.#invoker, "mintCapability", body, options);
     return text;
   }
 

@@ -222,3 +222,8 @@ function freeFraction({ capacity, used }: GatewayInfo): number {
 function cursorOf(bytes: Uint8Array): Uint8Array | undefined {
   return bytes.length === 0 ? undefined : bytes.slice();
 }
+
+/** Returns the options of a page. */
+export function withCursor(options: ListOptions, cursor: Uint8Array | undefined): ListOptions {
+  return cursor === undefined ? options : { ...options, cursor };
+}

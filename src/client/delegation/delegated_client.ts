@@ -2,6 +2,9 @@
  * The client of one caller of a front: the typed calls of the SDK, made as that caller over the
  * connections of the front. It keeps no leases: one that a front kept alive would outlive its owner.
  */
+import { readCapability } from "../../../identity/capabilities/capability.ts";
+import { Guarded, RequestCaveats } from "../../../identity/capabilities/guarded.ts";
+import { capabilityRefused } from "../../../identity/capabilities/verify.ts";
 import type { World } from "../../base/world.ts";
 import { DirectCalls } from "../direct_calls.ts";
 import type { OwnershipSequence } from "../ownership.ts";
@@ -9,7 +12,7 @@ import type { Router } from "../router.ts";
 import type { DelegatedClient } from "../types.ts";
 import { ClientDelegation } from "./delegation.ts";
 import { DelegatedInvoker, DelegatedWatches } from "./delegated_routing.ts";
-import { type CallerEvidence, openRequest } from "./evidence.ts";
+import { type CallerEvidence, type CapabilityEvidence, openRequest } from "./evidence.ts";
 
 /** The parts of the front's client that its callers share. */
 export interface DelegatingParts {
@@ -21,7 +24,7 @@ export interface DelegatingParts {
 
 /** Returns the client of the caller that the evidence tells of. Nothing is sent before its first call. */
 export function delegatedClient(
-  evidence: CallerEvidence,
+  evidence: CallerEvidence | CapabilityEvidence,
   { router, ...parts }: DelegatingParts,
 ): DelegatedClient {
   const delegation = new ClientDelegation(openRequest(evidence));
@@ -31,6 +34,23 @@ export function delegatedClient(
     watches.close();
     delegation.close();
   });
+}
+
+/**
+ * Returns the client of whoever holds a capability. A request must be within the caveats that the
+ * registry does not see before it gets the client.
+ *
+ * @throws RegistryError `unauthenticated` if the text is no capability.
+ */
+export function capabilityClient(
+  capability: string,
+  address: string,
+  parts: DelegatingParts,
+): Guarded<DelegatedClient> {
+  const form = readCapability(capability);
+  if (typeof form === "string") throw capabilityRefused(form);
+  const client = delegatedClient({ kind: "capability", capability, address }, parts);
+  return new Guarded(client, new RequestCaveats(form.caveats));
 }
 
 class DelegatedCalls extends DirectCalls implements DelegatedClient {

@@ -3,7 +3,7 @@ import { EVIDENCE_KINDS, type OpenDelegationRequest } from "../../../schemas/gen
 import type { Input } from "../../../schemas/runtime/writer.ts";
 
 /**
- * What a front presents for a caller. It must have had the caller prove that it holds the key of the
+ * What a front presents for a caller other than a capability. It must have had the caller prove that it holds the key of the
  * certificate, as TLS does; the registry checks everything else.
  */
 export type CallerEvidence =
@@ -25,10 +25,16 @@ export type CallerEvidence =
       /** SHA-256 of the caller's certificate, to which the token is bound. */
       readonly leafHash: Uint8Array;
     }
-    | { readonly kind: "capability"; readonly capability: string }
     /** The caller is anonymous. */
     | { readonly kind: "none" }
   );
+
+/** A capability as evidence; what it opens is guarded by its caveats on requests. */
+export interface CapabilityEvidence {
+  readonly kind: "capability";
+  readonly capability: string;
+  readonly address?: string;
+}
 
 const NOTHING: Input<OpenDelegationRequest> = {
   evidence: EVIDENCE_KINDS.none,
@@ -40,7 +46,9 @@ const NOTHING: Input<OpenDelegationRequest> = {
 };
 
 /** Returns the request that opens a delegation by the evidence. */
-export function openRequest(evidence: CallerEvidence): Input<OpenDelegationRequest> {
+export function openRequest(
+  evidence: CallerEvidence | CapabilityEvidence,
+): Input<OpenDelegationRequest> {
   const { kind, address = "" } = evidence;
   const request = { ...NOTHING, evidence: EVIDENCE_KINDS[kind], address };
   switch (kind) {

@@ -212,7 +212,7 @@ export class GovernanceService {
     }
     const open = plane?.proposals.of(number);
     if (plane === undefined || open === undefined) {
-      throw new RegistryError("not_found", `There is no open or applied proposal ${number}`);
+      throw noProposal(number);
     }
     return {
       proposal: number,
@@ -224,6 +224,14 @@ export class GovernanceService {
       caller: open.caller,
       signatures: [...open.approvals],
     };
+  }
+
+  /** Returns the id that an open or applied proposal is about. @throws as {@link proposal}. */
+  async idOfProposal(number: number, deadlineMs: number): Promise<string> {
+    const { plane } = (await this.#current(deadlineMs)).store;
+    const known = plane?.log.ofProposal(number) ?? plane?.proposals.of(number);
+    if (known !== undefined) return known.read.payload.id;
+    throw noProposal(number);
   }
 
   /** Returns the bundle of a descriptor as JSON. @throws RegistryError `not_found` without a genesis. */
@@ -315,6 +323,10 @@ export function payloadRefusal(payload: Uint8Array): RegistryError | undefined {
   if (payload.length <= GOVERNED_PAYLOAD_BYTES_MAX) return undefined;
   const message = `A payload may have ${GOVERNED_PAYLOAD_BYTES_MAX} bytes: found ${payload.length}`;
   return new RegistryError("too_large", message, { field: "payload" });
+}
+
+function noProposal(number: number): RegistryError {
+  return new RegistryError("not_found", `There is no open or applied proposal ${number}`);
 }
 
 function invalid(field: string, wanted: string): RegistryError {

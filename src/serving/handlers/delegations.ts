@@ -12,10 +12,10 @@ export function delegationHandlers(): Handlers<typeof DELEGATION_OPERATIONS> {
     openDelegation: async (request, context) => {
       const delegations = delegationsOf(context);
       const from = { front: context.peer, address: request.address };
-      const { id, peer } = await delegations.open(evidenceOf(request), from);
+      const { id, peer, unchecked } = await delegations.open(evidenceOf(request), from);
       const { subject, expiresAtMs } = peer;
       const hasEnd = expiresAtMs < Number.MAX_SAFE_INTEGER;
-      return { id, subject, expiresAtMs: hasEnd ? Math.floor(expiresAtMs) : 0 };
+      return { id, subject, expiresAtMs: hasEnd ? Math.floor(expiresAtMs) : 0, unchecked };
     },
     closeDelegation: ({ id }, context) => {
       // One that has ended needs no closing.

@@ -4,7 +4,10 @@ import {
   encodeApplyProposal,
   encodePropose,
 } from "../../governance/governance_codec.ts";
+import type { AuthenticatedPeer } from "../../base/peer.ts";
+import { readPayload } from "../../governance/documents/payload.ts";
 import type { GOVERNANCE_OPERATIONS } from "../../wire/operations/governance.ts";
+import { demandId, isLimitedToIds } from "../access_control.ts";
 import type { Checkpoints } from "../governance/checkpoints.ts";
 import { type GovernanceService, payloadRefusal } from "../governance/governance_service.ts";
 import type { Handlers } from "../handler.ts";
@@ -14,6 +17,10 @@ export function governanceHandlers(
   service: GovernanceService,
   checkpoints: Checkpoints,
 ): Handlers<typeof GOVERNANCE_OPERATIONS> {
+  // Of a proposal only the plane knows the id.
+  const checkProposal = async (number: number, peer: AuthenticatedPeer, deadlineMs: number) => {
+    if (isLimitedToIds(peer)) demandId(peer, await service.idOfProposal(number, deadlineMs));
+  };
   return {
     initGovernance: async (request, { peer, deadlineMs }) => ({
       genesis: await service.init(request, peer.subject, deadlineMs),
@@ -21,23 +28,30 @@ export function governanceHandlers(
     propose: async ({ payload, signatures }, { peer, deadlineMs }) => {
       const refusal = payloadRefusal(payload);
       if (refusal !== undefined) throw refusal;
+      if (isLimitedToIds(peer)) demandId(peer, readPayload(payload).payload.id);
       const body = { payload, signatures, caller: peer.subject };
       return await service.propose((header) => encodePropose(header, body), deadlineMs);
     },
     signProposal: async ({ proposal, signatures }, { peer, deadlineMs }) => {
+      await checkProposal(proposal, peer, deadlineMs);
       const body = { proposal, signatures, caller: peer.subject };
       return await service.propose((header) => encodeAddSignatures(header, body), deadlineMs);
     },
     applyProposal: async ({ proposal }, { peer, deadlineMs }) => {
+      await checkProposal(proposal, peer, deadlineMs);
       const body = { proposal, caller: peer.subject };
       return await service.propose((header) => encodeApplyProposal(header, body), deadlineMs);
     },
-    getProposal: ({ proposal }, { deadlineMs }) => service.proposal(proposal, deadlineMs),
+    getProposal: async ({ proposal }, { peer, deadlineMs }) => {
+      await checkProposal(proposal, peer, deadlineMs);
+      return await service.proposal(proposal, deadlineMs);
+    },
     governanceStatus: (_, { deadlineMs }) => service.status(deadlineMs),
     readGovernedLog: (request, { deadlineMs }) => service.log(request, deadlineMs),
-    governedBundle: async (request, { deadlineMs }) => ({
-      text: await service.bundle(request, deadlineMs),
-    }),
+    governedBundle: async (request, { peer, deadlineMs }) => {
+      demandId(peer, request.id);
+      return { text: await service.bundle(request, deadlineMs) };
+    },
     governedCheckpoint: async (_, { deadlineMs }) => ({
       text: await service.checkpoint(deadlineMs),
     }),

@@ -44,6 +44,7 @@ export const GOVERNANCE_OPERATIONS = named({
     cost: 100,
     codes: ["stale_version", "bad_signature", "unsupported_version"],
     group: "governed",
+    checksIds: true,
   }),
   signProposal: operation({
     id: 82,
@@ -55,6 +56,7 @@ export const GOVERNANCE_OPERATIONS = named({
     cost: 100,
     codes: ["not_found", "bad_signature"],
     group: "governed",
+    checksIds: true,
   }),
   applyProposal: operation({
     id: 83,
@@ -66,6 +68,7 @@ export const GOVERNANCE_OPERATIONS = named({
     cost: 100,
     codes: ["not_found", "stale_version", "no_quorum", "frozen"],
     group: "governed",
+    checksIds: true,
   }),
   getProposal: operation({
     id: 84,
@@ -77,6 +80,7 @@ export const GOVERNANCE_OPERATIONS = named({
     cost: 10,
     codes: ["not_found"],
     group: "governed",
+    checksIds: true,
   }),
   governanceStatus: operation({
     id: 85,
@@ -110,6 +114,7 @@ export const GOVERNANCE_OPERATIONS = named({
     cost: 10,
     codes: ["not_found", "invalid_configuration"],
     group: "governed",
+    checksIds: true,
   }),
   governedCheckpoint: operation({
     id: 88,

@@ -55,6 +55,11 @@ export interface OperationRow<Q, QV extends StructView<Q>, R, RV extends StructV
   readonly records?: ConcernedRecords<QV> | undefined;
   /** The group, other than the partitions, whose leader serves it. Absent: any node serves it. */
   readonly group?: "system" | "governed" | undefined;
+  /**
+   * Whether its handler compares the id with the caller's capability (`demandId`), because only it
+   * knows the id. Default: false.
+   */
+  readonly checksIds?: boolean | undefined;
 }
 
 /** The description of one operation. */
@@ -71,6 +76,7 @@ export interface Operation<
   readonly name: string;
   readonly records: ConcernedRecords<QV> | undefined;
   readonly group: "system" | "governed" | undefined;
+  readonly checksIds: boolean;
 }
 
 /** Describes one operation. All descriptions have one shape, as each request reads its own. */
@@ -78,6 +84,7 @@ export function operation<Q, QV extends StructView<Q>, R, RV extends StructView<
   row: OperationRow<Q, QV, R, RV>,
 ): Operation<Q, QV, R, RV> {
   const { id, kind, repeatable, access, request, reply, cost, codes, records, group } = row;
+  const { checksIds = false } = row;
   return {
     id,
     name: "",
@@ -90,6 +97,7 @@ export function operation<Q, QV extends StructView<Q>, R, RV extends StructView<
     codes,
     records,
     group,
+    checksIds,
   };
 }
 

@@ -3,7 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { signingKeyOfSeed } from "../../../identity/pki/ed25519.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
-import type { Role } from "../../../src/base/peer.ts";
+import type { CapabilityRights } from "../../../src/base/capability.ts";
+import type { AuthenticatedPeer, Role } from "../../../src/base/peer.ts";
 import { GovernedVerifier } from "../../../src/client/governed/governed_verifier.ts";
 import { canonicalPayload, type ReadPayload } from "../../../src/governance/documents/payload.ts";
 import { readGenesis } from "../../../src/governance/documents/genesis.ts";
@@ -45,10 +46,10 @@ const keys = (signers: readonly TestSigner[]) =>
   signers.map(({ id, key: { publicKey } }) => ({ id, publicKey }));
 
 /** Returns the next version of a service, after `before`. */
-function service(n: number, before?: ReadPayload): ReadPayload {
+function service(n: number, before?: ReadPayload, id = "svc@eu"): ReadPayload {
   return canonicalPayload({
     schema: "descriptor/1",
-    ...{ id: "svc@eu", kind: "service", version: (before?.payload.version ?? 0) + 1 },
+    ...{ id, kind: "service", version: (before?.payload.version ?? 0) + 1 },
     prev_hash: before?.contentId ?? NO_PREVIOUS,
     body: { n },
   });
@@ -196,6 +197,51 @@ test("the governed plane: everybody reads, and only those with the right propose
     () => client.call("signCheckpoint", checkpoint),
   ];
   for (const call of calls) assert.is(await refusalOf(harness, call()), "permission_denied");
+});
+
+/** A registry with the development identity at first, and with a capability's from then on. */
+async function placedForCapability(idPrefixes: CapabilityRights["idPrefixes"]) {
+  const revoked = new AbortController().signal;
+  const own = developmentPeer({ region: "eu", revoked });
+  const scopes = ["registry:propose", "registry:apply", "registry:read"] as const;
+  const capabilityId = "00000000-0000-4000-8000-000000000001";
+  const capability = { capabilityId, scopes, idPrefixes, expiresAtMs: Infinity };
+  const limited = { ...own, subject: `capability:${capabilityId}`, role: "capability", capability };
+  let isFirst = true;
+  const harness = await RegistryHarness.open({
+    identity: {
+      prove: () => {
+        const peer = (isFirst ? own : limited) as AuthenticatedPeer;
+        isFirst = false;
+        return Promise.resolve({ peer, close() {} });
+      },
+    },
+  });
+  await place(harness);
+  return { harness, owner: await harness.client(), holder: await harness.client() };
+}
+
+test("the governed plane: a capability proposes and applies for the ids of its prefixes alone", async () => {
+  const { harness, owner, holder } = await placedForCapability([["svc@", "svc-"], ["svc@eu"]]);
+  const run = <T>(call: Promise<T>) => harness.world.wait(call) as Promise<T>;
+  await run(owner.governed.init(keys([A, B, C]), 2));
+  const [first, other] = [service(1), service(1, undefined, "svc-other@eu")];
+  const signed = (payload: ReadPayload) => [signatureOf(A, payload), signatureOf(B, payload)];
+  const { governed } = holder;
+  const denied = "permission_denied";
+  assert.is(await refusalOf(harness, governed.propose(other.bytes, signed(other))), denied);
+  const { proposal } = await run(owner.governed.propose(other.bytes, [signatureOf(A, other)]));
+  assert.is(await refusalOf(harness, governed.sign(proposal, [signatureOf(B, other)])), denied);
+  assert.is(await refusalOf(harness, governed.proposal(proposal)), denied);
+  assert.is(await refusalOf(harness, governed.apply(proposal)), denied);
+  assert.is(await refusalOf(harness, governed.apply(99)), "not_found");
+  const own = await run(governed.propose(first.bytes, signed(first)));
+  const { caller } = await run(owner.governed.proposal(own.proposal));
+  assert.is(caller, "capability:00000000-0000-4000-8000-000000000001");
+  assert.is((await run(governed.apply(own.proposal))).version, 1);
+  // What names no id, or may concern others, is refused.
+  assert.is(await refusalOf(harness, governed.status()), denied);
+  assert.is(await refusalOf(harness, governed.init(keys([A, B, C]), 2)), denied);
 });
 
 test.run();
