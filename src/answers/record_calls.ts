@@ -12,6 +12,7 @@ import type {
   RecordSource,
   Registered,
   RegisterOptions,
+  RegistryCalls,
   Reported,
 } from "../client/mod.ts";
 import type { InputOf } from "../record/kinds.ts";
@@ -27,20 +28,20 @@ export interface Leased {
 
 /** The calls on one kind of record. */
 interface KindCalls<Input> {
-  register(client: Client, record: Input, options: RegisterOptions): Promise<Registered>;
+  register(client: RegistryCalls, record: Input, options: RegisterOptions): Promise<Registered>;
   keep(client: Client, record: Input, options: KeepOptions): Promise<Lease>;
   get(
-    client: Client,
+    client: RegistryCalls,
     id: string,
     options: CallOptions,
   ): Promise<Leased & { readonly receipts: readonly Receipt[] }>;
-  list(client: Client, region: string, options: ListOptions): Promise<Page<Leased>>;
+  list(client: RegistryCalls, region: string, options: ListOptions): Promise<Page<Leased>>;
   report(
-    client: Client,
+    client: RegistryCalls,
     id: string,
     options: CallOptions & { readonly draining: boolean },
   ): Promise<Reported>;
-  deregister(client: Client, id: string, options: DeregisterOptions): Promise<Deregistered>;
+  deregister(client: RegistryCalls, id: string, options: DeregisterOptions): Promise<Deregistered>;
 }
 
 /** The calls by the name of the kind, which the client's methods and answers have in their names. */

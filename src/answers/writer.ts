@@ -2,7 +2,7 @@
  * Looks up the certificate that wrote a record: the lineage stored in the record, and its subject.
  */
 import { RegistryError } from "../base/errors.ts";
-import type { Client, LineageInfo } from "../client/mod.ts";
+import type { LineageInfo, RegistryCalls } from "../client/mod.ts";
 
 /** The last writer of a record. */
 export interface Writer extends Pick<LineageInfo, "subject" | "stopped"> {
@@ -13,7 +13,10 @@ export interface Writer extends Pick<LineageInfo, "subject" | "stopped"> {
 const DEVELOPMENT = 1;
 
 /** Returns the writer of a record; `undefined` if there is none or this client may not ask. */
-export async function writerOf(client: Client, lineage: number): Promise<Writer | undefined> {
+export async function writerOf(
+  client: RegistryCalls,
+  lineage: number,
+): Promise<Writer | undefined> {
   if (lineage === 0) return undefined;
   if (lineage === DEVELOPMENT) {
     return { lineage, subject: "the development identity", stopped: "" };

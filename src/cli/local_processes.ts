@@ -1,7 +1,7 @@
 /** Nodes on this machine that one command runs, each in a process of its own. */
 import { RegistryError } from "../base/errors.ts";
 import type { Endpoint } from "../../transport/transport.ts";
-import { type ChildEnd, ChildNode } from "./child_node.ts";
+import { ChildCommand, type ChildEnd } from "./child_command.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The document that a node prints at its start. */
@@ -31,7 +31,7 @@ export interface StartedProcess {
 export class LocalProcesses<Node extends { readonly name: string }> {
   readonly #environment: Terminal["environment"];
   readonly #events: LocalProcessEvents<Node>;
-  readonly #children = new Map<Node, ChildNode>();
+  readonly #children = new Map<Node, ChildCommand>();
   readonly #allEnded = Promise.withResolvers<void>();
   #isStopping = false;
 
@@ -53,9 +53,9 @@ export class LocalProcesses<Node extends { readonly name: string }> {
    */
   async start(node: Node, flags: readonly string[]): Promise<StartedProcess> {
     if (this.#isStopping) throw new RegistryError("shutting_down", "The nodes are stopping");
-    const child = new ChildNode({
+    const child = new ChildCommand({
       name: node.name,
-      flags,
+      command: ["start", ...flags],
       environment: this.#environment,
       onLine: (line) => this.#events.onLine(node, line),
     });
@@ -71,7 +71,7 @@ export class LocalProcesses<Node extends { readonly name: string }> {
     await Promise.all(Array.from(this.#children.values(), (child) => child.stop()));
   }
 
-  #ended(node: Node, child: ChildNode, end: ChildEnd): void {
+  #ended(node: Node, child: ChildCommand, end: ChildEnd): void {
     if (child.isStopping) return;
     this.#events.onDeath(node, { ...end, processId: child.processId });
     if ([...this.#children.values()].every(({ hasEnded }) => hasEnded)) this.#allEnded.resolve();

@@ -3,22 +3,24 @@
  * protocol. It is a client of the registry like any other, keeps no state, and any number of them run
  * side by side.
  *
- * Its own identity answers for all callers. So it listens on loopback, unless it is told in so many
- * words to serve anybody who can reach it.
+ * It acts for its callers: each has the rights that the nodes give to what it presents, and the front's
+ * own identity has next to none. It speaks plain text, so it listens on loopback, unless it is told in so
+ * many words to serve anybody who can reach it.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
 import { HttpApp } from "../http/app.ts";
-import type { CallerClient } from "../http/route.ts";
+import type { Client } from "../client/types.ts";
+import { FrontCallers } from "./callers.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import { openHttpListener } from "./http_listener.ts";
 
 /** The options of a front. */
 export interface FrontOptions {
-  /** A connected client, whose identity answers for all callers. The caller closes it afterwards. */
-  readonly client: CallerClient;
+  /** A connected client, of an identity that may open delegations. It is closed afterwards by its owner. */
+  readonly client: Client;
   /** Where HTTP is served; port 0 lets the system choose. */
   readonly http: Endpoint;
   /** Host names by which it is reached, besides `localhost` and addresses. */
@@ -51,12 +53,13 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     throw new RegistryError(
       "invalid_configuration",
       `--http must be 127.0.0.1, ::1 or localhost: found ${http.host}. Beyond loopback anybody who ` +
-        "reaches the port would read and write with the front's identity, in plain text; put a " +
-        "proxy before it that authenticates, or say --insecure-http",
+        "reaches the port could read and change what callers send, as it is plain text; put a proxy " +
+        "before it that speaks TLS, or say --insecure-http",
       { field: "http" },
     );
   }
-  const app = new HttpApp({ client, world, logger, hostNames });
+  const callers = new FrontCallers({ client, clock: world.monotonic });
+  const app = new HttpApp({ client, callers, world, logger, hostNames });
   const listener = await openHttpListener({
     ...http,
     handler: (request, peer) => app.fetch(request, peer),
@@ -67,11 +70,16 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   return {
     http: { host: listener.host, port: listener.port },
     notice: isLocal ? LOCAL_NOTICE : OPEN_NOTICE,
-    close: () => listener.close(),
+    close: async () => {
+      await listener.close();
+      callers.close();
+    },
   };
 }
 
 const LOCAL_NOTICE =
-  "Every local program may do what the front's own identity may, so it listens on loopback only.";
+  "Callers have their own rights, those without an identity what --anonymous of the " +
+  "nodes says; plain text, on loopback only.";
 const OPEN_NOTICE =
-  "Everybody who reaches this port may do what the front's own identity may, in plain text.";
+  "Callers have their own rights, those without an identity what --anonymous of the " +
+  "nodes says; plain text, for everybody who reaches the port.";

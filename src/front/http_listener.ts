@@ -20,7 +20,7 @@ import {
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler } from "../base/world.ts";
-import type { HttpPeer } from "../http/app.ts";
+import type { HttpPeer } from "../http/callers.ts";
 import { bindAddress } from "../../identity/trust/listen_rule.ts";
 import { ConnectionPlaces } from "../../transport/connection_places.ts";
 import { TcpAcceptor } from "../../transport/tcp_acceptor.ts";

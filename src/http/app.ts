@@ -10,16 +10,16 @@ import { HTTP_ANSWER_MS_MAX, HTTP_IN_FLIGHT_MAX, HTTP_STREAMS_MAX } from "../bas
 import type { Logger } from "../base/logger.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
+import type { HttpCallers, HttpPeer, TakenClient } from "./callers.ts";
 import { CORRELATION_HEADER, requestIdOf } from "./correlation.ts";
 import { errorEnvelope, HttpError, noRoom, toHttpError } from "./errors.ts";
 import { EventStream } from "./event_stream.ts";
 import { HttpMetrics } from "./metrics.ts";
-import { NodeCondition } from "./node_condition.ts";
+import { type FaceClient, NodeCondition } from "./node_condition.ts";
 import { checkOrigin } from "./origin_check.ts";
 import { receiptHeaders } from "./receipt_headers.ts";
 import { readJsonBody } from "./request_body.ts";
 import {
-  type CallerClient,
   checkedBody,
   checkedParameters,
   type HttpRoute,
@@ -32,18 +32,12 @@ import { nodeRoutes } from "./routes/node.ts";
 import { recordRoutes } from "./routes/records.ts";
 import { watchRoute } from "./routes/watch.ts";
 
-/** What the listener knows of the sender of a request. */
-export interface HttpPeer {
-  /** Its address, for the log. */
-  readonly address: string;
-  /** What the listener speaks. */
-  readonly scheme: "http:" | "https:";
-}
-
 /** Options of {@link HttpApp}. */
 export interface HttpAppOptions {
-  /** The client of this face, whose identity answers for all callers. The app does not close it. */
-  readonly client: CallerClient;
+  /** The client of this face itself, which asks for the node's condition. */
+  readonly client: FaceClient;
+  /** Gives each caller the client that acts for it. */
+  readonly callers: HttpCallers;
   readonly world: World;
   readonly logger: Logger;
   /** Lower-case host names by which the face is reached, besides `localhost` and addresses. */
@@ -155,10 +149,32 @@ export class HttpApp {
       const body = route.method === "GET"
         ? undefined
         : checkedBody(route, await readJsonBody(req.raw, this.#options.world.scheduler));
-      const answer = await this.#handled(route, { ...parameters, body }, req.raw, call);
-      return this.#response(route, answer, call);
+      return await this.#answered(route, { ...parameters, body }, req.raw, call);
     } finally {
       this.#inFlight--;
+    }
+  }
+
+  /** Handles a request with the client of its caller, which a stream keeps until its end. */
+  async #answered(
+    route: HttpRoute,
+    input: Parameters<HttpRoute["handle"]>[0],
+    request: Request,
+    call: Call,
+  ): Promise<Response> {
+    let taken: TakenClient | undefined;
+    const take = () =>
+      taken ??= this.#options.callers.take({
+        peer: call.peer,
+        authorization: request.headers.get("authorization"),
+      });
+    let isStream = false;
+    try {
+      const answer = await this.#handled(route, input, request, call, take);
+      isStream = answer.body instanceof EventStream;
+      return this.#response(route, answer, call, () => taken?.release());
+    } finally {
+      if (!isStream) taken?.release();
     }
   }
 
@@ -168,8 +184,9 @@ export class HttpApp {
     input: Parameters<HttpRoute["handle"]>[0],
     request: Request,
     call: Call,
+    take: () => TakenClient,
   ): Promise<RouteAnswer> {
-    const { world, client, answerMsMax = HTTP_ANSWER_MS_MAX } = this.#options;
+    const { world, answerMsMax = HTTP_ANSWER_MS_MAX } = this.#options;
     const ending = new AbortController();
     let isLate = false;
     const timer = world.scheduler.after(answerMsMax, () => {
@@ -181,7 +198,10 @@ export class HttpApp {
     if (request.signal.aborted) leave();
     try {
       return await route.handle(input, {
-        client,
+        // Routes that act for nobody do not read it.
+        get client() {
+          return take().client;
+        },
         signal: ending.signal,
         header: (name) => request.headers.get(name),
         baseUrl: `${call.peer.scheme}//${request.headers.get("host")}`,
@@ -201,14 +221,23 @@ export class HttpApp {
     }
   }
 
-  #response(route: HttpRoute, { status, body, headers }: RouteAnswer, call: Call): Response {
+  /** @param onEnd called when a stream has ended. */
+  #response(
+    route: HttpRoute,
+    { status, body, headers }: RouteAnswer,
+    call: Call,
+    onEnd: () => void,
+  ): Response {
     const init = {
       status: status ?? Number(Object.keys(route.answers)[0]),
       headers: { ...commonHeaders(call), ...receiptHeaders(body), ...headers },
     };
     if (body instanceof EventStream) {
       this.#streams++;
-      const stream = body.open(this.#options.world.scheduler, () => this.#streams--);
+      const stream = body.open(this.#options.world.scheduler, () => {
+        this.#streams--;
+        onEnd();
+      });
       init.headers["content-type"] = "text/event-stream; charset=utf-8";
       return new Response(stream, init);
     }

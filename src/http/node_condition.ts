@@ -1,17 +1,19 @@
 /** What faces need to know of the node behind them, asked at most once a second. */
 import { HTTP_NODE_CONDITION_MS } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
-import type { NodeStatus } from "../client/types.ts";
-import type { CallerClient } from "./route.ts";
+import type { Client, NodeStatus } from "../client/types.ts";
+
+/** The client of the face itself. */
+export type FaceClient = Pick<Client, "status" | "nodeStatus">;
 
 /** The status of the node, as this face's own identity reads it. */
 export class NodeCondition {
-  readonly #client: CallerClient;
+  readonly #client: FaceClient;
   readonly #clock: MonotonicClock;
   #region: string | undefined;
   #status: { readonly asked: Promise<NodeStatus>; readonly atMs: number } | undefined;
 
-  constructor(client: CallerClient, clock: MonotonicClock) {
+  constructor(client: FaceClient, clock: MonotonicClock) {
     this.#client = client;
     this.#clock = clock;
   }

@@ -3,15 +3,12 @@
  * gives the check of each request and the OpenAPI document, so the two never differ.
  */
 import { z } from "zod";
-import type { OperationCaller } from "../client/invoker.ts";
-import type { Client } from "../client/types.ts";
+import type { CallerClient } from "./callers.ts";
 import { type ErrorName, HttpError } from "./errors.ts";
-
-/** The registry as one caller may use it. */
-export type CallerClient = Client & OperationCaller;
 
 /** What a handler knows of its request beside the input. */
 export interface RouteContext {
+  /** Acts for the caller. @throws HttpError, when it is read, if the caller has none. */
   readonly client: CallerClient;
   /** Ends with the request: its time is over, or the caller is gone. */
   readonly signal: AbortSignal;

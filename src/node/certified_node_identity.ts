@@ -10,14 +10,11 @@ import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
 import { DOCUMENTS } from "../../schemas/gen/identity.ts";
 import { RegionJudge } from "../region/region_trust.ts";
-import type { Member } from "../system/members/member_state.ts";
 import type { RequestOf } from "../wire/operations/mod.ts";
-import { PEER_TRANSPORT } from "../ring/ring_map.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import { readFile } from "../../identity/files/private_file.ts";
 import { ROOT_FILE } from "../../identity/files/authority_folder.ts";
 import { handshakeServices } from "../../identity/trust/handshake_services.ts";
-import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import { authorityOf, type Candidate } from "../../identity/registry_auth/mod.ts";
 import type { ServerCertificates } from "../../identity/trust/server_certificates.ts";
 import type { SignedServer } from "../../identity/trust/server_signing.ts";
@@ -30,10 +27,12 @@ import type { Endpoint } from "../../transport/transport.ts";
 import type { IdentityAuthority } from "../serving/identities/identity_authority.ts";
 import type { IdentityService } from "../serving/identities/identity_service.ts";
 import { keyHolders, nextKeyHolders } from "../serving/identities/key_holders.ts";
+import { enrolFront } from "./front_enrolment.ts";
 import type { DialedMember, NodeCertificate } from "./node_certificate.ts";
 import { credentialsOf } from "./node_enrolment.ts";
 import type { NodeIdentity, PeerIdentity } from "./node_identity.ts";
 import type { CertificateCredentials } from "../client/credentials.ts";
+import { authoritiesOf } from "./peer_address.ts";
 import { nodeSubjectId } from "../serving/node_subject.ts";
 import type { Registry } from "./registry.ts";
 import { CertifiedIdentity, isOfOtherRegion, type SessionIdentity } from "./session_identity.ts";
@@ -262,6 +261,15 @@ export class CertifiedNodeIdentity implements NodeIdentity {
     await this.#publish();
   }
 
+  async enrolFront(folder: string): Promise<void> {
+    await enrolFront(folder, {
+      ...{ enrolment: this.#service.enrolment, nodeSubject: this.#subject },
+      rootsPem: this.clientAuthorities.join(""),
+      world: this.#options.world,
+      hasKeys: this.#authority !== undefined,
+    });
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -429,14 +437,4 @@ export class CertifiedNodeIdentity implements NodeIdentity {
     const { group } = this.#service;
     await this.#certificate.renew((order) => group.askKeyHolder("renewIdentity", order));
   }
-}
-
-/** Returns the hosts and ports of addresses for clients; of loopback ones, by name too. */
-function authoritiesOf(addresses: Member["addresses"]): string[] {
-  const named = addresses.filter(({ transport }) => transport !== PEER_TRANSPORT)
-    .flatMap(({ host, port }) => [
-      authorityOf(host, port),
-      ...(isLoopbackHost(host) ? [authorityOf("localhost", port)] : []),
-    ]);
-  return [...new Set(named)];
 }

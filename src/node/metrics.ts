@@ -74,6 +74,8 @@ export interface NodeSnapshot {
     readonly open: number;
     readonly refused: ReadonlyMap<ErrorCode, number>;
   };
+  /** The number of restarts of services beside the node since the start, by service. */
+  readonly serviceRestarts: ReadonlyMap<string, number>;
   /** The number of rebinds of a TCP port that had stopped accepting, since the start, by port. */
   readonly portsReopened: ReadonlyMap<string, number>;
   /** The number of connections refused by a limit or their address's rate since the start. */
@@ -354,6 +356,15 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
       "Refused evidence of delegations, and requests that named none that is open, by code.",
       () =>
         [...snapshot().delegations.refused].map(([code, value]) => ({ labels: { code }, value })),
+    ),
+    counter(
+      "service_restarts_total",
+      "Restarts of services that run beside the node, by service.",
+      () =>
+        [...snapshot().serviceRestarts].map(([service, value]) => ({
+          labels: { service },
+          value,
+        })),
     ),
     counter(
       "crs_ports_reopened_total",

@@ -127,8 +127,8 @@ class Node {
           listener: this.#listener,
           sessions: this.#sessions,
           ready: this.#readiness.ready,
-          events: this.#events,
-          tcpPorts: this.#tcpPorts,
+          ...{ events: this.#events, tcpPorts: this.#tcpPorts },
+          serviceRestarts: options.serviceRestarts?.() ?? new Map(),
         }),
     });
   }
@@ -187,9 +187,9 @@ class Node {
       addresses: this.#quic!.addresses,
       tlsAddresses: this.#tls?.addresses ?? [],
       ops: { host: this.#ops!.host, port: this.#ops!.port },
-      dataFolder: this.#config.data,
-      created: this.#registry!.created,
+      ...{ dataFolder: this.#config.data, created: this.#registry!.created },
       notice: this.#identity!.notice,
+      enrolFront: this.#identity!.enrolFront?.bind(this.#identity),
       stop: () => this.stop(),
     };
   }

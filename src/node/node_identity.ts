@@ -50,6 +50,12 @@ export interface NodeIdentity {
   membersChanged?(): void;
   /** Publishes the new pins after a rotation of the TLS certificate. */
   rotated(): Promise<void>;
+  /**
+   * Ensures that a folder has the certificate of the front beside this node; absent if fronts need none.
+   *
+   * @throws as `enrolFront`.
+   */
+  enrolFront?(folder: string): Promise<void>;
   /** Stops the periodic work. */
   stop(): void;
 }

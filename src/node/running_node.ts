@@ -15,6 +15,8 @@ export interface StartNodeOptions {
   readonly acceptClockSetBack?: boolean;
   /** Aborts a start that waits for the disk. */
   readonly signal?: AbortSignal;
+  /** Returns the restarts of services beside the node by name, for the metrics. Default: none. */
+  readonly serviceRestarts?: () => ReadonlyMap<string, number>;
   /** Called when everything is open, before the node reports that it is ready. */
   readonly onOpened?: () => void;
 }
@@ -35,6 +37,13 @@ export interface RunningNode {
   readonly created: boolean;
   /** A notice for the operator about who may connect. */
   readonly notice: string;
+  /**
+   * Ensures that a folder has the certificate of a front beside this node; undefined if it needs none, on a
+   * development node.
+   *
+   * @throws RegistryError `invalid_configuration` if this node cannot issue certificates.
+   */
+  readonly enrolFront: ((folder: string) => Promise<void>) | undefined;
   /** Drains and closes; resolves when the folder is free. A second call waits for the first. */
   stop(): Promise<void>;
 }

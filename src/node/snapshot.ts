@@ -18,11 +18,13 @@ export interface SnapshotParts {
   readonly ready: boolean;
   readonly events: EventCounts;
   readonly tcpPorts: TcpPorts;
+  readonly serviceRestarts: ReadonlyMap<string, number>;
 }
 
 /** Collects the current counts. */
 export function snapshotOf(
-  { registry, cluster, listener, sessions, ready, events, tcpPorts }: SnapshotParts,
+  { registry, cluster, listener, sessions, ready, events, tcpPorts, serviceRestarts }:
+    SnapshotParts,
 ): NodeSnapshot {
   const log = registry?.log.stats();
   const records = registry?.shared.regionCounts() ?? [];
@@ -57,6 +59,7 @@ export function snapshotOf(
       open: sessions?.delegations.open ?? 0,
       refused: sessions?.delegations.refused ?? new Map(),
     },
+    serviceRestarts,
     portsReopened: tcpPorts.reopened,
     connectionsRefused: listener?.stats.refused ?? 0,
     handshakesRefused: registry?.refusals.handshakes ?? new Map(),

@@ -4,7 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Client, connect } from "../../src/client/mod.ts";
+import { type Client, connect, type RegistryCalls } from "../../src/client/mod.ts";
 import { formatUuid } from "../../src/base/uuid.ts";
 import { processWorld } from "../../src/node/process_world.ts";
 import { parsePin } from "../../identity/pki/certificate.ts";
@@ -124,7 +124,7 @@ async function serves(client: Client): Promise<void> {
 }
 
 /** Two agents claim each domain while a node dies; then a third claims what nobody got. */
-async function survives(client: Client, processId: number): Promise<void> {
+async function survives(client: RegistryCalls, processId: number): Promise<void> {
   const codes = new Map<number, string>();
   const claim = async (number: number, domain: string) => {
     codes.set(number, await codeOf(client.registerAgent(agent(number, domain))));
@@ -163,7 +163,15 @@ test("three nodes serve writes that span them, and no domain is lost or held twi
     await until("all nodes hold and lead partitions", () => isSpread(nodes.folder), 25_000);
     await withClient(cluster, async (client) => {
       await serves(client);
-      await survives(client, cluster.nodes[2]!.processId);
+      // As a front does for one of its callers, who has a delegation at each node.
+      const caller = client.delegate({ kind: "none" });
+      await survives(caller, cluster.nodes[2]!.processId);
+      for (const { ops } of cluster.nodes.slice(0, 2)) {
+        const metrics = await fetch(`http://${ops.host}:${ops.port}/metrics`);
+        assert.match(await metrics.text(), /^crs_delegations 1$/m);
+      }
+      caller.close();
+      assert.is(await codeOf(caller.getAgent(id(1))), "shutting_down");
     });
   });
 });

@@ -1,7 +1,9 @@
 /** The HTTP face in memory: requests are given to its handler directly, without a socket. */
 import { SILENT_LOGGER } from "../../src/base/logger.ts";
 import type { World } from "../../src/base/world.ts";
-import { HttpApp, type HttpAppOptions, type HttpPeer } from "../../src/http/app.ts";
+import { HttpApp, type HttpAppOptions } from "../../src/http/app.ts";
+import type { CallerClient, HttpPeer } from "../../src/http/callers.ts";
+import type { FaceClient } from "../../src/http/node_condition.ts";
 import { RegistryHarness } from "./registry_harness.ts";
 import { SteppedWorld } from "./stepped_world.ts";
 
@@ -33,10 +35,17 @@ export class HttpFace {
   readonly #wait: <T>(promise: Promise<T>) => Promise<T>;
 
   constructor(
-    options: Omit<HttpAppOptions, "world" | "logger"> & Partial<HttpAppOptions>,
+    options:
+      & Omit<HttpAppOptions, "world" | "logger" | "callers" | "client">
+      & Partial<HttpAppOptions>
+      & {
+        /** Acts for all callers, unless there are others. */
+        readonly client: FaceClient & CallerClient;
+      },
     world: World & Partial<Pick<SteppedWorld, "wait">> = new SteppedWorld(),
   ) {
-    this.app = new HttpApp({ logger: SILENT_LOGGER, world, ...options });
+    const { client, callers = { take: () => ({ client, release() {} }) } } = options;
+    this.app = new HttpApp({ logger: SILENT_LOGGER, world, ...options, callers });
     this.#wait = world.wait === undefined
       ? (promise) => promise
       : (promise) => world.wait!(promise);
@@ -81,9 +90,9 @@ export interface RegistryFace {
 
 /** Opens a registry with a client and a face. */
 export async function openRegistryFace(
-  options: Partial<HttpAppOptions> = {},
+  options: Omit<Partial<HttpAppOptions>, "client"> = {},
 ): Promise<RegistryFace> {
   const harness = await RegistryHarness.open();
   const client = await harness.client();
-  return { harness, face: new HttpFace({ client, ...options }, harness.world) };
+  return { harness, face: new HttpFace({ ...options, client }, harness.world) };
 }

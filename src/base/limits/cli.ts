@@ -20,3 +20,11 @@ export const DEMO_AGENTS_MAX = 100_000;
 export const DEMO_PROXIES_MAX = 1_000;
 /** Nodes of a development cluster on one machine, each with three ports. */
 export const LOCAL_NODES_MAX = 9;
+/**
+ * Pause before a service beside a node is started again, ms; doubled for each failure in a row. A process
+ * takes half a second to start, and one that fails for good must not use up the machine.
+ */
+export const SERVICE_PAUSE_MS_BASE = 250;
+export const SERVICE_PAUSE_MS_CAP = 30_000;
+/** Time after which a run of a service counts as a success, ms. */
+export const SERVICE_STABLE_MS = 60_000;

@@ -17,3 +17,7 @@ export const DELEGATION_SWEEP_MS = 30_000;
 export const DELEGATION_MS_MAX = 3_600_000;
 /** Longest address of a caller: an IPv6 address with a zone, in brackets, and a port. */
 export const DELEGATION_ADDRESS_BYTES_MAX = 128;
+/** Callers that a front knows at one time: half of the delegations that a session may have. */
+export const FRONT_CALLERS_MAX = 4_096;
+/** Time after its last request for which a front keeps the delegations of a caller, ms. */
+export const FRONT_CALLER_IDLE_MS = 60_000;

@@ -3,6 +3,7 @@
  * listening, then closes its session.
  */
 import type { LogLevel } from "../../base/logger.ts";
+import type { Role } from "../../base/peer.ts";
 import { VERSION } from "../../base/version.ts";
 import { startFront } from "../../front/front.ts";
 import { createLogger, logFormatOf } from "../../node/logger.ts";
@@ -36,7 +37,8 @@ export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<num
   });
   if (flags.stopWithStdin === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
   try {
-    await withClient(shell, flags, async ({ client, endpoints }) => {
+    await withClient(shell, flags, async ({ client, endpoints, identity }) => {
+      checkRole(identity?.own.identity.role);
       const front = await startFront({
         client,
         http,
@@ -64,6 +66,16 @@ export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<num
   } finally {
     stop.end();
   }
+}
+
+/** Checks that an identity may open delegations; undefined: the development identity. */
+function checkRole(role: Role | undefined): void {
+  if (role === undefined || role === "front") return;
+  throw usageFailure(
+    `--identity must be of the role front: it is of the role ${role}, and callers would be refused`,
+    "Create one: crs identity join-token front prints the next command.",
+    "identity",
+  );
 }
 
 /** Parses `host:port`; an IPv6 address stands in brackets. */

@@ -16,13 +16,20 @@ import { processWorld } from "../../node/process_world.ts";
 import { serviceVariables } from "../../node/service_variables.ts";
 import { CONFIG_FLAG, SETTING_KEYS, SETTINGS } from "../../node/settings.ts";
 import { endpointText } from "../endpoint_text.ts";
+import {
+  FRONT_SERVICE,
+  frontService,
+  type FrontServiceFlags,
+  type StartedFront,
+} from "../front_service.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { invocation, shellWord } from "../invocation.ts";
 import { jsonDocument } from "../shell.ts";
 import { StopRequest } from "../stop_request.ts";
+import type { SupervisedService } from "../supervised_service.ts";
 import type { Terminal } from "../terminal.ts";
 
-/** Starts a node and resolves with the exit code when it has ended. */
+/** Starts a node, and the front beside it; resolves with the exit code when they have ended. */
 export async function startAndWait(
   flags: Readonly<Record<string, unknown>>,
   terminal: Terminal,
@@ -40,25 +47,38 @@ export async function startAndWait(
     // start that waits, for the disk or for a cluster, is aborted.
     const starting = new AbortController();
     void stop.requested.then(() => starting.abort());
+    const world = processWorld();
+    let front: SupervisedService<StartedFront> | undefined;
     const node = await startNode({
       config,
-      world: processWorld(),
+      world,
       logger,
       acceptDataLoss: flags["acceptDataLoss"] === true,
       acceptClockSetBack: flags["acceptClockSetBack"] === true,
       signal: starting.signal,
+      serviceRestarts: () => new Map(front === undefined ? [] : [[FRONT_SERVICE, front.restarts]]),
       onOpened: releaseMemory,
     });
-    if (!stop.isRequested) {
-      terminal.out(
-        flags["json"] === true
-          ? jsonDocument(startedJson(node))
-          : startedText(node, config, terminal),
-      );
-    }
     if (flags["stopWithStdin"] === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
-    await stop.requested;
-    await node.stop();
+    try {
+      const { http, ...others } = flags as FrontServiceFlags;
+      if (http !== undefined) {
+        front = frontService(node, { http, ...others }, { terminal, logger, world });
+      }
+      const started = await unlessStopped(front, stop);
+      if (!stop.isRequested) {
+        terminal.out(
+          flags["json"] === true
+            ? jsonDocument(startedJson(node, started))
+            : startedText(node, config, { terminal, front: started }),
+        );
+      }
+      await stop.requested;
+    } finally {
+      // The front finishes its requests while the node still answers them.
+      await front?.stop();
+      await node.stop();
+    }
     return EXIT_CODES.success;
   } catch (error) {
     const isStopped = error instanceof RegistryError && error.code === "shutting_down";
@@ -68,6 +88,17 @@ export async function startAndWait(
   } finally {
     stop.end();
   }
+}
+
+/** Starts the front, unless the command is told to stop meanwhile. @throws why it did not start. */
+async function unlessStopped(
+  front: SupervisedService<StartedFront> | undefined,
+  stop: StopRequest,
+): Promise<StartedFront | undefined> {
+  const starting = front?.start();
+  // If it is stopped, nobody waits for the start, which then fails.
+  starting?.catch(() => {});
+  return await Promise.race([starting, stop.requested]);
 }
 
 /** Warns once about such variables: a setting with one of these names would have no effect. */
@@ -86,7 +117,7 @@ function logFormat({ logFormat }: NodeConfig, { isErrTty }: Terminal): "json" | 
   return isErrTty ? "text" : "json";
 }
 
-function startedJson(node: RunningNode): unknown {
+function startedJson(node: RunningNode, front: StartedFront | undefined): unknown {
   const { nodeId, clusterId, addresses, tlsAddresses, ops, created } = node;
   return {
     version: VERSION,
@@ -97,16 +128,24 @@ function startedJson(node: RunningNode): unknown {
     ops,
     dataFolder: resolve(node.dataFolder),
     created,
+    ...(front === undefined ? {} : { http: front.http }),
   };
 }
 
 /** Returns the text shown at the start: addresses, data folder, identity, and commands to try. */
-function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal): string {
+function startedText(
+  node: RunningNode,
+  config: NodeConfig,
+  { terminal, front }: { readonly terminal: Terminal; readonly front: StartedFront | undefined },
+): string {
   const addresses = node.addresses.map(endpointText).join(", ");
   const udp = config.webtransport === "on" ? "QUIC and WebTransport" : "QUIC";
   const tls = node.tlsAddresses.length === 0
     ? ""
     : `               ${node.tlsAddresses.map(endpointText).join(", ")}  TLS, TCP\n`;
+  const http = front === undefined
+    ? ""
+    : `  HTTP         http://${endpointText(front.http)}  /docs /openapi.json /metrics\n`;
   const made = node.created ? "new" : "existing";
   const isDefaultFolder = resolve(node.dataFolder) === resolve(SETTINGS.data.default);
   const crs = invocation(terminal.environment);
@@ -125,7 +164,7 @@ function startedText(node: RunningNode, config: NodeConfig, terminal: Terminal):
   return `Central registry ${VERSION}: node ${node.nodeId}, region ${config.region}
 
   listens on   ${addresses}  ${udp}, UDP
-${tls}  operations   http://${endpointText(node.ops)}  /healthz /readyz /metrics
+${tls}${http}  operations   http://${endpointText(node.ops)}  /healthz /readyz /metrics
   data         ${resolve(node.dataFolder)}  (${made}, cluster ${node.clusterId})
   identity     ${node.notice}
 

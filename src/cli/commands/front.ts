@@ -8,8 +8,9 @@ import { collect, type MakeCommand, newServerCommand } from "./options.ts";
 export const frontCommand: MakeCommand = (shell, run) =>
   newServerCommand(
     "front",
-    "Serves the registry over HTTP, as a client of the nodes, until it is told to stop. Callers have " +
-      "the rights of the front's own identity, so it listens on loopback only.",
+    "Serves the registry over HTTP, as a client of the nodes, until it is told to stop. It acts for its " +
+      "callers, who have their own rights; its own identity must be of the role front, or that of " +
+      "development.",
     [
       "front --http 127.0.0.1:9402",
       "front --http 127.0.0.1:9402 --server 192.0.2.10:4443 --identity ./front",
@@ -23,7 +24,7 @@ export const frontCommand: MakeCommand = (shell, run) =>
     )
     .option(
       "--insecure-http",
-      "serves plain HTTP beyond loopback: anybody who reaches it has the front's rights",
+      "serves plain HTTP beyond loopback, where others can read and change what is sent",
     )
     .addOption(
       new Option("--log-level <level>", "what is logged (default: info)").choices(LOG_LEVELS),

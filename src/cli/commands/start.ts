@@ -14,7 +14,7 @@ import {
   wantedOf,
 } from "../../node/settings.ts";
 import type { CommonOptions } from "../shell.ts";
-import { type MakeCommand, newCommand } from "./options.ts";
+import { collect, type MakeCommand, newCommand } from "./options.ts";
 
 /** Returns the placeholder of a flag's value in help; a switch has none. */
 function valueOf({ kind }: Setting): string {
@@ -48,6 +48,16 @@ export const startCommand: MakeCommand = (shell, run) => {
       ),
     );
   }
+  command.option(
+    "--http <host:port>",
+    "also runs crs front beside the node, which serves HTTP there; it is started again when it ends",
+  );
+  command.option(
+    "--http-name <name>",
+    "host name by which the front is reached, besides localhost and addresses; repeatable",
+    collect,
+  );
+  command.option("--insecure-http", "the front may serve plain HTTP beyond loopback");
   command.option(
     "--accept-data-loss",
     "starts although acknowledged data is missing from the log: that data stays lost, and the " +

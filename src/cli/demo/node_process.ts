@@ -5,15 +5,15 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ChildNode } from "../child_node.ts";
+import { ChildCommand } from "../child_command.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** A running node. */
 export class NodeProcess {
   readonly dataFolder: string;
-  readonly #node: ChildNode;
+  readonly #node: ChildCommand;
 
-  private constructor(dataFolder: string, node: ChildNode) {
+  private constructor(dataFolder: string, node: ChildCommand) {
     this.dataFolder = dataFolder;
     this.#node = node;
   }
@@ -27,9 +27,12 @@ export class NodeProcess {
     const dataFolder = mkdtempSync(join(tmpdir(), "crs-demo-"));
     const node = new NodeProcess(
       dataFolder,
-      new ChildNode({
+      new ChildCommand({
         name: "The node of the demonstration",
-        flags: ["--data", dataFolder, "--port", "0", "--ops-port", "0", "--log-level", "warn"],
+        command: [
+          ...["start", "--data", dataFolder, "--port", "0", "--ops-port", "0"],
+          ...["--log-level", "warn"],
+        ],
         environment,
       }),
     );

@@ -23,7 +23,8 @@ import { recordFromJson } from "../../record/vocabulary.ts";
 import { badRequest } from "../errors.ts";
 import type { NodeCondition } from "../node_condition.ts";
 import { RECORD_SCHEMAS, registeredSchema } from "../record_schemas.ts";
-import { type CallerClient, type HttpRoute, route, type RouteContext } from "../route.ts";
+import type { CallerClient } from "../callers.ts";
+import { type HttpRoute, route, type RouteContext } from "../route.ts";
 import { idParams, listQuery, position, readQuery, receipts, uuid } from "../schemas.ts";
 
 /** The calls on one kind; the fields of a record are of the same kind as its calls. */

@@ -217,7 +217,7 @@ test("startFront refuses plain HTTP beyond loopback unless it is told to", async
   const front = await startFront({ ...options, http, allowsInsecureHttp: false });
   const response = await fetch(`http://127.0.0.1:${front.http.port}/healthz`);
   assert.equal(await response.json(), { status: "ok" });
-  assert.match(front.notice, /front's own identity/);
+  assert.match(front.notice, /Callers have their own rights/);
   await front.close();
 });
 

@@ -28,6 +28,7 @@ const SNAPSHOT: NodeSnapshot = {
   sessionsEnded: new Map([["memory", 9]]),
   anonymous: { count: 2, evicted: 4 },
   delegations: { open: 28, refused: new Map([["unauthenticated", 29]]) },
+  serviceRestarts: new Map([["front", 3]]),
   portsReopened: new Map([["tls", 1]]),
   connectionsRefused: 6,
   handshakesRefused: new Map([["anonymous", 3]]),
@@ -250,6 +251,7 @@ test("NodeMetrics shows the snapshot, taken once a scrape", async () => {
   assert.is(value("crs_watch_partitions_ended_total", { code: "not_replica" }), 1);
   assert.is(value("crs_sessions_ended_total", { reason: "memory" }), 9);
   assert.is(value("crs_anonymous_sessions_evicted_total"), 4);
+  assert.is(value("service_restarts_total", { service: "front" }), 3);
   assert.is(value("crs_delegations"), 28);
   assert.is(value("crs_delegations_refused_total", { code: "unauthenticated" }), 29);
   assert.is(value("crs_errors_caught_total", { stage: "incoming" }), 2);

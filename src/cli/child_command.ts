@@ -1,7 +1,7 @@
 /**
- * A node in a process of its own, started by a command of this program: `crs start` with the same
- * program. It watches its standard input, so it always ends with the command that started it; ^C
- * reaches that command only, which stops its nodes itself.
+ * A command of this program in a process of its own, such as `crs start`, started by another one. It
+ * watches its standard input, so it always ends with the command that started it; ^C reaches that
+ * command only, which stops its children itself.
  */
 import { ERROR_TABLE, type ErrorCode, RegistryError } from "../base/errors.ts";
 import { CliFailure } from "./failure.ts";
@@ -16,25 +16,25 @@ const SAID_CHARACTERS_MAX = 4_096;
 /** Flags for V8, as in the task `start`. */
 const V8_FLAGS = "--v8-flags=--heap-growing-percent=30,--max-semi-space-size=8,--expose-gc";
 
-/** The options of a {@link ChildNode}. */
-export interface ChildNodeOptions {
-  /** The name of the node in messages, such as `the node of the demonstration`. */
+/** The options of a {@link ChildCommand}. */
+export interface ChildCommandOptions {
+  /** Its name in messages, such as `the node of the demonstration`. */
   readonly name: string;
-  /** Flags of `crs start`, without `--json`. */
-  readonly flags: readonly string[];
+  /** The command and its flags, without `--json`; it takes `--stop-with-stdin`. */
+  readonly command: readonly string[];
   readonly environment: Terminal["environment"];
   /** Called with each line of its standard error. */
   readonly onLine?: (line: string) => void;
 }
 
-/** The end of a node's process. */
+/** The end of the process. */
 export interface ChildEnd {
   readonly code: number;
   readonly signal: string | null;
 }
 
-/** A node in a process of its own. */
-export class ChildNode {
+/** A command in a process of its own. */
+export class ChildCommand {
   readonly #name: string;
   readonly #child: Deno.ChildProcess;
   readonly #onLine: ((line: string) => void) | undefined;
@@ -43,18 +43,17 @@ export class ChildNode {
   #hasEnded = false;
   #isStopping = false;
 
-  constructor({ name, flags, environment, onLine }: ChildNodeOptions) {
+  constructor({ name, command, environment, onLine }: ChildCommandOptions) {
     this.#name = name;
     this.#onLine = onLine;
-    const command = ["start", ...flags, "--json", "--stop-with-stdin"];
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", V8_FLAGS, Deno.mainModule, ...command],
+      args: ["run", "-A", V8_FLAGS, Deno.mainModule, ...command, "--json", "--stop-with-stdin"],
       env: withoutSettings(environment),
       clearEnv: true,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-      // ^C is for the command, which stops its nodes itself.
+      // ^C is for the parent, which stops its children itself.
       detached: true,
     }).spawn();
     void this.#listen();
@@ -80,9 +79,9 @@ export class ChildNode {
   }
 
   /**
-   * Waits until the node serves, and returns the document that it prints then.
+   * Waits until the command serves, and returns the document that it prints then.
    *
-   * @throws RegistryError the node's own error; `internal` with the node's output if it said nothing.
+   * @throws RegistryError its own error; `internal` with its output if it said nothing.
    */
   async ready<T>(): Promise<T> {
     const late = Promise.withResolvers<"late">();
@@ -101,7 +100,7 @@ export class ChildNode {
     }
   }
 
-  /** Stops the node gracefully; resolves when its process has ended. */
+  /** Stops it gracefully; resolves when the process has ended. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     try {
@@ -142,7 +141,7 @@ export class ChildNode {
   }
 }
 
-/** Returns the error that a node printed instead of its description, if it did. */
+/** Returns the error that a command printed instead of its description, if it did. */
 function failureOf(document: unknown, name: string): RegistryError | undefined {
   const { error } = document as {
     readonly error?: { readonly code: string; readonly message: string; readonly advice: string };
@@ -153,7 +152,7 @@ function failureOf(document: unknown, name: string): RegistryError | undefined {
   return new CliFailure(known, `${name}: ${message}`, { advice });
 }
 
-/** Returns the environment without settings, which are meant for another node. */
+/** Returns the environment without settings, which are meant for the parent. */
 function withoutSettings(environment: Terminal["environment"]): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {

@@ -1,0 +1,83 @@
+/**
+ * The front beside a node: `crs front` in a process of its own, with an identity that the node gives it,
+ * kept running until the node stops.
+ */
+import { identityFolder } from "../../identity/trust/credentials.ts";
+import type { Logger } from "../base/logger.ts";
+import type { World } from "../base/world.ts";
+import type { RunningNode } from "../node/running_node.ts";
+import type { Endpoint } from "../../transport/transport.ts";
+import { ChildCommand } from "./child_command.ts";
+import { endpointText } from "./endpoint_text.ts";
+import { SupervisedService } from "./supervised_service.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** The name of the service, in the log and the metrics. */
+export const FRONT_SERVICE = "front";
+
+/** Flags of `crs start` that are those of its front. */
+export interface FrontServiceFlags {
+  /** Where HTTP is served; absent: there is no front. */
+  readonly http?: string;
+  readonly httpName?: readonly string[];
+  readonly insecureHttp?: boolean;
+}
+
+/** The document that a front prints at its start. */
+export interface StartedFront {
+  readonly http: Endpoint;
+}
+
+/** Returns the front beside a node, not yet started. */
+export function frontService(
+  node: RunningNode,
+  flags: FrontServiceFlags & { readonly http: string },
+  { terminal, logger, world }: {
+    readonly terminal: Terminal;
+    readonly logger: Logger;
+    readonly world: World;
+  },
+): SupervisedService<StartedFront> {
+  let { http } = flags;
+  const identity = `${identityFolder(node.dataFolder)}/front`;
+  return new SupervisedService({
+    name: FRONT_SERVICE,
+    run: async () => {
+      // Again before each run: a front that was down for long may have lost its certificate.
+      await node.enrolFront?.(identity);
+      const child = new ChildCommand({
+        name: "The front",
+        command: frontCommand(node, { ...flags, http }, identity),
+        environment: terminal.environment,
+        onLine: (line) => terminal.err(`${line}\n`),
+      });
+      return {
+        ready: async () => {
+          const started = await child.ready<StartedFront>();
+          // A port that the system chose stays the same after a restart.
+          http = endpointText(started.http);
+          return started;
+        },
+        ended: child.ended,
+        stop: () => child.stop(),
+      };
+    },
+    logger,
+    scheduler: world.scheduler,
+    clock: world.monotonic,
+  });
+}
+
+/** Returns the command of the front. */
+function frontCommand(
+  { dataFolder, enrolFront }: RunningNode,
+  { http, httpName = [], insecureHttp = false }: FrontServiceFlags & { readonly http: string },
+  identity: string,
+): string[] {
+  return [
+    ...["front", "--http", http, "--data", dataFolder],
+    ...(enrolFront === undefined ? [] : ["--identity", identity]),
+    ...httpName.flatMap((name) => ["--http-name", name]),
+    ...(insecureHttp ? ["--insecure-http"] : []),
+  ];
+}

@@ -1,0 +1,35 @@
+/** The callers of the HTTP face: who sends a request, and the client that acts for them. */
+import type { OperationCaller } from "../client/invoker.ts";
+import type { RegistryCalls } from "../client/types.ts";
+
+/** The registry as one caller may use it. */
+export type CallerClient = RegistryCalls & OperationCaller;
+
+/** What the listener knows of the sender of a request. */
+export interface HttpPeer {
+  /** Its address. */
+  readonly address: string;
+  /** What the listener speaks. */
+  readonly scheme: "http:" | "https:";
+  /** DER of the certificate whose key it proved to hold in TLS; absent: it proved none. */
+  readonly certificate?: Uint8Array;
+}
+
+/** The sender of a request, and what it presents. */
+export interface HttpCaller {
+  readonly peer: HttpPeer;
+  /** The header `Authorization`; `null` if there is none. */
+  readonly authorization: string | null;
+}
+
+/** A client that acts for a caller, until it is released. */
+export interface TakenClient {
+  readonly client: CallerClient;
+  release(): void;
+}
+
+/** Gives each caller the client that acts for it. */
+export interface HttpCallers {
+  /** @throws HttpError if what the caller presents is malformed, or there are too many callers. */
+  take(caller: HttpCaller): TakenClient;
+}

@@ -1,0 +1,126 @@
+/**
+ * The front beside a node, as `crs start --http` runs it: started again when it is killed, ended with
+ * its node, and in front of a node with an authority without rights of its own.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { crs, type CrsProcess, startCrs, type StartedNode } from "../support/crs_process.ts";
+import { inTemporaryFolder } from "../support/temporary_folder.ts";
+import { until } from "../support/until.ts";
+
+/** The document of `crs start --http`. */
+type StartedBoth = StartedNode & { readonly http: { readonly port: number } };
+
+/** A node with its front. */
+interface Both {
+  readonly process: CrsProcess;
+  readonly node: StartedBoth;
+  readonly url: string;
+}
+
+async function startBoth(folder: string, ...flags: string[]): Promise<Both> {
+  const started = await startCrs(folder, {
+    flags: ["--partitions", "8", "--http", "127.0.0.1:0", ...flags],
+  });
+  const node = started.node as StartedBoth;
+  return { process: started.process, node, url: `http://127.0.0.1:${node.http.port}` };
+}
+
+/** Returns the ids of the processes that a process has started. */
+function childrenOf({ child: { pid } }: CrsProcess): number[] {
+  return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
+    Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).split(" ").filter(Boolean)
+      .map(Number)
+  );
+}
+
+async function statusOf(url: string): Promise<number> {
+  try {
+    const response = await fetch(url);
+    await response.body?.cancel();
+    return response.status;
+  } catch {
+    return 0;
+  }
+}
+
+/** Asserts that crs front refuses an identity that is no front's. */
+async function refusesOthers(administrator: string, data: string): Promise<void> {
+  const identity = ["--identity", administrator, "--data", data];
+  const issued = await crs(["identity", "issue", ...identity]);
+  assert.is(issued.code, 0, issued.stderr);
+  const { code, stderr } = await crs(["front", "--http", "127.0.0.1:0", ...identity]);
+  assert.is(code, 2);
+  assert.match(stderr, /must be of the role front/);
+}
+
+test("crs start --http: a front that is killed is started again, counted, and ends with the node", () =>
+  inTemporaryFolder(async (folder) => {
+    const { process, node, url } = await startBoth(folder);
+    try {
+      assert.is(await statusOf(`${url}/v1/status`), 200);
+      assert.is(await statusOf(`${url}/v1/agents`), 200, "the development identity answers");
+      const [front] = childrenOf(process);
+      Deno.kill(front!, "SIGKILL");
+      // At the same address.
+      await until(
+        "the front serves again",
+        async () => await statusOf(`${url}/v1/status`) === 200,
+        20_000,
+      );
+      const metrics = await (await fetch(`http://127.0.0.1:${node.ops.port}/metrics`)).text();
+      assert.match(metrics, /service_restarts_total\{service="front"\} 1/);
+      const [again] = childrenOf(process);
+      assert.not.equal(again, front);
+      process.kill("SIGTERM");
+      const { code, stderr } = await process.ended();
+      assert.is(code, 0, stderr);
+      assert.is(await statusOf(`${url}/healthz`), 0);
+    } finally {
+      process.kill("SIGKILL");
+      await process.ended();
+    }
+  }));
+
+test("a front ends when its node is killed", () =>
+  inTemporaryFolder(async (folder) => {
+    const { process, url } = await startBoth(folder);
+    process.kill("SIGKILL");
+    await process.ended();
+    await until("the front has ended", async () => await statusOf(`${url}/healthz`) === 0, 20_000);
+  }));
+
+test("crs start --http fails at once if its front cannot listen", () =>
+  inTemporaryFolder(async (folder) => {
+    const ports = ["--port", "0", "--ops-port", "0", "--peer-port", "0", "--data", folder];
+    const { code, stderr } = await crs(["start", ...ports, "--http", "0.0.0.0:0"]);
+    assert.is(code, 2, stderr);
+    assert.match(stderr, /--insecure-http/);
+  }));
+
+test("a front before a node with an authority has an identity of its own, and its callers theirs", () =>
+  inTemporaryFolder(async (folder) => {
+    const realm = ["--trust-domain", "registry.example", "--region", "eu-1"];
+    const made = await crs(["identity", "init", ...realm, "--out", `${folder}/pki`]);
+    assert.is(made.code, 0, made.stderr);
+    const authority = ["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--found"];
+    for (const [anonymous, status] of [["governed", 403], ["read", 200]] as const) {
+      const data = `${folder}/${anonymous}`;
+      const { process, url } = await startBoth(data, ...authority, "--anonymous", anonymous);
+      try {
+        assert.is(await statusOf(`${url}/v1/agents`), status, anonymous);
+        assert.is(await statusOf(`${url}/readyz`), 200, "as the front itself");
+        const bearer = { headers: { authorization: "Bearer a.b.c" } };
+        const refused = await fetch(`${url}/v1/agents`, bearer);
+        assert.is(refused.status, 401, await refused.text());
+        const { mode } = Deno.statSync(`${data}/identity/front/key.pem`);
+        assert.is(mode! & 0o777, 0o600);
+        if (anonymous === "governed") await refusesOthers(`${folder}/pki/administrator`, data);
+      } finally {
+        process.kill("SIGTERM");
+        await process.ended();
+      }
+    }
+  }));
+
+test.run();
