@@ -1,17 +1,18 @@
 /**
  * The test runner: `deno task test [pattern…]` runs each `*.test.ts` under tests/ whose path
- * contains one of the patterns, in a process of its own, two at a time. Files under tests/cluster/
- * start processes themselves and mostly wait for them, so one of those runs beside the two; a second
- * one only when no other files are left.
+ * contains one of the patterns. Most files of a folder share a process, in which they run one after
+ * the other (runner/batch.ts); the longest ones have a process of their own. Two processes run at a
+ * time. Files under tests/cluster/ start processes themselves and mostly wait for them, so one of
+ * those runs beside the two, in a process of its own; a second one only when no other files are left.
  *
  * Each test and each file has a deadline (uvu has none). A file that skips tests states in one line
  * which package would enable them; with `--no-skips` each skipped test counts as failed. The last
  * line is `N passed, N failed[, N skipped]`; the exit code is 1 if something failed or no test was
  * found.
  */
-import { killAll, runFile } from "./runner/process.ts";
+import { killAll, runFiles } from "./runner/process.ts";
 import { uvuReplacedBy } from "./runner/uvu_map.ts";
-import type { Totals } from "./runner/totals.ts";
+import type { Ending, Totals } from "./runner/totals.ts";
 import { judge, SKIP_LINE } from "./runner/totals.ts";
 
 /** Deadlines in ms: of a test, of a file, and of a process whose tests have ended. */
@@ -25,6 +26,9 @@ const DEADLINES: Deadlines = { testMs: 30_000, fileMs: 120_000, graceMs: 10_000 
 const CLUSTER_DEADLINES: Deadlines = { testMs: 120_000, fileMs: 300_000, graceMs: 10_000 };
 /** More than two would only slow each other down, and run into deadlines, on a small machine. */
 const PARALLEL_FILES_MAX = 2;
+
+/** Few enough that the lanes end at about the same time, and that a folder's modules are shared. */
+const FILES_PER_PROCESS_MAX = 12;
 
 /** The test files that take longest; they start first, so that none of them runs alone at the end. */
 export const LONGEST: readonly string[] = [
@@ -100,6 +104,26 @@ function inOrder(files: readonly string[]): string[] {
   return [...new Set([...LONGEST.filter(isLong), ...sorted])];
 }
 
+/** Groups files that share a process: neighbours below the same folders, two levels deep. */
+function inBatches(files: readonly string[], folder: string): string[][] {
+  const roomOf = (file: string) => {
+    const isAlone = LONGEST.includes(file) || isCluster(file, folder);
+    return isAlone ? file : file.slice(folder.length).split("/").slice(0, -1).slice(0, 3).join("/");
+  };
+  const batches: string[][] = [];
+  for (const file of files) {
+    const last = batches.at(-1);
+    const isNeighbour = last !== undefined && roomOf(last[0]!) === roomOf(file);
+    if (isNeighbour && last.length < FILES_PER_PROCESS_MAX) last.push(file);
+    else batches.push([file]);
+  }
+  return batches;
+}
+
+function isCluster(file: string, folder: string): boolean {
+  return file.startsWith(`${folder}/cluster/`);
+}
+
 function matches(file: string, patterns: readonly string[]): boolean {
   return patterns.length === 0 || patterns.some((pattern) => file.includes(pattern));
 }
@@ -132,15 +156,17 @@ class Run {
     this.#reports = reports;
   }
 
-  /** Runs all files, `parallel` at once and one of those under tests/cluster/ beside them. */
+  /** Runs all files, `parallel` processes at once and one of tests/cluster/ beside them. */
   async all(files: readonly string[], parallel: number): Promise<void> {
-    const clusterFiles = files.filter((file) => this.#isCluster(file));
-    const others = files.filter((file) => !this.#isCluster(file));
-    const lane = async (...queues: string[][]) => {
+    const { folder } = this.#settings;
+    const batches = inBatches(files, folder);
+    const clusterFiles = batches.filter(([file]) => isCluster(file!, folder));
+    const others = batches.filter(([file]) => !isCluster(file!, folder));
+    const lane = async (...queues: string[][][]) => {
       for (const queue of queues) {
-        for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-          const deadlines = this.#isCluster(file) ? CLUSTER_DEADLINES : DEADLINES;
-          await this.#file(file, { ...deadlines, ...this.#settings.deadlines });
+        for (let batch = queue.shift(); batch !== undefined; batch = queue.shift()) {
+          const deadlines = isCluster(batch[0]!, folder) ? CLUSTER_DEADLINES : DEADLINES;
+          await this.#batch(batch, { ...deadlines, ...this.#settings.deadlines });
         }
       }
     };
@@ -151,27 +177,29 @@ class Run {
     ]);
   }
 
-  #isCluster(file: string): boolean {
-    return file.startsWith(`${this.#settings.folder}/cluster/`);
+  /** Runs files in one process, or in more if it ends before all have run. */
+  async #batch(files: readonly string[], deadlines: Deadlines): Promise<void> {
+    for (let waiting = files; waiting.length > 0;) {
+      const endings = await runFiles({
+        files: waiting,
+        importMap: this.#importMap,
+        reportPath: `${this.#reports}/${waiting[0]!.replaceAll(/[^\w.-]/g, "_")}.ndjson`,
+        fileDeadlineMs: deadlines.fileMs,
+        testDeadlineMs: deadlines.testMs,
+        graceMs: deadlines.graceMs,
+      });
+      for (const [index, ending] of endings.entries()) this.#tell(waiting[index]!, ending);
+      waiting = waiting.slice(endings.length);
+    }
   }
 
-  async #file(file: string, deadlines: Deadlines): Promise<void> {
-    const startMs = performance.now();
-    const ending = await runFile({
-      file,
-      importMap: this.#importMap,
-      reportPath: `${this.#reports}/${file.replaceAll(/[^\w.-]/g, "_")}.ndjson`,
-      fileDeadlineMs: deadlines.fileMs,
-      testDeadlineMs: deadlines.testMs,
-      graceMs: deadlines.graceMs,
-    });
+  #tell(file: string, ending: Ending): void {
     const { totals, reasons } = judge(ending, { noSkips: this.#settings.noSkips });
     this.passed += totals.passed;
     this.failed += totals.failed;
     this.skipped += totals.skipped;
-    const took = Math.round(performance.now() - startMs);
     const verdict = totals.failed > 0 ? "FAIL" : "ok  ";
-    console.log(`${verdict} ${file}  ${describe(totals)}  ${took} ms`);
+    console.log(`${verdict} ${file}  ${describe(totals)}  ${Math.round(ending.tookMs)} ms`);
     if (totals.failed > 0) {
       this.failedFiles.push(file);
       console.log(ending.output.replaceAll(/^(?=.)/gm, "     ").trimEnd());

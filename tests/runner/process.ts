@@ -1,24 +1,27 @@
 /**
- * One test file in one process of its own: its output in the order of arrival, and an end in all
- * cases.
+ * Test files in one process of their own (`batch.ts`): the output of each in the order of arrival,
+ * and an end in all cases.
  *
  * The process leads a group, and the whole group is killed, so that nodes started by a cluster test
- * do not outlive it. A process that has printed uvu's totals and does not exit must have left
- * something open (a timer, a socket, a stream): it gets a grace period and then counts as failed.
+ * do not outlive it. A file whose tests have ended while its process still has something to do must
+ * have left something open (a timer, a socket, a stream): it gets a grace period and then counts as
+ * failed.
  */
+import { pathToFileURL } from "node:url";
+import type { BatchWork } from "./batch.ts";
 import type { Ending } from "./totals.ts";
-import { parseReport, parseTotals, stripAnsi } from "./totals.ts";
+import { parseReport, stripAnsi } from "./totals.ts";
 
-/** Options of a test file's run. */
+/** Options of the run of some test files. */
 export interface ProcessOptions {
-  readonly file: string;
+  readonly files: readonly string[];
   readonly importMap: string;
   readonly reportPath: string;
-  /** Deadline of the whole file, ms. */
+  /** Deadline of a file, ms. */
   readonly fileDeadlineMs: number;
   /** Deadline of one test, ms. */
   readonly testDeadlineMs: number;
-  /** Time that the process may continue after its totals, ms. */
+  /** Time that a file may continue after its tests, ms. */
   readonly graceMs: number;
 }
 
@@ -26,6 +29,7 @@ export interface ProcessOptions {
 const OUTPUT_CHARS_MAX = 4 * 1024 * 1024;
 /** Time for which output is awaited after the process has ended; a grandchild may hold the pipe. */
 const DRAIN_MS = 1_000;
+const BATCH = new URL("batch.ts", import.meta.url).href;
 
 const alive = new Set<number>();
 
@@ -42,48 +46,113 @@ function killGroup(pid: number): void {
   }
 }
 
-/** Runs one test file to its end, its deadline or its grace, whichever comes first. */
-export async function runFile(options: ProcessOptions): Promise<Ending> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", `--import-map=${options.importMap}`, options.file],
+/** A file's turn, as far as the runner has seen it. */
+interface Turn {
+  readonly startMs: number;
+  output: string;
+}
+
+/**
+ * Runs test files one after the other, each to its end, its deadline or its grace, whichever comes
+ * first. Returns the endings of those that ran, in order: at least one, and all if each ended as it
+ * should. The others need another process.
+ */
+export async function runFiles(options: ProcessOptions): Promise<Ending[]> {
+  const mark = crypto.randomUUID();
+  const child = spawn(options, mark);
+  alive.add(child.pid);
+  const turns: Turn[] = [];
+  let killed: string | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const within = (ms: number, reason: string) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      killed = reason;
+      killGroup(child.pid);
+    }, ms);
+  };
+  const begin = () => {
+    turns.push({ startMs: performance.now(), output: "" });
+    const { fileDeadlineMs } = options;
+    within(fileDeadlineMs, `It was ended after its deadline of ${fileDeadlineMs} ms`);
+  };
+  const take = (index: number, text: string) => {
+    // A mark may come through one stream before it comes through the other.
+    while (turns.length <= index) begin();
+    const turn = turns[index]!;
+    turn.output = (turn.output + text).slice(-OUTPUT_CHARS_MAX);
+  };
+  const ended = () => {
+    const { graceMs } = options;
+    within(graceMs, `It left something open: ${graceMs} ms after its tests it still lived`);
+  };
+  begin();
+  const streams = [child.stdout, child.stderr].map((stream) =>
+    readAll(stream, markedText(mark, { take, ended }))
+  );
+  const status = await child.status;
+  clearTimeout(timer);
+  await Promise.all(streams.map((stream) => stream.end(DRAIN_MS)));
+  killGroup(child.pid);
+  alive.delete(child.pid);
+  const endMs = performance.now();
+  const report = parseReport(await readOrEmpty(options.reportPath));
+  return turns.map(({ startMs, output }, index) => {
+    const next = turns[index + 1];
+    return {
+      output: stripAnsi(output),
+      report: report.filter(({ file }) => file === index),
+      // Only a file that ended as it should is followed by another one.
+      exitCode: next === undefined ? status.code : 0,
+      killed: next === undefined ? killed : undefined,
+      tookMs: (next?.startMs ?? endMs) - startMs,
+    };
+  });
+}
+
+function spawn(options: ProcessOptions, mark: string): Deno.ChildProcess {
+  const { files, importMap, reportPath, testDeadlineMs } = options;
+  const work: BatchWork = { files: files.map((file) => pathToFileURL(file).href), mark };
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", `--import-map=${importMap}`, BATCH],
     env: {
-      CRS_TEST_DEADLINE_MS: String(options.testDeadlineMs),
-      CRS_TEST_REPORT: options.reportPath,
+      CRS_TEST_BATCH: JSON.stringify(work),
+      CRS_TEST_DEADLINE_MS: String(testDeadlineMs),
+      CRS_TEST_REPORT: reportPath,
     },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
     detached: true,
   }).spawn();
-  alive.add(child.pid);
-  let killed: string | undefined;
-  const kill = (reason: string) => {
-    killed ??= reason;
-    killGroup(child.pid);
+}
+
+/** Called with what a stream brings. */
+interface Marked {
+  /** Text of the file with this index. */
+  take(index: number, text: string): void;
+  /** The tests of a file have ended. */
+  ended(): void;
+}
+
+/**
+ * Returns a function that takes the text of a stream, and looks for marks in it. Lines are passed on
+ * when they are complete, so that no mark is missed.
+ */
+function markedText(mark: string, { take, ended }: Marked): (text: string) => void {
+  let index = 0;
+  let rest = "";
+  return (text) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) {
+      const at = line.indexOf(mark);
+      if (at === -1) take(index, `${line}\n`);
+      else take(index, line.slice(0, at));
+      if (at !== -1 && line.endsWith("next")) take(++index, "");
+      if (at !== -1 && line.endsWith("ended")) ended();
+    }
   };
-  const deadline = setTimeout(
-    () => kill(`It was ended after its deadline of ${options.fileDeadlineMs} ms`),
-    options.fileDeadlineMs,
-  );
-  let grace: ReturnType<typeof setTimeout> | undefined;
-  let output = "";
-  const take = (text: string) => {
-    output = (output + text).slice(-OUTPUT_CHARS_MAX);
-    if (grace !== undefined || parseTotals(output.slice(-1_000)) === undefined) return;
-    grace = setTimeout(
-      () => kill(`It left something open: ${options.graceMs} ms after its tests it still lived`),
-      options.graceMs,
-    );
-  };
-  const streams = [readAll(child.stdout, take), readAll(child.stderr, take)];
-  const status = await child.status;
-  clearTimeout(deadline);
-  clearTimeout(grace);
-  await Promise.all(streams.map((stream) => stream.end(DRAIN_MS)));
-  killGroup(child.pid);
-  alive.delete(child.pid);
-  const report = parseReport(await readOrEmpty(options.reportPath));
-  return { output: stripAnsi(output), report, exitCode: status.code, killed };
 }
 
 function readAll(stream: ReadableStream<Uint8Array>, take: (text: string) => void) {
@@ -92,7 +161,8 @@ function readAll(stream: ReadableStream<Uint8Array>, take: (text: string) => voi
   const done = (async () => {
     for (;;) {
       const { value, done } = await reader.read();
-      if (done) return;
+      // The line that was being written when the process ended is complete now.
+      if (done) return take("\n");
       take(decoder.decode(value, { stream: true }));
     }
   })();

@@ -47,13 +47,15 @@ export function runningTest(report: readonly ReportLine[]): string | undefined {
   return last?.event === "start" ? last.name : undefined;
 }
 
-/** The end of a file's process. */
+/** The end of a file. */
 export interface Ending {
   readonly output: string;
   readonly report: readonly ReportLine[];
+  /** That of its process; 0 if another file followed there. */
   readonly exitCode: number;
   /** The reason for which the runner killed it, if it did. */
   readonly killed: string | undefined;
+  readonly tookMs: number;
 }
 
 const NO_TEST = "It ran no test: is test.run() missing at its end?";

@@ -1,6 +1,6 @@
 /**
- * uvu with a deadline for each test and hook. The runner's import map replaces uvu by this module,
- * so test files stay plain uvu files and also run without it.
+ * uvu with a deadline for each test and hook, for one test file after the other. The runner's import
+ * map replaces uvu by this module, so test files stay plain uvu files and also run without it.
  *
  * A test that exceeds its deadline fails by name and the next one runs. Starts and ends are written
  * to a report file as one JSON line each, so that the runner can name the test that was running
@@ -16,18 +16,22 @@ const deadlineMs = Number(Deno.env.get("CRS_TEST_DEADLINE_MS") ?? 30_000);
 const reportPath = Deno.env.get("CRS_TEST_REPORT");
 // Taken before any test can replace them.
 const { setTimeout, clearTimeout, console, performance } = globalThis;
+const { writeTextFileSync } = Deno;
+/** The number of the file whose turn it is, from 0. */
+let file = 0;
 
 /** One line of the report file. */
 export interface ReportLine {
+  readonly file: number;
   readonly event: "start" | "end";
   readonly name: string;
   readonly outcome?: "passed" | "failed" | "late";
   readonly ms?: number;
 }
 
-function report(line: ReportLine): void {
+function report(line: Omit<ReportLine, "file">): void {
   if (reportPath === undefined) return;
-  Deno.writeTextFileSync(reportPath, JSON.stringify(line) + "\n", { append: true });
+  writeTextFileSync(reportPath, JSON.stringify({ file, ...line }) + "\n", { append: true });
 }
 
 class LateError extends Error {
@@ -101,8 +105,14 @@ function guard(real: uvu.Test): uvu.Test {
   return guarded as unknown as uvu.Test;
 }
 
-/** uvu's `test`, with deadlines. */
-export const test: uvu.Test = guard(uvu.test);
+/** uvu's `test`, with deadlines; each file has its own. */
+export let test: uvu.Test = guard(uvu.test);
+
+/** Starts the turn of a file: tests that earlier ones registered and did not run are forgotten. */
+export function begin(number: number): void {
+  file = number;
+  test = suite();
+}
 
 /** uvu's `suite`, with deadlines. */
 export function suite(name?: string, context?: Record<string, unknown>): uvu.Test {

@@ -73,14 +73,16 @@ export function allOf<Found>(
   return missing === undefined ? first : { found: undefined, advice: missing.advice };
 }
 
-const said = new Set<string>();
+/** The advice that was printed, by the test function of a file: several files may share a process. */
+const saidBy = new WeakMap<typeof test, Set<string>>();
 
 /** Returns uvu's `test` if the requirement is met, otherwise a function that skips its tests. */
 export function testWith<Found>({ found, advice }: Requirement<Found>): TestWith<Found> {
   if (found !== undefined) return (name, handler) => test(name, () => handler(found));
   return (name) => {
+    const said = saidBy.get(test) ?? new Set();
     if (!said.has(advice)) console.log(`skipped: ${advice}`);
-    said.add(advice);
+    saidBy.set(test, said.add(advice));
     test.skip(name);
   };
 }

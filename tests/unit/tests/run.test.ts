@@ -162,6 +162,108 @@ test("runner ends the processes that a killed file started", async () => {
   assert.ok(state === "gone" || / Z /.test(state), state);
 });
 
+/** Statements of a test file: the file in the runner's folder that holds a process id. */
+const PID = 'const pid = /.*crs-runner-[^/]*/.exec(import.meta.dirname)[0] + "/pid";';
+const WRITES_PID = `${PID} test("one", () => Deno.writeTextFile(pid, "" + Deno.pid));`;
+const READS_PID = `${PID} const read = async () => Number(await Deno.readTextFile(pid));`;
+
+test("runner runs the files of a folder one after the other in one process", async () => {
+  const outcome = await runOn({
+    "unit/room/a": `${WRITES_PID} test.run();`,
+    "unit/room/b/c": `${READS_PID} test("same process", async () => {
+      if (await read() !== Deno.pid) throw new Error("another process");
+    }); test.run();`,
+  });
+  assert.is(outcome.lastLine, "2 passed, 0 failed", outcome.text);
+});
+
+test("runner names the file of each failure, and prints the output of that file only", async () => {
+  const outcome = await runOn({
+    a: `console.log("from a"); console.error("error of a"); ${ONE} test.run();`,
+    b: `console.log("from b"); console.error("error of b");
+      test("bad", () => { throw new Error("seen") }); test.run();`,
+    c: `console.log("from c"); console.error("error of c"); ${ONE} test.run();`,
+  });
+  assert.is(outcome.lastLine, "2 passed, 1 failed");
+  assert.match(
+    outcome.text,
+    /ok .*a\.test\.ts {2}1 passed[^]*FAIL .*b\.test\.ts {2}0 passed, 1 failed/,
+  );
+  for (const text of ["from b", "error of b", "seen"]) assert.match(outcome.text, text);
+  assert.not.match(outcome.text, /(from|error of) [ac]/);
+});
+
+test("runner fails the file that leaves something open, and not those beside it", async () => {
+  const outcome = await runOn({
+    a: `${ONE} test.run();`,
+    b: 'test("one", () => { setInterval(() => {}, 10); }); test.run();',
+    c: `${ONE} test.run();`,
+  }, "--grace-ms=200");
+  assert.is(outcome.lastLine, "3 passed, 1 failed");
+  assert.match(outcome.text, /FAIL .*b\.test\.ts[^]*left something open/);
+  assert.match(outcome.text, /Failed: \S*b\.test\.ts\n/);
+});
+
+test("runner ends the file whose deadline passes, and runs those after it", async () => {
+  const outcome = await runOn({
+    a: `${ONE} test.run();`,
+    b: 'test("spins", () => { for (;;); }); test.run();',
+    c: 'await new Promise(() => {}); test("never loaded", () => {}); test.run();',
+    d: `${ONE} test.run();`,
+  }, "--file-ms=2000");
+  assert.is(outcome.lastLine, "2 passed, 2 failed");
+  assert.match(outcome.text, /FAIL .*b\.test\.ts[^]*deadline of 2000 ms while "spins" ran/);
+  assert.match(outcome.text, /FAIL .*c\.test\.ts[^]*before its tests did/);
+});
+
+test("runner fails a file whose error comes after its tests", async () => {
+  const late = `test("one", () => void setTimeout(() => { throw new Error("late") }, 50));`;
+  const outcome = await runOn({
+    a: `${late} test.run();`,
+    b: 'test("one", () => void Promise.reject(new Error("unheard"))); test.run();',
+    c: `${ONE} test.run();`,
+  });
+  assert.is(outcome.lastLine, "3 passed, 2 failed", outcome.text);
+  assert.match(outcome.text, /FAIL .*a\.test\.ts[^]*FAIL .*b\.test\.ts[^]*ok .*c\.test\.ts/);
+  assert.match(outcome.text, "Its tests passed, but it ended with exit code 1");
+});
+
+test("runner hides from a file that failed or changed its surroundings all that follow", async () => {
+  const changes = [
+    "globalThis.before = 1;",
+    "Date.now = () => 1;",
+    'Deno.env.set("BEFORE", "1");',
+    "Deno.chdir(import.meta.dirname);",
+    'globalThis.addEventListener("unhandledrejection", (event) => event.preventDefault());',
+    'test("bad", () => { throw 0 });',
+  ];
+  const reader = `${READS_PID} test("another process", async () => {
+    if (await read() === Deno.pid) throw new Error("the same process");
+  }); test.run();`;
+  for (const change of changes) {
+    const outcome = await runOn({ a: `${WRITES_PID} ${change} test.run();`, b: reader });
+    const failed = change.includes("bad") ? 1 : 0;
+    assert.is(outcome.lastLine, `2 passed, ${failed} failed`, `${change}\n${outcome.text}`);
+  }
+});
+
+test("runner keeps the tests of a file that does not run them from the next file", async () => {
+  const outcome = await runOn({
+    a: 'test.before(() => { throw 0 }); test("unrun", () => { throw 0 });',
+    b: `${ONE} test.run();`,
+  });
+  assert.is(outcome.lastLine, "1 passed, 1 failed", outcome.text);
+  assert.match(outcome.text, /FAIL .*a\.test\.ts[^]*is test\.run\(\) missing/);
+});
+
+test("runner wants a reason for skips from each file of a process", async () => {
+  const skipping = `import { program, testWith } from ${JSON.stringify(REQUIREMENT)};
+    testWith(program("crs-no-such-tool", "some-package"))("one", () => {}); test.run();`;
+  const outcome = await runOn({ a: skipping, b: skipping });
+  assert.is(outcome.lastLine, "0 passed, 0 failed, 2 skipped", outcome.text);
+  assert.is(outcome.text.split("some-package").length, 3);
+});
+
 test("LONGEST names existing files", () => {
   for (const file of LONGEST) {
     assert.ok(Deno.statSync(new URL(`../../../${file}`, import.meta.url)).isFile, file);
@@ -177,8 +279,9 @@ test("parseTotals reads coloured output and takes the last totals", () => {
 });
 
 test("runningTest is the last that started and did not end", () => {
-  assert.is(runningTest([{ event: "start", name: "a" }]), "a");
-  assert.is(runningTest([{ event: "start", name: "a" }, { event: "end", name: "a" }]), undefined);
+  assert.is(runningTest([{ file: 0, event: "start", name: "a" }]), "a");
+  const both = (["start", "end"] as const).map((event) => ({ file: 0, event, name: "a" }));
+  assert.is(runningTest(both), undefined);
 });
 
 test.run();
