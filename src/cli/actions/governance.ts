@@ -87,7 +87,7 @@ export interface GenesisFlags extends ServerOptions {
 
 /** Begins the governed plane. */
 export async function init(flags: GenesisFlags, shell: Shell): Promise<number> {
-  const signers = flags.signer.map(signerOf);
+  const signers = flags.signer.map((text) => signerOf(text, "signer"));
   const threshold = requiredInteger("--threshold", flags.threshold, { max: SIGNERS_MAX });
   const bytes = await withClient(
     shell,
@@ -134,13 +134,14 @@ export async function status(flags: ServerOptions, shell: Shell): Promise<number
   return await showReply(reply, flags, shell.terminal);
 }
 
-function signerOf(text: string): FirstSigner {
+/** Returns a signer as `keygen` prints it. @throws CliFailure that names the flag. */
+export function signerOf(text: string, flag: string): FirstSigner {
   const at = text.indexOf("=");
   const publicKey = decodeBase64(text.slice(at + 1));
   if (at > 0 && publicKey?.length === 32) return { id: text.slice(0, at), publicKey };
   throw usageFailure(
-    `--signer must be id=public key: found ${JSON.stringify(text)}`,
+    `--${flag} must be id=public key: found ${JSON.stringify(text)}`,
     "Give it as crs governance keygen prints it.",
-    "signer",
+    flag,
   );
 }

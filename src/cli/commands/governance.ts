@@ -9,10 +9,12 @@ import type {
   SignatureFlags,
   VerificationFlags,
 } from "../actions/descriptor.ts";
+import type { DraftFlags, FreezeFlags, SignersFlags } from "../actions/governance_drafts.ts";
 import type { RunAction, ServerOptions, Shell } from "../shell.ts";
 import { collect, newCommand, newGroup, newServerCommand } from "./options.ts";
 
 type Actions = typeof import("../actions/governance.ts");
+type DraftActions = typeof import("../actions/governance_drafts.ts");
 type DescriptorActions = typeof import("../actions/descriptor.ts");
 
 /** Creates `crs governance`. */
@@ -51,7 +53,44 @@ export function governanceCommand(shell: Shell, run: RunAction): Command {
       ["governance status"],
     )
       .action((flags: ServerOptions) => act((actions) => actions.status(flags, shell))),
+    ...draftCommands(shell, run),
   ]);
+}
+
+/** Creates the commands that write the next version of what governs the registry itself. */
+function draftCommands(shell: Shell, run: RunAction): Command[] {
+  const act = (use: (actions: DraftActions) => Promise<number>) =>
+    run(async () => await use(await import("../actions/governance_drafts.ts")));
+  const freeze = (frozen: boolean, name: string, description: string) =>
+    newServerCommand(name, description, [`governance ${name} --reason drill --out ${name}.json`])
+      .requiredOption("--reason <text>", "the reason, for the log")
+      .requiredOption("--out <file>", "file of the payload")
+      .action((flags: FreezeFlags) => act((actions) => actions.draftFreeze(frozen, flags, shell)));
+  return [
+    newServerCommand(
+      "signers",
+      "Writes the next signer set to a file, for signers to read and to sign: the present one with the " +
+        "changes that are named. It takes the old and the new quorum.",
+      [
+        "governance signers --add d=<public key> --remove a --out signers.json",
+        "governance signers --revoke <public key> --threshold 1 --out signers.json",
+      ],
+    )
+      .option("--add <id=key>", "a new signer, or a new key of one; repeatable", collect)
+      .option("--remove <id>", "a signer that signs no more; repeatable", collect)
+      .option("--revoke <key>", "a key that never counts again; repeatable", collect)
+      .option("--threshold <number>", "signers that must agree (default: as now)")
+      .option("--add-checkpoint-key <key>", "a key of nodes for checkpoints; repeatable", collect)
+      .option("--drop-checkpoint-key <key>", "one that signs no more; repeatable", collect)
+      .requiredOption("--out <file>", "file of the payload")
+      .action((flags: SignersFlags) => act((actions) => actions.draftSigners(flags, shell))),
+    freeze(
+      true,
+      "freeze",
+      "Writes a freeze to a file: signed by one signer and applied, it stops all other changes.",
+    ),
+    freeze(false, "unfreeze", "Writes the end of a freeze to a file. It takes a quorum."),
+  ];
 }
 
 /** Creates `crs descriptor`. */
@@ -70,6 +109,26 @@ export function descriptorCommand(shell: Shell, run: RunAction): Command {
       .requiredOption("--out <file>", "file of the signature; replaced if it exists")
       .action(async (flags: SignFlags) => {
         await run(async () => await (await import("../actions/governance.ts")).sign(flags, shell));
+      }),
+    newServerCommand(
+      "draft",
+      "Writes the next version of a descriptor to a file, for signers to read and to sign: schema, " +
+        "version and prev_hash follow from the version that is published now.",
+      [
+        "descriptor draft --file svc-storage.json --out next.json",
+        "descriptor draft --file svc-storage.json --supersede DataError --out next.json",
+        'descriptor draft --id svc-storage@us-east-1 --deprecate "moved" --out end.json',
+      ],
+    )
+      .option("--file <file>", "the descriptor as JSON, {id, kind, body}; - for standard input")
+      .option("--id <id>", "id of the descriptor (default: that of the file)")
+      .option("--deprecate <reason>", "ends the descriptor")
+      .option("--supersede <reason>", "KeyCompromise, DataError, GovernanceAction or Other")
+      .requiredOption("--out <file>", "file of the payload")
+      .action(async (flags: DraftFlags) => {
+        await run(async () =>
+          await (await import("../actions/governance_drafts.ts")).draftDescriptor(flags, shell)
+        );
       }),
     newServerCommand(
       "propose",
