@@ -20,6 +20,11 @@ export const WATCH_HISTORY_CHUNK_BYTES = 4 * 1024;
 export const WATCH_PAGE_KEYS_MIN = 1_024;
 /** Bytes of events after which a reply of a watch ends: small enough that watches take turns. */
 export const WATCH_REPLY_BYTES = 64 * 1024;
+/**
+ * Partitions in one progress reply whose position moved without a change. All partitions log the time
+ * once a minute, and to name each of them would be most of what an idle watch receives.
+ */
+export const WATCH_QUIET_PARTS = 6;
 /** Positions in one progress reply: with 48 bytes each it fits a response frame. */
 export const WATCH_PARTS_MAX = 8_192;
 /**

@@ -74,6 +74,11 @@ export class Histories implements EventSink {
     return this.#generation[partition] ?? 0;
   }
 
+  /** Returns the index of a partition's last change; 0 if it had none. */
+  lastIndexOf(partition: number): number {
+    return this.#lastIndex[partition] ?? 0;
+  }
+
   /** Reports whether all changes of a partition behind a position are held. */
   covers(partition: number, index: number, ordinal: number): boolean {
     const floorIndex = this.#floorIndex[partition];

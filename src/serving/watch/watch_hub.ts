@@ -91,6 +91,7 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
       replies: this.#replies,
       partition,
       partitions: () => this.#subscriptions.partitions,
+      lastChangeOf: (id) => histories.lastIndexOf(id),
       beforeTick: () => this.#deliver(),
       afterTick: () => this.#afterTick(),
       isEntitled: (watcher) => this.isEntitled(watcher),

@@ -1,7 +1,8 @@
 /**
  * The periodic work for watches: progress replies at the interval that each client chose, from its
- * first one on. A reply names the partitions whose position has moved, and carries the proven age of
- * the oldest one if the watch is nowhere behind: everything older than that was sent before.
+ * first one on. A reply names the partitions whose position has moved, all of those with changes and
+ * a few of the others, and carries the proven age of the oldest one if the watch is nowhere behind:
+ * everything older than that was sent before.
  *
  * One timer serves all watches of a node, at multiples of a tick, so that replies of one stream
  * leave together; there is none while nothing is watched.
@@ -19,6 +20,8 @@ export interface WatchProgressParts {
   readonly replies: WatchReplies;
   readonly partition: (id: number) => WatchedPartition;
   readonly partitions: () => Iterable<WatchedPartition>;
+  /** Returns the index of the last change of a partition. */
+  readonly lastChangeOf: (id: number) => number;
   /** Passes on all changes, before progress is told. */
   readonly beforeTick: () => void;
   /** Sends what the tick appended, and serves watches that wait for a position. */
@@ -94,6 +97,11 @@ export class WatchProgress {
         partition.seenIndex = partition.pumpedIndex;
         partition.movedTick = this.tick;
       }
+      const change = this.#parts.lastChangeOf(partition.id);
+      if (change !== partition.seenChange) {
+        partition.seenChange = change;
+        partition.changedTick = this.tick;
+      }
       // Asking for one keeps the proofs of all coming.
       if (asks && !place.group.isLeading) {
         place.group.provenAgeMs();
@@ -111,14 +119,12 @@ export class WatchProgress {
     const { replies, isEntitled, appended } = this.#parts;
     const { id, lane: { stream }, subscription, behind } = watcher;
     if (!isEntitled(watcher) || !stream.hasWatchRoom) return;
-    const parts: ReplyPart[] = [];
+    const parts = isTick ? this.#quietParts(watcher) : [];
     let oldest: WatchedPartition | undefined;
     for (const number of subscription.partitions) {
       if (behind?.has(number) === true) continue;
       const partition = this.#parts.partition(number);
-      if (partition.movedTick > watcher.toldTick) {
-        parts.push(changesOf(partition, partition.pumpedIndex, ORDINAL_END));
-      }
+      if (partition.changedTick > watcher.toldTick) parts.push(positionOf(partition));
       this.#proveAge(partition, isTick);
       if (oldest === undefined || partition.ageMs > oldest.ageMs) oldest = partition;
     }
@@ -131,12 +137,27 @@ export class WatchProgress {
     appended(watcher);
   }
 
+  /** Returns the positions that moved without a change since they were told, a few of them. */
+  #quietParts({ subscription: { partitions }, behind, toldTick, quiet }: Watcher): ReplyPart[] {
+    const isDue = (number: number, tick: number) => {
+      const { movedTick, changedTick } = this.#parts.partition(number);
+      return movedTick > tick && changedTick <= toldTick && behind?.has(number) !== true;
+    };
+    return quiet.take(partitions, this.tick, isDue)
+      .map((number) => positionOf(this.#parts.partition(number)));
+  }
+
   /** Determines the proven age of a partition; in a tick once for all watches. */
   #proveAge(partition: WatchedPartition, isTick: boolean): void {
     if (isTick && partition.ageTick === this.tick) return;
     partition.ageTick = isTick ? this.tick : -1;
     partition.ageMs = partition.place.group.provenAgeMs();
   }
+}
+
+/** Returns the part that tells a watch how far it is in a partition. */
+function positionOf(partition: WatchedPartition): ReplyPart {
+  return changesOf(partition, partition.pumpedIndex, ORDINAL_END);
 }
 
 /** Returns the receipt of a partition of which everything applied here was passed on. */

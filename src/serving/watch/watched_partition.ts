@@ -20,6 +20,9 @@ export class WatchedPartition {
   /** The last tick at which `pumpedIndex` had moved, and what it was. */
   movedTick = 0;
   seenIndex = -1;
+  /** The same for the index of the last change that its history has. */
+  changedTick = 0;
+  seenChange = -1;
   /** The proven age at a tick, ms. */
   ageMs = Infinity;
   ageTick = -1;

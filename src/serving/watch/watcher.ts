@@ -3,6 +3,7 @@
  * history: it is one of the watchers of its subscription, which takes part in the changes of its
  * partitions. For each partition in which a watch is behind it has a cursor.
  */
+import { WATCH_QUIET_PARTS } from "../../base/limits.ts";
 import type { AuthenticatedPeer } from "../../base/peer.ts";
 import type { Caller } from "../caller.ts";
 import type { StateScan } from "./state_scan.ts";
@@ -81,6 +82,43 @@ export class WatchLane {
   }
 }
 
+/**
+ * The telling of positions that moved without a change, to one watch: a few partitions in each progress
+ * reply, in rounds. What moves behind the place of a round is told in the next one.
+ */
+export class QuietRound {
+  /** Everything that moved up to this tick was told. */
+  #toldTick = -1;
+  /** The tick at which the round began, and the place from which on it has to go on. */
+  #beganTick = -1;
+  #next = 0;
+  #partitions: readonly number[] = [];
+
+  /**
+   * Returns the partitions that are told now.
+   *
+   * @param isDue reports whether one moved without a change after a tick.
+   */
+  take(
+    partitions: readonly number[],
+    tick: number,
+    isDue: (partition: number, tick: number) => boolean,
+  ): number[] {
+    const taken: number[] = [];
+    if (partitions !== this.#partitions) this.#next = 0;
+    this.#partitions = partitions;
+    if (this.#next === 0) this.#beganTick = tick;
+    while (this.#next < partitions.length && taken.length < WATCH_QUIET_PARTS) {
+      const partition = partitions[this.#next++]!;
+      if (isDue(partition, this.#toldTick)) taken.push(partition);
+    }
+    if (this.#next < partitions.length) return taken;
+    this.#next = 0;
+    this.#toldTick = this.#beganTick;
+    return taken;
+  }
+}
+
 /** One watch. */
 export class Watcher {
   /** The id of its request, under which it is answered. */
@@ -111,6 +149,8 @@ export class Watcher {
   onCallerEnd: (() => void) | undefined;
   /** The tick of the last progress reply. */
   toldTick = -1;
+  /** The partitions that moved without a change and were not told yet. */
+  readonly quiet = new QuietRound();
   /** The tick until which replicas may catch up with its positions. */
   readonly catchUpTick: number;
 

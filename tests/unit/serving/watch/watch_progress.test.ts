@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
+import { WATCH_QUIET_PARTS } from "../../../../src/base/limits.ts";
 import { developmentPeer } from "../../../../identity/enrolment/development_peer.ts";
 import { FakeWatchStream } from "../../../support/fake_watch_stream.ts";
 import { agentRequest, RegistryHarness } from "../../../support/registry_harness.ts";
@@ -54,6 +55,29 @@ test("progress names the partitions whose position moved", async () => {
     index > before.get(partition)!.index
   );
   assert.is(moved.length, 1);
+  assert.equal(probe.events, []);
+});
+
+test("progress names few partitions whose position moved without a change, and all in the end", async () => {
+  const partitions = 32;
+  const harness = await RegistryHarness.open({ partitions });
+  const owner = await harness.peer();
+  for (let number = 1; number <= 400; number++) {
+    await owner.must("registerAgent", agentRequest({ number, ttlMs: 600_000 }));
+  }
+  const positions = startAll(partitions, WATCH_STARTS.next);
+  const probe = new WatchProbe(await harness.peer(), "watch", { positions });
+  await harness.world.pass(5_000);
+  const first = new Map(probe.positions);
+  const begun = probe.progress.length;
+  // Every partition has something to expire, and logs the time within a minute.
+  await harness.world.pass(70_000);
+  const named = probe.progress.slice(begun).map(({ body }) => body.parts.length);
+  assert.is(Math.max(...named), WATCH_QUIET_PARTS);
+  const moved = [...probe.positions].filter(([partition, { index }]) =>
+    index > first.get(partition)!.index
+  );
+  assert.is(moved.length, partitions);
   assert.equal(probe.events, []);
 });
 
