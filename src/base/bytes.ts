@@ -9,6 +9,19 @@ export function bytesEqual(left: Uint8Array, right: Uint8Array): boolean {
   return true;
 }
 
+/** Reports whether `[start, end)` of `bytes` is `wanted`. */
+export function isBytesAt(
+  wanted: Uint8Array,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  const { length } = wanted;
+  if (length !== end - start) return false;
+  for (let at = 0; at < length; at++) if (wanted[at] !== bytes[start + at]) return false;
+  return true;
+}
+
 /**
  * Orders by the first differing byte, then by length. Returns a negative, zero or positive number.
  */

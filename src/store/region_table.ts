@@ -7,6 +7,7 @@
  * stands for all regions that were added when every number was in use; such a region is recognized
  * by its bytes, and new ones are refused before they are logged (src/serving/request_admission.ts).
  */
+import { isBytesAt } from "../base/bytes.ts";
 import { REGIONS_INTERNED_MAX } from "../base/limits.ts";
 import type { KindTable } from "../record/kinds.ts";
 import { RECORD_KINDS } from "../record/kinds.ts";
@@ -139,7 +140,7 @@ export class RegionTable {
   #cellOf(bytes: Uint8Array, start: number, end: number): number {
     let cell = homeOf(bytes, start, end);
     while (this.#cells[cell] !== 0) {
-      if (sameBytes(this.#names[this.#cells[cell]!]!, bytes, start, end)) return cell;
+      if (isBytesAt(this.#names[this.#cells[cell]!]!, bytes, start, end)) return cell;
       cell = (cell + 1) & (CELLS - 1);
     }
     return cell;
@@ -152,12 +153,4 @@ function homeOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;
   for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
   return (hash ^ (hash >>> 15)) & (CELLS - 1);
-}
-
-function sameBytes(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (name.length !== end - start) return false;
-  for (let index = 0; index < name.length; index++) {
-    if (name[index] !== bytes[start + index]) return false;
-  }
-  return true;
 }

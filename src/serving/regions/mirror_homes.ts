@@ -5,6 +5,7 @@
  */
 import type { RecordSource } from "../../../schemas/gen/wire.ts";
 import type { MirrorView } from "../../../schemas/gen/record.ts";
+import { isBytesAt } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { MIRROR_FRESH_MS_MAX } from "../../base/limits.ts";
 import type { MonotonicClock } from "../../base/world.ts";
@@ -94,7 +95,7 @@ export class MirrorHomes implements MirrorChoice {
    */
   asked(bytes: Uint8Array, start: number, end: number): AskedHome {
     if (start === end) return this.any;
-    if (isAt(this.#own, bytes, start, end)) return OWN;
+    if (isBytesAt(this.#own, bytes, start, end)) return OWN;
     const home = this.#current()[this.#indexOf(bytes, start, end)];
     if (home !== undefined) return home.only;
     const name = new TextDecoder().decode(bytes.subarray(start, end));
@@ -145,7 +146,7 @@ export class MirrorHomes implements MirrorChoice {
   #indexOf(bytes: Uint8Array, start: number, end: number): number {
     const homes = this.#current();
     for (let index = 0; index < homes.length; index++) {
-      if (isAt(homes[index]!.bytes, bytes, start, end)) return index;
+      if (isBytesAt(homes[index]!.bytes, bytes, start, end)) return index;
     }
     return -1;
   }
@@ -159,7 +160,7 @@ export class MirrorHomes implements MirrorChoice {
       const bytes = encoder.encode(name);
       const only: MirrorChoice = {
         rankOf: (from, start, end) =>
-          isAt(bytes, from, start, end) ? this.rankOf(from, start, end) : Infinity,
+          isBytesAt(bytes, from, start, end) ? this.rankOf(from, start, end) : Infinity,
       };
       return { name, bytes, only: { own: false, mirrors: only } };
     });
@@ -169,11 +170,4 @@ export class MirrorHomes implements MirrorChoice {
 
 function isFresh(ageMs: number | undefined): boolean {
   return ageMs !== undefined && ageMs <= MIRROR_FRESH_MS_MAX;
-}
-
-/** Reports whether `[start, end)` of `bytes` is `name`. */
-function isAt(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (name.length !== end - start) return false;
-  for (let at = 0; at < name.length; at++) if (name[at] !== bytes[start + at]) return false;
-  return true;
 }

@@ -15,7 +15,7 @@ import {
 import { RegistryError } from "../../base/errors.ts";
 import { DOMAIN_BYTES_MAX, MIRRORED_BYTES_MAX, REGION_BYTES_MAX } from "../../base/limits.ts";
 import { comparePositions, type Position } from "../../base/position.ts";
-import { isNilUuid } from "../../base/uuid.ts";
+import { isNilUuid, UUID_BYTES } from "../../base/uuid.ts";
 import { KIND_MIRROR, KIND_MIRROR_ALIAS } from "../../record/key.ts";
 import type { ApplyContext } from "../apply_context.ts";
 import type { RecordView } from "../partition_state.ts";
@@ -109,25 +109,42 @@ export class MirrorChanges {
     if (record === undefined) return "refused";
     const order = { feed: this.#feed, revision: revisionOf(item) };
     const idAt = record.idOffset;
-    const slot = mirrors.findOf(this.#home, kind, data, idAt);
+    const slot = mirrors.findOf(this.#source, kind, data, idAt);
     if (slot !== -1 && compareOrders(orderOf(mirrors.view(slot)), order) >= 0) return "late";
-    const key = tombstoneKey(kind, data, idAt);
-    const removed = this.#source.removed(key);
-    if (removed !== undefined && compareOrders(removed, order) >= 0) return "late";
+    if (this.#isRemovedSince(order, kind, idAt)) return "late";
     if (record.scope !== 0) {
       // It left the global scope, and neither its home nor the puller should have sent it.
-      if (slot !== -1) this.#remove(slot, key, order);
+      if (slot !== -1) this.#remove(slot, tombstoneKey(kind, data, idAt), order);
       return "refused";
     }
-    const id = record.id;
-    this.#shard.revive(key);
+    this.#revive(kind, idAt);
     const { recordOffset: start, recordLength } = item;
-    this.#store(KIND_MIRROR, slot, () => {
-      const form = { bytes: data, start, end: start + recordLength };
-      const mirror = { ...order, id, kind, home: this.#home, record: form };
-      mirrorCodec.append(this.#context.state.shared.writer, mirror);
+    const { writer } = this.#context.state.shared;
+    writer.reset();
+    mirrorCodec.append(writer, {
+      id: { bytes: data, start: idAt, end: idAt + UUID_BYTES },
+      kind,
+      feed: order.feed,
+      revision: order.revision,
+      home: this.#home,
+      record: { bytes: data, start, end: start + recordLength },
     });
+    this.#stored(KIND_MIRROR, slot);
     return "changed";
+  }
+
+  /** Reports whether the record with the id at `idAt` was removed by that change or a later one. */
+  #isRemovedSince(order: MirrorOrder, kind: number, idAt: number): boolean {
+    // The key costs more than the rest of a change, and most of the time nothing was removed.
+    if (!this.#source.hasRemoved) return false;
+    const removed = this.#source.removed(tombstoneKey(kind, this.#context.data, idAt));
+    return removed !== undefined && compareOrders(removed, order) >= 0;
+  }
+
+  /** Drops the tombstone of the record with the id at `idAt`, if there is one. */
+  #revive(kind: number, idAt: number): void {
+    if (this.#shard.removedCount === 0) return;
+    this.#shard.revive(tombstoneKey(kind, this.#context.data, idAt));
   }
 
   /** Returns the view on an item's record, if it is one that can be stored and found. */
@@ -149,7 +166,7 @@ export class MirrorChanges {
     const { state: { mirrors }, data } = this.#context;
     const { kind, idOffset } = item;
     const order = { feed: this.#feed, revision: revisionOf(item) };
-    const slot = mirrors.findOf(this.#home, kind, data, idOffset);
+    const slot = mirrors.findOf(this.#source, kind, data, idOffset);
     const key = tombstoneKey(kind, data, idOffset);
     if (slot === -1) {
       const removed = this.#source.removed(key);
@@ -167,7 +184,7 @@ export class MirrorChanges {
     const { state: { mirrors }, data } = this.#context;
     const { kind, idOffset, feed } = item;
     const seen = { feed, revision: revisionOf(item) };
-    const slot = mirrors.findOf(this.#home, kind, data, idOffset);
+    const slot = mirrors.findOf(this.#source, kind, data, idOffset);
     if (slot === -1 || compareOrders(orderOf(mirrors.view(slot)), seen) !== 0) return "late";
     if (!this.#isListed(seen, item)) return "late";
     this.#remove(slot, tombstoneKey(kind, data, idOffset), seen);
@@ -204,10 +221,11 @@ export class MirrorChanges {
     const { agentId, domain } = item;
     const claim = claimOf(item);
     const revision = revisionOf(item);
-    this.#store(KIND_MIRROR_ALIAS, slot, () => {
-      const alias = { agentId, claim, revision, feed: this.#feed, home: this.#home, domain };
-      mirrorAliasCodec.append(this.#context.state.shared.writer, alias);
-    });
+    const { writer } = this.#context.state.shared;
+    writer.reset();
+    const alias = { agentId, claim, revision, feed: this.#feed, home: this.#home, domain };
+    mirrorAliasCodec.append(writer, alias);
+    this.#stored(KIND_MIRROR_ALIAS, slot);
     return "changed";
   }
 
@@ -233,7 +251,7 @@ export class MirrorChanges {
     },
   ): number {
     const { state: { mirrors }, data } = this.#context;
-    return mirrors.findAliasOf(this.#home, data, domainOffset, domainOffset + domainLength);
+    return mirrors.findAliasOf(this.#source, data, domainOffset, domainOffset + domainLength);
   }
 
   /**
@@ -246,11 +264,9 @@ export class MirrorChanges {
       comparePositions(revisionOf(alias), revisionOf(item));
   }
 
-  /** Stores the form that `write` appends, in place of the one at `slot` if that is not -1. */
-  #store(kind: number, slot: number, write: () => void): void {
+  /** Stores the form in the shared writer, in place of the one at `slot` if that is not -1. */
+  #stored(kind: number, slot: number): void {
     const { state, index } = this.#context;
-    state.shared.writer.reset();
-    write();
     state.storeWritten(kind, slot, "mirrored", index);
   }
 

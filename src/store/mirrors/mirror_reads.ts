@@ -88,7 +88,9 @@ export class MirrorReads {
 
   /** Returns the slot of a region's mirror of a record; -1 if there is none. */
   findOf(kind: number, id: Uint8Array, home: string): number {
-    return this.#state().mirrors.findOf(home, kind, id, 0);
+    const { mirrors } = this.#state();
+    const source = mirrors.sources.find(home);
+    return source === undefined ? -1 : mirrors.findOf(source, kind, id, 0);
   }
 
   /** Returns the slots of the mirrors with a key of the table (MIRROR_KEY_BYTES), until the next call. */

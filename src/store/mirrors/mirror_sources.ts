@@ -9,6 +9,7 @@
  * the other region may be out of reach for any time.
  */
 import type { MirrorCursor } from "../../../schemas/gen/record.ts";
+import { isBytesAt } from "../../base/bytes.ts";
 import { MIRROR_HOMES_MAX, MIRROR_TOMBSTONES_MAX } from "../../base/limits.ts";
 import { comparePositions, type Position } from "../../base/position.ts";
 
@@ -112,6 +113,8 @@ export class MirrorShardState {
 /** What a partition knows of one region. */
 export class MirrorSourceState {
   readonly home: string;
+  /** The name of the region as stored forms have it. */
+  readonly homeBytes: Uint8Array;
   /** Generation of the feed. */
   feed = 0;
   readonly shards = new Map<number, MirrorShardState>();
@@ -123,6 +126,13 @@ export class MirrorSourceState {
 
   constructor(home: string) {
     this.home = home;
+    this.homeBytes = new TextEncoder().encode(home);
+  }
+
+  /** Whether any mirror was removed of which a tombstone is kept. */
+  get hasRemoved(): boolean {
+    for (const shard of this.shards.values()) if (shard.removedCount > 0) return true;
+    return false;
   }
 
   /** Returns a shard, adding it if there is none. */
@@ -186,6 +196,14 @@ export class MirrorSources {
     let source = this.#sources.get(home);
     if (source === undefined) this.#sources.set(home, source = new MirrorSourceState(home));
     return source;
+  }
+
+  /** Returns the source of the region with the name at `[start, end)`. */
+  findAt(bytes: Uint8Array, start: number, end: number): MirrorSourceState | undefined {
+    for (const source of this.#sources.values()) {
+      if (isBytesAt(source.homeBytes, bytes, start, end)) return source;
+    }
+    return undefined;
   }
 
   /** Forgets a region; none of its pullers, up to `fence`, is followed any more. */

@@ -4,13 +4,14 @@
  * domain.
  */
 import type { MirrorAliasView, MirrorView } from "../../../schemas/gen/record.ts";
+import { isBytesAt } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { KIND_MIRROR, KIND_MIRROR_ALIAS } from "../../record/key.ts";
 import type { OwnedView } from "../../record/kind_row.ts";
 import { emptySpan, type StoredSpan } from "../reply.ts";
 import { MIRROR_KEY_BYTES, type StoreShared } from "../shared.ts";
 import type { SlotTable } from "../slot_table.ts";
-import { type MirrorOrder, MirrorSources } from "./mirror_sources.ts";
+import { type MirrorOrder, MirrorSources, type MirrorSourceState } from "./mirror_sources.ts";
 
 /** Returns the order of the last change of a mirror or alias. */
 export function orderOf(
@@ -24,6 +25,7 @@ export class MirrorTable {
   readonly sources = new MirrorSources();
   readonly #shared: StoreShared;
   readonly #table: SlotTable;
+  readonly #found: number[] = [];
 
   constructor(shared: StoreShared, table: SlotTable) {
     this.#shared = shared;
@@ -88,14 +90,24 @@ export class MirrorTable {
   }
 
   /** Returns the slot of a region's mirror of a record; -1 if there is none. */
-  findOf(home: string, kind: number, id: Uint8Array, at: number): number {
-    return this.find(kind, id, at, []).find((slot) => this.view(slot).home === home) ?? -1;
+  findOf(source: MirrorSourceState, kind: number, id: Uint8Array, at: number): number {
+    for (const slot of this.find(kind, id, at, this.#found)) {
+      if (isOf(this.view(slot), source)) return slot;
+    }
+    return -1;
   }
 
   /** Returns the slot of a region's alias of a domain; -1 if there is none. */
-  findAliasOf(home: string, domain: Uint8Array, start: number, end: number): number {
-    return this.findAliases(domain, start, end, [])
-      .find((slot) => this.aliasView(slot).home === home) ?? -1;
+  findAliasOf(
+    source: MirrorSourceState,
+    domain: Uint8Array,
+    start: number,
+    end: number,
+  ): number {
+    for (const slot of this.findAliases(domain, start, end, this.#found)) {
+      if (isOf(this.aliasView(slot), source)) return slot;
+    }
+    return -1;
   }
 
   /** Accounts for a mirror or alias that came (`by` 1) or goes (`by` -1). */
@@ -103,16 +115,23 @@ export class MirrorTable {
     const { counts, regions } = this.#shared;
     if (this.#table.kindOf(slot) === KIND_MIRROR_ALIAS) {
       counts.mirrorAliases += by;
-      this.sources.source(this.aliasView(slot).home).aliasCount += by;
+      this.#sourceOf(this.aliasView(slot)).aliasCount += by;
       return;
     }
     counts.mirrors += by;
-    this.sources.source(this.view(slot).home).mirrorCount += by;
+    this.#sourceOf(this.view(slot)).mirrorCount += by;
     if (by === 1) {
       const { regionOffset: start, regionLength } = this.recordView(slot);
       this.#table.setRegion(slot, start, start + regionLength);
     }
     regions.addMirror(this.#table.regionOf(slot), by);
+  }
+
+  /** Returns the source of a mirror or alias, adding it if there is none. */
+  #sourceOf(view: MirrorView | MirrorAliasView): MirrorSourceState {
+    const start = view.homeOffset;
+    return this.sources.findAt(view.$bytes, start, start + view.homeLength) ??
+      this.sources.source(view.home);
   }
 
   #locate(slot: number): StoredSpan {
@@ -125,4 +144,12 @@ export class MirrorTable {
     span.end = start + this.#table.wordsOf(slot) * 8;
     return span;
   }
+}
+
+/** Reports whether a mirror or alias belongs to a region. */
+function isOf(
+  { $bytes, homeOffset, homeLength }: MirrorView | MirrorAliasView,
+  { homeBytes }: MirrorSourceState,
+): boolean {
+  return isBytesAt(homeBytes, $bytes, homeOffset, homeOffset + homeLength);
 }

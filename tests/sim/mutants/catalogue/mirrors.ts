@@ -51,7 +51,7 @@ export const MIRROR_MUTANTS: readonly Mutant[] = [
     test: MIRRORS_TEST,
     edits: [{
       file: CHANGES,
-      anchor: '    if (removed !== undefined && compareOrders(removed, order) >= 0) return "late";',
+      anchor: '    if (this.#isRemovedSince(order, kind, idAt)) return "late";',
       replacement: "",
     }],
   },
