@@ -10,8 +10,11 @@ import {
   MIRROR_BULK_CHANGES_MIN,
   MIRROR_BULK_FULL,
   MIRROR_BULK_MS_MAX,
+  MIRROR_BULK_REST_MS,
+  MIRROR_CHANGES_IN_FLIGHT_MAX,
   MIRROR_RETRY_MS_BASE,
   MIRROR_RETRY_MS_CAP,
+  MIRROR_SLOW_MS,
 } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
 import { backOffMs } from "../client/retry.ts";
@@ -42,6 +45,14 @@ export interface BatchSenderParts {
   readonly onFailed: (error: RegistryError) => void;
 }
 
+/** A batch, or a fence, on its way. */
+interface Sent {
+  /** The number of its changes. */
+  readonly changes: number;
+  /** Monotonic ms. */
+  readonly sentMs: number;
+}
+
 /** The batches of one puller. */
 export class BatchSender {
   readonly #parts: BatchSenderParts;
@@ -51,7 +62,9 @@ export class BatchSender {
   #full: PartitionQueue[] = [];
   /** Queues that were fenced after the latest proof of the source's state. */
   #unproven: { readonly queue: PartitionQueue; readonly fencedMs: number }[] = [];
-  #inFlight = 0;
+  readonly #inFlight = new Set<Sent>();
+  /** When a change was last added, monotonic ms. */
+  #addedMs = 0;
   #isStopped = false;
   #timer: Timer | undefined;
   /** When the timer is due, monotonic ms. */
@@ -71,7 +84,8 @@ export class BatchSender {
   /** Adds a change for a partition; {@link flush} sends it. */
   add(partition: number, change: QueuedChange): void {
     const queue = this.#queues[partition]!;
-    if (queue.waiting === 0) queue.sinceMs = this.#nowMs();
+    this.#addedMs = this.#nowMs();
+    if (queue.waiting === 0) queue.sinceMs = this.#addedMs;
     queue.add(change);
     this.waiting++;
     this.bytes += change.bytes;
@@ -90,11 +104,22 @@ export class BatchSender {
 
   /** Sends what is due. */
   flush(): void {
-    while (!this.#isStopped && this.#inFlight < MIRROR_BATCHES_IN_FLIGHT_MAX) {
+    while (!this.#isStopped && this.#hasRoom()) {
       const queue = this.#takeDue();
       if (queue === undefined) return;
       void this.#send(queue);
     }
+  }
+
+  /** Reports whether another batch may be sent; if not because of many changes, sets a timer. */
+  #hasRoom(): boolean {
+    if (this.#inFlight.size >= MIRROR_BATCHES_IN_FLIGHT_MAX) return false;
+    const slowMs = this.#nowMs() - MIRROR_SLOW_MS;
+    let changes = 0;
+    for (const sent of this.#inFlight) if (sent.sentMs > slowMs) changes += sent.changes;
+    if (changes < MIRROR_CHANGES_IN_FLIGHT_MAX) return true;
+    this.#wake(MIRROR_SLOW_MS);
+    return false;
   }
 
   /** Logs the fence in a partition; rejects if the puller cannot go on. */
@@ -153,7 +178,11 @@ export class BatchSender {
     const isBulk = this.waiting >= MIRROR_BULK_CHANGES_MIN && !this.isPressed;
     const first = this.#takeReady(this.#listed, nowMs);
     if (first === undefined) return undefined;
-    const leftMs = isBulk ? first.sinceMs + MIRROR_BULK_MS_MAX - nowMs : 0;
+    const dueMs = Math.min(
+      first.sinceMs + MIRROR_BULK_MS_MAX,
+      this.#addedMs + MIRROR_BULK_REST_MS,
+    );
+    const leftMs = isBulk ? dueMs - nowMs : 0;
     if (leftMs <= 0) return first;
     first.isListed = true;
     this.#listed.unshift(first);
@@ -189,24 +218,30 @@ export class BatchSender {
     });
   }
 
+  /** Sends the fence of a queue, or, once it is logged, its next batch. */
   async #send(queue: PartitionQueue): Promise<void> {
+    const batch = queue.isFenced ? this.#compose(queue) : undefined;
+    const sent = { changes: batch?.changes.length ?? 0, sentMs: this.#nowMs() };
     queue.isInFlight = true;
-    this.#inFlight++;
+    this.#inFlight.add(sent);
     try {
-      if (!queue.isFenced) await this.#fence(queue);
-      const batch = this.#compose(queue);
-      await this.#pause(this.#parts.share.take(batch.bytes, this.#nowMs()));
-      if (this.#isStopped) return;
-      const logged = await this.#log(queue, batch);
-      if (!this.#isStopped) this.#applied(queue, logged);
+      if (batch === undefined) await this.#fence(queue);
+      else await this.#sendBatch(queue, batch);
     } catch (cause) {
       if (!this.#isStopped) this.#failed(queue, toRegistryError(cause));
     } finally {
       queue.isInFlight = false;
-      this.#inFlight--;
+      this.#inFlight.delete(sent);
       this.#list(queue);
       this.flush();
     }
+  }
+
+  async #sendBatch(queue: PartitionQueue, batch: SentBatch): Promise<void> {
+    await this.#pause(this.#parts.share.take(batch.bytes, this.#nowMs()));
+    if (this.#isStopped) return;
+    const logged = await this.#log(queue, batch);
+    if (!this.#isStopped) this.#applied(queue, logged);
   }
 
   #compose(queue: PartitionQueue): SentBatch {

@@ -24,6 +24,8 @@ export class CursorBook {
   readonly #withheld = new Set<number>();
   readonly #unsaved = new Map<number, Unsaved>();
   #changes = 0;
+  /** The lowest first change of them all; undefined: to be determined. Later changes do not lower it. */
+  #first: number | undefined;
 
   /** The number of changes since the last save. */
   get changesUnsaved(): number {
@@ -40,8 +42,11 @@ export class CursorBook {
   changed(partition: number, seq: number): void {
     this.#changes++;
     const unsaved = this.#unsaved.get(partition);
-    if (unsaved === undefined) this.#unsaved.set(partition, { first: seq, last: seq });
-    else unsaved.last = seq;
+    if (unsaved !== undefined) unsaved.last = seq;
+    else {
+      if (this.#unsaved.size === 0) this.#first = seq;
+      this.#unsaved.set(partition, { first: seq, last: seq });
+    }
   }
 
   /** Records that all that a cursor covers was applied. */
@@ -75,6 +80,7 @@ export class CursorBook {
 
   /** Records that cursors are saved. */
   saved(cursors: readonly ReachedCursor[]): void {
+    this.#first = undefined;
     for (const { cursor: { partition }, seq } of cursors) {
       const unsaved = this.#unsaved.get(partition);
       if (unsaved === undefined) continue;
@@ -85,8 +91,11 @@ export class CursorBook {
 
   /** Returns the number of the event up to which saved cursors cover all changes; `last` was received last. */
   savedThrough(last: number): number {
-    let through = last;
-    for (const { first } of this.#unsaved.values()) through = Math.min(through, first - 1);
-    return through;
+    if (this.#unsaved.size === 0) return last;
+    if (this.#first === undefined) {
+      this.#first = Infinity;
+      for (const { first } of this.#unsaved.values()) this.#first = Math.min(this.#first, first);
+    }
+    return Math.min(last, this.#first - 1);
   }
 }

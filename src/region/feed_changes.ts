@@ -38,6 +38,9 @@ const ITEM_BYTES = 64;
 export class FeedChanges {
   readonly #target: MirrorTarget;
   readonly #agent = agentCodec.newView();
+  /** The memory of the last record, of which many share one, and a view on it. */
+  #memory: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(new ArrayBuffer(0));
 
   constructor(target: MirrorTarget) {
     this.#target = target;
@@ -91,9 +94,13 @@ export class FeedChanges {
 
   /** Returns the claim of an agent's stored form; undefined if it has none, or is no stored form. */
   #claimOf(record: Uint8Array): LostClaim | undefined {
-    const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
+    const { buffer, byteOffset: start, byteLength } = record;
+    if (this.#memory.buffer !== buffer) {
+      this.#memory = new Uint8Array(buffer);
+      this.#view = new DataView(buffer);
+    }
     try {
-      const agent = this.#agent.wrap(view, record, 0, record.length);
+      const agent = this.#agent.wrap(this.#view, this.#memory, start, start + byteLength);
       const { claimGeneration: generation, claimIndex: index } = agent;
       if (index === 0 || agent.domainLength === 0) return undefined;
       return { domain: agent.domain, claim: { generation, index } };

@@ -10,6 +10,11 @@ import type { FeedEvent, LostClaim } from "./region_link.ts";
 
 /** Scope of the records that leave their region. */
 const GLOBAL = 0;
+/**
+ * Size of the blocks into which records are copied, bytes: memory of its own for each record would cost
+ * more than everything else that is done with it. A block is kept while any record in it is.
+ */
+const BLOCK_BYTES = 64 * 1024;
 
 /** Reads records of feeds. */
 export class FeedRecords {
@@ -17,6 +22,9 @@ export class FeedRecords {
   readonly #views: (OwnedView | undefined)[] = [];
   readonly #before: AgentView = agentCodec.newView();
   readonly #after: AgentView = agentCodec.newView();
+  /** The block that is being filled, and how far it is. */
+  #block = new Uint8Array(0);
+  #used = 0;
 
   /**
    * Returns the event of a change, which owns its bytes; undefined if it says nothing about a record
@@ -32,11 +40,10 @@ export class FeedRecords {
   }
 
   #eventOf(change: WatchChange): FeedEvent | undefined {
-    const { type, kind, partition, bytes, isState, generation, index } = change;
-    const { start, end } = change.record;
+    const { type, kind, partition, isState, generation, index } = change;
     const view = this.#viewOn(change);
     if (view === undefined) return undefined;
-    const id = view.id.slice();
+    const { id } = view;
     const isPut = type === "put" || type === "superseded";
     if (!isPut || change.hasLeft) {
       if (!isPut && type !== "deregistered" && type !== "expired") return undefined;
@@ -52,9 +59,21 @@ export class FeedRecords {
     const isKept = before !== undefined && claim !== undefined && isSame(before, claim);
     return {
       ...{ type: "put", partition, isState, kind, id, revision },
-      record: bytes.slice(start, end),
+      record: this.#copyOf(change.bytes, change.record),
       ...(isKept ? { keptClaim: true } : before && { lost: before }),
     };
+  }
+
+  /** Returns a copy of bytes of a reply. */
+  #copyOf(bytes: Uint8Array, { start, end }: ByteRange): Uint8Array {
+    const length = end - start;
+    if (this.#used + length > this.#block.length) {
+      this.#block = new Uint8Array(Math.max(BLOCK_BYTES, length));
+      this.#used = 0;
+    }
+    const copy = this.#block.subarray(this.#used, this.#used += length);
+    copy.set(bytes.subarray(start, end));
+    return copy;
   }
 
   /** Returns the view on a change's record; undefined if it is none that can be read. */

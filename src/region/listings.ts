@@ -133,7 +133,9 @@ export class Listings {
   }
 }
 
-/** Returns the key of a mark: the kind and the id, as text of single bytes. */
+/** Returns the key of a mark: the kind and the id, as text of two bytes each. */
 function keyOf(kind: number, id: Uint8Array): string {
-  return String.fromCharCode(kind, ...id);
+  const at = (index: number) => id[index]! << 8 | id[index + 1]!;
+  // A spread of the bytes takes ten times as long.
+  return String.fromCharCode(kind, at(0), at(2), at(4), at(6), at(8), at(10), at(12), at(14));
 }

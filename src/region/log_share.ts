@@ -11,7 +11,7 @@ import {
 /** The time over which the writes of others are counted, ms. */
 const WINDOW_MS = 250;
 /** Time by which batches may run ahead of their rate, ms. */
-const AHEAD_MS_MAX = 20;
+const AHEAD_MS_MAX = 5;
 /** Bytes logged for mirrors beyond their batches, as a share of these: frames, answers to reads. */
 const OVERHEAD_SHARE = 0.2;
 

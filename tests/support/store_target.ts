@@ -27,12 +27,15 @@ export class StoreTarget implements MirrorTarget {
   lostShare = 0;
   /** The longest time until a command is applied, and as long again until it is answered, ms. */
   delayMs = 5;
-  /** A partition that takes nothing. */
+  /** A partition that takes nothing, and those that do not answer. */
   stuck: number | undefined;
+  silent: readonly number[] = [];
   /** The number of commands that were applied. */
   entries = 0;
   inFlight = 0;
   inFlightMax = 0;
+  bytesInFlight = 0;
+  bytesInFlightMax = 0;
 
   constructor(partitionCount: number, world: World, seed = 1) {
     const shared = newShared();
@@ -55,15 +58,19 @@ export class StoreTarget implements MirrorTarget {
 
   async log(partition: number, command: Uint8Array): Promise<LoggedMirrors> {
     this.inFlightMax = Math.max(this.inFlightMax, ++this.inFlight);
+    this.bytesInFlight += command.length;
+    this.bytesInFlightMax = Math.max(this.bytesInFlightMax, this.bytesInFlight);
     try {
       return await this.#log(partition, command);
     } finally {
       this.inFlight--;
+      this.bytesInFlight -= command.length;
     }
   }
 
   async #log(partition: number, command: Uint8Array): Promise<LoggedMirrors> {
     await this.#pause();
+    if (this.silent.includes(partition)) await new Promise(() => {});
     if (this.stuck === partition || this.#random.unit() < this.refusedShare) {
       throw new RegistryError("overloaded", "Not now");
     }

@@ -33,6 +33,13 @@ export const MIRROR_BATCH_ITEMS_MAX = 256;
 export const MIRROR_BATCH_BYTES_MAX = 128 * 1024;
 /** Batches of one puller on their way at a time, each for another partition. */
 export const MIRROR_BATCHES_IN_FLIGHT_MAX = 32;
+/**
+ * Changes in them, unless a single batch has more: as many as are applied in about a millisecond, because
+ * what is committed together is applied in one turn, and other requests wait for it.
+ */
+export const MIRROR_CHANGES_IN_FLIGHT_MAX = 64;
+/** Time after which a batch under way does not count there, ms: its partition has no leader, or is slow. */
+export const MIRROR_SLOW_MS = 100;
 /** Events, and bytes, that a puller has received and not applied: a full batch for many partitions. */
 export const PULLER_EVENTS_MAX = 32_768;
 export const PULLER_BYTES_MAX = 16 * 1024 * 1024;
@@ -41,9 +48,13 @@ export const PULLER_TURN_EVENTS = 128;
 export const PULLER_REST_MS = 1;
 /** Number of waiting changes from which on batches are filled before they are sent. */
 export const MIRROR_BULK_CHANGES_MIN = 512;
-/** While many wait: the changes with which a batch is sent, and the time after which fewer are, ms. */
+/**
+ * While many wait: the changes with which a batch is sent, the time after which fewer are, and the time
+ * without a further change after which they are too, ms.
+ */
 export const MIRROR_BULK_FULL = 32;
 export const MIRROR_BULK_MS_MAX = 1_000;
+export const MIRROR_BULK_REST_MS = 50;
 /** Back-off of a batch that a partition could not take, ms. */
 export const MIRROR_RETRY_MS_BASE = 20;
 export const MIRROR_RETRY_MS_CAP = 1_000;
@@ -62,7 +73,7 @@ export const MIRROR_SWEEP_PARTITIONS_AT_ONCE = 16;
  * Rate at which the mirrors of one region may be logged however small their share is, bytes a second: a
  * hundred thousand records in about ten seconds.
  */
-export const REGION_LOG_BYTES_PER_SECOND_MIN = 3.5 * 1024 * 1024;
+export const REGION_LOG_BYTES_PER_SECOND_MIN = 2.5 * 1024 * 1024;
 /** Rate of other writes from which on mirrors are held to their share, bytes a second. */
 export const REGION_LOG_OTHERS_PER_SECOND_MIN = 16 * 1024;
 /** Back-off of a puller whose region cannot be followed, ms. */
@@ -88,11 +99,11 @@ export const REGION_READINGS_MAX = 32;
  */
 export const REGION_SILENCE_MS = 2_000;
 /**
- * Events of a feed, and bytes of their records, that wait for the puller: several full batches of
- * mirrors. Above that no more are taken from the other region until they are read.
+ * Events of a feed, and bytes of their records, that wait for the puller. Above that the feed is ended
+ * until they are read, and then continued: what is under way is lost, and a round trip is waited for.
  */
-export const FEED_WAITING_EVENTS_MAX = 4_096;
-export const FEED_WAITING_BYTES_MAX = 1024 * 1024;
+export const FEED_WAITING_EVENTS_MAX = 8_192;
+export const FEED_WAITING_BYTES_MAX = 2 * 1024 * 1024;
 /** Burst of a feed above its rate, as the time in which its bytes are allowed at that rate, ms. */
 export const FEED_BURST_MS = 500;
 /**

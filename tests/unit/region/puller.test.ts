@@ -2,7 +2,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { MIRROR_SAVE_MS_MAX, PULLER_EVENTS_MAX } from "../../../src/base/limits.ts";
+import {
+  MIRROR_BATCH_ITEMS_MAX,
+  MIRROR_SAVE_MS_MAX,
+  PULLER_EVENTS_MAX,
+} from "../../../src/base/limits.ts";
 import { SourceRegion } from "../../support/fake_region_link.ts";
 import { expectedAliases, expectedMirrors, PullerWorld } from "../../support/puller_world.ts";
 
@@ -145,6 +149,37 @@ test("many changes share an entry, few are sent at once, and what waits is bound
   source.register(9_999, true, undefined);
   run.link.poke();
   await world.world.pass(3 * world.target.delayMs);
+  assert.equal(world.mirrors(), expectedMirrors(source));
+});
+
+test("changes under way are as many as a turn applies, except those of silent partitions", async () => {
+  const source = regionOf(0);
+  const world = new PullerWorld({ partitions: 8 });
+  const run = world.start(source);
+  await world.caughtUp(run);
+  const { target } = world;
+  run.link.pieceMax = 2_000;
+  target.bytesInFlightMax = 0;
+  for (let number = 0; number < 2_000; number++) source.register(number, true, undefined);
+  await world.caughtUp(run);
+  const twoBatches = 2 * MIRROR_BATCH_ITEMS_MAX * 150;
+  assert.ok(target.bytesInFlightMax < twoBatches, `${target.bytesInFlightMax} bytes`);
+  target.silent = [0, 1, 2, 3, 4, 5];
+  for (let number = 2_000; number < 4_000; number++) source.register(number, true, undefined);
+  run.link.poke();
+  await world.world.pass(3_000);
+  const missing = 4_000 - world.mirrors().length;
+  assert.ok(missing > 1_300 && missing < 1_700, `${missing} of 2,000 are missing`);
+});
+
+test("changes that wait for more are sent once no more come", async () => {
+  const source = regionOf(0);
+  const world = new PullerWorld({ partitions: 64 });
+  const run = world.start(source);
+  await world.caughtUp(run);
+  for (let number = 0; number < 1_000; number++) source.register(number, true, undefined);
+  run.link.poke();
+  await world.world.pass(500);
   assert.equal(world.mirrors(), expectedMirrors(source));
 });
 

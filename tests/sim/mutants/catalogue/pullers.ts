@@ -57,6 +57,16 @@ export const PULLER_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "silent_partition_holds_all",
+    breaks: "A partition that does not answer holds up no other one",
+    test: PULLER_TEST,
+    edits: [{
+      file: "src/region/batch_sender.ts",
+      anchor: "if (sent.sentMs > slowMs) changes += sent.changes;",
+      replacement: "changes += sent.sentMs > slowMs - Infinity ? sent.changes : 0;",
+    }],
+  },
+  {
     name: "cursor_before_batch",
     breaks: "A cursor is saved after all that it covers was applied, and an age counts then",
     test: PULLER_TEST,
