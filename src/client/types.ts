@@ -35,7 +35,6 @@ import type { IdentityClient } from "./calls/identity.ts";
 import type { GovernedClient } from "./governed/governed_types.ts";
 import type { Credentials } from "./credentials.ts";
 import type { CallerEvidence } from "./delegation/evidence.ts";
-import type { OperationCaller } from "./invoker.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type { KeepItem, KeepOptions, KeepOutcome, Lease } from "./lease_types.ts";
 import type { AgentInfo, AgentInput, GatewayInfo, GatewayInput } from "./records.ts";
@@ -357,7 +356,7 @@ export interface Client extends RegistryCalls {
  * The client of one caller of a front. It keeps no leases: one that a front kept alive would outlive
  * its owner.
  */
-export interface DelegatedClient extends RegistryCalls, OperationCaller {
+export interface DelegatedClient extends RegistryCalls {
   /** Ends the caller's delegations and watches; later calls reject with `shutting_down`. Idempotent. */
   close(): void;
 }

@@ -1,9 +1,8 @@
 /** The callers of the HTTP face: who sends a request, and the client that acts for them. */
-import type { OperationCaller } from "../client/invoker.ts";
 import type { RegistryCalls } from "../client/types.ts";
 
 /** The registry as one caller may use it. */
-export type CallerClient = RegistryCalls & OperationCaller;
+export type CallerClient = RegistryCalls;
 
 /** What the listener knows of the sender of a request. */
 export interface HttpPeer {

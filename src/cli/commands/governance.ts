@@ -110,26 +110,7 @@ export function descriptorCommand(shell: Shell, run: RunAction): Command {
       .action(async (flags: SignFlags) => {
         await run(async () => await (await import("../actions/governance.ts")).sign(flags, shell));
       }),
-    newServerCommand(
-      "draft",
-      "Writes the next version of a descriptor to a file, for signers to read and to sign: schema, " +
-        "version and prev_hash follow from the version that is published now.",
-      [
-        "descriptor draft --file svc-storage.json --out next.json",
-        "descriptor draft --file svc-storage.json --supersede DataError --out next.json",
-        'descriptor draft --id svc-storage@us-east-1 --deprecate "moved" --out end.json',
-      ],
-    )
-      .option("--file <file>", "the descriptor as JSON, {id, kind, body}; - for standard input")
-      .option("--id <id>", "id of the descriptor (default: that of the file)")
-      .option("--deprecate <reason>", "ends the descriptor")
-      .option("--supersede <reason>", "KeyCompromise, DataError, GovernanceAction or Other")
-      .requiredOption("--out <file>", "file of the payload")
-      .action(async (flags: DraftFlags) => {
-        await run(async () =>
-          await (await import("../actions/governance_drafts.ts")).draftDescriptor(flags, shell)
-        );
-      }),
+    newDraft(shell, run),
     newServerCommand(
       "propose",
       "Proposes a payload with signatures of it, and prints the number of the proposal. The same " +
@@ -215,4 +196,27 @@ function readCommands(shell: Shell, run: RunAction): Command[] {
       )
       .action((flags: VerificationFlags) => act((actions) => actions.verify(flags, shell))),
   ];
+}
+
+function newDraft(shell: Shell, run: RunAction): Command {
+  return newServerCommand(
+    "draft",
+    "Writes the next version of a descriptor to a file, for signers to read and to sign: schema, " +
+      "version and prev_hash follow from the version that is published now.",
+    [
+      "descriptor draft --file svc-storage.json --out next.json",
+      "descriptor draft --file svc-storage.json --supersede DataError --out next.json",
+      'descriptor draft --id svc-storage@us-east-1 --deprecate "moved" --out end.json',
+    ],
+  )
+    .option("--file <file>", "the descriptor as JSON, {id, kind, body}; - for standard input")
+    .option("--id <id>", "id of the descriptor (default: that of the file)")
+    .option("--deprecate <reason>", "ends the descriptor")
+    .option("--supersede <reason>", "KeyCompromise, DataError, GovernanceAction or Other")
+    .requiredOption("--out <file>", "file of the payload")
+    .action(async (flags: DraftFlags) => {
+      await run(async () =>
+        await (await import("../actions/governance_drafts.ts")).draftDescriptor(flags, shell)
+      );
+    });
 }
