@@ -3,7 +3,7 @@
  * kept running until the node stops.
  */
 import { identityFolder } from "../../identity/trust/credentials.ts";
-import type { Logger } from "../base/logger.ts";
+import type { Logger, LogLevel } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
 import type { RunningNode } from "../node/running_node.ts";
 import type { Endpoint } from "../../transport/transport.ts";
@@ -32,9 +32,10 @@ export interface StartedFront {
 export function frontService(
   node: RunningNode,
   flags: FrontServiceFlags & { readonly http: string },
-  { terminal, logger, world }: {
+  { terminal, logger, logLevel, world }: {
     readonly terminal: Terminal;
     readonly logger: Logger;
+    readonly logLevel: LogLevel;
     readonly world: World;
   },
 ): SupervisedService<StartedFront> {
@@ -47,7 +48,10 @@ export function frontService(
       await node.enrolFront?.(identity);
       const child = new ChildCommand({
         name: "The front",
-        command: frontCommand(node, { ...flags, http }, identity),
+        command: [
+          ...frontCommand(node, { ...flags, http }, identity),
+          ...["--log-level", logLevel],
+        ],
         environment: terminal.environment,
         onLine: (line) => terminal.err(`${line}\n`),
       });

@@ -167,6 +167,8 @@ export class HttpApp {
       taken ??= this.#options.callers.take({
         peer: call.peer,
         authorization: request.headers.get("authorization"),
+        method: request.method,
+        path: new URL(request.url).pathname,
       });
     let isStream = false;
     try {

@@ -14,11 +14,14 @@ export interface HttpPeer {
   readonly certificate?: Uint8Array;
 }
 
-/** The sender of a request, and what it presents. */
+/** The sender of a request, what it presents, and what for. */
 export interface HttpCaller {
   readonly peer: HttpPeer;
   /** The header `Authorization`; `null` if there is none. */
   readonly authorization: string | null;
+  readonly method: string;
+  /** The path by which the request is routed, without the query. */
+  readonly path: string;
 }
 
 /** A client that acts for a caller, until it is released. */
@@ -29,6 +32,9 @@ export interface TakenClient {
 
 /** Gives each caller the client that acts for it. */
 export interface HttpCallers {
-  /** @throws HttpError if what the caller presents is malformed, or there are too many callers. */
+  /**
+   * @throws HttpError if what the caller presents is malformed, or there are too many callers;
+   * RegistryError `permission_denied` if the request is not within the caller's capability.
+   */
   take(caller: HttpCaller): TakenClient;
 }

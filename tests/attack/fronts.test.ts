@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { auditEntryCodec } from "../../schemas/gen/audit.ts";
 import type { KeptIdentity } from "../../identity/files/kept_identity.ts";
 import { mintCapability, readCapability } from "../../identity/capabilities/capability.ts";
 import { rootKeyOf } from "../../identity/capabilities/root_key.ts";
@@ -127,6 +128,13 @@ test("a controller administers through a front with a token of its own", async (
   const { leafHash } = controller.own.identity;
   assert.is(await administer(front.delegate({ ...chainOf(controller), token })), "ok");
   assert.is(await administer(front.delegate({ kind: "token", token, leafHash })), "ok");
+  // What it does is audited as its own.
+  const caller = front.delegate({ kind: "token", token, leafHash });
+  const { subject } = (await join("proxy")).own.identity;
+  await world.wait(caller.identities.ban({ kind: "subject", name: subject, reason: "test" }));
+  const [last] = node.registry.identities.group.state.audit.read(1, Infinity).slice(-1)
+    .map((bytes) => auditEntryCodec.decode(bytes));
+  assert.equal([last?.subject, last?.writer], [subject, controller.own.identity.lineage]);
 });
 
 test("a front that claims another's certificate: the chain must be valid, and of a role that calls through fronts", async () => {

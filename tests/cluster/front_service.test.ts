@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { readCapability } from "../../identity/capabilities/capability.ts";
 import { crs, type CrsProcess, startCrs, type StartedNode } from "../support/crs_process.ts";
 import { inTemporaryFolder } from "../support/temporary_folder.ts";
 import { until } from "../support/until.ts";
@@ -44,11 +45,41 @@ async function statusOf(url: string): Promise<number> {
   }
 }
 
-/** Asserts that crs front refuses an identity that is no front's. */
-async function refusesOthers(administrator: string, data: string): Promise<void> {
+/** Returns the first line that a successful command prints. */
+async function printed(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await crs(args);
+  assert.is(code, 0, stderr);
+  return stdout.split("\n")[0]!;
+}
+
+/** Asserts that callers with a capability are served as far as it goes, and what a front must be. */
+async function takesCapabilities(administrator: string, data: string, url: string): Promise<void> {
   const identity = ["--identity", administrator, "--data", data];
-  const issued = await crs(["identity", "issue", ...identity]);
-  assert.is(issued.code, 0, issued.stderr);
+  await printed("identity", "issue", ...identity);
+  const scope = ["--scope", "records:read", "--path", "/v1/agents"];
+  const capability = await printed("identity", "capability", "mint", ...scope, ...identity);
+  const headers = {
+    authorization: `Bearer ${capability}`,
+    "content-type": "application/json",
+  };
+  const ask = async (method: string, path: string, body?: string) => {
+    const sent = body === undefined ? {} : { body };
+    const response = await fetch(`${url}${path}`, { method, headers, ...sent });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assert.is(await ask("GET", "/v1/agents"), 200);
+  assert.is(await ask("GET", "/v1/gateways"), 403, "the front checks the path");
+  assert.is(
+    await ask("POST", "/v1/agents", `{"domain": "a.example"}`),
+    403,
+    "the node the scope",
+  );
+  const form = readCapability(capability);
+  assert.ok(typeof form !== "string", "It is a capability");
+  const id = form.capabilityId;
+  await printed("identity", "ban", "capability", id, ...identity);
+  await until("the ban ends it", async () => await ask("GET", "/v1/agents") === 401, 1_000);
   const { code, stderr } = await crs(["front", "--http", "127.0.0.1:0", ...identity]);
   assert.is(code, 2);
   assert.match(stderr, /must be of the role front/);
@@ -115,7 +146,9 @@ test("a front before a node with an authority has an identity of its own, and it
         assert.is(refused.status, 401, await refused.text());
         const { mode } = Deno.statSync(`${data}/identity/front/key.pem`);
         assert.is(mode! & 0o777, 0o600);
-        if (anonymous === "governed") await refusesOthers(`${folder}/pki/administrator`, data);
+        if (anonymous === "governed") {
+          await takesCapabilities(`${folder}/pki/administrator`, data, url);
+        }
       } finally {
         process.kill("SIGTERM");
         await process.ended();

@@ -63,7 +63,8 @@ export async function startAndWait(
     try {
       const { http, ...others } = flags as FrontServiceFlags;
       if (http !== undefined) {
-        front = frontService(node, { http, ...others }, { terminal, logger, world });
+        const { logLevel } = config;
+        front = frontService(node, { http, ...others }, { terminal, logger, logLevel, world });
       }
       const started = await unlessStopped(front, stop);
       if (!stop.isRequested) {

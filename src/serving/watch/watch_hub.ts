@@ -176,7 +176,15 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
   /** Has a watch end with a caller that may end before its session. */
   #endWith({ onEnd }: Caller, watcher: Watcher): void {
     if (onEnd === undefined) return;
-    watcher.onCallerEnd = () => this.#end(watcher, callerEnded());
+    watcher.onCallerEnd = () => {
+      const end = callerEnded();
+      try {
+        this.#end(watcher, end);
+      } catch {
+        // Not even a refusal fits behind what the peer has not read: it misses the progress, and asks.
+        this.#over(watcher, end.code);
+      }
+    };
     onEnd.add(watcher.onCallerEnd);
   }
 

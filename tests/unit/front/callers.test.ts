@@ -3,9 +3,14 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { FRONT_CALLER_IDLE_MS } from "../../../src/base/limits.ts";
 import type { CallerEvidence, DelegatedClient } from "../../../src/client/types.ts";
+import { mintCapability, readCapability } from "../../../identity/capabilities/capability.ts";
+import { Guarded, RequestCaveats } from "../../../identity/capabilities/guarded.ts";
+import { capabilityRefused } from "../../../identity/capabilities/verify.ts";
+import { rootKeyOf } from "../../../identity/capabilities/root_key.ts";
 import { FrontCallers } from "../../../src/front/callers.ts";
 import type { HttpPeer } from "../../../src/http/callers.ts";
 import { HttpError } from "../../../src/http/errors.ts";
+import { refusalOf } from "../../support/refusal.ts";
 
 class Scene {
   nowMs = 0;
@@ -21,15 +26,27 @@ class Scene {
           const close = () => void this.open.splice(this.open.indexOf(evidence), 1);
           return { close } as DelegatedClient;
         },
+        delegateCapability: (capability, address = "") => {
+          const form = readCapability(capability);
+          if (typeof form === "string") throw capabilityRefused(form);
+          const evidence = { kind: "none", address: `capability ${address}` } as const;
+          this.open.push(evidence);
+          const close = () => void this.open.splice(this.open.indexOf(evidence), 1);
+          return new Guarded({ close } as DelegatedClient, new RequestCaveats(form.caveats));
+        },
       },
       clock: { nowMs: () => this.nowMs },
       callersMax,
     });
   }
 
-  take(peer: Partial<HttpPeer> = {}, authorization: string | null = null) {
+  take(
+    peer: Partial<HttpPeer> = {},
+    authorization: string | null = null,
+    { method = "GET", path = "/v1/agents" } = {},
+  ) {
     const known: HttpPeer = { address: "192.0.2.1", scheme: "https:", ...peer };
-    return this.callers.take({ peer: known, authorization });
+    return this.callers.take({ peer: known, authorization, method, path });
   }
 }
 
@@ -74,6 +91,35 @@ test("FrontCallers refuses a bearer token without its certificate, and what is n
       authorization,
     );
   }
+  assert.equal(scene.open, []);
+});
+
+test("FrontCallers: a capability serves the requests that its caveats permit, whoever sends them", () => {
+  const scene = new Scene();
+  const text = mintCapability(rootKeyOf(new Uint8Array(32)), new Uint8Array(16).fill(1), [
+    { kind: "expiry", atMs: 1_000 },
+    { kind: "scope", any: ["records:read"] },
+    { kind: "method", any: ["GET"] },
+    { kind: "path", any: ["/v1/agents"] },
+    { kind: "address", any: ["192.0.2.0/24"] },
+  ]);
+  const bearer = `Bearer ${text}`;
+  const permitted = scene.take({}, bearer);
+  assert.is(
+    scene.take({ certificate: LEAF, address: "192.0.2.9" }, bearer).client,
+    permitted.client,
+  );
+  const refused: [Partial<HttpPeer>, { method?: string; path?: string }][] = [
+    [{}, { method: "POST" }],
+    [{}, { path: "/v1/gateways" }],
+    [{ address: "198.51.100.1" }, {}],
+  ];
+  for (const [peer, request] of refused) {
+    assert.is(refusalOf(() => scene.take(peer, bearer, request)).code, "permission_denied");
+  }
+  assert.is(refusalOf(() => scene.take({}, `${bearer.slice(0, -60)}`)).code, "unauthenticated");
+  assert.is(scene.open.length, 1);
+  scene.callers.close();
   assert.equal(scene.open, []);
 });
 

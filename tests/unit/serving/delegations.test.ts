@@ -17,7 +17,7 @@ import { ANONYMOUS, type AuthenticatedPeer, NO_GRANTS, type Role } from "../../.
 import { formatUuid } from "../../../src/base/uuid.ts";
 import type { AccessPolicy } from "../../../src/record/access.ts";
 import type { DelegationEvidence } from "../../../src/serving/delegation_evidence.ts";
-import type { RawPeer, RawReply } from "../../support/raw_peer.ts";
+import { RawPeer, type RawReply } from "../../support/raw_peer.ts";
 import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
 import { idOf } from "../../support/store.ts";
 import { behind, NO_ORDER } from "../../support/watch_probe.ts";
@@ -344,6 +344,26 @@ test("an anonymous delegation may do what the node's setting says", async () => 
     assert.is((await front.ask("status", {}, { delegation })).code, "permission_denied");
     const write = await front.ask("registerAgent", agentRequest({ number: 1 }), { delegation });
     assert.is(write.code, "permission_denied");
+  }
+});
+
+test("an anonymous session may read what the node's setting says, too", async () => {
+  const expected = { none: "permission_denied", governed: "permission_denied", read: "not_found" };
+  for (const anonymous of ["none", "governed", "read"] as const) {
+    const { harness } = await Scene.open({ policy: { trustUnpinned: false, anonymous } });
+    const { world } = harness;
+    const trust = { kind: "pins", sha256: [] } as const;
+    const session = await world.wait(
+      harness.dialer().dial({ host: "node", port: 4100 }, { trust }),
+    );
+    const stream = await world.wait(session.open("request"));
+    const peer = new RawPeer(world, session, stream);
+    peer.useRequests(stream);
+    assert.is((await peer.ask("getAgent", AGENT)).code, expected[anonymous], anonymous);
+    const nested = await peer.ask("openDelegation", NOTHING);
+    assert.is(nested.code, "permission_denied");
+    const named = await peer.ask("getAgent", AGENT, { delegation: 1 });
+    assert.is(named.code, "unknown_delegation");
   }
 });
 
