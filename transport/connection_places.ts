@@ -10,6 +10,7 @@ export class ConnectionPlaces {
   /** Connections that wait for a request, the longest idle first. */
   readonly #idle = new Set<Socket>();
   readonly #all = new Set<Socket>();
+  readonly #busy = new WeakSet<Socket>();
   readonly #max: number;
 
   /** @param max maximum number of connections. */
@@ -32,7 +33,7 @@ export class ConnectionPlaces {
     for (const socket of this.#idle) socket.destroy();
   }
 
-  /** Gives a new connection a place, or drops it. */
+  /** Gives a connection a place, or drops it; a request of it may have come already. */
   take(socket: Socket): void {
     socket.on("error", () => socket.destroy());
     if (this.#all.size >= this.#max) {
@@ -42,14 +43,16 @@ export class ConnectionPlaces {
       longest.destroy();
     }
     this.#all.add(socket);
-    this.#idle.add(socket);
+    if (!this.#busy.has(socket)) this.#idle.add(socket);
     socket.once("close", () => this.#leave(socket));
   }
 
   /** Marks a connection as busy until the response is finished. */
   busy(socket: Socket, response: ServerResponse): void {
     this.#idle.delete(socket);
+    this.#busy.add(socket);
     response.once("finish", () => {
+      this.#busy.delete(socket);
       if (this.#all.has(socket)) this.#idle.add(socket);
     });
   }

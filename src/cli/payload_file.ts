@@ -1,9 +1,7 @@
 /** Payloads in files, as people write them: strict JSON with any spacing and order of members. */
+import { givenPayload } from "../answers/governed_json.ts";
 import { GOVERNED_JSON_DEPTH_MAX } from "../base/limits.ts";
-import { NO_PREVIOUS } from "../governance/documents/content_id.ts";
-import { type JsonObject, objectOf } from "../governance/documents/json_members.ts";
-import { canonicalPayload, type ReadPayload } from "../governance/documents/payload.ts";
-import { newestSchema } from "../governance/documents/schema_gate.ts";
+import type { ReadPayload } from "../governance/documents/payload.ts";
 import { readStrictJson } from "../signing/strict_json.ts";
 import { usageFailure } from "./failure.ts";
 
@@ -20,9 +18,5 @@ export function readPayloadText(text: string, file: string): ReadPayload {
       "file",
     );
   }
-  return canonicalPayload({ ...firstVersion(), ...objectOf(read.value, file) });
-}
-
-function firstVersion(): JsonObject {
-  return { schema: newestSchema("descriptor"), version: 1, prev_hash: NO_PREVIOUS };
+  return givenPayload(read.value, file);
 }

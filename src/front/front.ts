@@ -59,7 +59,9 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     );
   }
   const callers = new FrontCallers({ client, clock: world.monotonic });
-  const app = new HttpApp({ client, callers, world, logger, hostNames });
+  // As an anonymous caller: what it may read, everybody may.
+  const governedReader = client.delegate({ kind: "none" });
+  const app = new HttpApp({ client, callers, governedReader, world, logger, hostNames });
   const listener = await openHttpListener({
     ...http,
     handler: (request, peer) => app.fetch(request, peer),
@@ -72,6 +74,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     notice: isLocal ? LOCAL_NOTICE : OPEN_NOTICE,
     close: async () => {
       await listener.close();
+      app.close();
+      governedReader.close();
       callers.close();
     },
   };

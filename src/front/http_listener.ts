@@ -23,7 +23,7 @@ import type { Scheduler } from "../base/world.ts";
 import type { HttpPeer } from "../http/callers.ts";
 import { bindAddress } from "../../identity/trust/listen_rule.ts";
 import { ConnectionPlaces } from "../../transport/connection_places.ts";
-import { TcpAcceptor } from "../../transport/tcp_acceptor.ts";
+import { TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
 
 /** Answers a request; never rejects. */
 export type HttpHandler = (request: Request, peer: HttpPeer) => Promise<Response>;
@@ -61,7 +61,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const { port, scheduler, connectionsMax = HTTP_CONNECTIONS_MAX } = options;
   const host = bindAddress(options.host);
   const places = new ConnectionPlaces(connectionsMax);
-  const makeServer = () => serverOf(options, places);
+  const makeServer = (unlessOwn: UnlessOwn) => serverOf(options, places, unlessOwn);
   const acceptor = await TcpAcceptor.bind({ host, port, makeServer, scheduler })
     .catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
@@ -96,7 +96,11 @@ async function closed(
   timer.cancel();
 }
 
-function serverOf(options: HttpListenerOptions, places: ConnectionPlaces): Server {
+function serverOf(
+  options: HttpListenerOptions,
+  places: ConnectionPlaces,
+  unlessOwn: UnlessOwn,
+): Server {
   const server = createServer({
     maxHeaderSize: HTTP_HEADER_BYTES_MAX,
     headersTimeout: HTTP_HEAD_MS_MAX,
@@ -107,7 +111,7 @@ function serverOf(options: HttpListenerOptions, places: ConnectionPlaces): Serve
     places.busy(message.socket, response);
     void serve(options, message, response);
   });
-  server.on("connection", (socket: Socket) => places.take(socket));
+  server.on("connection", (socket: Socket) => unlessOwn(socket, () => places.take(socket)));
   // On a malformed, oversized or slow request the connection is closed.
   server.on("clientError", (_error, socket) => socket.destroy());
   server.on("error", (error) => options.logger.warn("The HTTP listener failed", { error }));

@@ -14,6 +14,7 @@ import type { HttpCallers, HttpPeer, TakenClient } from "./callers.ts";
 import { CORRELATION_HEADER, requestIdOf } from "./correlation.ts";
 import { errorEnvelope, HttpError, noRoom, toHttpError } from "./errors.ts";
 import { EventStream } from "./event_stream.ts";
+import { type GovernedReader, GovernedSource } from "./governed/governed_source.ts";
 import { HttpMetrics } from "./metrics.ts";
 import { type FaceClient, NodeCondition } from "./node_condition.ts";
 import { checkOrigin } from "./origin_check.ts";
@@ -26,10 +27,14 @@ import {
   type RouteAnswer,
   type RouteMethod,
 } from "./route.ts";
+import { banRoutes } from "./routes/bans.ts";
 import { documentRoutes } from "./routes/documents.ts";
+import { governedRoutes } from "./routes/governed.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { identityRoutes } from "./routes/identity.ts";
 import { nodeRoutes } from "./routes/node.ts";
 import { recordRoutes } from "./routes/records.ts";
+import { trustRoutes } from "./routes/trust.ts";
 import { watchRoute } from "./routes/watch.ts";
 
 /** Options of {@link HttpApp}. */
@@ -38,6 +43,8 @@ export interface HttpAppOptions {
   readonly client: FaceClient;
   /** Gives each caller the client that acts for it. */
   readonly callers: HttpCallers;
+  /** Reads the governed plane for everybody, if it may. */
+  readonly governedReader: GovernedReader;
   readonly world: World;
   readonly logger: Logger;
   /** Lower-case host names by which the face is reached, besides `localhost` and addresses. */
@@ -69,6 +76,7 @@ export class HttpApp {
   readonly #options: HttpAppOptions;
   readonly #hono: Hono<Environment>;
   readonly #metrics: HttpMetrics;
+  readonly #governed: GovernedSource;
   readonly #hostNames: readonly string[];
   #inFlight = 0;
   #streams = 0;
@@ -82,17 +90,30 @@ export class HttpApp {
       ["requests_in_flight", "Requests being answered.", () => this.#inFlight],
       ["event_streams", "Open event streams.", () => this.#streams],
     ]);
+    this.#governed = new GovernedSource(
+      options.governedReader,
+      options.world.scheduler,
+    );
     const node = new NodeCondition(options.client, options.world.monotonic);
     const routes = [
       ...recordRoutes("gateway", node),
       ...recordRoutes("agent", node),
       ...nodeRoutes(node),
       watchRoute(),
+      ...governedRoutes(this.#governed, this.#metrics),
+      ...identityRoutes(),
+      ...banRoutes(options.world.wall),
+      ...trustRoutes(),
       ...healthRoutes("", node, this.#metrics),
       ...healthRoutes("/v1/registry", node, this.#metrics),
     ];
     this.routes = [...routes, ...documentRoutes(routes)];
     this.#hono = this.#router();
+  }
+
+  /** Ends what the app reads for itself. */
+  close(): void {
+    this.#governed.close();
   }
 
   /** Answers a request. Never rejects. */
@@ -126,7 +147,8 @@ export class HttpApp {
     const hono = new Hono<Environment>();
     const methods = new Map<string, RouteMethod[]>();
     for (const route of this.routes) {
-      const path = route.path.replace(/\{(\w+)\}/g, ":$1");
+      // A tile's name has slashes.
+      const path = route.path.replace("{tile}", ":tile{.+}").replace(/\{(\w+)\}/g, ":$1");
       hono.on(route.method, path, (context) => this.#serve(route, context));
       methods.set(path, [...methods.get(path) ?? [], route.method]);
     }
@@ -236,16 +258,21 @@ export class HttpApp {
     };
     if (body instanceof EventStream) {
       this.#streams++;
-      const stream = body.open(this.#options.world.scheduler, () => {
-        this.#streams--;
-        onEnd();
+      const stream = body.open(this.#options.world.scheduler, {
+        ended: () => {
+          this.#streams--;
+          onEnd();
+        },
+        lagged: () => this.#metrics.lagged(route.path),
       });
       init.headers["content-type"] = "text/event-stream; charset=utf-8";
       return new Response(stream, init);
     }
     if (typeof body === "string") return new Response(body, init);
+    if (body instanceof Uint8Array) return new Response(body as Uint8Array<ArrayBuffer>, init);
+    if (body === undefined) return new Response(null, init);
     init.headers["content-type"] ??= JSON_TYPE;
-    return new Response(body === undefined ? null : JSON.stringify(body) + "\n", init);
+    return new Response(JSON.stringify(body) + "\n", init);
   }
 
   #refusal(call: Call, thrown: unknown): Response {

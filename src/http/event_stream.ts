@@ -29,6 +29,14 @@ export interface EventSource {
   close(): void;
 }
 
+/** An observer of one stream. */
+export interface StreamObserver {
+  /** Called once: the stream has ended, or its reader is gone. */
+  ended(): void;
+  /** Called at a heartbeat if the reader has not taken what was sent. */
+  lagged(): void;
+}
+
 /** An answer that is an open event stream. */
 export class EventStream {
   readonly #source: EventSource;
@@ -37,11 +45,9 @@ export class EventStream {
     this.#source = source;
   }
 
-  /**
-   * Starts sending. @param onEnd called once, when the stream has ended or its reader is gone.
-   */
-  open(scheduler: Scheduler, onEnd: () => void): ReadableStream<Uint8Array> {
-    const sender = new Sender(this.#source, scheduler, onEnd);
+  /** Starts sending. */
+  open(scheduler: Scheduler, observer: StreamObserver): ReadableStream<Uint8Array> {
+    const sender = new Sender(this.#source, scheduler, observer);
     return new ReadableStream<Uint8Array>({
       start: (controller) => sender.start(controller),
       pull: () => sender.next(),
@@ -57,8 +63,17 @@ export class EventStream {
 
 const encoder = new TextEncoder();
 
-/** Returns the bytes of an event. */
-export function eventBytes({ event, data, id }: SentEvent): Uint8Array {
+/** Bytes of events that many readers get. */
+const encoded = new WeakMap<SentEvent, Uint8Array>();
+
+/** Returns the bytes of an event, which are made once. */
+export function eventBytes(event: SentEvent): Uint8Array {
+  let bytes = encoded.get(event);
+  if (bytes === undefined) encoded.set(event, bytes = newBytes(event));
+  return bytes;
+}
+
+function newBytes({ event, data, id }: SentEvent): Uint8Array {
   // JSON has no line breaks outside of strings, and escapes those inside.
   const place = id === undefined ? "" : `id: ${id}\n`;
   return encoder.encode(`event: ${event}\n${place}data: ${JSON.stringify(data)}\n\n`);
@@ -68,15 +83,15 @@ export function eventBytes({ event, data, id }: SentEvent): Uint8Array {
 class Sender {
   readonly #source: EventSource;
   readonly #scheduler: Scheduler;
-  readonly #onEnd: () => void;
+  readonly #observer: StreamObserver;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #timer: Timer | undefined;
   #isEnded = false;
 
-  constructor(source: EventSource, scheduler: Scheduler, onEnd: () => void) {
+  constructor(source: EventSource, scheduler: Scheduler, observer: StreamObserver) {
     this.#source = source;
     this.#scheduler = scheduler;
-    this.#onEnd = onEnd;
+    this.#observer = observer;
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -109,7 +124,7 @@ class Sender {
     this.#isEnded = true;
     this.#timer?.cancel();
     this.#source.close();
-    this.#onEnd();
+    this.#observer.ended();
   }
 
   #close(): void {
@@ -126,7 +141,7 @@ class Sender {
 
   #beat(): void {
     // A reader that has not taken what was sent needs no proof that the connection lives.
-    if ((this.#controller!.desiredSize ?? 0) <= 0) return;
+    if ((this.#controller!.desiredSize ?? 0) <= 0) return this.#observer.lagged();
     const id = this.#source.id();
     const place = id === undefined ? "" : `id: ${id}\n`;
     this.#controller!.enqueue(encoder.encode(`: heartbeat\n${place}\n`));

@@ -35,6 +35,8 @@ export class HttpMetrics {
   readonly #requests: Counter<"route" | "method" | "status">;
   readonly #latency: Histogram<"route">;
   readonly #rejected: Counter<"reason">;
+  readonly #updates: Counter<"result">;
+  readonly #lagged: Counter<"service">;
 
   /** @param gauges values that are read when metrics are: name, description, value. */
   constructor(gauges: readonly (readonly [name: string, help: string, value: () => number])[]) {
@@ -58,6 +60,18 @@ export class HttpMetrics {
       labelNames: ["reason"],
       registers,
     });
+    this.#updates = new Counter({
+      name: "registry_update_total",
+      help: "Requests to apply a proposal, by result: applied, or the registry's code.",
+      labelNames: ["result"],
+      registers,
+    });
+    this.#lagged = new Counter({
+      name: "bus_lagged_total",
+      help: "Heartbeats of event streams whose reader had not taken what was sent, by stream.",
+      labelNames: ["service"],
+      registers,
+    });
     for (const [name, help, value] of gauges) {
       new Gauge({
         name,
@@ -79,6 +93,30 @@ export class HttpMetrics {
   /** Counts a refusal. */
   rejected({ code }: HttpError): void {
     this.#rejected.inc({ reason: REASONS[code] });
+  }
+
+  /** Counts an attempt to apply a proposal. */
+  updated(result: string): void {
+    this.#updates.inc({ result });
+  }
+
+  /** Counts a reader that has fallen behind. @param service the path of its stream. */
+  lagged(service: string): void {
+    this.#lagged.inc({ service });
+  }
+
+  /** Adds the numbers of descriptors by state, counted when metrics are read. */
+  addDescriptors(counts: () => ReadonlyMap<string, number>): void {
+    new Gauge({
+      name: "registry_descriptors_total",
+      help: "Descriptors by the state of their newest version.",
+      labelNames: ["state"],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [state, count] of counts()) this.set({ state }, count);
+      },
+    });
   }
 
   /** Returns all metrics in the Prometheus text format, and its media type. */

@@ -24,7 +24,7 @@ export interface RouteContext {
 export interface RouteAnswer {
   /** Default: the first one that the route describes. */
   readonly status?: number;
-  /** A JSON document, or text of the type that `headers` name, or an open event stream. */
+  /** A JSON document; or text or bytes of the type that `headers` name; or an event stream. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }

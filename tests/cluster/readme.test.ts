@@ -68,6 +68,10 @@ const SPECIAL: Readonly<Record<string, Special>> = {
     kind: "until seen",
     seen: /^event: put$/m,
   },
+  "curl -sN 'localhost:9402/v1/registry/events?after=0'": {
+    kind: "until seen",
+    seen: /^event: registry\.update$/m,
+  },
   "crs demo": { kind: "shortened", flags: "--seconds 1 --gateways 2 --agents 20 --proxies 2" },
   "crs start --authority ./pki/authority --region eu-1 --found": { kind: "serves" },
   "deno task test [pattern]": { kind: "not run", reason: "this is a part of it" },
@@ -213,7 +217,8 @@ async function serve(command: string): Promise<void> {
 async function serveHttp(command: string): Promise<void> {
   const port = freePorts(1);
   const [, ...args] = command.replace(":9402", `:${port}`).split(" ");
-  const process = new CrsProcess([...args, "--data", data]);
+  await endFront();
+  const process = new CrsProcess([...args, "--data", environment.CRS_DATA]);
   front = { process, port };
   await process.printed("what to try", (text) => text.includes("^C") ? text : undefined);
 }
@@ -238,6 +243,7 @@ async function endNode(): Promise<void> {
 }
 
 async function endCluster(): Promise<void> {
+  await endFront();
   environment.CRS_DATA = data;
   cluster?.kill("SIGINT");
   await cluster?.ended();

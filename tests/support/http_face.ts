@@ -36,7 +36,7 @@ export class HttpFace {
 
   constructor(
     options:
-      & Omit<HttpAppOptions, "world" | "logger" | "callers" | "client">
+      & Omit<HttpAppOptions, "world" | "logger" | "callers" | "client" | "governedReader">
       & Partial<HttpAppOptions>
       & {
         /** Acts for all callers, unless there are others. */
@@ -45,7 +45,9 @@ export class HttpFace {
     world: World & Partial<Pick<SteppedWorld, "wait">> = new SteppedWorld(),
   ) {
     const { client, callers = { take: () => ({ client, release() {} }) } } = options;
-    this.app = new HttpApp({ logger: SILENT_LOGGER, world, ...options, callers });
+    const { governedReader = client } = options;
+    const more = { callers, governedReader };
+    this.app = new HttpApp({ logger: SILENT_LOGGER, world, ...options, ...more });
     this.#wait = world.wait === undefined
       ? (promise) => promise
       : (promise) => world.wait!(promise);

@@ -7,16 +7,19 @@ export const HTTP_HEADER_BYTES_MAX = 16 * 1024;
 /** Time for the head, and for the body after it, ms: slower senders hold a connection for nothing. */
 export const HTTP_HEAD_MS_MAX = 10_000;
 export const HTTP_BODY_MS_MAX = 10_000;
-/** Time from a complete request to its answer, ms; an event stream has none once it has begun. */
-export const HTTP_ANSWER_MS_MAX = 30_000;
+/**
+ * Time from a complete request to its answer, ms: half a minute of waiting for a change, and some more. An
+ * event stream has none once it has begun.
+ */
+export const HTTP_ANSWER_MS_MAX = 45_000;
 /** Time for which a connection may wait for its next request, ms. */
 export const HTTP_IDLE_MS_MAX = 60_000;
 /** Interval at which the listener looks for connections that are over these times, ms. */
 export const HTTP_CHECK_MS = 1_000;
 /** Open connections: all event streams, and others. */
 export const HTTP_CONNECTIONS_MAX = 16_384;
-/** Requests in flight, beside the event streams; above it: 503. */
-export const HTTP_IN_FLIGHT_MAX = 1_024;
+/** Requests in flight, beside the event streams, also those that wait for a change; above it: 503. */
+export const HTTP_IN_FLIGHT_MAX = 4_096;
 /** Open event streams; above it: 503. */
 export const HTTP_STREAMS_MAX = 12_288;
 /** Interval of the heartbeat of an event stream, ms. */
@@ -40,3 +43,9 @@ export const HTTP_NODE_CONDITION_MS = 1_000;
  * its body, ms.
  */
 export const HTTP_DRAIN_MS = 2_000;
+/** Age of the copy of the governed log from which on another client is to read it, ms. */
+export const HTTP_GOVERNED_AGE_MS_MAX = 10_000;
+/** Applied versions of which a front remembers the correlation ids. */
+export const HTTP_CORRELATIONS_MAX = 1_024;
+/** Proposals that wait for one slow reader of events; older ones are dropped. */
+export const HTTP_PROPOSED_WAITING_MAX = 64;

@@ -1,5 +1,6 @@
 /** Commands on descriptors at a node: proposals, reads, and verification. */
 import { PUBLIC_FILE_MODE, replaceFile } from "../../../identity/files/private_file.ts";
+import { descriptorJson, proposalJson, proposalStateJson } from "../../answers/governed_json.ts";
 import { CHECKPOINT_AGE_MS_DEFAULT, GOVERNED_JSON_DEPTH_MAX } from "../../base/limits.ts";
 import {
   type Client,
@@ -7,12 +8,7 @@ import {
   GovernedVerifier,
   type GovernedView,
 } from "../../client/mod.ts";
-import {
-  type PayloadSignature,
-  readSignature,
-  signatureJson,
-} from "../../governance/documents/signature.ts";
-import type { AppliedEntry } from "../../governance/governed_log.ts";
+import { type PayloadSignature, readSignature } from "../../governance/documents/signature.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { readStrictJson } from "../../signing/strict_json.ts";
 import { requiredInteger } from "../integer_flag.ts";
@@ -108,20 +104,9 @@ export async function proposal(
 ): Promise<number> {
   const number = requiredInteger("proposal", text);
   const found = await withClient(shell, flags, ({ client }) => client.governed.proposal(number));
-  const { version, missing, caller, createdUnixS, remainingMs } = found;
-  const payload = parsed(found.payload);
-  const signatures = found.signatures.map(signatureJson);
+  const { version, missing, caller, remainingMs } = found;
   const reply: Reply = {
-    json: {
-      proposal_id: number,
-      version: version || null,
-      missing,
-      caller: caller || null,
-      created_at: createdUnixS,
-      expires_in_ms: version === 0 ? remainingMs : null,
-      payload,
-      signatures,
-    },
+    json: proposalJson(number, found),
     text: () =>
       facts([
         ["state", version === 0 ? stateText(missing) : `applied as version ${version}`],
@@ -129,7 +114,7 @@ export async function proposal(
         ...(version === 0
           ? [["proposed by", caller], ["expires", new Date(Date.now() + remainingMs).toISOString()]]
           : []) as [string, string][],
-      ]) + `\n${JSON.stringify(payload, undefined, 2)}\n`,
+      ]) + `\n${JSON.stringify(parsed(found.payload), undefined, 2)}\n`,
   };
   return await showReply(reply, flags, shell.terminal);
 }
@@ -146,7 +131,7 @@ export async function get(flags: GetFlags, shell: Shell): Promise<number> {
       const what = version === undefined ? flags.id : `version ${version} of ${flags.id}`;
       throw usageFailure(`There is no descriptor ${what}`, "List them: crs descriptor log.", "id");
     }
-    const json = descriptorJson(found, view);
+    const json = descriptorJson(found, view.plane!.log);
     const text = () => `${JSON.stringify(json, undefined, 2)}\n`;
     return await showReply({ json, text }, flags, shell.terminal);
   });
@@ -162,7 +147,7 @@ export async function log(flags: LogFlags, shell: Shell): Promise<number> {
     const reply: Reply = {
       json: {
         version: view.version,
-        entries: entries.map((one) => descriptorJson(one, view)),
+        entries: entries.map((one) => descriptorJson(one, view.plane!.log)),
       },
       text: (columns) =>
         entries.length === 0 ? "Nothing was applied.\n" : table(
@@ -258,32 +243,16 @@ function verdictLine(id: string, verdict: GovernedVerdict): string {
   return `${id}: verified version ${descriptor.version}${state}${signers}\n`;
 }
 
-/** Returns a version of a descriptor as JSON. */
-function descriptorJson(applied: AppliedEntry, view: GovernedView) {
-  const { entry, read } = applied;
-  return {
-    ...read.payload,
-    state: view.plane!.log.stateOf(applied),
-    payload_b3: entry.contentId,
-    global_version: entry.version,
-    committed_at: entry.committedAt,
-    signatures: entry.approvals.map(signatureJson),
-  };
-}
-
 async function showState(
-  { proposal, version, missing }: {
-    readonly proposal: number;
-    readonly version: number;
-    readonly missing: number;
-  },
+  state: { readonly proposal: number; readonly version: number; readonly missing: number },
   more: Readonly<Record<string, string>>,
   what: string,
   flags: ServerOptions,
   shell: Shell,
 ): Promise<number> {
+  const { proposal, version, missing } = state;
   const reply: Reply = {
-    json: { proposal_id: proposal, version: version || null, missing, ...more },
+    json: proposalStateJson(state, more),
     text: () =>
       `${what}: proposal ${proposal}, ${
         version === 0 ? stateText(missing) : `applied as version ${version}`

@@ -18,6 +18,7 @@ import type {
   BanResult,
   Bans,
   CapabilityOrder,
+  EnrolOrder,
   IssuedIdentity,
   LineageInfo,
   ListedBan,
@@ -31,6 +32,8 @@ import type {
 export interface IdentityClient {
   /** Creates a one-time token for a subject's first certificate. Controllers only. */
   createJoinToken(subject: string, grants: Grants, options?: CallOptions): Promise<MadeJoinToken>;
+  /** Issues a first certificate to the holder of a join token. */
+  enrol(order: EnrolOrder, options?: CallOptions): Promise<IssuedIdentity>;
   /** Issues the next certificate to the holder of the current one, who must prove possession. */
   renew(order: RenewalOrder, options?: CallOptions): Promise<IssuedIdentity>;
   /** Mints a token bound to this client's certificate. @param lifeMs at most 15 minutes. */
@@ -105,6 +108,11 @@ export class IdentityCalls implements IdentityClient {
     const { domains, gateways, credentialHashes = false } = grants;
     const body = { subject, domains, gateways, credentialHashes };
     return ask(this.#invoker, "createJoinToken", body, options);
+  }
+
+  enrol(order: EnrolOrder, options?: CallOptions): Promise<IssuedIdentity> {
+    const body = { timeMs: 0, proof: new Uint8Array(0), ...order };
+    return ask(this.#invoker, "enrol", body, options);
   }
 
   renew(order: RenewalOrder, options?: CallOptions): Promise<IssuedIdentity> {

@@ -200,7 +200,7 @@ test("openHttpListener says which port is taken", () =>
 
 test("startFront refuses plain HTTP beyond loopback unless it is told to", async () => {
   const options = {
-    client: new FakeClient({}).client,
+    client: new FakeClient({ delegate: () => ({ close() {} }) }).client,
     hostNames: [],
     world: testWorld(),
     logger: SILENT_LOGGER,

@@ -1,21 +1,17 @@
 /** The governed plane through the SDK at a real registry: proposals, reads, waiting, bundles, and who may. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { signingKeyOfSeed } from "../../../identity/pki/ed25519.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import type { CapabilityRights } from "../../../src/base/capability.ts";
 import type { AuthenticatedPeer, Role } from "../../../src/base/peer.ts";
 import { GovernedVerifier } from "../../../src/client/governed/governed_verifier.ts";
-import { canonicalPayload, type ReadPayload } from "../../../src/governance/documents/payload.ts";
+import type { ReadPayload } from "../../../src/governance/documents/payload.ts";
 import { readGenesis } from "../../../src/governance/documents/genesis.ts";
-import { NO_PREVIOUS } from "../../../src/governance/documents/content_id.ts";
 import { canonicalJson } from "../../../src/signing/canonical_json.ts";
 import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
-import { A, B, C, D, signatureOf, type TestSigner } from "../../support/governance.ts";
+import { A, B, C, D, signatureOf } from "../../support/governance.ts";
+import { firstSigners, placeGoverned, servicePayload } from "../../support/governed_registry.ts";
 import { RegistryHarness } from "../../support/registry_harness.ts";
-
-const CHECKPOINT_SEED = new Uint8Array(32).fill(1);
-const NO_PIN = new Uint8Array(32);
 
 /** A registry whose governed plane is placed, and a client. */
 async function placed(role?: Role) {
@@ -24,35 +20,8 @@ async function placed(role?: Role) {
       ? {}
       : { peer: (revoked) => ({ ...developmentPeer({ region: "eu", revoked }), role }) }),
   });
-  await place(harness);
+  await placeGoverned(harness);
   return { harness, client: await harness.client() };
-}
-
-async function place({ registry, world }: RegistryHarness): Promise<void> {
-  const key = await signingKeyOfSeed(CHECKPOINT_SEED);
-  registry.checkpoints.keys = {
-    own: () => Promise.resolve([key]),
-    ask: () => Promise.reject(new Error("not asked")),
-  };
-  const member = { nodeId: 1, addresses: [], pin: NO_PIN, nextPin: NO_PIN };
-  await world.wait(registry.putMember(member));
-  for (let waits = 0; registry.groups.plane?.group.isLeading !== true; waits++) {
-    assert.ok(waits < 100, "The plane is placed within seconds");
-    await world.pass(100);
-  }
-}
-
-const keys = (signers: readonly TestSigner[]) =>
-  signers.map(({ id, key: { publicKey } }) => ({ id, publicKey }));
-
-/** Returns the next version of a service, after `before`. */
-function service(n: number, before?: ReadPayload, id = "svc@eu"): ReadPayload {
-  return canonicalPayload({
-    schema: "descriptor/1",
-    ...{ id, kind: "service", version: (before?.payload.version ?? 0) + 1 },
-    prev_hash: before?.contentId ?? NO_PREVIOUS,
-    body: { n },
-  });
 }
 
 /** Runs a call in the harness's world, and returns the code of its refusal. */
@@ -75,11 +44,11 @@ test("the governed plane: a proposal gathers signatures, is applied by request, 
   const { wait } = harness.world;
   const run = <T>(call: Promise<T>) => wait.call(harness.world, call) as Promise<T>;
   assert.is((await run(governed.status())).genesis, "");
-  const first = service(1);
+  const first = servicePayload(1);
   assert.is(await refusalOf(harness, governed.propose(first.bytes, [])), "permission_denied");
-  const genesis = await run(governed.init(keys([A, B, C]), 2));
-  assert.equal(await run(governed.init(keys([A, B, C]), 2)), genesis, "repeated");
-  assert.is(await refusalOf(harness, governed.init(keys([A, B, D]), 2)), "stale_version");
+  const genesis = await run(governed.init(firstSigners([A, B, C]), 2));
+  assert.equal(await run(governed.init(firstSigners([A, B, C]), 2)), genesis, "repeated");
+  assert.is(await refusalOf(harness, governed.init(firstSigners([A, B, D]), 2)), "stale_version");
   const { hash } = readGenesis(genesis);
 
   const proposed = await run(governed.propose(first.bytes, [signatureOf(A, first)]));
@@ -96,7 +65,7 @@ test("the governed plane: a proposal gathers signatures, is applied by request, 
   assert.is((await run(governed.apply(1))).version, 1, "repeated");
   assert.is((await run(governed.proposal(1))).version, 1);
 
-  const again = await run(governed.propose(service(2).bytes, []).catch(({ code }) => code));
+  const again = await run(governed.propose(servicePayload(2).bytes, []).catch(({ code }) => code));
   assert.is(again, "stale_version", "it is not the next version");
   const status = await run(governed.status());
   assert.equal(
@@ -114,13 +83,13 @@ test("the governed plane: a view follows, says its age, and gives bundles that v
   const { world } = harness;
   const early = await world.wait(governed.view());
   assert.is(early.plane, undefined);
-  const hash = readGenesis(await world.wait(governed.init(keys([A, B, C]), 2))).hash;
+  const hash = readGenesis(await world.wait(governed.init(firstSigners([A, B, C]), 2))).hash;
   await world.pass(100);
   assert.is(early.plane?.genesis.hash, hash, "it learns of the genesis");
   const heard: number[] = [];
   early.follow(({ entry }) => heard.push(entry.version));
-  const first = service(1);
-  const second = service(2, first);
+  const first = servicePayload(1);
+  const second = servicePayload(2, first);
   for (const read of [first, second]) {
     const signatures = [A, B].map((one) => signatureOf(one, read));
     const { proposal } = await world.wait(governed.propose(read.bytes, signatures));
@@ -146,8 +115,8 @@ test("the governed plane: a view follows, says its age, and gives bundles that v
 
   // The log outlives the node, and the view goes on.
   await harness.restart();
-  await place(harness);
-  const third = service(3, second);
+  await placeGoverned(harness);
+  const third = servicePayload(3, second);
   const later = await harness.client();
   const signatures = [B, C].map((one) => signatureOf(one, third));
   const { proposal } = await world.wait(later.governed.propose(third.bytes, signatures));
@@ -164,14 +133,14 @@ test("the governed plane: a view follows, says its age, and gives bundles that v
 test("the governed plane: a request that waits ends with news, or with its time", async () => {
   const { harness, client: { governed } } = await placed();
   const { world } = harness;
-  await world.wait(governed.init(keys([A]), 1));
+  await world.wait(governed.init(firstSigners([A]), 1));
   const startMs = world.monotonic.nowMs();
   const idle = await world.wait(governed.log({ after: 0, waitMs: 1_000, knowsGenesis: true }));
   assert.is(idle.entries.length, 0);
   assert.ok(world.monotonic.nowMs() - startMs >= 1_000);
   const waiting = governed.log({ after: 0, waitMs: 20_000, knowsGenesis: true });
   await world.pass(10);
-  const first = service(1);
+  const first = servicePayload(1);
   const { proposal } = await world.wait(governed.propose(first.bytes, [signatureOf(A, first)]));
   await world.wait(governed.apply(proposal));
   const beforeMs = world.monotonic.nowMs();
@@ -186,10 +155,10 @@ test("the governed plane: everybody reads, and only those with the right propose
   const { harness, client } = await placed("proxy");
   const { governed } = client;
   assert.is((await harness.world.wait(governed.status())).version, 0);
-  const first = service(1);
+  const first = servicePayload(1);
   const checkpoint = { size: 0, origin: "x", root: new Uint8Array(32), keys: [] };
   const calls = [
-    () => governed.init(keys([A]), 1),
+    () => governed.init(firstSigners([A]), 1),
     () => governed.propose(first.bytes, [signatureOf(A, first)]),
     () => governed.sign(1, []),
     () => governed.apply(1),
@@ -217,15 +186,15 @@ async function placedForCapability(idPrefixes: CapabilityRights["idPrefixes"]) {
       },
     },
   });
-  await place(harness);
+  await placeGoverned(harness);
   return { harness, owner: await harness.client(), holder: await harness.client() };
 }
 
 test("the governed plane: a capability proposes and applies for the ids of its prefixes alone", async () => {
   const { harness, owner, holder } = await placedForCapability([["svc@", "svc-"], ["svc@eu"]]);
   const run = <T>(call: Promise<T>) => harness.world.wait(call) as Promise<T>;
-  await run(owner.governed.init(keys([A, B, C]), 2));
-  const [first, other] = [service(1), service(1, undefined, "svc-other@eu")];
+  await run(owner.governed.init(firstSigners([A, B, C]), 2));
+  const [first, other] = [servicePayload(1), servicePayload(1, undefined, "svc-other@eu")];
   const signed = (payload: ReadPayload) => [signatureOf(A, payload), signatureOf(B, payload)];
   const { governed } = holder;
   const denied = "permission_denied";
@@ -241,7 +210,7 @@ test("the governed plane: a capability proposes and applies for the ids of its p
   assert.is((await run(governed.apply(own.proposal))).version, 1);
   // What names no id, or may concern others, is refused.
   assert.is(await refusalOf(harness, governed.status()), denied);
-  assert.is(await refusalOf(harness, governed.init(keys([A, B, C]), 2)), denied);
+  assert.is(await refusalOf(harness, governed.init(firstSigners([A, B, C]), 2)), denied);
 });
 
 test.run();

@@ -1,0 +1,186 @@
+/**
+ * Events of the governed plane. Applied entries come from the log, so that none is lost: an event's id
+ * is the global version. That something was proposed is told by the front that took the proposal, to
+ * its own readers, without an id.
+ */
+import type { EventSource, SentEvent } from "../event_stream.ts";
+import { errorEnvelope, toHttpError } from "../errors.ts";
+import type { AppliedEntry } from "../../governance/governed_log.ts";
+import { HTTP_CORRELATIONS_MAX, HTTP_PROPOSED_WAITING_MAX } from "../../base/limits.ts";
+import type { RouteContext } from "../route.ts";
+import type { GovernedSource } from "./governed_source.ts";
+
+/** The name of every event. */
+const EVENT = "registry.update";
+
+/** The type of an entry by the name of its payload's schema. */
+const TYPES: Readonly<Record<string, string>> = {
+  descriptor: "Published",
+  supersession: "Published",
+  deprecation: "Deprecated",
+  signers: "ConfigUpdated",
+  freeze: "ConfigUpdated",
+};
+
+/** A proposal that this front took. */
+export interface TakenProposal {
+  readonly proposal: number;
+  readonly id: string;
+  readonly kind: string;
+  readonly version: number;
+  readonly contentId: string;
+  readonly requestId: string;
+  /** Global version when it was taken. */
+  readonly globalVersion: number;
+}
+
+/** The events of one front. */
+export class GovernedEvents {
+  readonly #source: GovernedSource;
+  readonly #readers = new Set<LogReader>();
+  /** Correlation ids of what was applied here, the oldest first. */
+  readonly #correlations = new Map<number, string>();
+  /** One event for all readers. */
+  readonly #events = new WeakMap<AppliedEntry, SentEvent>();
+
+  constructor(source: GovernedSource) {
+    this.#source = source;
+  }
+
+  /** Notes which request had a version applied. */
+  applied(version: number, requestId: string): void {
+    if (this.#correlations.has(version)) return;
+    this.#correlations.set(version, requestId);
+    if (this.#correlations.size <= HTTP_CORRELATIONS_MAX) return;
+    const [oldest] = this.#correlations.keys();
+    this.#correlations.delete(oldest!);
+  }
+
+  /** Tells the readers of this front of a proposal. */
+  proposed(proposed: TakenProposal): void {
+    const { proposal, id, kind, version, contentId, requestId, globalVersion } = proposed;
+    const event = {
+      event: EVENT,
+      data: {
+        type: "Proposed",
+        version: globalVersion,
+        payload_b3: contentId,
+        committed_at: null,
+        corr_id: requestId,
+        id,
+        kind,
+        id_version: version,
+        proposal_id: proposal,
+      },
+    };
+    for (const reader of this.#readers) reader.tell(event);
+  }
+
+  /** Returns the events after a global version, which the caller reads. */
+  after(version: number, place: RouteContext["place"]): EventSource {
+    const reader = new LogReader(version, this.#source, (entry) => this.#eventOf(entry));
+    this.#readers.add(reader);
+    const unfollow = this.#source.follow(() => reader.wake());
+    return {
+      events: reader,
+      id: () => String(reader.version),
+      failed: (error) => ({
+        event: "error",
+        data: errorEnvelope(toHttpError(error), {
+          requestId: place.requestId,
+          nowMs: place.nowMs(),
+        }),
+      }),
+      close: () => {
+        unfollow();
+        this.#readers.delete(reader);
+        reader.end();
+      },
+    };
+  }
+
+  #eventOf(applied: AppliedEntry): SentEvent {
+    let event = this.#events.get(applied);
+    if (event === undefined) {
+      const { entry, read } = applied;
+      event = {
+        event: EVENT,
+        id: String(entry.version),
+        data: {
+          type: TYPES[read.action] ?? "ConfigUpdated",
+          version: entry.version,
+          payload_b3: entry.contentId,
+          committed_at: entry.committedAt,
+          corr_id: this.#correlations.get(entry.version) ?? null,
+          id: entry.id,
+          kind: entry.kind,
+          id_version: entry.idVersion,
+          proposal_id: entry.proposal,
+        },
+      };
+      this.#events.set(applied, event);
+    }
+    return event;
+  }
+}
+
+/** One reader's place in the log. */
+class LogReader implements AsyncIterator<SentEvent | undefined> {
+  /** Global version up to which everything was read. */
+  version: number;
+  readonly #source: GovernedSource;
+  readonly #eventOf: (entry: AppliedEntry) => SentEvent;
+  /** Events that are not in the log. */
+  readonly #told: SentEvent[] = [];
+  #wake: (() => void) | undefined;
+  #isEnded = false;
+
+  constructor(
+    version: number,
+    source: GovernedSource,
+    eventOf: (entry: AppliedEntry) => SentEvent,
+  ) {
+    this.version = version;
+    this.#source = source;
+    this.#eventOf = eventOf;
+    const known = source.log?.version ?? 0;
+    if (version <= known) return;
+    // The reader knows a log that this one is not.
+    this.version = known;
+    const reason = `the log has no version ${version}`;
+    this.#told.push({ event: "reset", id: String(known), data: { version: known, reason } });
+  }
+
+  async next(): Promise<IteratorResult<SentEvent | undefined>> {
+    for (;;) {
+      if (this.#isEnded) return { done: true, value: undefined };
+      const told = this.#told.shift();
+      if (told !== undefined) return { done: false, value: told };
+      const entry = this.#source.log?.at(this.version + 1);
+      if (entry !== undefined) {
+        this.version++;
+        return { done: false, value: this.#eventOf(entry) };
+      }
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  /** Takes an event that is not in the log; the oldest ones of a slow reader are dropped. */
+  tell(event: SentEvent): void {
+    if (this.#told.length >= HTTP_PROPOSED_WAITING_MAX) this.#told.shift();
+    this.#told.push(event);
+    this.wake();
+  }
+
+  /** There is something to read. */
+  wake(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    this.wake();
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * The governed plane behind the face: one copy of the log in this process, which follows the registry.
+ * Reads of it are synchronous and say their age. It is read by the identity that the face has for it;
+ * where that may not read, by the first caller who may, and then each caller is asked about first.
+ */
+import type { GovernedClient, GovernedView } from "../../client/mod.ts";
+import { RegistryError, toRegistryError } from "../../base/errors.ts";
+import { HTTP_GOVERNED_AGE_MS_MAX } from "../../base/limits.ts";
+import type { Scheduler } from "../../base/world.ts";
+import type { AppliedEntry, GovernedLog } from "../../governance/governed_log.ts";
+import type { GovernedPlane } from "../../governance/governed_plane.ts";
+
+/** A client of the governed plane. */
+export interface GovernedReader {
+  readonly governed: Pick<GovernedClient, "view" | "status">;
+}
+
+/** A view, whichever client reads it. */
+interface OpenView {
+  readonly view: GovernedView;
+  /** Whether everybody may read it. */
+  readonly isOpen: boolean;
+}
+
+/** The copy of the log. */
+export class GovernedSource {
+  readonly #reader: GovernedReader;
+  readonly #scheduler: Scheduler;
+  readonly #listeners = new Set<(entry: AppliedEntry) => void>();
+  #opening: Promise<OpenView> | undefined;
+  #view: GovernedView | undefined;
+
+  /** @param reader reads for everybody, if it may. */
+  constructor(reader: GovernedReader, scheduler: Scheduler) {
+    this.#reader = reader;
+    this.#scheduler = scheduler;
+  }
+
+  /** The log as it is here, for metrics; undefined before the first request. */
+  get log(): GovernedLog | undefined {
+    return this.#view?.plane?.log;
+  }
+
+  /**
+   * Returns the view for a caller.
+   *
+   * @throws RegistryError if the caller may not read, or the registry cannot be asked.
+   */
+  async view(caller: GovernedReader): Promise<GovernedView> {
+    const { view, isOpen } = await (this.#opening ?? this.#open(caller));
+    if (!isOpen) await caller.governed.status();
+    const opening = this.#opening;
+    // The client that reads it may have ended; the next request has another one read.
+    const isOld = view.ageMs() >= HTTP_GOVERNED_AGE_MS_MAX;
+    if (isOld && !isOpen && opening !== undefined) this.#forget(opening);
+    return view;
+  }
+
+  /** Has `listener` called for each further entry of any view. @returns a function that ends this. */
+  follow(listener: (entry: AppliedEntry) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Resolves when `holds` returns true after an entry, or false when the time is over. */
+  until(holds: () => boolean, waitMs: number, signal: AbortSignal): Promise<boolean> {
+    if (holds() || waitMs <= 0 || signal.aborted) return Promise.resolve(holds());
+    return new Promise((resolve) => {
+      const end = () => {
+        timer.cancel();
+        unfollow();
+        signal.removeEventListener("abort", end);
+        resolve(holds());
+      };
+      const timer = this.#scheduler.after(waitMs, end);
+      const unfollow = this.follow(() => {
+        if (holds()) end();
+      });
+      signal.addEventListener("abort", end);
+    });
+  }
+
+  /** Ends it. */
+  close(): void {
+    this.#view?.close();
+    this.#listeners.clear();
+  }
+
+  #open(caller: GovernedReader): Promise<OpenView> {
+    const opening = this.#opened(caller);
+    this.#opening = opening;
+    opening.catch(() => this.#forget(opening));
+    return opening;
+  }
+
+  #forget(opening: Promise<OpenView>): void {
+    if (this.#opening === opening) this.#opening = undefined;
+  }
+
+  async #opened(caller: GovernedReader): Promise<OpenView> {
+    const { view, isOpen } = await this.#firstView(caller);
+    this.#view?.close();
+    this.#view = view;
+    view.follow((entry) => {
+      for (const listener of this.#listeners) listener(entry);
+    });
+    return { view, isOpen };
+  }
+
+  async #firstView(caller: GovernedReader): Promise<OpenView> {
+    try {
+      return { view: await this.#reader.governed.view(), isOpen: true };
+    } catch (error) {
+      const { code } = toRegistryError(error);
+      if (code !== "permission_denied" && code !== "unauthenticated") throw error;
+    }
+    return { view: await caller.governed.view(), isOpen: false };
+  }
+}
+
+/** Returns the plane of a view. @throws RegistryError `not_found` while it is not governed. */
+export function planeOf({ plane }: GovernedView): GovernedPlane {
+  if (plane !== undefined) return plane;
+  throw new RegistryError("not_found", "The registry is not governed: it has no genesis");
+}

@@ -1,0 +1,193 @@
+/** Routes for whoever verifies: checkpoint, tiles, proofs, bundles. */
+import { z } from "zod";
+import { encodeBase64 } from "../../base/base64.ts";
+import { RegistryError } from "../../base/errors.ts";
+import { parseTilePath, TILE_WIDTH, tileOf } from "../../governance/tree/tiles.ts";
+import { badRequest } from "../errors.ts";
+import { descriptorId } from "../governed/governed_schemas.ts";
+import { type GovernedSource, planeOf } from "../governed/governed_source.ts";
+import { type HttpRoute, route } from "../route.ts";
+import { REGISTRY } from "./descriptors.ts";
+
+const TAG = "proofs";
+const proof = z.array(z.string()).describe("hashes in base64, RFC 6962");
+
+/** Returns these routes. */
+export function proofRoutes(source: GovernedSource): readonly HttpRoute[] {
+  return [
+    checkpointRoute(source),
+    tileRoute(source),
+    inclusionRoute(source),
+    consistencyRoute(source),
+    bundleRoute(source),
+  ];
+}
+
+function checkpointRoute(source: GovernedSource): HttpRoute {
+  return route({
+    method: "GET",
+    path: `${REGISTRY}/checkpoint`,
+    name: "get_checkpoint",
+    tag: TAG,
+    summary: "Shows the signed size and root of the log (C2SP tlog-checkpoint)",
+    answers: { 200: { description: "a signed note", type: "text/plain" } },
+    errors: ["NotFound"],
+    handle: async (_, { client, signal }) => {
+      const view = await source.view(client);
+      planeOf(view);
+      const body = await view.note({ signal });
+      return { body, headers: { "content-type": "text/plain; charset=utf-8" } };
+    },
+  });
+}
+
+function tileRoute(source: GovernedSource): HttpRoute {
+  return route({
+    method: "GET",
+    path: `${REGISTRY}/tile/{tile}`,
+    name: "get_tile",
+    tag: TAG,
+    summary: "Gets a tile of the log (C2SP tlog-tiles): hashes, or entries",
+    params: z.strictObject({
+      tile: z.string().max(80).describe(
+        "such as `0/000`, `entries/x001/234.p/5`, with its slashes",
+      ),
+    }),
+    answers: { 200: { description: "the tile, for ever", type: "application/octet-stream" } },
+    errors: ["NotFound"],
+    handle: async ({ path: { tile } }, { client }) => {
+      const name = parseTilePath(`tile/${tile}`);
+      if (name === undefined) {
+        throw badRequest(`There is no tile of the name ${JSON.stringify(tile)}`, "See tlog-tiles.");
+      }
+      const { log } = planeOf(await source.view(client));
+      const body = tileOf(log.tree, name, (index) => log.at(index + 1)!.leaf);
+      if (body === undefined) {
+        throw new RegistryError("not_found", `The log has no ${name.width} of ${TILE_WIDTH} there`);
+      }
+      return {
+        body,
+        headers: {
+          "content-type": "application/octet-stream",
+          "cache-control": "max-age=31536000, immutable",
+        },
+      };
+    },
+  });
+}
+
+function inclusionRoute(source: GovernedSource): HttpRoute {
+  return route({
+    method: "GET",
+    path: `${REGISTRY}/proof/inclusion`,
+    name: "prove_inclusion",
+    tag: TAG,
+    summary: "Proves that an entry is in the log",
+    query: z.strictObject({
+      version: z.int().min(1).describe("global version of the entry"),
+      size: z.int().min(1).optional().describe("entries of the log (default: all)"),
+    }),
+    answers: {
+      200: {
+        description: "the proof; the leaf is the entry's bytes",
+        schema: z.looseObject({
+          version: z.int(),
+          leaf_index: z.int(),
+          tree_size: z.int(),
+          root: z.string(),
+          leaf: z.string(),
+          proof,
+        }),
+      },
+    },
+    errors: ["NotFound"],
+    handle: async ({ query: { version, size } }, { client }) => {
+      const { log } = planeOf(await source.view(client));
+      const treeSize = size ?? log.version;
+      checkSizes(version, treeSize, log.version);
+      return {
+        body: {
+          version,
+          leaf_index: version - 1,
+          tree_size: treeSize,
+          root: encodeBase64(log.tree.root(treeSize)),
+          leaf: encodeBase64(log.at(version)!.leaf),
+          proof: log.tree.inclusion(version - 1, treeSize).map(encodeBase64),
+        },
+      };
+    },
+  });
+}
+
+function consistencyRoute(source: GovernedSource): HttpRoute {
+  return route({
+    method: "GET",
+    path: `${REGISTRY}/proof/consistency`,
+    name: "prove_consistency",
+    tag: TAG,
+    summary: "Proves that the log of one size extends that of a smaller one",
+    query: z.strictObject({
+      from: z.int().min(0).describe("entries of the smaller log"),
+      to: z.int().min(1).optional().describe("entries of the larger one (default: all)"),
+    }),
+    answers: {
+      200: {
+        description: "the proof, and both roots",
+        schema: z.looseObject({
+          from: z.int(),
+          to: z.int(),
+          from_root: z.string(),
+          to_root: z.string(),
+          proof,
+        }),
+      },
+    },
+    errors: ["NotFound"],
+    handle: async ({ query }, { client }) => {
+      const { log: { tree, version } } = planeOf(await source.view(client));
+      const { from, to = version } = query;
+      checkSizes(from, to, version);
+      return {
+        body: {
+          from,
+          to,
+          from_root: encodeBase64(tree.root(from)),
+          to_root: encodeBase64(tree.root(to)),
+          proof: tree.consistency(from, to).map(encodeBase64),
+        },
+      };
+    },
+  });
+}
+
+function bundleRoute(source: GovernedSource): HttpRoute {
+  return route({
+    method: "GET",
+    path: `${REGISTRY}/bundle/{id}`,
+    name: "get_bundle",
+    tag: TAG,
+    summary:
+      "Gets one file by which a descriptor is verified offline: crs descriptor verify --offline",
+    params: z.strictObject({ id: descriptorId }),
+    query: z.strictObject({
+      since: z.int().min(0).optional().describe("entries of the log that the verifier knows"),
+    }),
+    answers: { 200: { description: "the bundle", schema: z.looseObject({}) } },
+    errors: ["NotFound"],
+    handle: async ({ path: { id }, query: { since = 0 } }, { client, signal }) => {
+      const view = await source.view(client);
+      checkSizes(since, planeOf(view).log.version, planeOf(view).log.version);
+      return { body: await view.bundle(id, since, { signal }) };
+    },
+  });
+}
+
+/** Checks the sizes of a proof. @throws RegistryError `not_found`, HttpError BadRequest. */
+function checkSizes(smaller: number, larger: number, version: number): void {
+  if (larger > version || smaller > version) {
+    const message = `The log has ${version} entries: there is none of ${Math.max(smaller, larger)}`;
+    throw new RegistryError("not_found", message);
+  }
+  if (smaller <= larger) return;
+  throw badRequest(`${smaller} must not be above ${larger}`, "Exchange the two.");
+}

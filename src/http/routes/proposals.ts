@@ -1,0 +1,153 @@
+/** Routes that change the governed plane: proposals, signatures, apply. */
+import { z } from "zod";
+import { givenPayload, proposalJson, proposalStateJson } from "../../answers/governed_json.ts";
+import { toRegistryError } from "../../base/errors.ts";
+import { readSignature } from "../../governance/documents/signature.ts";
+import type { GovernedEvents } from "../governed/governed_events.ts";
+import {
+  proposalBody,
+  proposalParams,
+  proposalSchema,
+  proposalState,
+  signaturesBody,
+} from "../governed/governed_schemas.ts";
+import type { GovernedSource } from "../governed/governed_source.ts";
+import type { HttpMetrics } from "../metrics.ts";
+import { type HttpRoute, route, type RouteContext } from "../route.ts";
+import { REGISTRY } from "./descriptors.ts";
+
+const TAG = "governed";
+
+/** The parts of the governed plane that these routes need. */
+export interface ProposalParts {
+  readonly source: GovernedSource;
+  readonly events: GovernedEvents;
+  readonly metrics: HttpMetrics;
+}
+
+/** Returns these routes. */
+export function proposalRoutes(parts: ProposalParts): readonly HttpRoute[] {
+  return [proposeRoute(parts), signRoute(), getRoute(), applyRoute(parts)];
+}
+
+function proposeRoute({ source, events }: ProposalParts): HttpRoute {
+  return route({
+    method: "POST",
+    path: `${REGISTRY}/proposals`,
+    name: "propose",
+    tag: TAG,
+    summary: "Proposes the next version of a descriptor; nothing applies by itself",
+    body: proposalBody,
+    answers: {
+      202: {
+        description: "it gathers signatures; the same payload again adds to the same proposal",
+        schema: proposalState,
+        headers: { Location: "the proposal" },
+      },
+    },
+    errors: ["StaleVersion", "BadSignature"],
+    handle: async ({ body }, { client, signal, place }) => {
+      const read = givenPayload(body.payload, "payload");
+      const signatures = (body.signatures ?? []).map(readSignature);
+      const state = await client.governed.propose(read.bytes, signatures, { signal });
+      const { id, kind, version } = read.payload;
+      if (state.version === 0) {
+        events.proposed({
+          proposal: state.proposal,
+          id,
+          kind,
+          version,
+          contentId: read.contentId,
+          requestId: place.requestId,
+          globalVersion: source.log?.version ?? 0,
+        });
+      }
+      return {
+        body: proposalStateJson(state, { payload_b3: read.contentId }),
+        headers: { location: `${REGISTRY}/proposals/${state.proposal}` },
+      };
+    },
+  });
+}
+
+function signRoute(): HttpRoute {
+  return route({
+    method: "POST",
+    path: `${REGISTRY}/proposals/{id}/signatures`,
+    name: "add_signatures",
+    tag: TAG,
+    summary: "Adds signatures to a proposal",
+    params: proposalParams,
+    body: signaturesBody,
+    answers: { 200: { description: "they count", schema: proposalState } },
+    errors: ["NotFound", "BadSignature"],
+    handle: async ({ path: { id }, body }, { client, signal }) => {
+      const given = "signatures" in body ? body.signatures : [body];
+      const signatures = given.map(readSignature);
+      const state = await client.governed.sign(Number(id), signatures, { signal });
+      return { body: proposalStateJson(state) };
+    },
+  });
+}
+
+function getRoute(): HttpRoute {
+  return route({
+    method: "GET",
+    path: `${REGISTRY}/proposals/{id}`,
+    name: "get_proposal",
+    tag: TAG,
+    summary: "Shows an open or an applied proposal",
+    params: proposalParams,
+    answers: { 200: { description: "the proposal", schema: proposalSchema } },
+    errors: ["NotFound"],
+    handle: async ({ path: { id } }, { client, signal }) => {
+      const found = await client.governed.proposal(Number(id), { signal });
+      return { body: proposalJson(Number(id), found) };
+    },
+  });
+}
+
+function applyRoute({ source, events, metrics }: ProposalParts): HttpRoute {
+  return route({
+    method: "POST",
+    path: `${REGISTRY}/apply/{id}`,
+    name: "apply_proposal",
+    tag: TAG,
+    summary: "Applies a proposal that has its quorum; again: the same answer",
+    params: proposalParams,
+    answers: {
+      200: {
+        description: "it is published",
+        schema: z.looseObject({ version: z.int().describe("global version") }),
+      },
+    },
+    errors: ["NotFound", "StaleVersion", "NoQuorum"],
+    handle: async ({ path: { id } }, context) => {
+      const { client, signal, place } = context;
+      try {
+        const state = await client.governed.apply(Number(id), { signal });
+        metrics.updated("applied");
+        events.applied(state.version, place.requestId);
+        await seen(source, state.version, context);
+        return { body: proposalStateJson(state) };
+      } catch (error) {
+        metrics.updated(toRegistryError(error).code);
+        throw error;
+      }
+    },
+  });
+}
+
+/** Waits until reads at this front have a version, so that its caller reads what it wrote. */
+async function seen(
+  source: GovernedSource,
+  version: number,
+  { client, signal }: RouteContext,
+): Promise<void> {
+  try {
+    const view = await source.view(client);
+    if (view.version < version) await view.refresh({ signal });
+  } catch {
+    // It is applied; that reads cannot be served now is told to those who read.
+  }
+}

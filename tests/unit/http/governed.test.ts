@@ -1,0 +1,306 @@
+/** The routes of the governed plane over a real registry in the same process. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { decodeBase64 } from "../../../src/base/base64.ts";
+import { RegistryError } from "../../../src/base/errors.ts";
+import { GovernedVerifier } from "../../../src/client/mod.ts";
+import type { ReadPayload } from "../../../src/governance/documents/payload.ts";
+import { readGenesis } from "../../../src/governance/documents/genesis.ts";
+import { signatureJson } from "../../../src/governance/documents/signature.ts";
+import { extendsTree, includes } from "../../../src/governance/tree/merkle_proof.ts";
+import { leafHash } from "../../../src/governance/tree/merkle_tree.ts";
+import { EventReader } from "../../support/event_reader.ts";
+import { FakeClient } from "../../support/fake_client.ts";
+import { A, B, C, D, signatureOf, type TestSigner } from "../../support/governance.ts";
+import { firstSigners, placeGoverned, servicePayload } from "../../support/governed_registry.ts";
+import { HttpFace, openRegistryFace, type RegistryFace } from "../../support/http_face.ts";
+
+const V = "/v1/registry";
+
+interface GovernedFace extends RegistryFace {
+  readonly genesis: string;
+}
+
+async function openGoverned(): Promise<GovernedFace> {
+  const open = await openRegistryFace();
+  await placeGoverned(open.harness);
+  const client = await open.harness.client();
+  const bytes = await open.harness.world.wait(client.governed.init(firstSigners([A, B, C]), 2));
+  return { ...open, genesis: readGenesis(bytes).hash };
+}
+
+/** Returns the body of a proposal with signatures. */
+function proposalOf(read: ReadPayload, signers: readonly TestSigner[] = [A, B]) {
+  return {
+    payload: { schema: read.schema, ...read.payload },
+    signatures: signers.map((signer) => signatureJson(signatureOf(signer, read))),
+  };
+}
+
+/** Proposes and applies a payload; returns the global version. */
+async function publish({ face }: GovernedFace, read: ReadPayload): Promise<number> {
+  const proposed = await face.ask("POST", `${V}/proposals`, { body: proposalOf(read) });
+  assert.is(proposed.status, 202, proposed.text);
+  const applied = await face.ask("POST", `${V}/apply/${proposed.json.proposal_id}`);
+  assert.is(applied.status, 200, applied.text);
+  return applied.json.version;
+}
+
+test("a proposal gathers signatures by HTTP and is applied by request, and again", async () => {
+  const open = await openGoverned();
+  const { face } = open;
+  const first = servicePayload(1);
+  const proposed = await face.ask("POST", `${V}/proposals`, { body: proposalOf(first, [A]) });
+  assert.equal([proposed.status, proposed.json], [202, {
+    proposal_id: 1,
+    version: null,
+    missing: 1,
+    payload_b3: first.contentId,
+  }]);
+  assert.is(proposed.headers.get("location"), `${V}/proposals/1`);
+  const early = await face.ask("POST", `${V}/apply/1`);
+  assert.equal([early.status, early.json.error.code], [412, "NoQuorum"]);
+  // A signature alone, in the other spelling.
+  const { signer_id, sig_bytes: sig, ts: signed_at } = signatureJson(signatureOf(B, first));
+  const other = { signer_id, algo: "ed25519", sig, signed_at };
+  const signed = await face.ask("POST", `${V}/proposals/1/signatures`, { body: other });
+  assert.equal([signed.status, signed.json.missing], [200, 0]);
+  const shown = await face.ask("GET", `${V}/proposals/1`);
+  assert.equal([shown.status, shown.json.payload.id, shown.json.signatures.length], [
+    200,
+    "svc@eu",
+    2,
+  ]);
+  for (let times = 0; times < 2; times++) {
+    const applied = await face.ask("POST", `${V}/apply/1`);
+    assert.equal([applied.status, applied.json.version], [200, 1]);
+  }
+  // What was written is read at once.
+  const read = await face.ask("GET", `${V}/descriptors/svc@eu`);
+  assert.equal([read.status, read.json.version, read.json.state], [200, 1, "published"]);
+  assert.equal([read.json.body, read.json.payload_b3], [{ n: 1 }, first.contentId]);
+  assert.equal(read.json.signatures[0], signatureJson(signatureOf(A, first)));
+  const stale = await face.ask("POST", `${V}/proposals`, { body: proposalOf(servicePayload(2)) });
+  assert.equal([stale.status, stale.json.error.code], [409, "StaleVersion"]);
+  const wrong = { signatures: [signatureJson(signatureOf(D, first))] };
+  const next = servicePayload(2, first);
+  await face.ask("POST", `${V}/proposals`, { body: proposalOf(next, []) });
+  const bad = await face.ask("POST", `${V}/proposals/2/signatures`, { body: wrong });
+  assert.equal([bad.status, bad.json.error.code], [422, "BadSignature"]);
+  assert.is((await face.ask("POST", `${V}/apply/99`)).status, 404);
+  const unknown = await face.ask("POST", `${V}/proposals`, { body: { ...proposalOf(next), x: 1 } });
+  assert.is(unknown.status, 400);
+  const { text } = await face.ask("GET", "/metrics");
+  for (
+    const line of [
+      'registry_update_total{result="applied"} 2',
+      'registry_update_total{result="no_quorum"} 1',
+      'rejected_total{reason="invalid_sig"} 1',
+      'registry_descriptors_total{state="published"} 1',
+    ]
+  ) {
+    assert.ok(text.split("\n").includes(line), `${line}\n${text}`);
+  }
+});
+
+test("a first version may leave out schema, version and prev_hash", async () => {
+  const open = await openGoverned();
+  const read = servicePayload(1);
+  const { id, kind, body } = read.payload;
+  const { signatures } = proposalOf(read);
+  const proposed = await open.face.ask("POST", `${V}/proposals`, {
+    body: { payload: { id, kind, body }, signatures },
+  });
+  assert.equal([proposed.status, proposed.json.missing], [202, 0]);
+});
+
+test("descriptors, versions and the region map have ETags and say their age", async () => {
+  const open = await openGoverned();
+  const { face } = open;
+  const empty = await face.ask("GET", `${V}/version`);
+  assert.equal([empty.status, empty.json], [200, { version: 0 }]);
+  const first = servicePayload(1);
+  const second = servicePayload(2, first);
+  for (const read of [first, second, servicePayload(1, undefined, "other@eu")]) {
+    await publish(open, read);
+  }
+  const etagOf = async (path: string) => {
+    const { status, headers } = await face.ask("GET", path);
+    assert.is(status, 200, path);
+    assert.ok(Number(headers.get("x-registry-age-ms")) >= 0);
+    return headers.get("etag")!;
+  };
+  const paths = ["/version", "/descriptors", "/descriptors/svc@eu", "/regions/map"];
+  for (const path of [...paths, "/descriptors/svc@eu/versions/1"]) {
+    const etag = await etagOf(V + path);
+    const headers = { "if-none-match": `"x", W/${etag}` };
+    const same = await face.ask("GET", V + path, { headers });
+    assert.equal([same.status, same.text], [304, ""], path);
+  }
+  const list = await face.ask("GET", `${V}/descriptors?limit=1`);
+  assert.equal([list.json.descriptors[0].id, list.json.next], ["svc@eu", 2]);
+  const rest = await face.ask("GET", `${V}/descriptors?limit=1&after=2`);
+  assert.equal([rest.json.descriptors[0].id, rest.json.next], ["other@eu", null]);
+  const versions = await face.ask("GET", `${V}/descriptors/svc@eu/versions`);
+  const states = versions.json.versions.map(({ state }: { state: string }) => state);
+  assert.equal([states, versions.json.next], [["replaced", "published"], null]);
+  assert.is((await face.ask("GET", `${V}/descriptors/svc@eu/versions/3`)).status, 404);
+  assert.is((await face.ask("GET", `${V}/descriptors/none@eu`)).status, 404);
+  const map = await face.ask("GET", `${V}/regions/map`);
+  assert.equal(map.json, { version: 0, regions: {} });
+  const alias = await face.ask("GET", "/version");
+  assert.equal([alias.json, alias.headers.has("deprecation")], [{ version: 3 }, true]);
+  assert.match(alias.headers.get("link")!, /\/v1\/registry\/version/);
+});
+
+test("a read waits for a change after a version, for as long as it says", async () => {
+  const open = await openGoverned();
+  const { face, harness: { world } } = open;
+  const first = servicePayload(1);
+  await publish(open, first);
+  const started = world.nowMs();
+  const none = await face.ask("GET", `${V}/descriptors/svc@eu?after=1&wait=3s`);
+  assert.is(none.status, 304);
+  assert.ok(world.nowMs() - started >= 3_000);
+  const waiting = face.open("GET", `${V}/descriptors/svc@eu?after=1&wait=30s`);
+  const other = new HttpFace({ client: await open.harness.client() }, world);
+  await publish({ ...open, face: other }, servicePayload(2, first));
+  const response = await waiting;
+  assert.equal([response.status, (await response.json()).version], [200, 2]);
+});
+
+test("another front reads what was applied elsewhere when it asks for no age", async () => {
+  const open = await openGoverned();
+  const other = new HttpFace({ client: await open.harness.client() }, open.harness.world);
+  assert.is((await other.ask("GET", `${V}/version`)).json.version, 0);
+  await publish(open, servicePayload(1));
+  const now = await other.ask("GET", `${V}/version?max_staleness_ms=0`);
+  assert.is(now.json.version, 1);
+});
+
+test("checkpoint, tiles, proofs and bundles verify", async () => {
+  const open = await openGoverned();
+  const { face, genesis, harness: { world } } = open;
+  let before: ReadPayload | undefined;
+  for (let n = 1; n <= 5; n++) await publish(open, before = servicePayload(n, before));
+  const note = await face.ask("GET", `${V}/checkpoint`);
+  assert.match(note.headers.get("content-type")!, /^text\/plain/);
+  const [, size, root] = note.text.split("\n");
+  assert.is(size, "5");
+  const head = (size: number, root: string) => ({ size, root: decodeBase64(root)! });
+  const hashes = (texts: readonly string[]) => texts.map((text) => decodeBase64(text)!);
+  for (let version = 1; version <= 5; version++) {
+    const { json } = await face.ask("GET", `${V}/proof/inclusion?version=${version}&size=5`);
+    assert.is(json.root, root);
+    assert.ok(includes(head(5, root!), {
+      index: json.leaf_index,
+      hash: leafHash(decodeBase64(json.leaf)!),
+      proof: hashes(json.proof),
+    }));
+  }
+  const consistent = await face.ask("GET", `${V}/proof/consistency?from=2&to=5`);
+  const { from_root, to_root, proof } = consistent.json;
+  assert.ok(extendsTree(head(5, to_root), head(2, from_root), hashes(proof)));
+  const tile = await face.open("GET", `${V}/tile/0/000.p/5`);
+  assert.equal([tile.status, (await tile.bytes()).length], [200, 5 * 32]);
+  assert.match(tile.headers.get("cache-control")!, /immutable/);
+  assert.is((await face.ask("GET", `${V}/tile/entries/000.p/5`)).status, 200);
+  assert.is((await face.ask("GET", `${V}/tile/0/000`)).status, 404);
+  assert.is((await face.ask("GET", `${V}/tile/0/..%2f000`)).status, 400);
+  assert.is((await face.ask("GET", `${V}/proof/inclusion?version=6`)).status, 404);
+  assert.is((await face.ask("GET", `${V}/proof/consistency?from=5&to=2`)).status, 400);
+  const bundle = await face.ask("GET", `${V}/bundle/svc@eu`);
+  const verifier = new GovernedVerifier({ genesis });
+  const verdict = verifier.verify(bundle.text.trim(), { id: "svc@eu", nowMs: world.unixMs() });
+  assert.ok(verdict.ok, JSON.stringify(verdict));
+});
+
+test("GET /v1/registry/events sends each change once, by its version, with the caller's id", async () => {
+  const open = await openGoverned();
+  const { face, harness: { world } } = open;
+  const first = servicePayload(1);
+  await publish(open, first);
+  const response = await face.open("GET", `${V}/events?after=0`);
+  const reader = new EventReader(response.body!);
+  const next = async () => await world.wait(reader.event());
+  const old = await next();
+  assert.equal([old.event, old.id], ["registry.update", "1"]);
+  const second = servicePayload(2, first);
+  const corr = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+  const headers = { "x-corr-id": corr };
+  const proposed = await face.ask("POST", `${V}/proposals`, { body: proposalOf(second), headers });
+  const told = await next();
+  const told_ = JSON.parse(told.data!);
+  assert.equal([told.id, told_.type, told_.corr_id], [undefined, "Proposed", corr]);
+  await face.ask("POST", `${V}/apply/${proposed.json.proposal_id}`, { headers });
+  const { id, data } = await next();
+  const { committed_at, ...rest } = JSON.parse(data!);
+  assert.ok(committed_at > 0);
+  assert.equal([id, rest], ["2", {
+    type: "Published",
+    version: 2,
+    payload_b3: second.contentId,
+    corr_id: corr,
+    id: "svc@eu",
+    kind: "service",
+    id_version: 2,
+    proposal_id: 2,
+  }]);
+  await reader.leave();
+  // Another front continues; one that is shown a later log says so.
+  const other = new HttpFace({ client: await open.harness.client() }, world);
+  const again = await other.open("GET", `${V}/events`, { headers: { "last-event-id": "1" } });
+  const rest2 = new EventReader(again.body!);
+  assert.is((await world.wait(rest2.event())).id, "2");
+  await rest2.leave();
+  const lost = await other.open("GET", `${V}/events`, { headers: { "last-event-id": "9" } });
+  const reset = new EventReader(lost.body!);
+  assert.equal((await world.wait(reset.event())).event, "reset");
+  await reset.leave();
+  const bad = await other.ask("GET", `${V}/events`, { headers: { "last-event-id": "x" } });
+  assert.is(bad.status, 400);
+});
+
+test("the governed plane of an ungoverned registry is version 0, and has nothing", async () => {
+  const open = await openRegistryFace();
+  await placeGoverned(open.harness);
+  const { face } = open;
+  assert.equal((await face.ask("GET", `${V}/version`)).json, { version: 0 });
+  const list = await face.ask("GET", `${V}/descriptors`);
+  assert.equal(list.json, { version: 0, descriptors: [], next: null });
+  for (
+    const path of ["/descriptors/a@b", "/checkpoint", "/bundle/a@b", "/proof/consistency?from=0"]
+  ) {
+    assert.is((await face.ask("GET", V + path)).status, 404, path);
+  }
+});
+
+test("the governed plane is read for those who may read it, where the face itself may not", async () => {
+  const denied = () => Promise.reject(new RegistryError("permission_denied", "Not allowed"));
+  const view = {
+    plane: undefined,
+    version: 7,
+    fault: undefined,
+    ageMs: () => 5,
+    follow: () => () => {},
+    close: () => {},
+  };
+  let mayRead = true;
+  const { client } = new FakeClient({});
+  const caller = {
+    ...client,
+    governed: {
+      view: () => Promise.resolve(view),
+      status: () => mayRead ? Promise.resolve({}) : denied(),
+    },
+  };
+  const face = new HttpFace({
+    client: caller as never,
+    governedReader: { governed: { view: denied, status: denied } },
+  });
+  assert.is((await face.ask("GET", `${V}/version`)).json.version, 7);
+  mayRead = false;
+  assert.is((await face.ask("GET", `${V}/version`)).status, 403);
+});
+
+test.run();
