@@ -188,7 +188,7 @@ class Node {
       tlsAddresses: this.#tls?.addresses ?? [],
       ops: { host: this.#ops!.host, port: this.#ops!.port },
       ...{ dataFolder: this.#config.data, created: this.#registry!.created },
-      notice: this.#identity!.notice,
+      ...{ notice: this.#identity!.notice, agreeOnSigners: this.#registry!.agreeOnSigners },
       enrolFront: this.#identity!.enrolFront?.bind(this.#identity),
       stop: () => this.stop(),
     };

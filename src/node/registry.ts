@@ -46,6 +46,7 @@ import { Joining } from "../replication/placement/joining.ts";
 import { PlacementWork } from "../replication/placement/placement_work.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
 import type { RegionParts } from "./region_parts.ts";
+import type { RunningNode } from "./running_node.ts";
 import { governanceParts } from "./governance_parts.ts";
 import { backgroundParts, identityParts, requestParts, sharedParts } from "./registry_parts.ts";
 import type { RegistryOptions } from "./registry_options.ts";
@@ -85,6 +86,7 @@ export class Registry {
   readonly regions: RegionParts;
   /** Signs checkpoints of the governed log, once the node has its identity. */
   readonly checkpoints: Checkpoints;
+  readonly agreeOnSigners: RunningNode["agreeOnSigners"];
   /** Takes nodes into the cluster. */
   readonly joining: Joining;
   /** This node's part of the placement. */
@@ -121,8 +123,9 @@ export class Registry {
     this.#banFeed = identity.banFeed;
     this.#rights = identity.enforcer;
     this.regions = identity.regions;
-    const governance = governanceParts(options.world, clock, groups, opened.waiters);
+    const governance = governanceParts(options, opened);
     this.checkpoints = governance.checkpoints;
+    this.agreeOnSigners = governance.agreeOnSigners;
     const { router, renewals, watches } = requestParts(parts, identity, governance.handlers, {
       status: () => this.status(),
       ringMap: () => this.ringMap(),

@@ -1,6 +1,7 @@
 /** The options of a node's start, and the interface of a node that runs. */
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
+import type { ConfiguredSigners } from "../serving/governance/agreed_signers.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import type { NodeConfig } from "./config.ts";
 
@@ -44,6 +45,12 @@ export interface RunningNode {
    * @throws RegistryError `invalid_configuration` if this node cannot issue certificates.
    */
   readonly enrolFront: ((folder: string) => Promise<void>) | undefined;
+  /**
+   * Begins the governed plane with these signers, or compares them with those that it has.
+   *
+   * @throws RegistryError `invalid_configuration` if they do not agree.
+   */
+  readonly agreeOnSigners: (signers: ConfiguredSigners, signal: AbortSignal) => Promise<void>;
   /** Drains and closes; resolves when the folder is free. A second call waits for the first. */
   stop(): Promise<void>;
 }

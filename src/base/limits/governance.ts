@@ -71,3 +71,6 @@ export const GOVERNED_FOLLOW_WAIT_MS = 2_000;
 /** Pause of a view before it asks again after a failure, ms; doubled up to the other, with jitter. */
 export const GOVERNED_FOLLOW_RETRY_MS_MIN = 100;
 export const GOVERNED_FOLLOW_RETRY_MS_MAX = 5_000;
+/** Time for which a start waits for the governed plane to compare its settings with it, and pause, ms. */
+export const SIGNERS_AGREE_MS_MAX = 30_000;
+export const SIGNERS_AGREE_LOOK_MS = 100;

@@ -22,6 +22,14 @@ import {
   type FrontServiceFlags,
   type StartedFront,
 } from "../front_service.ts";
+import { checkInMemory, checkWipeable, wipeFolder } from "../compat/amnesia.ts";
+import {
+  SVC_REGISTRY,
+  type SvcRegistryFlags,
+  type SvcRegistrySettings,
+  svcRegistrySettings,
+} from "../compat/svc_registry.ts";
+import { usageFailure } from "../failure.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { invocation, shellWord } from "../invocation.ts";
 import { jsonDocument } from "../shell.ts";
@@ -34,11 +42,7 @@ export async function startAndWait(
   flags: Readonly<Record<string, unknown>>,
   terminal: Terminal,
 ): Promise<number> {
-  const keys: readonly string[] = [CONFIG_FLAG, ...SETTING_KEYS];
-  const settings = Object.fromEntries(Object.entries(flags).filter(([key]) => keys.includes(key)));
-  const config = loadConfig({ flags: settings, environment: terminal.environment });
-  const logger = createLogger({ level: config.logLevel, format: logFormat(config, terminal) });
-  warnOfServiceVariables(terminal, logger);
+  const { config, logger, compat } = prepared(flags, terminal);
   const stop = new StopRequest(terminal, (signal) => {
     logger.info("Stopping; another signal ends the process at once", { signal });
   });
@@ -61,7 +65,10 @@ export async function startAndWait(
     });
     if (flags["stopWithStdin"] === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
     try {
-      const { http, ...others } = flags as FrontServiceFlags;
+      if (compat?.signers !== undefined) {
+        await node.agreeOnSigners(compat.signers, starting.signal);
+      }
+      const { http = compat?.http, ...others } = flags as FrontServiceFlags;
       if (http !== undefined) {
         const { logLevel } = config;
         front = frontService(node, { http, ...others }, { terminal, logger, logLevel, world });
@@ -79,6 +86,7 @@ export async function startAndWait(
       // The front finishes its requests while the node still answers them.
       await front?.stop();
       await node.stop();
+      if (compat?.hasAmnesia === true) wipeFolder(config.data);
     }
     return EXIT_CODES.success;
   } catch (error) {
@@ -89,6 +97,40 @@ export async function startAndWait(
   } finally {
     stop.end();
   }
+}
+
+/** Reads the settings, and empties the data folder of a node that is to remember nothing. */
+function prepared(flags: Readonly<Record<string, unknown>>, terminal: Terminal) {
+  const keys: readonly string[] = [CONFIG_FLAG, ...SETTING_KEYS];
+  const own = Object.entries(flags).filter(([key]) => keys.includes(key));
+  const compat = compatOf(flags, terminal);
+  const settings = { ...compat?.settings, ...Object.fromEntries(own) };
+  const config = loadConfig({ flags: settings, environment: terminal.environment });
+  const logger = createLogger({ level: config.logLevel, format: logFormat(config, terminal) });
+  warnOfServiceVariables(terminal, logger);
+  for (const remark of compat?.remarks ?? []) logger.warn(remark);
+  if (compat?.hasAmnesia === true) {
+    checkInMemory(config.data);
+    checkWipeable(config.data);
+    wipeFolder(config.data);
+  }
+  return { config, logger, compat };
+}
+
+/** Returns the settings of the other program whose settings are taken too. */
+function compatOf(
+  flags: SvcRegistryFlags & { readonly compat?: string },
+  { environment }: Terminal,
+): SvcRegistrySettings | undefined {
+  if (flags.compat === SVC_REGISTRY) return svcRegistrySettings(flags, environment);
+  const stray = (["bind", "db", "sigThreshold", "allowSigner"] as const)
+    .find((name) => flags[name] !== undefined);
+  if (stray === undefined) return undefined;
+  throw usageFailure(
+    "--bind, --db, --sig-threshold and --allow-signer need --compat",
+    `Add --compat ${SVC_REGISTRY}, or use --http, --data and crs governance init.`,
+    stray,
+  );
 }
 
 /** Starts the front, unless the command is told to stop meanwhile. @throws why it did not start. */

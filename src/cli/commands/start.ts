@@ -2,7 +2,7 @@
  * The command `crs start`: runs a node. Its options are generated from the table of settings, so
  * that flags, variables, file and help never differ.
  */
-import { Option } from "commander";
+import { type Command, Option } from "commander";
 import {
   CONFIG_FLAG,
   CONFIG_VARIABLE,
@@ -13,6 +13,7 @@ import {
   variableOf,
   wantedOf,
 } from "../../node/settings.ts";
+import { SVC_REGISTRY } from "../compat/svc_registry.ts";
 import type { CommonOptions } from "../shell.ts";
 import { collect, type MakeCommand, newCommand } from "./options.ts";
 
@@ -48,16 +49,8 @@ export const startCommand: MakeCommand = (shell, run) => {
       ),
     );
   }
-  command.option(
-    "--http <host:port>",
-    "also runs crs front beside the node, which serves HTTP there; it is started again when it ends",
-  );
-  command.option(
-    "--http-name <name>",
-    "host name by which the front is reached, besides localhost and addresses; repeatable",
-    collect,
-  );
-  command.option("--insecure-http", "the front may serve plain HTTP beyond loopback");
+  addFrontOptions(command);
+  addCompatOptions(command);
   command.option(
     "--accept-data-loss",
     "starts although acknowledged data is missing from the log: that data stays lost, and the " +
@@ -83,3 +76,39 @@ export const startCommand: MakeCommand = (shell, run) => {
     });
   });
 };
+
+/** Adds the options of the front beside the node. */
+function addFrontOptions(command: Command): void {
+  command.option(
+    "--http <host:port>",
+    "also runs crs front beside the node, which serves HTTP there; it is started again when it ends",
+  );
+  command.option(
+    "--http-name <name>",
+    "host name by which the front is reached, besides localhost and addresses; repeatable",
+    collect,
+  );
+  command.option("--insecure-http", "the front may serve plain HTTP beyond loopback");
+}
+
+/** Adds the settings of another program, and what they need. */
+function addCompatOptions(command: Command): void {
+  command.addOption(
+    new Option(
+      "--compat <program>",
+      "also takes the settings of another program: BIND, REGISTRY_DB, SIG_THRESHOLD, SIGNER_ALLOWLIST, " +
+        "LOG_LEVEL, METRICS_ADDR and AMNESIA, and the flags below",
+    ).choices([SVC_REGISTRY]),
+  );
+  command.option("--bind <host:port>", "with --compat: where HTTP is served, as --http");
+  command.option("--db <folder>", "with --compat: the data folder, as --data");
+  command.option(
+    "--sig-threshold <number>",
+    "with --compat: signers that must agree, at the genesis",
+  );
+  command.option(
+    "--allow-signer <id=key>",
+    "with --compat: a signer at the genesis; later they must be those of the registry; repeatable",
+    collect,
+  );
+}

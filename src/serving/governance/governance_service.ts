@@ -50,8 +50,10 @@ export interface PlaneHere {
 export interface GovernanceServiceParts {
   /** Returns the group; undefined if this node does not host it. */
   readonly plane: () => PlaneHere | undefined;
-  /** Returns the nodes that host it. */
+  /** Returns the nodes on which it is placed. */
   readonly nodes: () => readonly number[];
+  /** The number of this node. */
+  readonly self: number;
   readonly checkpoints: Checkpoints;
   readonly waiters: EntryWaiters;
   readonly wall: WallClock;
@@ -296,14 +298,16 @@ export class GovernanceService {
   #here(): PlaneHere {
     const plane = this.#parts.plane();
     if (plane !== undefined) return plane;
-    const [leaderHint] = this.#parts.nodes();
-    if (leaderHint !== undefined) {
+    // If it is placed here, it is about to be.
+    const nodes = this.#parts.nodes();
+    const [leaderHint] = nodes;
+    if (leaderHint !== undefined && !nodes.includes(this.#parts.self)) {
       const message = "This node does not hold the governed plane";
       throw new RegistryError("not_replica", message, { leaderHint });
     }
     throw new RegistryError(
       "overloaded",
-      "The governed plane is not placed yet: it is once all nodes run a program that knows it",
+      "The governed plane is not here yet: it is placed once all nodes run a program that knows it",
       { retryAfterMs: VERSION_RETRY_MS },
     );
   }
