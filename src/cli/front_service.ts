@@ -3,8 +3,9 @@
  * kept running until the node stops.
  */
 import { identityFolder } from "../../identity/trust/credentials.ts";
-import type { Logger, LogLevel } from "../base/logger.ts";
+import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
+import type { NodeConfig } from "../node/config.ts";
 import type { RunningNode } from "../node/running_node.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import { ChildCommand } from "./child_command.ts";
@@ -15,14 +16,6 @@ import type { Terminal } from "./terminal.ts";
 /** The name of the service, in the log and the metrics. */
 export const FRONT_SERVICE = "front";
 
-/** Flags of `crs start` that are those of its front. */
-export interface FrontServiceFlags {
-  /** Where HTTP is served; absent: there is no front. */
-  readonly http?: string;
-  readonly httpName?: readonly string[];
-  readonly insecureHttp?: boolean;
-}
-
 /** The document that a front prints at its start. */
 export interface StartedFront {
   readonly http: Endpoint;
@@ -31,15 +24,14 @@ export interface StartedFront {
 /** Returns the front beside a node, not yet started. */
 export function frontService(
   node: RunningNode,
-  flags: FrontServiceFlags & { readonly http: string },
-  { terminal, logger, logLevel, world }: {
+  config: NodeConfig,
+  { terminal, logger, world }: {
     readonly terminal: Terminal;
     readonly logger: Logger;
-    readonly logLevel: LogLevel;
     readonly world: World;
   },
 ): SupervisedService<StartedFront> {
-  let { http } = flags;
+  let { http } = config;
   const identity = `${identityFolder(node.dataFolder)}/front`;
   return new SupervisedService({
     name: FRONT_SERVICE,
@@ -48,10 +40,7 @@ export function frontService(
       await node.enrolFront?.(identity);
       const child = new ChildCommand({
         name: "The front",
-        command: [
-          ...frontCommand(node, { ...flags, http }, identity),
-          ...["--log-level", logLevel],
-        ],
+        command: frontCommand(node, { ...config, http }, identity),
         environment: terminal.environment,
         onLine: (line) => terminal.err(`${line}\n`),
       });
@@ -75,13 +64,13 @@ export function frontService(
 /** Returns the command of the front. */
 function frontCommand(
   { dataFolder, enrolFront }: RunningNode,
-  { http, httpName = [], insecureHttp = false }: FrontServiceFlags & { readonly http: string },
+  { http, httpNames, insecureHttp, logLevel }: NodeConfig,
   identity: string,
 ): string[] {
   return [
-    ...["front", "--http", http, "--data", dataFolder],
+    ...["front", "--http", http, "--data", dataFolder, "--log-level", logLevel],
     ...(enrolFront === undefined ? [] : ["--identity", identity]),
-    ...httpName.flatMap((name) => ["--http-name", name]),
+    ...httpNames.split(",").filter(Boolean).flatMap((name) => ["--http-name", name]),
     ...(insecureHttp ? ["--insecure-http"] : []),
   ];
 }

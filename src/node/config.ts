@@ -8,18 +8,15 @@ import { isIP } from "node:net";
 import { RegistryError } from "../base/errors.ts";
 import { ADVERTISED_HOSTS_MAX, CONFIG_FOUND_CHARACTERS_MAX } from "../base/limits.ts";
 import { isLoopbackHost, refusedListenHost } from "../../identity/trust/listen_rule.ts";
+import { type FlagSetting, type IntegerSetting, type Setting, wantedOf } from "./setting.ts";
 import {
   CONFIG_FLAG,
   flagOf,
-  type FlagSetting,
   FOREIGN_VARIABLES,
-  type IntegerSetting,
-  type Setting,
   SETTING_KEYS,
   type SettingKey,
   SETTINGS,
   variableOf,
-  wantedOf,
 } from "./settings.ts";
 import { hashJoinToken } from "../../identity/enrolment/join_token.ts";
 import { parsePin } from "../../identity/pki/certificate.ts";
@@ -257,6 +254,8 @@ function parseSetting(
   switch (setting.kind) {
     case "flag":
       return typeof raw === "boolean" ? raw : ({ true: true, false: false } as const)[String(raw)];
+    case "listen":
+      return typeof raw === "string" && parseEndpoint(raw, 0) !== undefined ? raw : undefined;
     case "endpoint":
       return typeof raw === "string" && parseEndpoint(raw) !== undefined ? raw : undefined;
     case "token":
@@ -330,13 +329,16 @@ function areHosts(text: string, bytesMax: number): boolean {
 const HOST_NAME =
   /^(?!\d+(\.\d+)*$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 
-/** Parses `host:port`, with an IPv6 address in brackets; undefined if it is neither. */
-export function parseEndpoint(text: string): Endpoint | undefined {
+/**
+ * Parses `host:port`, with an IPv6 address in brackets; undefined if it is neither, or the port is below
+ * `portMin`.
+ */
+export function parseEndpoint(text: string, portMin = 1): Endpoint | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):([0-9]{1,5})$/i.exec(text);
   const [, literal, name, digits] = match ?? [];
   const host = literal ?? name;
   const port = Number(digits);
-  if (host === undefined || port < 1 || port > 65_535) return undefined;
+  if (host === undefined || port < portMin || port > 65_535) return undefined;
   const isHost = literal === undefined
     ? areHosts(host, 255) || host === "localhost"
     : isIP(host) === 6;

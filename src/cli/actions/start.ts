@@ -16,12 +16,7 @@ import { processWorld } from "../../node/process_world.ts";
 import { serviceVariables } from "../../node/service_variables.ts";
 import { CONFIG_FLAG, SETTING_KEYS, SETTINGS } from "../../node/settings.ts";
 import { endpointText } from "../endpoint_text.ts";
-import {
-  FRONT_SERVICE,
-  frontService,
-  type FrontServiceFlags,
-  type StartedFront,
-} from "../front_service.ts";
+import { FRONT_SERVICE, frontService, type StartedFront } from "../front_service.ts";
 import { checkInMemory, checkWipeable, wipeFolder } from "../compat/amnesia.ts";
 import {
   SVC_REGISTRY,
@@ -68,10 +63,9 @@ export async function startAndWait(
       if (compat?.signers !== undefined) {
         await node.agreeOnSigners(compat.signers, starting.signal);
       }
-      const { http = compat?.http, ...others } = flags as FrontServiceFlags;
-      if (http !== undefined) {
-        const { logLevel } = config;
-        front = frontService(node, { http, ...others }, { terminal, logger, logLevel, world });
+      const http = config.http || compat?.http;
+      if (http !== undefined && http !== "") {
+        front = frontService(node, { ...config, http }, { terminal, logger, world });
       }
       const started = await unlessStopped(front, stop);
       if (!stop.isRequested) {

@@ -3,15 +3,14 @@
  * that flags, variables, file and help never differ.
  */
 import { type Command, Option } from "commander";
+import { type Setting, wantedOf } from "../../node/setting.ts";
 import {
   CONFIG_FLAG,
   CONFIG_VARIABLE,
   flagOf,
-  type Setting,
   SETTING_KEYS,
   SETTINGS,
   variableOf,
-  wantedOf,
 } from "../../node/settings.ts";
 import { SVC_REGISTRY } from "../compat/svc_registry.ts";
 import type { CommonOptions } from "../shell.ts";
@@ -49,7 +48,6 @@ export const startCommand: MakeCommand = (shell, run) => {
       ),
     );
   }
-  addFrontOptions(command);
   addCompatOptions(command);
   command.option(
     "--accept-data-loss",
@@ -76,20 +74,6 @@ export const startCommand: MakeCommand = (shell, run) => {
     });
   });
 };
-
-/** Adds the options of the front beside the node. */
-function addFrontOptions(command: Command): void {
-  command.option(
-    "--http <host:port>",
-    "also runs crs front beside the node, which serves HTTP there; it is started again when it ends",
-  );
-  command.option(
-    "--http-name <name>",
-    "host name by which the front is reached, besides localhost and addresses; repeatable",
-    collect,
-  );
-  command.option("--insecure-http", "the front may serve plain HTTP beyond loopback");
-}
 
 /** Adds the settings of another program, and what they need. */
 function addCompatOptions(command: Command): void {

@@ -4,14 +4,8 @@ import * as assert from "uvu/assert";
 import { type ConfigSources, resolveConfig } from "../../../src/node/config.ts";
 import { loadConfig } from "../../../src/node/config_file.ts";
 import { serviceVariables } from "../../../src/node/service_variables.ts";
-import {
-  flagOf,
-  type Setting,
-  SETTING_KEYS,
-  SETTINGS,
-  variableOf,
-  wantedOf,
-} from "../../../src/node/settings.ts";
+import { type Setting, wantedOf } from "../../../src/node/setting.ts";
+import { flagOf, SETTING_KEYS, SETTINGS, variableOf } from "../../../src/node/settings.ts";
 import { refusalOf } from "../../support/refusal.ts";
 
 const file = (value: unknown) => ({ path: "crs.json", value });
@@ -269,6 +263,16 @@ test("resolveConfig opsHost takes any literal address, and no name but localhost
     assert.is(at(host)().opsHost, host);
   }
   assert.match(refusalOf(at("node-1.example")).message, /--ops-host: .*literal address/);
+});
+
+test("http is an address to listen on, so that port 0 is one too", () => {
+  for (const http of ["127.0.0.1:9402", "127.0.0.1:0", "localhost:80", "[::1]:0"]) {
+    const environment = { CRS_HTTP: http };
+    assert.is(resolveConfig({ flags: {}, environment }).http, http);
+  }
+  for (const http of ["9402", "127.0.0.1", "127.0.0.1:65536", "::1:80", ":80"]) {
+    assert.is(mistakesOf({ environment: { CRS_HTTP: http } }).length, 1, http);
+  }
 });
 
 test.run();
