@@ -14,6 +14,7 @@ import { benchClusterIdle } from "./cluster/idle.ts";
 import { benchClusterLoad } from "./cluster/load.ts";
 import { benchClusterWatches } from "./cluster/watches.ts";
 import { benchHandshake } from "./handshake.ts";
+import { benchHttp } from "./http.ts";
 import { benchIdentity } from "./identity.ts";
 import { benchAliases, benchMemory, benchRestart } from "./memory.ts";
 import { benchReads } from "./reads.ts";
@@ -46,6 +47,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   watch_domains: benchWatchDomains,
   watch_cluster: benchClusterWatches,
   regions: benchRegions,
+  http: benchHttp,
 };
 /** Benches that are run together. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {

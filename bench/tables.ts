@@ -198,4 +198,36 @@ const OTHERS = [
     name: "bytes a second of two idle regions that follow each other",
     goal: "≤ 1,024",
   },
+  {
+    bench: "http descriptor",
+    field: "p50Ms",
+    name: "GET descriptor at 64 connections, p50 ms",
+    goal: "≤ 2",
+  },
+  { bench: "http descriptor", field: "p95Ms", name: "the same, p95 ms", goal: "≤ 5" },
+  { bench: "http descriptor", field: "p99Ms", name: "the same, p99 ms", goal: "≤ 10" },
+  {
+    bench: "http descriptor",
+    field: "rateRatio",
+    name: "GET descriptor a second, of a bare server's fixed answer",
+    goal: "≥ 0.6",
+  },
+  {
+    bench: "http apply",
+    field: "appliedP95Ms",
+    name: "apply of a proposal among 10,000 descriptors, p95 ms",
+    goal: "≤ 50",
+  },
+  {
+    bench: "http apply",
+    field: "publishedP95Ms",
+    name: "the same until an HTTP reader has it, p95 ms",
+    goal: "≤ 50",
+  },
+  {
+    bench: "http start",
+    field: "nodeReadyMs",
+    name: "start to ready with 10,000 descriptors, ms",
+    goal: "< 1,000",
+  },
 ] as const;
