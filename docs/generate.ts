@@ -31,6 +31,28 @@ function scopeTable(): string {
     .join("");
 }
 
+/** Returns the sections about what narrows the rights of a role. */
+function limitsAndScopes(): string {
+  return `## Limits on reads
+
+A certificate or a token may limit what its holder reads: to regions, to records with some labels, and to
+domains, exact or \`*.\` and a suffix. Limits only narrow; a record must be within those of the certificate
+and those of the token. To the holder a record outside of them is as if it were not there: gets and resolves
+do not find it, lists and rankings leave it out, and watches tell that it is removed when it leaves the
+limits, and nothing more. Its own record, those attached to it and those that its grants name are always
+within them. Who is limited to regions or labels follows no domains.
+
+## Scopes of capabilities
+
+A capability permits the operations of its scopes, as far as its caveats on operations do too. A
+caveat on the beginnings of ids refuses operations that name no id, or may name several.
+
+| scope | operations |
+| --- | --- |
+${scopeTable()}
+`;
+}
+
 /** Returns the page about access in Markdown. */
 function accessPage(): string {
   return `# Access rules
@@ -58,15 +80,7 @@ A watch needs the right to read each record that it names; one that names none (
 who may read all records. The right is checked again, and credential hashes are redacted, for every
 event: what a peer may no longer read, its watches do not deliver.
 
-## Scopes of capabilities
-
-A capability permits the operations of its scopes, as far as its caveats on operations do too. A
-caveat on the beginnings of ids refuses operations that name no id, or may name several.
-
-| scope | operations |
-| --- | --- |
-${scopeTable()}
-## When a right ends
+${limitsAndScopes()}## When a right ends
 
 A record ends when the right on which it depends ends, even if its lease has not expired: the leader
 of its partition logs a command that removes it. From then on its renewals are refused with

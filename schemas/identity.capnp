@@ -38,6 +38,7 @@ struct GrantsRecord {
   domains @0 :List(Text);
   gateways @1 :List(Text);
   credentialHashes @2 :Bool;
+  reads @3 :List(Wire.ReadLimitRecord);
 }
 
 struct LineageChange {

@@ -423,12 +423,22 @@ struct JoinTokenRequest {
   domains @1 :List(Text);
   gateways @2 :List(Text);
   credentialHashes @3 :Bool;
+  reads @4 :List(ReadLimitRecord);
+}
+
+struct ReadLimitRecord {
+  # Conditions on the records that an identity may read; an empty list is no condition.
+  regions @0 :List(Text);
+  labels @1 :List(Record.Label);
+  domains @2 :List(Text);
 }
 
 struct JoinTokenReply {
   token @0 :Text;
   # Shown once; the registry keeps its hash.
   expiresAtMs @1 :UInt64;
+  readLimits @2 :UInt8;
+  # The number of limits on reads that it has. A registry that knows none would ignore those asked for.
 }
 
 struct EnrolRequest {
@@ -476,6 +486,7 @@ struct IssueTokenRequest {
   domains @3 :List(Text);
   gateways @4 :List(Text);
   credentialHashes @5 :Bool;
+  reads @6 :List(ReadLimitRecord);
 }
 
 struct UseTokenRequest {

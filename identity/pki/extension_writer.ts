@@ -19,7 +19,8 @@ import { toHex } from "../../src/base/bytes.ts";
 import { parseUuid } from "../../src/base/uuid.ts";
 import type { CertificateExtensions } from "./certificate_extensions.ts";
 import { OID } from "./certificate_profile.ts";
-import { checkGrants, type RegistryIdentity } from "./identity_extension.ts";
+import type { ReadLimit } from "../../src/base/peer.ts";
+import { checkGrants, READS_TAG, type RegistryIdentity } from "./identity_extension.ts";
 import {
   type CertificateNames,
   GENERAL_NAME_TAG,
@@ -113,16 +114,43 @@ function generalName(form: keyof typeof GENERAL_NAME_TAG, value: string | Uint8A
 
 /** Returns the RegistryIdentity structure defined in `identity_extension.ts`. */
 function registryIdentityOf({ lineage, generation, grants }: RegistryIdentity): Sequence {
-  const { domains, gateways, credentialHashes } = checkGrants(grants);
+  const { domains, gateways, credentialHashes, reads } = checkGrants(grants);
   return new Sequence({
     value: [
       new Integer({ value: lineage }),
       new Integer({ value: generation }),
-      new Sequence({ value: domains.map((value) => new IA5String({ value })) }),
+      namesIn(domains),
       new Sequence({
         value: gateways.map((id) => new OctetString({ valueHex: new Uint8Array(parseUuid(id)) })),
       }),
       ...(credentialHashes ? [new Asn1Boolean({ value: true })] : []),
+      ...(reads === undefined ? [] : [
+        new Constructed({
+          idBlock: { tagClass: CONTEXT_CLASS, tagNumber: READS_TAG & 0x1f },
+          value: reads.map(readLimitOf),
+        }),
+      ]),
     ],
   });
+}
+
+function readLimitOf({ regions, labels, domains }: ReadLimit): Sequence {
+  return new Sequence({
+    value: [
+      namesIn(regions),
+      new Sequence({
+        value: labels.map(({ key, value }) => {
+          const valueHex = new TextEncoder().encode(value);
+          return new Sequence({
+            value: [new IA5String({ value: key }), new OctetString({ valueHex })],
+          });
+        }),
+      }),
+      namesIn(domains),
+    ],
+  });
+}
+
+function namesIn(names: readonly string[]): Sequence {
+  return new Sequence({ value: names.map((value) => new IA5String({ value })) });
 }

@@ -10,7 +10,7 @@
 import { CompactSign } from "jose";
 import { RegistryError } from "../../src/base/errors.ts";
 import { TOKEN_BYTES_MAX, TOKEN_LIFE_MS_MAX, TOKEN_NAME_BYTES_MAX } from "../../src/base/limits.ts";
-import type { Grants } from "../../src/base/peer.ts";
+import type { Grants, ReadLimit } from "../../src/base/peer.ts";
 import { isUuidText } from "../../src/base/uuid.ts";
 import { checkGrants } from "../pki/identity_extension.ts";
 import { encodeBase64url } from "../../src/base/base64url.ts";
@@ -75,6 +75,8 @@ export interface TokenPayload {
     readonly credentialHashes: boolean;
     readonly domains: readonly string[];
     readonly gateways: readonly string[];
+    /** Absent: no limits. A program that does not know them refuses the token. */
+    readonly reads?: readonly ReadLimit[];
   };
   readonly iat: number;
   readonly iss: string;
@@ -116,13 +118,14 @@ function payloadOf(order: TokenOrder): TokenPayload {
   if (leafHash.length !== LEAF_HASH_BYTES) {
     throw invalid("leafHash", `have ${LEAF_HASH_BYTES} bytes`, leafHash.length);
   }
-  const { domains, gateways, credentialHashes } = checkGrants(order.grants);
+  const { domains, gateways, credentialHashes, reads } = checkGrants(order.grants);
+  const limits = reads === undefined ? {} : { reads };
   const iat = Math.floor(nowMs / 1_000);
   return {
     aud: audience,
     cnf: { "x5t#S256": encodeBase64url(leafHash) },
     exp: iat + Math.floor(lifeMs / 1_000),
-    grants: { credentialHashes: credentialHashes === true, domains, gateways },
+    grants: { credentialHashes: credentialHashes === true, domains, gateways, ...limits },
     iat,
     iss: issuer,
     jti: tokenId,

@@ -15,7 +15,7 @@
 import { bytesEqual } from "../../src/base/bytes.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { TOKEN_BYTES_MAX, TOKEN_LIFE_MS_MAX, TOKEN_SKEW_MS } from "../../src/base/limits.ts";
-import type { Grants } from "../../src/base/peer.ts";
+import type { Grants, ReadLabel, ReadLimit } from "../../src/base/peer.ts";
 import { decodeBase64url } from "../../src/base/base64url.ts";
 import { signatureFault, verifyMessage } from "../pki/ed25519.ts";
 import { checkGrants } from "../pki/identity_extension.ts";
@@ -272,18 +272,43 @@ function leafHashOf(cnf: unknown): Uint8Array | undefined {
 }
 
 function grantsOf(value: unknown): Grants | undefined {
-  const members = membersOf(value, ["credentialHashes", "domains", "gateways"]);
+  const hasReads = typeof value === "object" && value !== null && "reads" in value;
+  const names = ["credentialHashes", "domains", "gateways"] as const;
+  const members = membersOf(value, hasReads ? [...names, "reads"] : names);
   if (members === undefined) return undefined;
   const { credentialHashes, domains, gateways } = members;
   if (typeof credentialHashes !== "boolean" || !areTexts(domains) || !areTexts(gateways)) {
     return undefined;
   }
+  const limits = hasReads ? readsOf(members["reads"]) : {};
+  if (limits === undefined) return undefined;
   try {
-    return checkGrants({ credentialHashes, domains, gateways });
+    return checkGrants({ credentialHashes, domains, gateways, ...limits });
   } catch (error) {
     if (error instanceof RegistryError) return undefined;
     throw error;
   }
+}
+
+/** Returns limits of reads of the right types; `undefined` for anything else. */
+function readsOf(value: unknown): Pick<Grants, "reads"> | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const reads: ReadLimit[] = [];
+  for (const item of value) {
+    const members = membersOf(item, ["domains", "labels", "regions"]);
+    if (members === undefined) return undefined;
+    const { domains, labels, regions } = members;
+    if (!areTexts(domains) || !areTexts(regions) || !areLabels(labels)) return undefined;
+    reads.push({ domains, labels, regions });
+  }
+  return { reads };
+}
+
+function areLabels(value: unknown): value is ReadLabel[] {
+  return Array.isArray(value) && value.every((item) => {
+    const members = membersOf(item, ["key", "value"]);
+    return members !== undefined && areTexts([members.key, members.value]);
+  });
 }
 
 function areTexts(value: unknown): value is string[] {

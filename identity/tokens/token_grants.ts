@@ -1,11 +1,12 @@
 /**
- * Applies a token to a session: its grants are added to those of the certificate until the earlier
- * of the two expires. The caller must also name the token to the session's ban watch
+ * Applies a token to a session: its grants are added to those of the certificate, and its limits on
+ * reads too, which only narrow, until the earlier of the two expires. The caller must also name the token to the session's ban watch
  * (`BanWatch.useToken`).
  */
 import { assert } from "../../src/base/assert.ts";
-import type { AuthenticatedPeer } from "../../src/base/peer.ts";
+import type { AuthenticatedPeer, ReadLimit } from "../../src/base/peer.ts";
 import { type AccessPolicy, STRICT_POLICY } from "../../src/record/access.ts";
+import { canonicalJson } from "../../src/signing/canonical_json.ts";
 import type { TokenClaims } from "./token.ts";
 
 /**
@@ -23,16 +24,27 @@ export function withToken(
   assert(peer.token === undefined, "A token adds to a certificate, not to another token");
   if (!peer.pinned && !policy.trustUnpinned) return undefined;
   const { grants } = peer;
+  const reads = joinedLimits(grants.reads, claims.grants.reads);
   return {
     ...peer,
     grants: {
       domains: union(grants.domains, claims.grants.domains),
       gateways: union(grants.gateways, claims.grants.gateways),
       credentialHashes: grants.credentialHashes === true || claims.grants.credentialHashes === true,
+      ...(reads.length === 0 ? {} : { reads }),
     },
     token: { tokenId: claims.tokenId, certified: grants },
     expiresAtMs: Math.min(peer.expiresAtMs, claims.expiresAtMs),
   };
+}
+
+/** Returns the limits of both, those in common once. */
+function joinedLimits(
+  certified: readonly ReadLimit[] = [],
+  added: readonly ReadLimit[] = [],
+): readonly ReadLimit[] {
+  const known = new Set(certified.map((limit) => canonicalJson(limit)));
+  return [...certified, ...added.filter((limit) => !known.has(canonicalJson(limit)))];
 }
 
 function union(left: readonly string[], right: readonly string[]): readonly string[] {

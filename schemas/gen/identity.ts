@@ -18,6 +18,7 @@ import {
   type FrameWriter,
   type Input,
 } from "../runtime.ts";
+import { ReadLimitRecordView, readLimitRecordCodec, type ReadLimitRecord } from "./wire.ts";
 
 /** Why a lineage was stopped; unset while it is active. */
 export type StopReason = keyof typeof STOP_REASONS;
@@ -221,17 +222,20 @@ export interface GrantsRecord {
   domains: string[];
   gateways: string[];
   credentialHashes: boolean;
+  reads: ReadLimitRecord[];
 }
 
 /** A flyweight over {@link GrantsRecord}. */
 export class GrantsRecordView extends StructView<GrantsRecord> {
   #domains: TextList | undefined;
   #gateways: TextList | undefined;
+  #reads: StructList<ReadLimitRecord, ReadLimitRecordView> | undefined;
 
   get domains(): TextList { return this.$list(0, this.#domains ??= new TextList()); }
   get gateways(): TextList { return this.$list(1, this.#gateways ??= new TextList()); }
   get credentialHashes(): boolean { return this.$bool(0, 1); }
   set credentialHashes(value: boolean) { this.$setBool(0, 1, value); }
+  get reads(): StructList<ReadLimitRecord, ReadLimitRecordView> { return this.$list(2, this.#reads ??= new StructList(new ReadLimitRecordView())); }
 
   override toPlain(): GrantsRecord {
     this.$payPlain();
@@ -239,6 +243,7 @@ export class GrantsRecordView extends StructView<GrantsRecord> {
       domains: this.domains.toPlain(),
       gateways: this.gateways.toPlain(),
       credentialHashes: this.credentialHashes,
+      reads: this.reads.toPlain(),
     };
   }
 }
@@ -247,13 +252,14 @@ function putGrantsRecord(out: FrameWriter, at: number, value: Input<GrantsRecord
   if (value.credentialHashes) out.bytes[at + 0]! |= 1;
   out.$texts(at + 8, value.domains, "domains");
   out.$texts(at + 16, value.gateways, "gateways");
+  out.$structs<ReadLimitRecord>(at + 24, value.reads, readLimitRecordCodec.layout, "reads");
 }
 
 /** Encodes and decodes {@link GrantsRecord}. */
 export const grantsRecordCodec = new StructCodec<GrantsRecord, GrantsRecordView>({
   name: "GrantsRecord",
   dataWords: 1,
-  pointerWords: 2,
+  pointerWords: 3,
   put: putGrantsRecord,
   newView: () => new GrantsRecordView(),
 });

@@ -22,6 +22,7 @@ import {
   UINT16,
   UINT32,
   UINT64,
+  UINT8,
   type FrameWriter,
   type Input,
 } from "../runtime.ts";
@@ -2522,12 +2523,14 @@ export interface JoinTokenRequest {
   domains: string[];
   gateways: string[];
   credentialHashes: boolean;
+  reads: ReadLimitRecord[];
 }
 
 /** A flyweight over {@link JoinTokenRequest}. */
 export class JoinTokenRequestView extends StructView<JoinTokenRequest> {
   #domains: TextList | undefined;
   #gateways: TextList | undefined;
+  #reads: StructList<ReadLimitRecord, ReadLimitRecordView> | undefined;
 
   get subject(): string { return this.$text(0); }
   get subjectBytes(): Uint8Array { return this.$textBytes(0); }
@@ -2537,6 +2540,7 @@ export class JoinTokenRequestView extends StructView<JoinTokenRequest> {
   get gateways(): TextList { return this.$list(2, this.#gateways ??= new TextList()); }
   get credentialHashes(): boolean { return this.$bool(0, 1); }
   set credentialHashes(value: boolean) { this.$setBool(0, 1, value); }
+  get reads(): StructList<ReadLimitRecord, ReadLimitRecordView> { return this.$list(3, this.#reads ??= new StructList(new ReadLimitRecordView())); }
 
   override toPlain(): JoinTokenRequest {
     this.$payPlain();
@@ -2545,6 +2549,7 @@ export class JoinTokenRequestView extends StructView<JoinTokenRequest> {
       domains: this.domains.toPlain(),
       gateways: this.gateways.toPlain(),
       credentialHashes: this.credentialHashes,
+      reads: this.reads.toPlain(),
     };
   }
 }
@@ -2554,21 +2559,66 @@ function putJoinTokenRequest(out: FrameWriter, at: number, value: Input<JoinToke
   out.$text(at + 8, value.subject, "subject");
   out.$texts(at + 16, value.domains, "domains");
   out.$texts(at + 24, value.gateways, "gateways");
+  out.$structs<ReadLimitRecord>(at + 32, value.reads, readLimitRecordCodec.layout, "reads");
 }
 
 /** Encodes and decodes {@link JoinTokenRequest}. */
 export const joinTokenRequestCodec = new StructCodec<JoinTokenRequest, JoinTokenRequestView>({
   name: "JoinTokenRequest",
   dataWords: 1,
-  pointerWords: 3,
+  pointerWords: 4,
   put: putJoinTokenRequest,
   newView: () => new JoinTokenRequestView(),
+});
+
+/** Conditions on the records that an identity may read; an empty list is no condition. */
+export interface ReadLimitRecord {
+  regions: string[];
+  labels: Label[];
+  domains: string[];
+}
+
+/** A flyweight over {@link ReadLimitRecord}. */
+export class ReadLimitRecordView extends StructView<ReadLimitRecord> {
+  #regions: TextList | undefined;
+  #labels: StructList<Label, LabelView> | undefined;
+  #domains: TextList | undefined;
+
+  get regions(): TextList { return this.$list(0, this.#regions ??= new TextList()); }
+  get labels(): StructList<Label, LabelView> { return this.$list(1, this.#labels ??= new StructList(new LabelView())); }
+  get domains(): TextList { return this.$list(2, this.#domains ??= new TextList()); }
+
+  override toPlain(): ReadLimitRecord {
+    this.$payPlain();
+    return {
+      regions: this.regions.toPlain(),
+      labels: this.labels.toPlain(),
+      domains: this.domains.toPlain(),
+    };
+  }
+}
+
+function putReadLimitRecord(out: FrameWriter, at: number, value: Input<ReadLimitRecord>): void {
+  out.$texts(at + 0, value.regions, "regions");
+  out.$structs<Label>(at + 8, value.labels, labelCodec.layout, "labels");
+  out.$texts(at + 16, value.domains, "domains");
+}
+
+/** Encodes and decodes {@link ReadLimitRecord}. */
+export const readLimitRecordCodec = new StructCodec<ReadLimitRecord, ReadLimitRecordView>({
+  name: "ReadLimitRecord",
+  dataWords: 0,
+  pointerWords: 3,
+  put: putReadLimitRecord,
+  newView: () => new ReadLimitRecordView(),
 });
 
 export interface JoinTokenReply {
   /** Shown once; the registry keeps its hash. */
   token: string;
   expiresAtMs: number;
+  /** The number of limits on reads that it has. A registry that knows none would ignore those asked for. */
+  readLimits: number;
 }
 
 /** A flyweight over {@link JoinTokenReply}. */
@@ -2579,12 +2629,15 @@ export class JoinTokenReplyView extends StructView<JoinTokenReply> {
   get tokenLength(): number { return this.$textLength(0); }
   get expiresAtMs(): number { return this.$uint64(0); }
   set expiresAtMs(value: number) { this.$setUint64(0, value); }
+  get readLimits(): number { return this.$uint8(8); }
+  set readLimits(value: number) { this.$setUint8(8, value); }
 
   override toPlain(): JoinTokenReply {
     this.$payPlain();
     return {
       token: this.token,
       expiresAtMs: this.expiresAtMs,
+      readLimits: this.readLimits,
     };
   }
 }
@@ -2592,13 +2645,14 @@ export class JoinTokenReplyView extends StructView<JoinTokenReply> {
 function putJoinTokenReply(out: FrameWriter, at: number, value: Input<JoinTokenReply>): void {
   const view = out.view;
   UINT64.write(view, at + 0, value.expiresAtMs, "expiresAtMs");
-  out.$text(at + 8, value.token, "token");
+  UINT8.write(view, at + 8, value.readLimits, "readLimits");
+  out.$text(at + 16, value.token, "token");
 }
 
 /** Encodes and decodes {@link JoinTokenReply}. */
 export const joinTokenReplyCodec = new StructCodec<JoinTokenReply, JoinTokenReplyView>({
   name: "JoinTokenReply",
-  dataWords: 1,
+  dataWords: 2,
   pointerWords: 1,
   put: putJoinTokenReply,
   newView: () => new JoinTokenReplyView(),
@@ -2806,12 +2860,14 @@ export interface IssueTokenRequest {
   domains: string[];
   gateways: string[];
   credentialHashes: boolean;
+  reads: ReadLimitRecord[];
 }
 
 /** A flyweight over {@link IssueTokenRequest}. */
 export class IssueTokenRequestView extends StructView<IssueTokenRequest> {
   #domains: TextList | undefined;
   #gateways: TextList | undefined;
+  #reads: StructList<ReadLimitRecord, ReadLimitRecordView> | undefined;
 
   get subject(): string { return this.$text(0); }
   get subjectBytes(): Uint8Array { return this.$textBytes(0); }
@@ -2827,6 +2883,7 @@ export class IssueTokenRequestView extends StructView<IssueTokenRequest> {
   get gateways(): TextList { return this.$list(3, this.#gateways ??= new TextList()); }
   get credentialHashes(): boolean { return this.$bool(4, 1); }
   set credentialHashes(value: boolean) { this.$setBool(4, 1, value); }
+  get reads(): StructList<ReadLimitRecord, ReadLimitRecordView> { return this.$list(4, this.#reads ??= new StructList(new ReadLimitRecordView())); }
 
   override toPlain(): IssueTokenRequest {
     this.$payPlain();
@@ -2837,6 +2894,7 @@ export class IssueTokenRequestView extends StructView<IssueTokenRequest> {
       domains: this.domains.toPlain(),
       gateways: this.gateways.toPlain(),
       credentialHashes: this.credentialHashes,
+      reads: this.reads.toPlain(),
     };
   }
 }
@@ -2849,13 +2907,14 @@ function putIssueTokenRequest(out: FrameWriter, at: number, value: Input<IssueTo
   out.$text(at + 16, value.audience, "audience");
   out.$texts(at + 24, value.domains, "domains");
   out.$texts(at + 32, value.gateways, "gateways");
+  out.$structs<ReadLimitRecord>(at + 40, value.reads, readLimitRecordCodec.layout, "reads");
 }
 
 /** Encodes and decodes {@link IssueTokenRequest}. */
 export const issueTokenRequestCodec = new StructCodec<IssueTokenRequest, IssueTokenRequestView>({
   name: "IssueTokenRequest",
   dataWords: 1,
-  pointerWords: 4,
+  pointerWords: 5,
   put: putIssueTokenRequest,
   newView: () => new IssueTokenRequestView(),
 });

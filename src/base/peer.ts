@@ -34,6 +34,27 @@ export interface Grants {
   readonly gateways: readonly string[];
   /** Whether the credential hashes of others' records may be read; absent means no. */
   readonly credentialHashes?: boolean;
+  /**
+   * Limits within all of which a record of others must be to be read; absent means no limit. They
+   * only narrow what the role may read.
+   */
+  readonly reads?: readonly ReadLimit[];
+}
+
+/** Conditions on the records that an identity may read; an empty list is no condition. */
+export interface ReadLimit {
+  /** The record is of one of these regions. */
+  readonly regions: readonly string[];
+  /** The record has all of these labels. */
+  readonly labels: readonly ReadLabel[];
+  /** The record's domain is one of these: exact, or `*.` and a suffix. */
+  readonly domains: readonly string[];
+}
+
+/** A label that a record must have. */
+export interface ReadLabel {
+  readonly key: string;
+  readonly value: string;
 }
 
 /** Grants that permit no claims and names, and no credential hashes but the identity's own. */

@@ -225,7 +225,7 @@ export class CertifiedNodeIdentity implements NodeIdentity {
       bans,
       refusals: registry.refusals,
       verify: (capability) => this.#service.capabilities.verify(capability, true),
-      lineageOf: (subject) => registry.identities.group.state.lineageOf(subject)?.lineage,
+      lineageOf: (subject) => registry.identities.group.state.lineageOf(subject),
     });
   }
 

@@ -16,6 +16,7 @@ import type {
   HandshakeServices,
   ProvenIdentity,
 } from "../../identity/registry_auth/mod.ts";
+import type { Lineage } from "../system/enrolment_records.ts";
 import type { SessionLife } from "../../identity/trust/session_life.ts";
 import { readTokenForm, tokenRefused } from "../../identity/tokens/token_check.ts";
 
@@ -29,8 +30,8 @@ export interface DelegatedIdentityParts {
   readonly services: Pick<HandshakeServices, "judge" | "admit">;
   /** Begins the life of an identity whose session is that of a front. */
   readonly live: (identity: ProvenIdentity, expiresAtMs: number, pinned: boolean) => SessionLife;
-  /** Returns the number of a subject's lineage; undefined if it has none. */
-  readonly lineageOf: (subject: string) => number | undefined;
+  /** Returns a subject's lineage; undefined if it has none. */
+  readonly lineageOf: (subject: string) => Pick<Lineage, "lineage" | "grants"> | undefined;
   /** Verifies a capability. @throws RegistryError why it is refused. */
   readonly verify: (capability: string) => Promise<Guarded<CapabilityRights>>;
 }
@@ -117,10 +118,13 @@ function byToken(
   const { subject, expiresAtMs } = claims;
   const { role, region, subjectId } = parseSpiffeId(subject);
   checkRole(role);
-  const lineage = lineageOf(subject);
+  const known = lineageOf(subject);
   // Nobody who was never issued a certificate has a token.
-  if (lineage === undefined) throw tokenRefused("wrong_subject");
-  const identity = { subject, subjectId, role, region, lineage, leafHash, grants: NO_GRANTS };
+  if (known === undefined) throw tokenRefused("wrong_subject");
+  const { lineage, grants: { reads } } = known;
+  // The limits of the certificate narrow what a token alone permits, too.
+  const grants = reads === undefined ? NO_GRANTS : { ...NO_GRANTS, reads };
+  const identity = { subject, subjectId, role, region, lineage, leafHash, grants };
   const life = live(
     { ...identity, publicKey: new Uint8Array(0), notAfterMs: expiresAtMs },
     expiresAtMs,

@@ -106,7 +106,7 @@ export interface CertifiedIdentityOptions {
   readonly tokens?: TokenAcceptance;
   /** Records refused handshakes, and refused evidence. */
   readonly refusals?: Refusals;
-  /** Returns the number of a subject's lineage; absent: tokens alone prove no identity. */
+  /** Returns a subject's lineage; absent: tokens alone prove no identity. */
   readonly lineageOf?: DelegatedIdentityParts["lineageOf"];
   /** Verifies capabilities; absent: they are refused. */
   readonly verify?: DelegatedIdentityParts["verify"];

@@ -258,7 +258,9 @@ function missingGrant(
   grants: Grants,
   { kind, domain, gatewayId }: KeyFacts,
 ): "domain" | "gateway" | undefined {
-  if (domain !== undefined && domain !== "" && !grantsDomain(grants, domain)) return "domain";
+  if (domain !== undefined && domain !== "" && !grantsDomain(grants.domains, domain)) {
+    return "domain";
+  }
   if (RECORD_KINDS.find(kind)?.attachedTo === undefined) return undefined;
   if (gatewayId === undefined || isNilUuid(gatewayId)) return undefined;
   return grantsGateway(grants, gatewayId) ? undefined : "gateway";
@@ -283,9 +285,9 @@ function grantsGateway(grants: Grants, gatewayId: Uint8Array): boolean {
   return grants.gateways.length > 0 && grants.gateways.includes(formatUuid(gatewayId));
 }
 
-/** Reports whether a grant names the domain, or is `*.` and a suffix of whole labels of it. */
-export function grantsDomain(grants: Grants, domain: string): boolean {
-  return grants.domains.some((granted) =>
+/** Reports whether a pattern is the domain, or is `*.` and a suffix of whole labels of it. */
+export function grantsDomain(patterns: readonly string[], domain: string): boolean {
+  return patterns.some((granted) =>
     granted === domain ||
     (granted.startsWith("*.") && domain.length > granted.length - 1 &&
       domain.endsWith(granted.slice(1)))

@@ -33,7 +33,7 @@ import { UUID_BYTES } from "../base/uuid.ts";
 import { KIND_GATEWAY } from "../record/key.ts";
 import type { RecordKind } from "../record/kinds.ts";
 import { GatewayRanking } from "../store/free_capacity.ts";
-import { emptySpan } from "../store/reply.ts";
+import { emptySpan, type StoredSpan } from "../store/reply.ts";
 import { canonicalDomainBytes } from "../record/domain.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
@@ -55,6 +55,7 @@ import { notReplica, type Partition, type PartitionTable } from "./partitions.ts
 import { pointOf, type ReadAnswer, type ReadBarrier, type ReadPermits } from "./read_answer.ts";
 import { askedOf, type ReadPath } from "./read_path.ts";
 import type { ReadBy } from "./read_by.ts";
+import { ReadLimits } from "./read_limits.ts";
 import type { MirrorHomes } from "./regions/mirror_homes.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import { newResolution } from "./resolution.ts";
@@ -70,6 +71,15 @@ interface Ranked {
   readonly read: readonly ReadPart[];
 }
 
+/** The gateways that are wanted. */
+interface GatewayAsk {
+  readonly region: Uint8Array;
+  readonly limit: number;
+  readonly by: ReadBy;
+  readonly scope: ListScope;
+  readonly peer: AuthenticatedPeer;
+}
+
 /** Answers reads of many keys. One instance serves all streams of a node. */
 export class ListPath {
   readonly #table: PartitionTable;
@@ -77,6 +87,7 @@ export class ListPath {
   readonly #replies: ReplyWriter;
   readonly #redaction: CredentialRedaction;
   readonly #homes: MirrorHomes;
+  readonly #limits = new ReadLimits();
   readonly #manyRequest = resolveManyRequestCodec.newView();
 
   constructor(
@@ -136,8 +147,9 @@ export class ListPath {
         afterId,
         mirrors: this.#homes,
       });
+      const before = page.items.length;
       const taken = this.#takeSlots({ partition, point }, slots, wanted, page);
-      if (taken > 0) page.shown.push({ partition, point: { ...point } });
+      if (page.items.length > before) page.shown.push({ partition, point: { ...point } });
       if (taken < slots.length) {
         scope.stop(id, taken > 0 ? idOfSlot(partition, slots[taken - 1]!) : afterId);
         break;
@@ -169,11 +181,12 @@ export class ListPath {
     const scope = listScope(body.cursor, this.#table.partitioner.partitionCount);
     const permits = new Map<ReadBarrier, ReadPoint>();
     const by = { maxStalenessMs: request.maxStalenessMs, permits, asked: this.#homes.any };
-    let ranked = this.#rank(region, limit, by, scope);
+    const ask = { region, limit, by, scope, peer: page.peer };
+    let ranked = this.#rank(ask);
     while ("group" in ranked) {
       const point = yield* permission(ranked, request.maxStalenessMs, scope);
       if (point?.ageBoundMs === 0) permits.set(ranked.group, point);
-      ranked = this.#rank(region, limit, by, scope);
+      ranked = this.#rank(ask);
     }
     for (const { partition, point, slot } of ranked.best) {
       if (this.#takeSlots({ partition, point }, [slot], 1, page) === 0) break;
@@ -187,12 +200,7 @@ export class ListPath {
   }
 
   /** Returns the best gateways, or the partition that does not permit a read yet. */
-  #rank(
-    region: Uint8Array,
-    limit: number,
-    by: ReadBy,
-    scope: ListScope,
-  ): Ranked | Partition {
+  #rank({ region, limit, by, scope, peer }: GatewayAsk): Ranked | Partition {
     const ranking = new GatewayRanking<PartitionStore>(limit);
     const asked = new Map<PartitionStore, { partition: Partition; point: ReadPoint }>();
     const read: ReadPart[] = [];
@@ -210,7 +218,9 @@ export class ListPath {
       const { store } = partition;
       if (store.countOf(KIND_GATEWAY) === 0 && store.mirrors.isEmpty) continue;
       asked.set(store, { partition, point });
-      store.rankGateways(region, ranking, this.#homes);
+      const mayShow = (slot: number) =>
+        this.#limits.permit(peer, KIND_GATEWAY, spanOf(store, slot));
+      store.rankGateways(region, ranking, this.#homes, mayShow);
     }
     const best = ranking.ranked().map(({ owner, slot }) => ({
       ...defined(asked.get(owner), "A ranked partition was asked"),
@@ -297,7 +307,10 @@ export class ListPath {
     };
   }
 
-  /** Adds records to a page, at most `wanted` and while it has room; returns the number added. */
+  /**
+   * Adds records to a page, at most `wanted` and while it has room, without those that the peer may not
+   * read. Returns the number of records dealt with.
+   */
   #takeSlots(
     { partition, point }: ReadPart,
     slots: readonly number[],
@@ -309,9 +322,9 @@ export class ListPath {
       const slot = slots[taken]!;
       const { mirrors } = partition.store;
       const isMirror = mirrors.isMirror(slot);
-      const span = isMirror
-        ? mirrors.locate(slot, emptySpan())
-        : partition.store.locate(slot, emptySpan());
+      const span = spanOf(partition.store, slot);
+      taken++;
+      if (!this.#limits.permit(page.peer, page.kind, span)) continue;
       page.bytes += span.end - span.start;
       if (isMirror) {
         const source = this.#homes.readSourceOf(mirrors.view(slot), point.ageBoundMs);
@@ -321,7 +334,6 @@ export class ListPath {
         record: this.#redaction.redact(page.peer, page.kind, span),
         remainingMs: isMirror ? 0 : leaseRemainingMs(partition, slot),
       });
-      taken++;
     }
     return taken;
   }
@@ -342,6 +354,14 @@ const NO_ROOM = refusedDomain("too_large");
 
 function refusedDomain(code: ErrorCode): Input<ResolveOutcome> {
   return { reply: undefined, code: errorCodeToWire(code), cacheMs: 0, receipts: [] };
+}
+
+/** Returns the stored form of a record, or of the mirror of one. */
+function spanOf(store: PartitionStore, slot: number): StoredSpan {
+  const { mirrors } = store;
+  return mirrors.isMirror(slot)
+    ? mirrors.locate(slot, emptySpan())
+    : store.locate(slot, emptySpan());
 }
 
 /** Returns the id of a record: the first field of an agent's and of a gateway's stored form. */

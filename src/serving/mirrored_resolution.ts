@@ -14,6 +14,7 @@ import type { Partition, PartitionTable } from "./partitions.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
 import { pointOf, type ReadBarrier } from "./read_answer.ts";
 import { isElsewhere, type ReadBy } from "./read_by.ts";
+import type { ReadLimits } from "./read_limits.ts";
 import type { MirrorHomes } from "./regions/mirror_homes.ts";
 import { noteRead, type Resolution } from "./resolution.ts";
 
@@ -29,10 +30,17 @@ export class MirroredResolution {
   readonly #table: PartitionTable;
   readonly #redaction: CredentialRedaction;
   readonly #homes: MirrorHomes;
+  readonly #limits: ReadLimits;
   readonly #agent = agentCodec.newView();
 
-  constructor(table: PartitionTable, redaction: CredentialRedaction, homes: MirrorHomes) {
+  constructor(
+    table: PartitionTable,
+    redaction: CredentialRedaction,
+    homes: MirrorHomes,
+    limits: ReadLimits,
+  ) {
     this.#table = table;
+    this.#limits = limits;
     this.#redaction = redaction;
     this.#homes = homes;
   }
@@ -100,6 +108,7 @@ export class MirroredResolution {
     const agent = this.#agent.wrap(span.view, span.bytes, span.start, span.end);
     const held = { generation: agent.claimGeneration, index: agent.claimIndex };
     if (!samePosition(held, claim) || !hasDomain(agent, domain)) return false;
+    if (!this.#limits.permit(peer, KIND_AGENT, span)) return false;
     reply.agentPart = RESOLVED_PARTS.included;
     reply.agentId = agentId;
     reply.claim = claim;

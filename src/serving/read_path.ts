@@ -42,6 +42,7 @@ import {
 } from "./read_answer.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import { isElsewhere, type ReadBy } from "./read_by.ts";
+import { ReadLimits } from "./read_limits.ts";
 import type { AskedHome, MirrorHomes } from "./regions/mirror_homes.ts";
 import { clearResolution, newResolution, noteRead, type Resolution } from "./resolution.ts";
 
@@ -53,6 +54,7 @@ export class ReadPath {
   readonly #replies: ReplyWriter;
   readonly #redaction: CredentialRedaction;
   readonly #homes: MirrorHomes;
+  readonly #limits = new ReadLimits();
   readonly #mirrored: MirroredResolution;
   readonly #idRequest = idRequestCodec.newView();
   readonly #resolveRequest = resolveRequestCodec.newView();
@@ -76,7 +78,7 @@ export class ReadPath {
     this.#replies = replies;
     this.#redaction = redaction;
     this.#homes = homes;
-    this.#mirrored = new MirroredResolution(table, redaction, homes);
+    this.#mirrored = new MirroredResolution(table, redaction, homes, this.#limits);
   }
 
   /** Answers GetAgent and GetGateway. */
@@ -102,11 +104,9 @@ export class ReadPath {
     if (slot === -1) {
       return this.#getMirror(partition, point, { kind, bytes, start }, asked, out, peer);
     }
-    this.#record.record = this.#redaction.redact(
-      peer,
-      kind,
-      partition.store.locate(slot, this.#span),
-    );
+    const span = partition.store.locate(slot, this.#span);
+    if (!this.#limits.permit(peer, kind, span)) return this.#noRecord(out, kind, bytes, start);
+    this.#record.record = this.#redaction.redact(peer, kind, span);
     this.#record.remainingMs = leaseRemainingMs(partition, slot);
     this.#replies.success(out, recordReplyCodec, this.#record);
     return "ok";
@@ -128,11 +128,9 @@ export class ReadPath {
     const slot = mirrors === undefined || store.mirrors.isEmpty
       ? -1
       : store.mirrors.find(kind, bytes, start, mirrors);
-    if (slot === -1) {
-      const id = formatUuid(bytes, start);
-      return this.#notFound(out, `No ${recordKindName(kind)} has the id ${id}`);
-    }
+    if (slot === -1) return this.#noRecord(out, kind, bytes, start);
     const span = store.mirrors.locate(slot, this.#span);
+    if (!this.#limits.permit(peer, kind, span)) return this.#noRecord(out, kind, bytes, start);
     this.#replies.success(out, recordReplyCodec, {
       record: this.#redaction.redact(peer, kind, span),
       remainingMs: 0,
@@ -243,6 +241,7 @@ export class ReadPath {
     if (
       agent.claimIndex !== alias.claimIndex || agent.claimGeneration !== alias.claimGeneration
     ) return undefined;
+    if (!this.#limits.permit(peer, KIND_AGENT, span)) return undefined;
     reply.agentPart = RESOLVED_PARTS.included;
     reply.agent = this.#redaction.redact(peer, KIND_AGENT, span);
     reply.agentRemainingMs = leaseRemainingMs(home, slot);
@@ -275,8 +274,10 @@ export class ReadPath {
       this.#includeMirroredGateway(home, point, { bytes: agent.$bytes, idAt }, by, peer, into);
       return undefined;
     }
-    reply.gatewayPart = RESOLVED_PARTS.included;
+    reply.gatewayPart = RESOLVED_PARTS.notFound;
     const span = home.store.locate(slot, into.gateway);
+    if (!this.#limits.permit(peer, KIND_GATEWAY, span)) return undefined;
+    reply.gatewayPart = RESOLVED_PARTS.included;
     reply.gateway = this.#redaction.redact(peer, KIND_GATEWAY, span);
     reply.gatewayRemainingMs = leaseRemainingMs(home, slot);
     return undefined;
@@ -295,13 +296,16 @@ export class ReadPath {
     if (mirrors === undefined || store.mirrors.isEmpty) return;
     const slot = store.mirrors.find(KIND_GATEWAY, bytes, idAt, mirrors);
     if (slot === -1) return;
+    const span = store.mirrors.locate(slot, gateway);
+    if (!this.#limits.permit(peer, KIND_GATEWAY, span)) return;
     reply.gatewayPart = RESOLVED_PARTS.included;
     reply.gatewaySource = this.#homes.sourceOf(store.mirrors.view(slot), ageBoundMs);
-    reply.gateway = this.#redaction.redact(
-      peer,
-      KIND_GATEWAY,
-      store.mirrors.locate(slot, gateway),
-    );
+    reply.gateway = this.#redaction.redact(peer, KIND_GATEWAY, span);
+  }
+
+  #noRecord(out: FrameWriter, kind: RecordKind, bytes: Uint8Array, start: number): "not_found" {
+    const id = formatUuid(bytes, start);
+    return this.#notFound(out, `No ${recordKindName(kind)} has the id ${id}`);
   }
 
   #notFound(out: FrameWriter, message: string): "not_found" {

@@ -39,9 +39,7 @@ export interface StoreEntry {
 /** Options of a {@link PartitionStore}. */
 export interface PartitionStoreOptions {
   readonly shared: StoreShared;
-  /**
-   * Number of the partition, `[0, 8192)`: part of new claims, so that those of partitions differ.
-   */
+  /** Number of the partition, `[0, 8192)`: part of new claims, so that they differ. */
   readonly partition?: number;
   readonly sink?: EventSink;
   /** The highest apply version that the program knows; default: {@link PARTITION_APPLY_VERSION}. */
@@ -254,9 +252,10 @@ export class PartitionStore {
     region: Uint8Array,
     ranking: GatewayRanking<PartitionStore>,
     choice: MirrorChoice,
+    mayOffer: (slot: number) => boolean,
   ): void {
-    forEachGateway(this.#state, region, choice, (slot, gateway, isSuspended) => {
-      ranking.offer(this, slot, gateway, isSuspended);
+    forEachGateway(this.#state, region, choice, (slot, ...gateway) => {
+      if (mayOffer(slot)) ranking.offer(this, slot, ...gateway);
     });
   }
 

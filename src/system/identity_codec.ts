@@ -39,6 +39,8 @@ import type { TokenGrant } from "./token_grants.ts";
 
 /** The apply version with bans and audit entries of capabilities. */
 export const CAPABILITIES_APPLY_VERSION = 8;
+/** The apply version with limits on what identities may read. */
+export const READ_LIMITS_APPLY_VERSION = 9;
 
 const NO_KEY = new Uint8Array(32);
 
@@ -128,7 +130,11 @@ function lineageToWire({ stopped, previous, ...lineage }: Lineage): Input<Lineag
 }
 
 function grantsToWire(grants: Grants): Input<GrantsRecord> {
-  return { ...grants, credentialHashes: grants.credentialHashes ?? false };
+  return {
+    ...grants,
+    credentialHashes: grants.credentialHashes ?? false,
+    reads: grants.reads ?? [],
+  };
 }
 
 /** Returns a logged join token as a plain value. */
@@ -167,8 +173,12 @@ function leafFromWire(leaf: LeafRecord): IssuedLeaf {
 
 function grantsFromWire(wire: GrantsRecord | undefined): Grants {
   if (wire === undefined) return NO_GRANTS;
-  const { domains, gateways, credentialHashes } = wire;
-  return credentialHashes ? { domains, gateways, credentialHashes } : { domains, gateways };
+  const { domains, gateways, credentialHashes, reads } = wire;
+  return {
+    ...{ domains, gateways },
+    ...(credentialHashes ? { credentialHashes } : {}),
+    ...(reads.length === 0 ? {} : { reads }),
+  };
 }
 
 function present<T>(value: T | undefined): T {

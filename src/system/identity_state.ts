@@ -31,7 +31,7 @@ export class IdentityState {
   /** @param applyVersion returns the version by which commands are applied. */
   constructor(audit: AuditState, applyVersion: () => number) {
     this.#audit = audit;
-    this.#enrolment = new EnrolmentState(audit, this.#revocations);
+    this.#enrolment = new EnrolmentState(audit, this.#revocations, applyVersion);
     this.#bans = new BanState(audit, this.#revocations, applyVersion);
     this.#grants = new GrantState(audit, this.#revocations);
     this.#documents = new DocumentState(audit);

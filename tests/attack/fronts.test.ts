@@ -350,6 +350,39 @@ test("a session of anyone but a front takes no capability", async () => {
   assert.is(await read(presented(proxy, await capability([RECORDS]))), "permission_denied");
 });
 
+test("limits on reads are in certificates and tokens, and no token alone is without those of the certificate", async () => {
+  const { front } = await connectFront();
+  const limit = (region: string) => ({ regions: [region], labels: [], domains: [] });
+  const gateway = await join("gateway", { ...NO_GRANTS, domains: ["g.example"] });
+  const owner = await connect(gateway);
+  const record = { id: idOf(gateway), region: REGION, address: "192.0.2.1", port: 1 };
+  assert.is(await code(owner.registerGateway(record)), "ok");
+  const proxy = await join("proxy", { ...NO_GRANTS, reads: [limit(REGION)] });
+  const far = await join("proxy", { ...NO_GRANTS, reads: [limit("far-1")] });
+  const [near, away] = [await connect(proxy), await connect(far)];
+  assert.is(await code(near.getGateway(record.id)), "ok");
+  assert.is(await code(away.getGateway(record.id)), "not_found");
+  assert.is(await code(front.delegate(chainOf(proxy)).getGateway(record.id)), "ok");
+  assert.is(await code(front.delegate(chainOf(far)).getGateway(record.id)), "not_found");
+
+  const controller = await connect(await join("controller"));
+  const issue = (kept: KeptIdentity, reads?: readonly ReturnType<typeof limit>[]) => {
+    const grants = { ...NO_GRANTS, ...(reads === undefined ? {} : { reads }) };
+    const order = { subject: kept.own.identity.subject, audience: AUDIENCE, lifeMs: 600_000 };
+    return world.wait(controller.identities.issueToken({ ...order, grants }));
+  };
+  const alone = (kept: KeptIdentity, token: string) => {
+    const { leafHash } = kept.own.identity;
+    return code(front.delegate({ kind: "token", token, leafHash }).getGateway(record.id));
+  };
+  assert.is(await alone(proxy, await issue(proxy)), "ok");
+  assert.is(await alone(proxy, await issue(proxy, [limit("far-1")])), "not_found");
+  assert.is(await alone(far, await issue(far)), "not_found");
+  assert.is(await alone(far, await issue(far, [limit(REGION)])), "not_found");
+  const own = await world.wait(away.identities.mintToken(AUDIENCE, 600_000));
+  assert.is(await alone(far, own), "not_found");
+});
+
 test("an anonymous caller reads no records by default", async () => {
   const { front } = await connectFront();
   assert.is(await read(front.delegate({ kind: "none" })), "permission_denied");

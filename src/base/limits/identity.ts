@@ -41,6 +41,10 @@ export const CERTIFICATE_NAMES_MAX = 32;
 /** Domains and gateways that an identity may name; more are granted by a pattern. */
 export const GRANT_DOMAINS_MAX = 32;
 export const GRANT_GATEWAYS_MAX = 16;
+/** Limits on what an identity may read: one of its certificate, and some more of a token. */
+export const READ_LIMITS_MAX = 4;
+/** Conditions of each sort in such a limit: more are granted by a pattern, or by a common label. */
+export const READ_LIMIT_ENTRIES_MAX = 8;
 /** Size of a certificate request: a key and a signature over it, some 200 bytes. */
 export const CERTIFICATE_REQUEST_BYTES_MAX = 1024;
 /** Lifetime of an identity's leaf, ms: one hour (design §8). */

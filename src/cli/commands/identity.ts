@@ -230,5 +230,20 @@ function addGrantOptions(command: Command): Command {
   return command
     .option("--domain <name>", "domain that the holder may claim; repeatable", collect)
     .option("--gateway <uuid>", "gateway that the holder may name; repeatable", collect)
-    .option("--credential-hashes", "lets the holder read credential hashes");
+    .option("--credential-hashes", "lets the holder read credential hashes")
+    .option(
+      "--read-region <name>",
+      "limits what it reads to a region; repeatable: any of them",
+      collect,
+    )
+    .option(
+      "--read-label <key=value>",
+      "limits it to records with a label; repeatable: all",
+      collect,
+    )
+    .option(
+      "--read-domain <name>",
+      "limits it to a domain or *.suffix; repeatable: any of them",
+      collect,
+    );
 }

@@ -3,6 +3,9 @@
  * opaque bytes here; `identity/` parses and stores them.
  */
 import { BAN_KIND_NAMES, BAN_KINDS, type BanEntry } from "../../../schemas/gen/wire.ts";
+import { decodeBase64url } from "../../base/base64url.ts";
+import type { Input } from "../../../schemas/runtime/writer.ts";
+import type { RequestOf } from "../../wire/operations/mod.ts";
 import { encodeCaveat } from "../../../identity/capabilities/caveat.ts";
 import { concatBytes } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
@@ -105,9 +108,7 @@ export class IdentityCalls implements IdentityClient {
     grants: Grants,
     options?: CallOptions,
   ): Promise<MadeJoinToken> {
-    const { domains, gateways, credentialHashes = false } = grants;
-    const body = { subject, domains, gateways, credentialHashes };
-    return ask(this.#invoker, "createJoinToken", body, options);
+    return this.#createJoinToken({ subject, ...grantsBody(grants) }, options);
   }
 
   enrol(order: EnrolOrder, options?: CallOptions): Promise<IssuedIdentity> {
@@ -178,10 +179,19 @@ export class IdentityCalls implements IdentityClient {
   }
 
   async issueToken({ grants, ...order }: TokenIssue, options?: CallOptions): Promise<string> {
-    const { domains, gateways, credentialHashes = false } = grants;
-    const body = { ...order, domains, gateways, credentialHashes };
+    const body = { ...order, ...grantsBody(grants) };
     const { text } = await ask(this.#invoker, "issueToken", body, options);
+    if (limitsOf(text) !== body.reads.length) throw noReadLimits();
     return text;
+  }
+
+  async #createJoinToken(
+    body: Input<RequestOf<"createJoinToken">>,
+    options?: CallOptions,
+  ): Promise<MadeJoinToken> {
+    const { readLimits, ...made } = await ask(this.#invoker, "createJoinToken", body, options);
+    if (readLimits !== body.reads.length) throw noReadLimits();
+    return made;
   }
 
   async mintCapability(order: CapabilityOrder, options?: CallOptions): Promise<string> {
@@ -194,6 +204,27 @@ export class IdentityCalls implements IdentityClient {
   verifyCapability(capability: string, options?: CallOptions): Promise<VerifiedCapability> {
     return ask(this.#invoker, "verifyCapability", { capability }, options);
   }
+}
+
+function grantsBody({ domains, gateways, credentialHashes = false, reads = [] }: Grants) {
+  return { domains, gateways, credentialHashes, reads };
+}
+
+/** Returns the number of limits on reads in a token that the registry minted. */
+function limitsOf(token: string): number {
+  const payload = decodeBase64url(token.split(".")[1] ?? "");
+  const { grants } = JSON.parse(new TextDecoder().decode(payload)) as {
+    readonly grants: { readonly reads?: readonly unknown[] };
+  };
+  return grants.reads?.length ?? 0;
+}
+
+function noReadLimits(): RegistryError {
+  return new RegistryError(
+    "unsupported_version",
+    "The registry ignored the limits on reads, which its program does not know: what it made is not " +
+      "returned. Update its nodes first",
+  );
 }
 
 function banBody({ kind, name, reason = "", untilMs = 0 }: BanOrder) {

@@ -119,7 +119,12 @@ function noToken({ delegated }: AuthenticatedPeer): RegistryError {
   );
 }
 
-function grantsOf({ domains, gateways, credentialHashes }: Grants): Grants {
-  const named = { domains, gateways };
-  return credentialHashes === true ? { ...named, credentialHashes } : named;
+function grantsOf(
+  { domains, gateways, credentialHashes, reads }: Required<Grants>,
+): Grants {
+  return {
+    ...{ domains, gateways },
+    ...(credentialHashes ? { credentialHashes } : {}),
+    ...(reads.length === 0 ? {} : { reads }),
+  };
 }

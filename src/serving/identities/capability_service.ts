@@ -4,11 +4,7 @@
  */
 import type { CapabilityRights } from "../../base/capability.ts";
 import { RegistryError, toRegistryError } from "../../base/errors.ts";
-import {
-  CAPABILITY_HOLDERS_ASKED_MAX,
-  CAPABILITY_LIFE_MS_MAX,
-  VERSION_RETRY_MS,
-} from "../../base/limits.ts";
+import { CAPABILITY_HOLDERS_ASKED_MAX, CAPABILITY_LIFE_MS_MAX } from "../../base/limits.ts";
 import type { AuthenticatedPeer } from "../../base/peer.ts";
 import { formatUuid, UUID_BYTES } from "../../base/uuid.ts";
 import type { Entropy, WallClock } from "../../base/world.ts";
@@ -23,7 +19,7 @@ import {
   verifyCapability,
 } from "../../../identity/capabilities/verify.ts";
 import type { BanList } from "../../../identity/trust/ban_list.ts";
-import { type IdentityGroup, invalid } from "./identity_group.ts";
+import { checkVersion, type IdentityGroup, invalid } from "./identity_group.ts";
 
 /** Dependencies of a {@link CapabilityService}. */
 export interface CapabilityServiceParts {
@@ -143,13 +139,6 @@ export class CapabilityService {
 }
 
 /** Checks that all nodes know capabilities. @throws RegistryError `overloaded`. */
-export function checkCapabilitiesVersion({ store }: Pick<IdentityGroup, "store">): void {
-  const { applyVersion } = store.state.versions;
-  if (applyVersion >= CAPABILITIES_APPLY_VERSION) return;
-  throw new RegistryError(
-    "overloaded",
-    `The cluster must have apply version ${CAPABILITIES_APPLY_VERSION}, and has ${applyVersion}: it ` +
-      "rises once all nodes run a program that knows capabilities",
-    { retryAfterMs: VERSION_RETRY_MS },
-  );
+export function checkCapabilitiesVersion(group: Pick<IdentityGroup, "store">): void {
+  checkVersion(group, CAPABILITIES_APPLY_VERSION, "capabilities");
 }

@@ -13,7 +13,7 @@ import type { AuthenticatedPeer, Grants } from "../../base/peer.ts";
 import type { Entropy, WallClock } from "../../base/world.ts";
 import type { AuditAction } from "../../../schemas/gen/audit.ts";
 import type { EnrolmentChange, JoinToken, Lineage } from "../../system/enrolment_records.ts";
-import { encodeEnrolment } from "../../system/identity_codec.ts";
+import { encodeEnrolment, READ_LIMITS_APPLY_VERSION } from "../../system/identity_codec.ts";
 import { encodeAdmitMember } from "../../system/members/member_state.ts";
 import type { ReplyOf, RequestOf } from "../../wire/operations/mod.ts";
 import {
@@ -37,7 +37,7 @@ import type { BanList } from "../../../identity/trust/ban_list.ts";
 import { nodeSubjectId } from "../node_subject.ts";
 import type { Refusals } from "../refusals.ts";
 import { bridgingChain } from "./bridging.ts";
-import { grantsText, type IdentityGroup, invalid } from "./identity_group.ts";
+import { checkVersion, grantsText, type IdentityGroup, invalid } from "./identity_group.ts";
 import { memberOf, serverOrderOf } from "./server_order.ts";
 
 /** Dependencies of an {@link EnrolmentService}. */
@@ -83,7 +83,9 @@ export class EnrolmentService {
     order: { readonly subject: string; readonly grants: Grants },
     writer: number,
     deadlineMs: number,
-  ): Promise<{ readonly token: string; readonly expiresAtMs: number }> {
+  ): Promise<ReplyOf<"createJoinToken">> {
+    const { reads } = order.grants;
+    if (reads !== undefined) checkVersion(this.#group, READ_LIMITS_APPLY_VERSION, "read limits");
     const subject = parseSpiffeId(order.subject);
     const { trustDomain } = this.#group.authority;
     if (subject.trustDomain !== trustDomain) {
@@ -102,7 +104,7 @@ export class EnrolmentService {
       { action: "joinToken", detail: grantsText(order.grants), writer },
       deadlineMs,
     );
-    return { token: text, expiresAtMs: record.expiresAtMs };
+    return { token: text, expiresAtMs: record.expiresAtMs, readLimits: reads?.length ?? 0 };
   }
 
   /**

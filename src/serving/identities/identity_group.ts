@@ -4,8 +4,8 @@
  */
 import type { Input } from "../../../schemas/runtime/writer.ts";
 import { RegistryError, toRegistryError } from "../../base/errors.ts";
-import { SYSTEM_APPLIED_LOOK_MS } from "../../base/limits.ts";
-import type { AuthenticatedPeer, Grants } from "../../base/peer.ts";
+import { SYSTEM_APPLIED_LOOK_MS, VERSION_RETRY_MS } from "../../base/limits.ts";
+import type { AuthenticatedPeer, Grants, ReadLimit } from "../../base/peer.ts";
 import type { MonotonicClock, Scheduler, WallClock } from "../../base/world.ts";
 import type { CommandHeader } from "../../record/command.ts";
 import type { Group } from "../../replication/group_interface.ts";
@@ -364,13 +364,43 @@ export class IdentityGroup {
 }
 
 /** Describes grants in the audit log. */
-export function grantsText({ domains, gateways, credentialHashes }: Grants): string {
+export function grantsText({ domains, gateways, credentialHashes, reads = [] }: Grants): string {
   const parts = [
     ...domains.map((domain) => `domain ${domain}`),
     ...gateways.map((gateway) => `gateway ${gateway}`),
     ...(credentialHashes === true ? ["credential hashes"] : []),
+    ...reads.map((limit) => `reads of ${readLimitText(limit)}`),
   ];
   return parts.length === 0 ? "no grants" : parts.join(", ");
+}
+
+function readLimitText({ regions, labels, domains }: ReadLimit): string {
+  const parts = [
+    ...(regions.length === 0 ? [] : [`region ${regions.join(" or ")}`]),
+    ...labels.map(({ key, value }) => `label ${key}=${value}`),
+    ...(domains.length === 0 ? [] : [`domain ${domains.join(" or ")}`]),
+  ];
+  return parts.join(" and ");
+}
+
+/**
+ * Checks that all nodes know something that an apply version adds.
+ *
+ * @throws RegistryError `overloaded`.
+ */
+export function checkVersion(
+  { store }: Pick<IdentityGroup, "store">,
+  needed: number,
+  what: string,
+): void {
+  const { applyVersion } = store.state.versions;
+  if (applyVersion >= needed) return;
+  throw new RegistryError(
+    "overloaded",
+    `The cluster must have apply version ${needed}, and has ${applyVersion}: it rises once all ` +
+      `nodes run a program that knows ${what}`,
+    { retryAfterMs: VERSION_RETRY_MS },
+  );
 }
 
 /** Returns the refusal of a request because of one of its fields. */

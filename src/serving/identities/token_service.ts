@@ -96,7 +96,9 @@ export class TokenService {
     );
     const detail = `token ${tokenId}: ${grantsText(grants)}`;
     const untilMs = Math.ceil(endsAtMs / 1_000) * 1_000;
-    const grant = { tokenId, lineage: lineage.lineage, subject, grants, untilMs };
+    // Records depend on what is granted, not on limits of reads.
+    const { reads: _, ...named } = grants;
+    const grant = { tokenId, lineage: lineage.lineage, subject, grants: named, untilMs };
     // Group 0 knows the grant before the token is handed out: records that depend on it end with
     // it.
     const isForRegistry = order.audience === formatRegionScope(this.#group.authority);

@@ -17,7 +17,8 @@ import type { Histories } from "./histories.ts";
 import { type HistoryChange, newHistoryChange } from "./history_change.ts";
 import { eventOf } from "./live_delivery.ts";
 import { StateScan } from "./state_scan.ts";
-import { type FilterMatcher, isAt, isOfKinds, type StoredFilter } from "./watch_filter.ts";
+import { isAt } from "../stored_text.ts";
+import { type FilterMatcher, isOfKinds, type StoredFilter } from "./watch_filter.ts";
 import {
   bytesOfEvent,
   changesOf,

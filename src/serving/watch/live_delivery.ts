@@ -57,18 +57,23 @@ export function eventOf(
   { matcher, timeMs }: { readonly matcher: FilterMatcher; readonly timeMs: number },
 ): ReplyEvent {
   const { type, kind, index, ordinal, record, before } = change;
-  if (filter.isFeed && concern === "left") {
-    // Another region is told that the record is removed, and of its new form nothing.
+  const isSecret = filter.isFeed || !matcher.isReadable(filter, kind, record);
+  if (isSecret && concern === "left") {
+    // Another region, or who may no longer read the record, is told that it is removed, and of its new
+    // form nothing.
     const { deregistered } = WATCH_EVENT_TYPES;
+    const last = kind === KIND_MIRROR
+      ? matcher.recordOf(before)
+      : { kind, home: "", record: { ...before } };
     return {
-      ...{ type: deregistered, kind, index, ordinal, remainingMs: 0, left: true, home: "" },
-      record: { ...before },
-      before: NO_FORM,
+      ...{ type: deregistered, index, ordinal, remainingMs: 0, left: true },
+      ...{ ...last, before: NO_FORM },
     };
   }
   const common = { type, index, ordinal, left: concern === "left" };
   if (kind === KIND_MIRROR) {
-    const hasBefore = withBefore && before.end > before.start;
+    const hasBefore = withBefore && before.end > before.start &&
+      matcher.isReadable(filter, kind, before);
     return {
       ...{ ...common, ...matcher.recordOf(record), remainingMs: 0 },
       before: hasBefore ? matcher.recordOf(before).record : NO_FORM,
@@ -76,7 +81,7 @@ export function eventOf(
   }
   const showsBefore = filter.isFeed
     ? matcher.hadDomain(kind, before) && matcher.matches(filter, kind, before)
-    : withBefore;
+    : withBefore && (before.end === before.start || matcher.isReadable(filter, kind, before));
   return {
     ...{ ...common, kind, home: "" },
     remainingMs: matcher.remainingMs(change, timeMs),

@@ -152,7 +152,7 @@ export class Subscriptions {
 
 /** Returns a text that is the same for subscriptions that receive the same. */
 function nameOf(
-  { kinds, region, labels, keys, isFeed, withMirrors }: StoredFilter,
+  { kinds, region, labels, keys, isFeed, withMirrors, reads }: StoredFilter,
   partitions: readonly number[],
   withBefore: boolean,
 ): string {
@@ -160,7 +160,8 @@ function nameOf(
   // Keys have 16 bytes, or no space in them.
   const ids = keys.map(textOf).sort();
   const flags = [withBefore, isFeed, withMirrors];
-  return JSON.stringify([kinds, texts, flags, ids.join(" "), rangesOf(partitions)]);
+  const limits = reads?.name ?? "";
+  return JSON.stringify([kinds, texts, flags, ids.join(" "), rangesOf(partitions), limits]);
 }
 
 function textOf(bytes: Uint8Array): string {

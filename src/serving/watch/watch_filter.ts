@@ -16,6 +16,8 @@ import type { StoredSpan } from "../../store/reply.ts";
 import { MIRROR_KEY_BYTES } from "../../store/shared.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
 import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
+import { isDomainWithinReads, isWithinReads, type StoredReads } from "../read_limits.ts";
+import { hasLabel, isAt } from "../stored_text.ts";
 import type { HistoryChange } from "./history_change.ts";
 
 /** The scope of records that other regions may have. Scopes that a later program adds stay here, too. */
@@ -34,6 +36,8 @@ export interface StoredFilter {
   readonly isFeed: boolean;
   /** Whether mirrors of other regions' records match too. */
   readonly withMirrors: boolean;
+  /** Limits on what the watching peer may read; absent: none. */
+  readonly reads?: StoredReads;
 }
 
 /**
@@ -98,7 +102,7 @@ export class FilterMatcher {
       const mirrored = filter.withMirrors ? this.recordOf(form) : undefined;
       return mirrored !== undefined && this.matches(filter, mirrored.kind, mirrored.record);
     }
-    if (!kinds.includes(kind)) return false;
+    if (!kinds.includes(kind) || !this.isReadable(filter, kind, form)) return false;
     if (region.length === 0 && labels.length === 0 && !isFeed) return true;
     const { view, bytes, start, end } = form;
     const record = this.#records[kind]!.wrap(view, bytes, start, end);
@@ -108,6 +112,20 @@ export class FilterMatcher {
       if (!isAt(bytes, at, at + record.regionLength, region)) return false;
     }
     return labels.every(({ key, value }) => hasLabel(record, key, value));
+  }
+
+  /** Reports whether the peer of a filter may read a record, an alias or a mirror. */
+  isReadable({ reads }: Pick<StoredFilter, "reads">, kind: number, form: StoredSpan): boolean {
+    if (reads === undefined) return true;
+    const { view, bytes, start, end } = form;
+    if (kind === KIND_ALIAS) {
+      return isDomainWithinReads(reads, this.#alias.wrap(view, bytes, start, end).domain);
+    }
+    if (kind !== KIND_MIRROR) {
+      return isWithinReads(reads, kind, this.#records[kind]!.wrap(view, bytes, start, end));
+    }
+    const mirrored = this.recordOf(form);
+    return this.isReadable({ reads }, mirrored.kind, mirrored.record);
   }
 
   /** Reports whether a form before a change, which may be empty, is of an agent with a domain. */
@@ -165,27 +183,6 @@ export class FilterMatcher {
 /** Reports whether a change of a type leaves a record. */
 function hasForm(type: number): boolean {
   return type === WATCH_EVENT_TYPES.put || type === WATCH_EVENT_TYPES.superseded;
-}
-
-function hasLabel(record: OwnedView, key: Uint8Array, value: Uint8Array): boolean {
-  if (!record.hasExtra) return false;
-  const { labels } = record.extra;
-  const { $bytes: bytes } = record;
-  for (let place = 0; place < labels.count; place++) {
-    const label = labels.at(place);
-    const keyAt = label.keyOffset;
-    if (!isAt(bytes, keyAt, keyAt + label.keyLength, key)) continue;
-    const valueAt = label.valueOffset;
-    return isAt(bytes, valueAt, valueAt + label.valueLength, value);
-  }
-  return false;
-}
-
-/** Reports whether `[start, end)` of `bytes` are the bytes of `other`. */
-export function isAt(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
-  if (end - start !== other.length) return false;
-  for (let at = 0; at < other.length; at++) if (bytes[start + at] !== other[at]) return false;
-  return true;
 }
 
 /** Returns a number below 2^30 for a key, by which watches of keys are found. */

@@ -31,7 +31,7 @@ import { FilterMatcher } from "./watch_filter.ts";
 import type { WatchOrder } from "./watch_order.ts";
 import { progressTicksOf, WatchProgress } from "./watch_progress.ts";
 import { endedPart, WatchReplies } from "./watch_replies.ts";
-import { watchRefusal } from "./watch_rights.ts";
+import { limitedFilter, watchRefusal } from "./watch_rights.ts";
 import type { WatchStream } from "./watch_stream.ts";
 import { startsOf } from "./watch_starts.ts";
 import { Watcher, WatchLane } from "./watcher.ts";
@@ -126,8 +126,9 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
    * @param caller whose watch it is; it ends with that caller.
    * @throws RegistryError why it cannot begin.
    */
-  begin(stream: WatchStream, id: number, order: WatchOrder, caller = stream.caller): void {
+  begin(stream: WatchStream, id: number, wanted: WatchOrder, caller = stream.caller): void {
     const { table, histories } = this.#parts;
+    const order = { ...wanted, filter: limitedFilter(caller.peer, wanted.filter) };
     const refusal = this.#refusalOf(caller.peer, order);
     if (refusal !== undefined) throw refusal;
     const { cursors, refused } = startsOf(order, table, histories);

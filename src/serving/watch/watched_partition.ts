@@ -1,6 +1,7 @@
 /** A partition that is watched: who takes part in its changes, and how far they were told. */
 import type { Partition } from "../partitions.ts";
-import { hashOfKey, isAt, type KeyPlace } from "./watch_filter.ts";
+import { isAt } from "../stored_text.ts";
+import { hashOfKey, type KeyPlace } from "./watch_filter.ts";
 import type { Subscription } from "./watcher.ts";
 
 /** Subscriptions of one key, or of keys with the same hash. */

@@ -13,10 +13,15 @@ import { toHex } from "../../base/bytes.ts";
 import { JOIN_TOKENS_MAX, LINEAGES_MAX, RENEWAL_GRACE_MS_MAX } from "../../base/limits.ts";
 import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
 import type { JoinToken, Lineage } from "../enrolment_records.ts";
-import { encodeEnrolment, lineageFromWire, tokenFromWire } from "../identity_codec.ts";
+import {
+  encodeEnrolment,
+  lineageFromWire,
+  READ_LIMITS_APPLY_VERSION,
+  tokenFromWire,
+} from "../identity_codec.ts";
 import { full, moved, type SubMachine } from "../sub_machine.ts";
 import { auditName, type AuditState } from "./audit_state.ts";
-import { checkReplaced } from "./refusals.ts";
+import { checkReplaced, malformed } from "./refusals.ts";
 import type { Revocations } from "./revocations.ts";
 
 /** The join tokens and lineages of group 0. */
@@ -25,6 +30,7 @@ export class EnrolmentState implements SubMachine {
   readonly kinds = [COMMAND_KINDS.enrolment];
   readonly #audit: AuditState;
   readonly #revocations: Revocations;
+  readonly #applyVersion: () => number;
   readonly #tokens = new Map<string, JoinToken>();
   readonly #lineages = new Map<number, Lineage>();
   /** The active lineage of each subject. */
@@ -32,9 +38,10 @@ export class EnrolmentState implements SubMachine {
   /** Greater than all numbers ever assigned; 1 is the development identity's. */
   #nextLineage = 2;
 
-  constructor(audit: AuditState, revocations: Revocations) {
+  constructor(audit: AuditState, revocations: Revocations, applyVersion: () => number) {
     this.#audit = audit;
     this.#revocations = revocations;
+    this.#applyVersion = applyVersion;
   }
 
   /** Returns the join token with that hash. */
@@ -65,6 +72,10 @@ export class EnrolmentState implements SubMachine {
   }
 
   apply(command: CommandView): void {
+    this.#put(command, this.#applyVersion() >= READ_LIMITS_APPLY_VERSION);
+  }
+
+  #put(command: CommandView, knowsReadLimits: boolean): void {
     const { tokens, lineages, action, detail } = command
       .bodyInto(new EnrolmentCommandView()).toPlain();
     const newTokens = tokens.map(({ replacedVersion, record }) => {
@@ -85,6 +96,10 @@ export class EnrolmentState implements SubMachine {
       if (!isGiven || number < 2) throw moved(`Lineage ${number} was given out before`);
       return lineage;
     });
+    const hasLimits = [...newTokens, ...newLineages].some(({ grants }) =>
+      grants.reads !== undefined
+    );
+    if (hasLimits && !knowsReadLimits) throw malformed("limits on reads");
     for (const lineage of newLineages) this.#checkOwner(lineage, newLineages);
     this.#makeRoom(command.unixS * 1_000, newTokens.length, newLineages.length);
     const audited = auditName(action);
@@ -143,7 +158,8 @@ export class EnrolmentState implements SubMachine {
   }
 
   load(command: CommandView): void {
-    this.apply(command);
+    // The version is in a later section.
+    this.#put(command, true);
   }
 
   loaded(): void {}

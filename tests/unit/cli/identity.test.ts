@@ -117,6 +117,22 @@ test("crs identity join-token asks for the subject in the own trust domain, with
     }
   }));
 
+test("flags of a token limit what its holder reads", async () => {
+  const answers = { "identities.issueToken": "crs" };
+  const line = `identity token mint --subject ${SUBJECT} --read-region eu-1 --read-region eu-2` +
+    " --read-label team=a=b --read-domain *.bank.example";
+  const { calls } = await crs(line, { answers });
+  const [[, order]] = calls as [[string, { grants: unknown }]];
+  const limit = {
+    regions: ["eu-1", "eu-2"],
+    labels: [{ key: "team", value: "a=b" }],
+    domains: ["*.bank.example"],
+  };
+  assert.equal(order.grants, { domains: [], gateways: [], reads: [limit] });
+  const bad = await crs(`identity token mint --subject ${SUBJECT} --read-label team`, { answers });
+  assert.equal([bad.code, bad.calls], [2, []]);
+});
+
 test("commands about one's own identity require one to be named", async () => {
   for (const line of ["join-token gateway", "issue --token x", "renew"]) {
     const { code, calls, stderr } = await crs(`identity ${line}`);

@@ -5,6 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
+import { NO_GRANTS } from "../../../src/base/peer.ts";
 import { parseUuid } from "../../../src/base/uuid.ts";
 import { connect } from "../../../src/client/client.ts";
 import { askUnauthenticated } from "../../../src/client/unauthenticated.ts";
@@ -33,9 +34,25 @@ test("createJoinToken passes subject and grants, and returns the token", async (
   const grants = { domains: ["a.example"], gateways: [GATEWAY_ID], credentialHashes: true };
   const answer = client.identities.createJoinToken(SUBJECT, grants);
   const request = await registry.next("createJoinToken");
-  assert.equal(request.body, { subject: SUBJECT, ...grants });
-  request.reply("createJoinToken", { token: "crs-join-y", expiresAtMs: 5 });
-  assert.equal(await registry.wait(answer), { token: "crs-join-y", expiresAtMs: 5 });
+  assert.equal(request.body, { subject: SUBJECT, ...grants, reads: [] });
+  const made = { token: "crs-join-y", expiresAtMs: 5 };
+  request.reply("createJoinToken", { ...made, readLimits: 0 });
+  assert.equal(await registry.wait(answer), made);
+  await registry.wait(client.close());
+});
+
+test("createJoinToken returns no token of a registry that ignored the limits on reads", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect();
+  const reads = [{ regions: ["eu"], labels: [{ key: "team", value: "a" }], domains: [] }];
+  for (const readLimits of [0, 1]) {
+    const answer = client.identities.createJoinToken(SUBJECT, { ...NO_GRANTS, reads });
+    const request = await registry.next("createJoinToken");
+    assert.equal((request.body as { reads: unknown }).reads, reads);
+    request.reply("createJoinToken", { token: "crs-join-y", expiresAtMs: 5, readLimits });
+    const code = answer.then(() => "ok", (error: RegistryError) => error.code);
+    assert.is(await registry.wait(code), readLimits === 0 ? "unsupported_version" : "ok");
+  }
   await registry.wait(client.close());
 });
 

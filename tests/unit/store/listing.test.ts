@@ -121,7 +121,9 @@ test("rankGateways: the highest smallest free fraction first, ties by id, over p
   put(second, 8, { cpu: 1 }, {}); // 1
   const rank = (limit: number) => {
     const ranking = new GatewayRanking<PartitionStore>(limit);
-    for (const { store } of [first, second]) store.rankGateways(EU, ranking, ANY_HOME);
+    for (const { store } of [first, second]) {
+      store.rankGateways(EU, ranking, ANY_HOME, () => true);
+    }
     return ranking.ranked().map(({ id }) => new DataView(id.buffer).getUint32(12));
   };
   assert.equal(rank(9), [8, 2, 3, 1, 4, 5]);

@@ -19,6 +19,7 @@ import {
   encodeBan,
   encodeDocument,
   encodeEnrolment,
+  READ_LIMITS_APPLY_VERSION,
 } from "../../../src/system/identity_codec.ts";
 import { SystemStore } from "../../../src/system/system_store.ts";
 import { encodeRaiseApplyVersion } from "../../../src/system/versions/version_state.ts";
@@ -194,6 +195,27 @@ test("bans are put, lifted, and noted with whoever did it", () => {
       [AUDIT_ACTIONS.unban, "spiffe://t/x", "stolen", 9],
     ],
   );
+});
+
+test("limits on reads need their apply version, and an image has them", () => {
+  const harness = new SystemHarness();
+  const reads = [{ regions: ["eu"], labels: [{ key: "k", value: "v" }], domains: ["*.a.example"] }];
+  const limited = { ...NO_GRANTS, reads };
+  const version = READ_LIMITS_APPLY_VERSION;
+  harness.put(1, version);
+  harness.apply(encodeRaiseApplyVersion(HEADER, version - 1));
+  const put = (change: Parameters<typeof encodeEnrolment>[1]) =>
+    harness.apply(encodeEnrolment(HEADER, change));
+  const lineages = [{ replacedVersion: 0, record: lineageOf(2, { grants: limited }) }];
+  const token = { replacedVersion: 0, record: tokenOf(1, { grants: limited }) };
+  assert.is(put({ lineages }), "malformed");
+  assert.is(put({ token, lineages: [] }), "malformed");
+  assert.is(harness.apply(encodeRaiseApplyVersion(HEADER, version)), "ok");
+  assert.is(put({ token, lineages }), "ok");
+  harness.reload();
+  const { identities } = harness.state;
+  assert.equal(identities.lineage(2)?.grants, limited);
+  assert.equal(identities.token(hashOf(1))?.grants, limited);
 });
 
 test("bans and audit notes of capabilities need their apply version, and an image has them", () => {

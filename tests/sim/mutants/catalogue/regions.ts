@@ -22,8 +22,8 @@ export const REGION_MUTANTS: readonly Mutant[] = [
     test: FEED_TEST,
     edits: [{
       file: "src/serving/watch/live_delivery.ts",
-      anchor: '  if (filter.isFeed && concern === "left") {',
-      replacement: '  if (filter.isFeed && concern === "left" && kind < 0) {',
+      anchor: '  if (isSecret && concern === "left") {',
+      replacement: '  if (isSecret && concern === "left" && kind < 0) {',
     }],
   },
   {

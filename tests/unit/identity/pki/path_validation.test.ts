@@ -6,6 +6,8 @@ import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { RegistryError } from "../../../../src/base/errors.ts";
+import { NO_GRANTS, type ReadLimit } from "../../../../src/base/peer.ts";
 import type { CertificateFault } from "../../../../identity/pki/certificate_refusal.ts";
 import { isRefusal } from "../../../../identity/pki/certificate_refusal.ts";
 import { createKey } from "../../../../identity/pki/certificate_key.ts";
@@ -109,6 +111,42 @@ test("validateIdentity says who the leaf speaks of", async () => {
   assert.not(identity.expired);
   const hash = await crypto.subtle.digest("SHA-256", new Uint8Array(der));
   assert.equal(identity.sha256, new Uint8Array(hash));
+});
+
+test("validateIdentity reads limits on reads, and issueIdentity writes no others", async () => {
+  const full = {
+    regions: ["eu-1"],
+    labels: [{ key: "k", value: "ü=1" }],
+    domains: ["*.a.example"],
+  };
+  const issue = (reads: readonly ReadLimit[], credentialHashes = false) => {
+    const grants = { ...NO_GRANTS, ...(credentialHashes ? { credentialHashes } : {}), reads };
+    const registryIdentity = { lineage: 9, generation: 3, grants };
+    return intermediate.authority.issueIdentity(agentLeaf(pki, { registryIdentity }));
+  };
+  const lists = [[full], [full, { ...full, labels: [], regions: [] }]];
+  for (const reads of lists) {
+    for (const credentialHashes of [false, true]) {
+      const chain = [await issue(reads, credentialHashes)];
+      const { grants } = accepted(await validateIdentity({ chain, trust: closed, nowMs: NOW_MS }));
+      assert.equal([grants.reads, grants.credentialHashes === true], [reads, credentialHashes]);
+    }
+  }
+  const none = { regions: [], labels: [], domains: [] };
+  const bad: (readonly ReadLimit[])[] = [
+    [],
+    [none],
+    [{ ...none, regions: ["EU"] }],
+    [{ ...none, domains: ["*.A.example"] }],
+    [{ ...none, labels: [{ key: "a b", value: "" }] }],
+    [{ ...none, labels: [{ key: "a", value: "1" }, { key: "a", value: "2" }] }],
+    [{ ...none, regions: Array(9).fill("eu") }],
+    Array(5).fill(full),
+  ];
+  for (const reads of bad) {
+    const code = await issue(reads).then(() => "ok", (error: RegistryError) => error.code);
+    assert.is(code, "invalid_argument", JSON.stringify(reads));
+  }
 });
 
 test("validatePath takes a chain with or without what the store has", async () => {

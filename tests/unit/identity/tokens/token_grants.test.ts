@@ -7,7 +7,14 @@ import { type AuthenticatedPeer, NO_GRANTS } from "../../../../src/base/peer.ts"
 import { parseUuid } from "../../../../src/base/uuid.ts";
 import { authorize } from "../../../../src/record/access.ts";
 import { KIND_AGENT } from "../../../../src/record/key.ts";
-import { LEAF_HASH, NOW_MS, SUBJECT, tokenWorld } from "../../../support/tokens.ts";
+import {
+  goodHeader,
+  goodPayload,
+  LEAF_HASH,
+  NOW_MS,
+  SUBJECT,
+  tokenWorld,
+} from "../../../support/tokens.ts";
 
 const ID = parseUuid(SUBJECT.slice(-36));
 const peer: AuthenticatedPeer = {
@@ -48,6 +55,37 @@ test("withToken leaves the peer as it is, its signal and role included", () => {
   assert.is(holder?.grants.credentialHashes, false);
   const seeing = { ...claims, grants: { ...claims.grants, credentialHashes: true } };
   assert.is(withToken(peer, seeing)?.grants.credentialHashes, true);
+});
+
+test("withToken joins the limits on reads of certificate and token, those in common once", async () => {
+  const limit = (region: string) => ({ regions: [region], labels: [], domains: [] });
+  const grants = { ...NO_GRANTS, reads: [limit("eu"), limit("us")] };
+  const limited = checkToken(await world.mint({ grants }), world.bearer, world.rules, NOW_MS);
+  if (typeof limited === "string") throw new Error(limited);
+  assert.equal(limited.grants.reads, grants.reads);
+  assert.equal(withToken(peer, limited)?.grants.reads, grants.reads);
+  const narrow = { ...peer, grants: { ...peer.grants, reads: [limit("us"), limit("ap")] } };
+  const reads = withToken(narrow, limited)?.grants.reads;
+  assert.equal(reads, [limit("us"), limit("ap"), limit("eu")]);
+  assert.equal(withToken(narrow, claims)?.grants.reads, narrow.grants.reads);
+});
+
+test("a token with limits on reads of another form is refused", async () => {
+  const header = JSON.stringify(goodHeader(world.keyId));
+  const check = async (reads: unknown) => {
+    const grants = { credentialHashes: false, domains: [], gateways: [], reads };
+    const payload = JSON.stringify({ ...goodPayload(), grants });
+    return checkToken(await world.sign(header, payload), world.bearer, world.rules, NOW_MS);
+  };
+  const limit = { domains: [], labels: [{ key: "k", value: "v" }], regions: [] };
+  assert.type(await check([limit]), "object");
+  const bad = [null, {}, [], [{}], [{ ...limit, zones: 1 }], [{
+    ...limit,
+    labels: [{ key: "k" }],
+  }]];
+  for (const reads of [...bad, [{ ...limit, regions: [1] }], [{ ...limit, labels: ["k=v"] }]]) {
+    assert.is(await check(reads), "wrong_claims", JSON.stringify(reads));
+  }
 });
 
 test("withToken gives nothing to a session that could be relayed, unless policy says otherwise", () => {
