@@ -64,7 +64,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const app = new HttpApp({ client, callers, governedReader, world, logger, hostNames });
   const listener = await openHttpListener({
     ...http,
-    handler: (request, peer) => app.fetch(request, peer),
+    handler: (request, peer) => app.answer(request, peer),
     logger,
     scheduler: world.scheduler,
   });

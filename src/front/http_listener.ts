@@ -1,5 +1,5 @@
 /**
- * The listener of the HTTP face: `node:http` around a `fetch` handler. Head, body and idle time, size of
+ * The listener of the HTTP face: `node:http` around its handler. Head, body and idle time, size of
  * heads and number of connections are bounded, which `Deno.serve` does not offer; both runtimes have
  * it.
  *
@@ -21,12 +21,13 @@ import {
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler } from "../base/world.ts";
 import type { HttpPeer } from "../http/callers.ts";
+import type { HttpReply, HttpRequest } from "../http/reply.ts";
 import { bindAddress } from "../../identity/trust/listen_rule.ts";
 import { ConnectionPlaces } from "../../transport/connection_places.ts";
 import { TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
 
 /** Answers a request; never rejects. */
-export type HttpHandler = (request: Request, peer: HttpPeer) => Promise<Response>;
+export type HttpHandler = (request: HttpRequest, peer: HttpPeer) => Promise<HttpReply>;
 
 /** The options of the listener. */
 export interface HttpListenerOptions {
@@ -129,12 +130,12 @@ async function serve(
   });
   response.on("error", () => message.socket.destroy());
   try {
-    const request = requestOf(message, leaving.signal);
-    if (request === undefined) {
+    if (!message.url?.startsWith("/")) {
       response.writeHead(400, { "connection": "close" });
       response.end();
       return;
     }
+    const request = new IncomingRequest(message, leaving.signal);
     const address = message.socket.remoteAddress ?? "";
     await send(await handler(request, { address, scheme: "http:" }), message, response);
   } catch (error) {
@@ -145,25 +146,37 @@ async function serve(
   }
 }
 
-/** Returns a request as `fetch` handlers take it; `undefined` if its target or a header is malformed. */
-function requestOf(message: IncomingMessage, signal: AbortSignal): Request | undefined {
-  const { method = "GET", url = "", rawHeaders } = message;
-  if (!url.startsWith("/")) return undefined;
-  const hasBody = method !== "GET" && method !== "HEAD";
-  try {
-    const headers = new Headers();
-    for (let at = 0; at < rawHeaders.length; at += 2) {
-      headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
-    }
+/** A request as the face reads it, made of the parts that are read. */
+class IncomingRequest implements HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly signal: AbortSignal;
+  readonly #message: IncomingMessage;
+  readonly #headers = new Map<string, string>();
+  #body: ReadableStream<Uint8Array> | undefined;
+
+  constructor(message: IncomingMessage, signal: AbortSignal) {
+    this.#message = message;
+    this.method = message.method ?? "GET";
     // The host is checked by its header; the URL only carries path and query.
-    return new Request(`http://localhost${url}`, {
-      method,
-      headers,
-      signal,
-      ...(hasBody ? { body: bodyOf(message) } : {}),
-    });
-  } catch {
-    return undefined;
+    this.url = `http://localhost${message.url}`;
+    this.signal = signal;
+    const { rawHeaders } = message;
+    for (let at = 0; at < rawHeaders.length; at += 2) {
+      const name = rawHeaders[at]!.toLowerCase();
+      const before = this.#headers.get(name);
+      const value = rawHeaders[at + 1]!;
+      this.#headers.set(name, before === undefined ? value : `${before}, ${value}`);
+    }
+  }
+
+  get headers(): { get(name: string): string | null } {
+    return { get: (name) => this.#headers.get(name) ?? null };
+  }
+
+  get body(): ReadableStream<Uint8Array> | null {
+    if (this.method === "GET" || this.method === "HEAD") return null;
+    return this.#body ??= bodyOf(this.#message);
   }
 }
 
@@ -199,31 +212,26 @@ function bodyOf(message: IncomingMessage): ReadableStream<Uint8Array> {
 
 /** Sends an answer; a stream as its reader takes it. */
 async function send(
-  answer: Response,
+  { status, headers: given, body }: HttpReply,
   message: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const headers = Object.fromEntries(answer.headers);
-  if (!message.complete && answer.status >= 400) headers["connection"] = "close";
-  const { body } = answer;
-  if (body === null) {
-    response.writeHead(answer.status, headers);
+  const headers = !message.complete && status >= 400 ? { ...given, connection: "close" } : given;
+  if (body instanceof ReadableStream) {
+    response.writeHead(status, headers);
+    return await sendStream(body, response);
+  }
+  if (body === undefined) {
+    response.writeHead(status, headers);
     response.end();
     return;
   }
-  if (!isEndless(answer)) {
-    const bytes = new Uint8Array(await answer.arrayBuffer());
-    response.writeHead(answer.status, { ...headers, "content-length": bytes.length });
-    response.end(bytes);
-    return;
-  }
-  response.writeHead(answer.status, headers);
-  await sendStream(body, response);
+  const bytes = typeof body === "string" ? encoder.encode(body) : body;
+  response.writeHead(status, { ...headers, "content-length": bytes.length });
+  response.end(bytes);
 }
 
-function isEndless({ headers }: Response): boolean {
-  return headers.get("content-type")?.startsWith("text/event-stream") === true;
-}
+const encoder = new TextEncoder();
 
 async function sendStream(
   body: ReadableStream<Uint8Array>,

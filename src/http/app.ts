@@ -5,7 +5,8 @@
  *
  * The listener that calls it is passed nothing from here: src/front bounds heads and connections.
  */
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
+import { defined } from "../base/assert.ts";
 import { HTTP_ANSWER_MS_MAX, HTTP_IN_FLIGHT_MAX, HTTP_STREAMS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -19,6 +20,7 @@ import { HttpMetrics } from "./metrics.ts";
 import { type FaceClient, NodeCondition } from "./node_condition.ts";
 import { checkOrigin } from "./origin_check.ts";
 import { receiptHeaders } from "./receipt_headers.ts";
+import { type HttpReply, type HttpRequest, pathOf, queryOf, responseOf } from "./reply.ts";
 import { readJsonBody } from "./request_body.ts";
 import {
   checkedBody,
@@ -27,6 +29,7 @@ import {
   type RouteAnswer,
   type RouteMethod,
 } from "./route.ts";
+import { JSON_TYPE, jsonText } from "./json_text.ts";
 import { banRoutes } from "./routes/bans.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { governedRoutes } from "./routes/governed.ts";
@@ -63,13 +66,17 @@ interface Call {
   /** The path of its route; a word if it has none. */
   route: string;
   isRefused: boolean;
+  readonly request: HttpRequest;
+  /** Set by the route. */
+  reply: HttpReply | undefined;
 }
 
 type Environment = { readonly Bindings: Call };
 
 /** The route of requests that have none. */
 const NO_ROUTE = "none";
-const JSON_TYPE = "application/json; charset=utf-8";
+/** What routes return to the router; the answer is in the call. */
+const REPLIED = new Response(null);
 
 /** The face. */
 export class HttpApp {
@@ -118,6 +125,11 @@ export class HttpApp {
 
   /** Answers a request. Never rejects. */
   async fetch(request: Request, peer: HttpPeer): Promise<Response> {
+    return responseOf(await this.answer(request, peer));
+  }
+
+  /** Answers a request as {@link fetch} does. */
+  async answer(request: HttpRequest, peer: HttpPeer): Promise<HttpReply> {
     const { world } = this.#options;
     const call: Call = {
       peer,
@@ -125,8 +137,9 @@ export class HttpApp {
       startedMs: world.monotonic.nowMs(),
       route: NO_ROUTE,
       isRefused: false,
+      request,
+      reply: undefined,
     };
-    let response: Response;
     try {
       const { headers } = request;
       checkOrigin({
@@ -135,12 +148,14 @@ export class HttpApp {
         origin: headers.get("origin"),
         fetchSite: headers.get("sec-fetch-site"),
       }, this.#hostNames);
-      response = await this.#hono.fetch(request, call);
+      // The router reads method and URL only.
+      await this.#hono.fetch(request as Request, call);
     } catch (error) {
-      response = this.#refusal(call, error);
+      call.reply = this.#refusal(call, error);
     }
-    this.#finish(call, request.method, response.status);
-    return response;
+    const reply = defined(call.reply, "Every route replies");
+    this.#finish(call, request.method, reply.status);
+    return reply;
   }
 
   #router(): Hono<Environment> {
@@ -149,29 +164,41 @@ export class HttpApp {
     for (const route of this.routes) {
       // A tile's name has slashes.
       const path = route.path.replace("{tile}", ":tile{.+}").replace(/\{(\w+)\}/g, ":$1");
-      hono.on(route.method, path, (context) => this.#serve(route, context));
+      hono.on(route.method, path, async ({ req, env }) => {
+        env.reply = await this.#serve(route, req.param(), env);
+        return REPLIED;
+      });
       methods.set(path, [...methods.get(path) ?? [], route.method]);
     }
+    const refuse = (call: Call, error: unknown) => {
+      call.reply = this.#refusal(call, error);
+      return REPLIED;
+    };
     for (const [path, allowed] of methods) {
-      hono.all(path, ({ env }) => this.#refusal(env, otherMethod(allowed)));
+      hono.all(path, ({ env }) => refuse(env, otherMethod(allowed)));
     }
-    hono.notFound(({ env }) => this.#refusal(env, noRoute()));
-    hono.onError((error, { env }) => this.#refusal(env, error));
+    hono.notFound(({ env }) => refuse(env, noRoute()));
+    hono.onError((error, { env }) => refuse(env, error));
     return hono;
   }
 
-  async #serve(route: HttpRoute, { req, env: call }: Context<Environment>): Promise<Response> {
+  async #serve(
+    route: HttpRoute,
+    path: Readonly<Record<string, string>>,
+    call: Call,
+  ): Promise<HttpReply> {
+    const { request } = call;
     call.route = route.path;
     const { inFlightMax = HTTP_IN_FLIGHT_MAX, streamsMax = HTTP_STREAMS_MAX } = this.#options;
     if (this.#inFlight >= inFlightMax) throw noRoom("Too many requests are in flight");
     if (route.isStream && this.#streams >= streamsMax) throw noRoom("Too many streams are open");
     this.#inFlight++;
     try {
-      const parameters = checkedParameters(route, req.param(), new URL(req.url).searchParams);
+      const parameters = checkedParameters(route, path, queryOf(request));
       const body = route.method === "GET"
         ? undefined
-        : checkedBody(route, await readJsonBody(req.raw, this.#options.world.scheduler));
-      return await this.#answered(route, { ...parameters, body }, req.raw, call);
+        : checkedBody(route, await readJsonBody(request, this.#options.world.scheduler));
+      return await this.#answered(route, { ...parameters, body }, call);
     } finally {
       this.#inFlight--;
     }
@@ -181,22 +208,22 @@ export class HttpApp {
   async #answered(
     route: HttpRoute,
     input: Parameters<HttpRoute["handle"]>[0],
-    request: Request,
     call: Call,
-  ): Promise<Response> {
+  ): Promise<HttpReply> {
+    const { request } = call;
     let taken: TakenClient | undefined;
     const take = () =>
       taken ??= this.#options.callers.take({
         peer: call.peer,
         authorization: request.headers.get("authorization"),
         method: request.method,
-        path: new URL(request.url).pathname,
+        path: pathOf(request),
       });
     let isStream = false;
     try {
-      const answer = await this.#handled(route, input, request, call, take);
-      isStream = answer.body instanceof EventStream;
-      return this.#response(route, answer, call, () => taken?.release());
+      const answer = await this.#handled(route, input, call, take);
+      isStream = answer.body instanceof EventStream && request.method !== "HEAD";
+      return this.#reply(route, answer, call, () => taken?.release());
     } finally {
       if (!isStream) taken?.release();
     }
@@ -206,11 +233,11 @@ export class HttpApp {
   async #handled(
     route: HttpRoute,
     input: Parameters<HttpRoute["handle"]>[0],
-    request: Request,
     call: Call,
     take: () => TakenClient,
   ): Promise<RouteAnswer> {
     const { world, answerMsMax = HTTP_ANSWER_MS_MAX } = this.#options;
+    const { request } = call;
     const ending = new AbortController();
     let isLate = false;
     const timer = world.scheduler.after(answerMsMax, () => {
@@ -246,17 +273,21 @@ export class HttpApp {
   }
 
   /** @param onEnd called when a stream has ended. */
-  #response(
+  #reply(
     route: HttpRoute,
-    { status, body, headers }: RouteAnswer,
+    { status: given, body, headers: more }: RouteAnswer,
     call: Call,
     onEnd: () => void,
-  ): Response {
-    const init = {
-      status: status ?? Number(Object.keys(route.answers)[0]),
-      headers: { ...commonHeaders(call), ...receiptHeaders(body), ...headers },
-    };
+  ): HttpReply {
+    const status = given ?? Number(Object.keys(route.answers)[0]);
+    const headers = { ...commonHeaders(call), ...receiptHeaders(body), ...more };
+    const isHead = call.request.method === "HEAD";
     if (body instanceof EventStream) {
+      headers["content-type"] = "text/event-stream; charset=utf-8";
+      if (isHead) {
+        body.discard();
+        return { status, headers, body: undefined };
+      }
       this.#streams++;
       const stream = body.open(this.#options.world.scheduler, {
         ended: () => {
@@ -265,17 +296,15 @@ export class HttpApp {
         },
         lagged: () => this.#metrics.lagged(route.path),
       });
-      init.headers["content-type"] = "text/event-stream; charset=utf-8";
-      return new Response(stream, init);
+      return { status, headers, body: stream };
     }
-    if (typeof body === "string") return new Response(body, init);
-    if (body instanceof Uint8Array) return new Response(body as Uint8Array<ArrayBuffer>, init);
-    if (body === undefined) return new Response(null, init);
-    init.headers["content-type"] ??= JSON_TYPE;
-    return new Response(JSON.stringify(body) + "\n", init);
+    if (body !== undefined) headers["content-type"] ??= JSON_TYPE;
+    if (isHead || body === undefined) return { status, headers, body: undefined };
+    const isReady = typeof body === "string" || body instanceof Uint8Array;
+    return { status, headers, body: isReady ? body : jsonText(body) };
   }
 
-  #refusal(call: Call, thrown: unknown): Response {
+  #refusal(call: Call, thrown: unknown): HttpReply {
     const { world, logger } = this.#options;
     const error = toHttpError(thrown);
     this.#metrics.rejected(error);
@@ -287,10 +316,11 @@ export class HttpApp {
       });
     }
     const place = { requestId: call.requestId, nowMs: world.wall.unixMs() };
-    return new Response(JSON.stringify(errorEnvelope(error, place)) + "\n", {
+    return {
       status: error.status,
       headers: { ...commonHeaders(call), "content-type": JSON_TYPE, ...error.headers },
-    });
+      body: call.request.method === "HEAD" ? undefined : jsonText(errorEnvelope(error, place)),
+    };
   }
 
   #finish(call: Call, method: string, status: number): void {

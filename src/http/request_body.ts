@@ -3,6 +3,7 @@ import { HTTP_BODY_BYTES_MAX, HTTP_BODY_MS_MAX, HTTP_JSON_DEPTH_MAX } from "../b
 import type { Scheduler } from "../base/world.ts";
 import { readStrictJson } from "../signing/strict_json.ts";
 import { badRequest, HttpError } from "./errors.ts";
+import type { HttpRequest } from "./reply.ts";
 
 const JSON_TYPE = /^application\/json\s*(;\s*charset=("utf-8"|utf-8)\s*)?$/i;
 
@@ -13,7 +14,7 @@ const JSON_TYPE = /^application\/json\s*(;\s*charset=("utf-8"|utf-8)\s*)?$/i;
  * @throws HttpError UnsupportedMediaType, PayloadTooLarge, BadRequest.
  */
 export async function readJsonBody(
-  request: Request,
+  request: HttpRequest,
   scheduler: Scheduler,
 ): Promise<unknown> {
   const type = request.headers.get("content-type");

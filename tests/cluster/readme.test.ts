@@ -94,6 +94,7 @@ const OUTPUTS: readonly (readonly [RegExp, readonly string[]])[] = [
   ],
   [/^ {2}token +(crs-join-\S+)$/m, ["join token"]],
   [/^(eyJ[\w.-]+)$/m, ["token"]],
+  [/^(crs-cap-[\w-]+)$/m, ["capability"]],
   [/^(a=[\w+/=]+)$/m, ["a=key"]],
   [/^(b=[\w+/=]+)$/m, ["b=key"]],
   [/^(c=[\w+/=]+)$/m, ["c=key"]],

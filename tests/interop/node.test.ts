@@ -74,6 +74,15 @@ nodeTest(
   },
 );
 
+nodeTest("the HTTP face serves on Node as on Deno", async (node) => {
+  assert.equal(JSON.parse(await run(node, "./node/front.ts")), {
+    status: 7,
+    etag: '"1.2"',
+    codes: [200, 201, 413],
+    openapi: "3.1.0",
+  });
+});
+
 test.after(async () => {
   for (const process of processes) process.kill("SIGTERM");
   await Promise.all(processes.map((process) => process.ended()));

@@ -4,7 +4,7 @@ import { descriptorJson } from "../../answers/governed_json.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { GOVERNED_WAIT_MS_MAX, HTTP_PAGE_DEFAULT, LIST_ITEMS_MAX } from "../../base/limits.ts";
 import type { GovernedView } from "../../client/mod.ts";
-import type { AppliedEntry } from "../../governance/governed_log.ts";
+import type { AppliedEntry, GovernedLog } from "../../governance/governed_log.ts";
 import {
   descriptorId,
   descriptorSchema,
@@ -12,6 +12,7 @@ import {
   waitQuery,
 } from "../governed/governed_schemas.ts";
 import { type GovernedSource, planeOf } from "../governed/governed_source.ts";
+import { JSON_TYPE, jsonText } from "../json_text.ts";
 import { type HttpRoute, route, type RouteAnswer, type RouteContext } from "../route.ts";
 
 /** Where the governed plane's routes are. */
@@ -268,8 +269,23 @@ function descriptorAnswer(
   view: GovernedView,
   applied: AppliedEntry,
 ): RouteAnswer {
-  const body = descriptorJson(applied, planeOf(view).log);
-  return matched(context, view, descriptorTag(applied, view), body);
+  const answer = matched(context, view, descriptorTag(applied, view), "");
+  if (answer.status === 304) return answer;
+  const headers = { ...answer.headers, "content-type": JSON_TYPE };
+  return { body: descriptorText(applied, planeOf(view).log), headers };
+}
+
+/** The texts of versions that were read, each with the state that it tells. */
+const TEXTS = new WeakMap<AppliedEntry, { readonly state: string; readonly text: string }>();
+
+/** Returns a version as it is sent; it is made once for each state. */
+function descriptorText(applied: AppliedEntry, log: GovernedLog): string {
+  const state = log.stateOf(applied);
+  const known = TEXTS.get(applied);
+  if (known?.state === state) return known.text;
+  const text = jsonText(descriptorJson(applied, log));
+  TEXTS.set(applied, { state, text });
+  return text;
 }
 
 /** Returns the ETag of a version: its state changes while the rest does not. */

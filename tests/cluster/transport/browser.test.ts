@@ -10,6 +10,7 @@ import { STREAMS_PER_SESSION_MAX } from "../../../src/base/limits.ts";
 import { prefaceOf } from "../../../transport/preface.ts";
 import { listenQuic } from "../../../transport/quic_listener.ts";
 import type { Listener, Session, Stream } from "../../../transport/transport.ts";
+import { withPage } from "../../support/browser.ts";
 import { issueTestCertificate } from "../../support/certificate.ts";
 import { testWorld } from "../../support/production_world.ts";
 import { CHROMIUM, testWith } from "../../support/requirement.ts";
@@ -81,17 +82,6 @@ async function serve(listener: Listener): Promise<void> {
   }
 }
 
-/** Without these flags a start resolves hosts of the browser's maker, and waits for them. */
-const BROWSER_FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
 testWith(CHROMIUM)("listener serves a page in Chromium", async (chromium) => {
   const certificate = await issueTestCertificate();
   const listener = listenQuic({
@@ -118,15 +108,13 @@ testWith(CHROMIUM)("listener serves a page in Chromium", async (chromium) => {
     const page = `<!doctype html><script type="module">${script}</script>`;
     return new Response(page, { headers: { "content-type": "text/html" } });
   });
-  const profile = await Deno.makeTempDir();
-  const browser = new Deno.Command(chromium, {
-    args: [...BROWSER_FLAGS, `--user-data-dir=${profile}`, `http://localhost:${http.addr.port}/`],
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
   try {
     void serve(listener);
-    const report = await within("the page's report", reported.promise, PAGE_MS_MAX);
+    const report = await withPage(
+      chromium,
+      `http://localhost:${http.addr.port}/`,
+      () => within("the page's report", reported.promise, PAGE_MS_MAX),
+    );
     assert.equal(report, {
       errors: [],
       opened: [...prefaceOf("peer", NO_HEADER), 77],
@@ -134,12 +122,8 @@ testWith(CHROMIUM)("listener serves a page in Chromium", async (chromium) => {
       churned: CHURNED_STREAMS,
     });
   } finally {
-    browser.kill("SIGKILL");
-    await browser.status;
     await http.shutdown();
     await listener.close();
-    // The browser may still write there while it ends; the system removes the rest.
-    await Deno.remove(profile, { recursive: true }).catch(() => {});
   }
 });
 

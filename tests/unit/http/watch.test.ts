@@ -147,6 +147,9 @@ test("GET /v1/watch closes its watch when the reader leaves, and counts open str
   assert.is(closed, 1);
   await (await streamOf({ face }, "/v1/watch")).leave();
   assert.is(closed, 2);
+  // A head begins nothing.
+  const { status, text } = await face.ask("HEAD", "/v1/watch");
+  assert.equal([status, text, closed], [200, "", 3]);
 });
 
 test("GET /v1/watch ends its watch if the caller leaves before it has begun", async () => {

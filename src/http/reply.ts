@@ -1,0 +1,41 @@
+/**
+ * Requests and answers as the face reads and writes them: parts of `Request` and `Response` of which a
+ * listener makes no more than it needs.
+ */
+
+/** A request. A `Request` is one. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Absolute; its host is not looked at. */
+  readonly url: string;
+  readonly headers: { get(name: string): string | null };
+  readonly body: ReadableStream<Uint8Array> | null;
+  /** Ends when the caller is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** An answer. */
+export interface HttpReply {
+  readonly status: number;
+  /** By lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array | ReadableStream<Uint8Array> | undefined;
+}
+
+/** Returns an answer as a `Response`. */
+export function responseOf({ status, headers, body }: HttpReply): Response {
+  return new Response((body ?? null) as BodyInit | null, { status, headers });
+}
+
+/** Returns the path of a request as it was received, without the query. */
+export function pathOf({ url }: Pick<HttpRequest, "url">): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const end = url.indexOf("?", start);
+  return end === -1 ? url.slice(start) : url.slice(start, end);
+}
+
+/** Returns the query of a request. */
+export function queryOf({ url }: Pick<HttpRequest, "url">): URLSearchParams {
+  const start = url.indexOf("?");
+  return new URLSearchParams(start === -1 ? "" : url.slice(start));
+}
