@@ -6,9 +6,11 @@ import type { CallerEvidence, DelegatedClient } from "../../../src/client/types.
 import { mintCapability, readCapability } from "../../../identity/capabilities/capability.ts";
 import { Guarded, RequestCaveats } from "../../../identity/capabilities/guarded.ts";
 import { capabilityRefused } from "../../../identity/capabilities/verify.ts";
+import { isWithin } from "../../../identity/capabilities/request_path.ts";
 import { rootKeyOf } from "../../../identity/capabilities/root_key.ts";
 import { FrontCallers } from "../../../src/front/callers.ts";
 import type { HttpPeer } from "../../../src/http/callers.ts";
+import { pathOf } from "../../../src/http/reply.ts";
 import { HttpError } from "../../../src/http/errors.ts";
 import { refusalOf } from "../../support/refusal.ts";
 
@@ -121,6 +123,23 @@ test("FrontCallers: a capability serves the requests that its caveats permit, wh
   assert.is(scene.open.length, 1);
   scene.callers.close();
   assert.equal(scene.open, []);
+});
+
+test("pathOf returns the path as it was sent, which a caveat then refuses if it can be read in two ways", () => {
+  const paths = [
+    "/v1/agents",
+    "/v1/agents/../gateways",
+    "/v1/agents\\..\\gateways",
+    "/v1/%61gents",
+    "/",
+  ];
+  for (const path of paths) {
+    for (const rest of ["", "?region=a/b", "?a?b"]) {
+      assert.is(pathOf({ url: `http://localhost${path}${rest}` }), path);
+    }
+  }
+  const within = paths.map((path) => isWithin(path, "/v1/agents"));
+  assert.equal(within, [true, false, false, true, false]);
 });
 
 test("FrontCallers: at the limit the caller that was idle for longest gives way, and none in use", () => {
