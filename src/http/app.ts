@@ -69,6 +69,8 @@ interface Call {
   readonly request: HttpRequest;
   /** Set by the route. */
   reply: HttpReply | undefined;
+  /** Whether it waits for news, which is no latency. */
+  isWait: boolean;
 }
 
 type Environment = { readonly Bindings: Call };
@@ -139,6 +141,7 @@ export class HttpApp {
       isRefused: false,
       request,
       reply: undefined,
+      isWait: false,
     };
     try {
       const { headers } = request;
@@ -195,6 +198,7 @@ export class HttpApp {
     this.#inFlight++;
     try {
       const parameters = checkedParameters(route, path, queryOf(request));
+      call.isWait = (parameters.query as { readonly wait?: unknown }).wait !== undefined;
       const body = route.method === "GET"
         ? undefined
         : checkedBody(route, await readJsonBody(request, this.#options.world.scheduler));
@@ -325,11 +329,11 @@ export class HttpApp {
 
   #finish(call: Call, method: string, status: number): void {
     const { logger, world } = this.#options;
-    const { route } = call;
+    const { route, isWait } = call;
     const seconds = (world.monotonic.nowMs() - call.startedMs) / 1_000;
     // A method that no route has could be any word.
     const known = METHODS.includes(method) ? method : "other";
-    this.#metrics.finished({ route, method: known, status, seconds });
+    this.#metrics.finished({ route, method: known, status, seconds, isWait });
     const facts = { ...factsOf(call), method: known, status };
     if (status >= 500 && call.isRefused) logger.warn("A request was not served", facts);
     else if (method === "GET" || method === "HEAD") logger.debug("A request was answered", facts);

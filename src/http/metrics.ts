@@ -27,6 +27,8 @@ export interface FinishedRequest {
   readonly method: string;
   readonly status: number;
   readonly seconds: number;
+  /** Whether it waited for news, so that its time says nothing of the latency. */
+  readonly isWait: boolean;
 }
 
 /** The counts of one face. */
@@ -49,7 +51,9 @@ export class HttpMetrics {
     });
     this.#latency = new Histogram({
       name: "request_latency_seconds",
-      help: "Time from a request's head to its answer; of an event stream, to its beginning.",
+      help:
+        "Time from a request's head to its answer; of an event stream, to its beginning. Requests " +
+        "that wait for news are left out.",
       labelNames: ["route"],
       buckets: LATENCY_BOUNDS_S,
       registers,
@@ -85,9 +89,9 @@ export class HttpMetrics {
   }
 
   /** Counts an answer. */
-  finished({ route, method, status, seconds }: FinishedRequest): void {
+  finished({ route, method, status, seconds, isWait }: FinishedRequest): void {
     this.#requests.inc({ route, method, status });
-    this.#latency.observe({ route }, seconds);
+    if (!isWait) this.#latency.observe({ route }, seconds);
   }
 
   /** Counts a refusal. */

@@ -42,6 +42,8 @@ export const PROC: Requirement<string> = {
   found: existsSync("/proc/self/net/tcp") ? "/proc" : undefined,
   advice: "the folder /proc is missing; Linux has it",
 };
+/** The checker of alert rules. */
+export const PROMTOOL: Requirement<string> = program("promtool", "prometheus");
 /** The published vectors' folder. */
 export const VECTORS: Requirement<string> = {
   found: vectorsFolder(),

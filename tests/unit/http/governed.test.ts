@@ -162,6 +162,10 @@ test("a read waits for a change after a version, for as long as it says", async 
   const none = await face.ask("GET", `${V}/descriptors/svc@eu?after=1&wait=3s`);
   assert.is(none.status, 304);
   assert.ok(world.nowMs() - started >= 3_000);
+  const route = `{route="${V}/descriptors/{id}"`;
+  const { text } = await face.ask("GET", "/metrics");
+  assert.ok(text.includes(`requests_total${route},method="GET",status="304"} 1`), text);
+  assert.ok(!text.includes(`request_latency_seconds_count${route}`), "the wait is no latency");
   const waiting = face.open("GET", `${V}/descriptors/svc@eu?after=1&wait=30s`);
   const other = new HttpFace({ client: await open.harness.client() }, world);
   await publish({ ...open, face: other }, servicePayload(2, first));
