@@ -1,8 +1,8 @@
 /** Descriptors for the benches of the governed plane, with signatures of known keys. */
 import type { Client, DelegatedClient } from "../src/client/mod.ts";
-import { NO_PREVIOUS } from "../src/governance/documents/content_id.ts";
 import { canonicalPayload, type ReadPayload } from "../src/governance/documents/payload.ts";
-import { A, B, C, signatureOf } from "../tests/support/governance.ts";
+import { NO_PREVIOUS, signingMessage } from "../src/governance/documents/content_id.ts";
+import { signingKeyOfSeed, signMessage } from "../identity/pki/ed25519.ts";
 
 /** Signers that must agree. */
 export const SIGNERS = 2;
@@ -29,15 +29,28 @@ function payloadOf(number: number): ReadPayload {
   });
 }
 
-/** Returns a descriptor with its signatures. */
-export function descriptorOf(number: number) {
-  const read = payloadOf(number);
-  return { payload: read.bytes, signatures: [A, B].map((one) => signatureOf(one, read)) };
+/** The signers, each with a key of known seed. */
+const KEYS = await Promise.all([..."abc"].map(async (id) => ({
+  id,
+  key: await signingKeyOfSeed(new Uint8Array(32).fill(id.charCodeAt(0))),
+})));
+
+/** Returns a descriptor with the signatures of a quorum. */
+export async function descriptorOf(number: number) {
+  const { bytes, contentId } = payloadOf(number);
+  const signatures = await Promise.all(
+    KEYS.slice(0, SIGNERS).map(async ({ id, key }) => ({
+      signerId: id,
+      signature: await signMessage(key, signingMessage(contentId)),
+      signedAt: "2026-01-01T00:00:00Z",
+    })),
+  );
+  return { payload: bytes, signatures };
 }
 
 /** Begins the governed plane. */
 export async function govern(client: Client): Promise<void> {
-  const signers = [A, B, C].map(({ id, key: { publicKey } }) => ({ id, publicKey }));
+  const signers = KEYS.map(({ id, key }) => ({ id, publicKey: key.verifying.bytes }));
   for (let tries = 0;; tries++) {
     try {
       return void await client.governed.init(signers, SIGNERS);
@@ -59,7 +72,7 @@ export async function publish(client: Client, count: number): Promise<void> {
     while (next < count) {
       const number = next++;
       const { governed } = callers[Math.floor(number / DESCRIPTORS_PER_CALLER)]!;
-      const { payload, signatures } = descriptorOf(number);
+      const { payload, signatures } = await descriptorOf(number);
       const { proposal } = await governed.propose(payload, signatures);
       await governed.apply(proposal);
     }

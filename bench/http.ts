@@ -109,7 +109,7 @@ async function benchApplies(
   const applied = new LatencyHistogram();
   const published = new LatencyHistogram();
   for (let at = 0; at < APPLIES; at++) {
-    const { payload, signatures } = descriptorOf(DESCRIPTORS + at);
+    const { payload, signatures } = await descriptorOf(DESCRIPTORS + at);
     const { proposal } = await client.governed.propose(payload, signatures);
     const before = DESCRIPTORS + at;
     const waiting = fetch(`http://127.0.0.1:${port}/v1/registry/version?after=${before}&wait=10s`);

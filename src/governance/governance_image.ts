@@ -26,6 +26,7 @@ import {
   SectionedImageReader,
   writeSectionedImage,
 } from "../record/sectioned_image.ts";
+import type { SignatureVerdict } from "../signing/ed25519_verdict.ts";
 import { readGenesis } from "./documents/genesis.ts";
 import {
   encodeAuditRecord,
@@ -118,7 +119,10 @@ function* auditSegments(
  *
  * @throws RegistryError `corrupt`, `unsupported_version`.
  */
-export function loadGovernanceImage(chunks: Iterable<Uint8Array>): GovernanceState {
+export function loadGovernanceImage(
+  chunks: Iterable<Uint8Array>,
+  isSigned?: SignatureVerdict,
+): GovernanceState {
   const reader = new SectionedImageReader(FORMAT, new ImageBytes(FORMAT.name, chunks));
   const state = new GovernanceState();
   const [timeMs, appliedIndex] = reader.numbers;
@@ -131,7 +135,7 @@ export function loadGovernanceImage(chunks: Iterable<Uint8Array>): GovernanceSta
       for (const segment of reader.segments()) {
         const command = governanceCommandOf(segment);
         if (command.kind !== kind) throw corrupt(`command ${command.kind} is out of its place`);
-        loadCommand(state, command);
+        loadCommand(state, command, isSigned);
       }
     }
     state.plane?.log.checkLoaded();
@@ -143,10 +147,14 @@ export function loadGovernanceImage(chunks: Iterable<Uint8Array>): GovernanceSta
   return state;
 }
 
-function loadCommand(state: GovernanceState, command: CommandView): void {
+function loadCommand(
+  state: GovernanceState,
+  command: CommandView,
+  isSigned: SignatureVerdict | undefined,
+): void {
   if (command.kind === GOVERNANCE_KINDS.init) {
     const { genesis } = command.bodyInto(new GovernInitCommandView()).toPlain();
-    state.plane = new GovernedPlane(readGenesis(genesis));
+    state.plane = new GovernedPlane(readGenesis(genesis), isSigned);
     return;
   }
   switch (command.kind) {

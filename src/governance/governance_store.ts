@@ -23,6 +23,7 @@ import {
   GROUP_TIME_MS_MAX,
 } from "../base/limits.ts";
 import { COMMAND_KINDS, laterProgram, PARTITION_COMMAND_KIND_MAX } from "../record/command.ts";
+import { type SignatureVerdict, verifyAgreed } from "../signing/ed25519_verdict.ts";
 import { readGenesis } from "./documents/genesis.ts";
 import { readPayload } from "./documents/payload.ts";
 import { GOVERNANCE_KINDS, governanceCommandOf, isGovernanceKind } from "./governance_codec.ts";
@@ -49,14 +50,23 @@ interface CommandFacts {
   contentId?: string;
 }
 
+/** Options of a {@link GovernanceStore}. */
+export interface GovernanceStoreOptions {
+  /** Called when the log has begun, has grown, or was replaced. */
+  readonly onEntries?: () => void;
+  /** Gives the verdict of {@link verifyAgreed}, faster where a runtime can. */
+  readonly isSigned?: SignatureVerdict;
+}
+
 /** The state of the governed plane's group. */
 export class GovernanceStore {
   #state = new GovernanceState();
   readonly #onEntries: () => void;
+  readonly #isSigned: SignatureVerdict;
 
-  /** @param onEntries called when the log has begun, has grown, or was replaced. */
-  constructor(onEntries: () => void = () => {}) {
+  constructor({ onEntries = () => {}, isSigned = verifyAgreed }: GovernanceStoreOptions = {}) {
     this.#onEntries = onEntries;
+    this.#isSigned = isSigned;
   }
 
   /** The parts of the state. Replaced as a whole by an image. */
@@ -122,7 +132,7 @@ export class GovernanceStore {
    * @throws RegistryError `corrupt`, `unsupported_version`; the state is as before then.
    */
   loadImage(chunks: Iterable<Uint8Array>): void {
-    this.#state = loadGovernanceImage(chunks);
+    this.#state = loadGovernanceImage(chunks, this.#isSigned);
   }
 
   /** Takes the state of another store, which must not be used any more. */
@@ -174,7 +184,7 @@ export class GovernanceStore {
         throw new RegistryError("stale_version", `The registry has a genesis already: ${found}`);
       }
       if (this.plane === undefined) {
-        this.#state.plane = new GovernedPlane(genesis);
+        this.#state.plane = new GovernedPlane(genesis, this.#isSigned);
         this.#onEntries();
       }
       return {};

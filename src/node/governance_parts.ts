@@ -1,6 +1,7 @@
 /** Creates the operations on the governed plane, and connects them with its group. */
 import { GOVERNED_PLACE } from "../base/ids.ts";
 import type { MonotonicClock } from "../base/world.ts";
+import { PlaneImages } from "../replication/assembly/plane_images.ts";
 import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
 import { agreeOnSigners } from "../serving/governance/agreed_signers.ts";
 import { Checkpoints } from "../serving/governance/checkpoints.ts";
@@ -16,6 +17,10 @@ import type { RunningNode } from "./running_node.ts";
 export interface GovernanceParts {
   readonly handlers: Handlers<typeof GOVERNANCE_OPERATIONS>;
   readonly checkpoints: Checkpoints;
+  /** Starts the work in the background. */
+  start(): void;
+  /** Stops it, and ends the requests that wait for entries. */
+  stop(): void;
   /** See {@link RunningNode.agreeOnSigners}. */
   readonly agreeOnSigners: RunningNode["agreeOnSigners"];
 }
@@ -39,7 +44,13 @@ export function governanceParts(
     wall,
     monotonic,
   });
+  const images = new PlaneImages(groups.nodes, scheduler);
   return {
+    start: () => images.start(),
+    stop: () => {
+      images.stop();
+      waiters.close();
+    },
     handlers: governanceHandlers(service, checkpoints),
     checkpoints,
     agreeOnSigners: (configured, signal) =>

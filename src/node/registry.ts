@@ -47,7 +47,7 @@ import { PlacementWork } from "../replication/placement/placement_work.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
 import type { RegionParts } from "./region_parts.ts";
 import type { RunningNode } from "./running_node.ts";
-import { governanceParts } from "./governance_parts.ts";
+import { type GovernanceParts, governanceParts } from "./governance_parts.ts";
 import { backgroundParts, identityParts, requestParts, sharedParts } from "./registry_parts.ts";
 import type { RegistryOptions } from "./registry_options.ts";
 
@@ -97,12 +97,11 @@ export class Registry {
   readonly #proposer: Proposer;
   /** Undefined at a node that has no peers. */
   readonly #clusterLog: ClusterLog | undefined;
-  readonly #waiters: EntryWaiters;
+  readonly #governance: GovernanceParts;
 
   private constructor(options: RegistryOptions, opened: Opened) {
     const { groups, shared, clock, feed } = opened;
     this.#options = options;
-    this.#waiters = opened.waiters;
     this.groups = groups;
     this.created = groups.created;
     this.shared = shared;
@@ -123,7 +122,7 @@ export class Registry {
     this.#banFeed = identity.banFeed;
     this.#rights = identity.enforcer;
     this.regions = identity.regions;
-    const governance = governanceParts(options, opened);
+    const governance = this.#governance = governanceParts(options, opened);
     this.checkpoints = governance.checkpoints;
     this.agreeOnSigners = governance.agreeOnSigners;
     const { router, renewals, watches } = requestParts(parts, identity, governance.handlers, {
@@ -200,6 +199,7 @@ export class Registry {
     this.regions.pullers?.start();
     this.wallWatch.start();
     this.groups.nodes.startCompaction();
+    this.#governance.start();
     this.placement.start();
     this.#clusterLog?.start();
   }
@@ -286,7 +286,7 @@ export class Registry {
     this.#banFeed.stop();
     this.#rights.stop();
     this.regions.dropper.stop();
-    this.#waiters.close();
+    this.#governance.stop();
     await this.regions.pullers?.stop();
     await this.groups.close();
   }

@@ -95,6 +95,8 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
   replica: number;
   appliedIndex = 0 as LogIndex;
   appliedTerm = 0 as Term;
+  /** Index of the newest image; 0 if there is none. */
+  imageIndex = 0;
   #hardState: HardState = EMPTY_HARD_STATE;
   #configuration: Configuration = EMPTY_CONFIGURATION;
   /** Index of the entry below those that are kept. */
@@ -141,6 +143,7 @@ export class RecoveredGroup<Machine extends RestorableMachine> implements Recove
     this.#configuration = decodeConfiguration(configuration) ?? soleConfiguration(FOUNDER_REPLICA);
     this.appliedIndex = index;
     this.appliedTerm = term;
+    this.imageIndex = index;
     this.#seen(index, term);
     this.#dropped(index, term);
   }

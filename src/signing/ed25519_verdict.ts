@@ -50,6 +50,9 @@ export function verifyAgreed(
   return Point.BASE.multiply(s, false).subtract(key.multiply(k, false)).equals(expected);
 }
 
+/** A function with the verdict of {@link verifyAgreed} on all inputs. */
+export type SignatureVerdict = typeof verifyAgreed;
+
 /** Reports whether neither the key nor the signature has a fault that its bytes alone reveal. */
 export function areWellFormed(publicKey: Uint8Array, signature: Uint8Array): boolean {
   return encodedPointFault(publicKey) === undefined && signatureFault(signature) === undefined;

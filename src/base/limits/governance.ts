@@ -74,3 +74,9 @@ export const GOVERNED_FOLLOW_RETRY_MS_MAX = 5_000;
 /** Time for which a start waits for the governed plane to compare its settings with it, and pause, ms. */
 export const SIGNERS_AGREE_MS_MAX = 30_000;
 export const SIGNERS_AGREE_LOOK_MS = 100;
+/**
+ * Entries of the governed plane's group after which an image replaces them, so that a start replays less
+ * than a second of them, and the interval of the check, ms. An image of 10,000 descriptors takes 18 MB.
+ */
+export const PLANE_IMAGE_ENTRIES = 1_000;
+export const PLANE_IMAGE_LOOK_MS = 5_000;

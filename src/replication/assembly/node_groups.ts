@@ -95,6 +95,8 @@ export class NodeGroups<Machine extends RestorableMachine> {
   /** Groups with a replica that joins or founds and is not hosted yet. */
   readonly #arriving = new Set<GroupId>();
   readonly #imaging = new Set<GroupId>();
+  /** Indexes of the groups' newest images of their own. */
+  readonly #images = new Map<GroupId, number>();
   /** By group: the retry of a record that the log refused. */
   readonly #retries = new Map<GroupId, Timer>();
   #isClosed = false;
@@ -220,6 +222,7 @@ export class NodeGroups<Machine extends RestorableMachine> {
     assert(!this.#arriving.has(group), `A replica of group ${group} is on its way already`);
     const recovered = this.#recovery.take(group);
     const { machine } = recovered;
+    this.#images.set(group, recovered.imageIndex);
     const raft = this.set.add<unknown>({
       id: group,
       replica,
@@ -322,8 +325,15 @@ export class NodeGroups<Machine extends RestorableMachine> {
     this.#imaging.add(group);
     hosted.raft.writeImage((error) => {
       this.#imaging.delete(group);
+      if (error === undefined) this.#images.set(group, applied);
       done(error);
     });
+  }
+
+  /** Returns how many entries of a group a start would replay at most; 0 if it is not hosted. */
+  replayedOf(group: GroupId): number {
+    const applied = this.#hosted.get(group)?.raft.status().appliedIndex ?? 0;
+    return Math.max(0, applied - (this.#images.get(group) ?? 0));
   }
 
   /** Answers what is in progress and closes log and groups; resolves when the folder is free. */

@@ -81,10 +81,10 @@ export const GOVERNANCE_MUTANTS: readonly Mutant[] = [
       replacement: "    { contentId, payload }: ReadPayload,",
     }, {
       file: PLANE,
-      anchor: "if (!verifyAgreed(decodeBase64(key)!, message, signature)) continue;",
+      anchor: "if (!this.#isSigned(decodeBase64(key)!, message, signature)) continue;",
       replacement: `const earlier = signingMessage(payload.prev_hash);
         const isEither = [message, earlier].some((one) =>
-          verifyAgreed(decodeBase64(key)!, one, signature)
+          this.#isSigned(decodeBase64(key)!, one, signature)
         );
         if (!isEither) continue;`,
     }],

@@ -1,0 +1,42 @@
+/**
+ * Images of the governed plane: its log is short in bytes and takes long to replay, because each signature is
+ * verified again, so it is replaced by an image sooner than the size of the node's log would have it.
+ */
+import { GOVERNED_GROUP } from "../../base/ids.ts";
+import { PLANE_IMAGE_ENTRIES, PLANE_IMAGE_LOOK_MS } from "../../base/limits.ts";
+import type { Scheduler, Timer } from "../../base/world.ts";
+import type { ClusterGroups } from "./cluster_groups.ts";
+
+/** Writes images of the governed plane, while it is hosted here. */
+export class PlaneImages {
+  readonly #nodes: Pick<ClusterGroups["nodes"], "replayedOf" | "writeImage">;
+  readonly #scheduler: Scheduler;
+  #timer: Timer | undefined;
+  #isStopped = false;
+
+  constructor(
+    nodes: Pick<ClusterGroups["nodes"], "replayedOf" | "writeImage">,
+    scheduler: Scheduler,
+  ) {
+    this.#nodes = nodes;
+    this.#scheduler = scheduler;
+  }
+
+  /** Begins to look. */
+  start(): void {
+    if (this.#isStopped) return;
+    this.#timer = this.#scheduler.after(PLANE_IMAGE_LOOK_MS, () => {
+      // One that cannot be written now is asked for again.
+      if (this.#nodes.replayedOf(GOVERNED_GROUP) >= PLANE_IMAGE_ENTRIES) {
+        this.#nodes.writeImage(GOVERNED_GROUP, () => {});
+      }
+      this.start();
+    });
+  }
+
+  /** Stops looking. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+}
