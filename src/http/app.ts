@@ -12,7 +12,8 @@ import type { Logger } from "../base/logger.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
 import type { HttpCallers, HttpPeer, TakenClient } from "./callers.ts";
-import { CORRELATION_HEADER, requestIdOf } from "./correlation.ts";
+import { AnswerDeadlines } from "./answer_deadlines.ts";
+import { CORRELATION_HEADER, RequestIds } from "./correlation.ts";
 import { errorEnvelope, HttpError, noRoom, toHttpError } from "./errors.ts";
 import { EventStream } from "./event_stream.ts";
 import { type GovernedReader, GovernedSource } from "./governed/governed_source.ts";
@@ -87,6 +88,9 @@ export class HttpApp {
   readonly #metrics: HttpMetrics;
   readonly #governed: GovernedSource;
   readonly #hostNames: readonly string[];
+  readonly #ids: RequestIds;
+  readonly #deadlines: AnswerDeadlines;
+  readonly #answerMsMax: number;
   #inFlight = 0;
   #streams = 0;
   /** All routes, in the order of the documents. */
@@ -95,6 +99,10 @@ export class HttpApp {
   constructor(options: HttpAppOptions) {
     this.#options = options;
     this.#hostNames = (options.hostNames ?? []).map((name) => name.toLowerCase());
+    const { world, answerMsMax = HTTP_ANSWER_MS_MAX } = options;
+    this.#ids = new RequestIds(world.entropy);
+    this.#answerMsMax = answerMsMax;
+    this.#deadlines = new AnswerDeadlines(world.scheduler, world.monotonic, answerMsMax);
     this.#metrics = new HttpMetrics([
       ["requests_in_flight", "Requests being answered.", () => this.#inFlight],
       ["event_streams", "Open event streams.", () => this.#streams],
@@ -120,8 +128,9 @@ export class HttpApp {
     this.#hono = this.#router();
   }
 
-  /** Ends what the app reads for itself. */
+  /** Ends what the app does by itself; requests in progress have no deadline any more. */
   close(): void {
+    this.#deadlines.close();
     this.#governed.close();
   }
 
@@ -135,7 +144,7 @@ export class HttpApp {
     const { world } = this.#options;
     const call: Call = {
       peer,
-      requestId: requestIdOf(request.headers.get(CORRELATION_HEADER), world.entropy),
+      requestId: this.#ids.of(request.headers.get(CORRELATION_HEADER)),
       startedMs: world.monotonic.nowMs(),
       route: NO_ROUTE,
       isRefused: false,
@@ -240,15 +249,11 @@ export class HttpApp {
     call: Call,
     take: () => TakenClient,
   ): Promise<RouteAnswer> {
-    const { world, answerMsMax = HTTP_ANSWER_MS_MAX } = this.#options;
+    const { world } = this.#options;
     const { request } = call;
     const ending = new AbortController();
-    let isLate = false;
-    const timer = world.scheduler.after(answerMsMax, () => {
-      isLate = true;
-      ending.abort();
-    });
     const leave = () => ending.abort();
+    const deadline = this.#deadlines.begin(leave);
     request.signal.addEventListener("abort", leave);
     if (request.signal.aborted) leave();
     try {
@@ -263,15 +268,15 @@ export class HttpApp {
         place: { requestId: call.requestId, nowMs: () => world.wall.unixMs() },
       });
     } catch (error) {
-      if (!isLate) throw error;
+      if (!deadline.isLate) throw error;
       throw new RegistryError(
         "deadline_exceeded",
-        `The answer must be known within ${answerMsMax} ms: it was not`,
+        `The answer must be known within ${this.#answerMsMax} ms: it was not`,
         {},
         error,
       );
     } finally {
-      timer.cancel();
+      deadline.end();
       request.signal.removeEventListener("abort", leave);
     }
   }

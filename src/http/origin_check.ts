@@ -30,8 +30,7 @@ export function checkOrigin(
   { scheme, host, origin, fetchSite }: RequestOrigin,
   names: readonly string[],
 ): void {
-  const name = hostName(host);
-  if (name === undefined || !isOwnHost(name, names)) {
+  if (!isOwnHost(hostName(host), names)) {
     throw forbidden(
       "The Host header must name localhost, an address, or a configured name",
       "Use the address of the front, or start it with --http-name for the name in use.",
@@ -57,7 +56,8 @@ function hostName(header: string | null): string | undefined {
   return host?.toLowerCase().replace(/^\[(.*)\]$/, "$1");
 }
 
-function isOwnHost(name: string, names: readonly string[]): boolean {
+function isOwnHost(name: string | undefined, names: readonly string[]): boolean {
+  if (name === undefined) return false;
   return name === "localhost" || isIP(name) !== 0 || names.includes(name);
 }
 

@@ -34,8 +34,8 @@ export function pathOf({ url }: Pick<HttpRequest, "url">): string {
   return end === -1 ? url.slice(start) : url.slice(start, end);
 }
 
-/** Returns the query of a request. */
-export function queryOf({ url }: Pick<HttpRequest, "url">): URLSearchParams {
+/** Returns the query of a request; `undefined` if it has none. */
+export function queryOf({ url }: Pick<HttpRequest, "url">): URLSearchParams | undefined {
   const start = url.indexOf("?");
-  return new URLSearchParams(start === -1 ? "" : url.slice(start));
+  return start === -1 ? undefined : new URLSearchParams(url.slice(start));
 }

@@ -115,7 +115,7 @@ export function route<
 export function checkedParameters(
   route: HttpRoute,
   path: Readonly<Record<string, string>>,
-  query: URLSearchParams,
+  query: URLSearchParams | undefined,
 ): { readonly path: unknown; readonly query: unknown } {
   return {
     path: checked(route.pathSchema, path, "path"),
@@ -133,8 +133,12 @@ export function checkedBody(route: HttpRoute, body: unknown): unknown {
 }
 
 /** Returns the value of a query, with the types that its schema has; refuses nothing yet. */
-function queryValue(schema: z.ZodObject, query: URLSearchParams): Record<string, unknown> {
+function queryValue(
+  schema: z.ZodObject,
+  query: URLSearchParams | undefined,
+): Record<string, unknown> {
   const value: Record<string, unknown> = Object.create(null);
+  if (query === undefined) return value;
   for (const name of new Set(query.keys())) {
     const texts = query.getAll(name);
     const type = Object.hasOwn(schema.shape, name)

@@ -116,6 +116,7 @@ async function withFace(page: string, use: (served: Served) => Promise<void>): P
     await use({ port: listener.port, calls, statuses, report });
   } finally {
     await listener.close();
+    app.close();
   }
 }
 

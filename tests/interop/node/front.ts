@@ -51,3 +51,4 @@ console.log(JSON.stringify({
   openapi: document.openapi,
 }));
 await listener.close();
+app.close();

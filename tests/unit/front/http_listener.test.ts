@@ -59,7 +59,7 @@ const echo: HttpHandler = async (request, peer) => ({
   body: JSON.stringify({
     method: request.method,
     path: pathOf(request),
-    query: [...queryOf(request)],
+    query: [...queryOf(request) ?? []],
     host: request.headers.get("host"),
     body: request.body === null ? null : await new Response(request.body).text(),
     peer,
