@@ -69,13 +69,16 @@ export function readSource(path: string, text: string): SourceFacts {
     functions: reader.functions,
     exportedTypes: reader.exportedTypes,
     testMistakes: path.endsWith(".test.ts")
-      ? findTestMistakes(source)
+      ? findTestMistakes(source, reader)
       : path.startsWith("tests/support/") && path !== REQUIREMENT_FILE
-      ? findHandMadeSkips(source)
+      ? reader.handMadeSkips
       : [],
   };
 }
 
+type DeclaredType = ts.ClassDeclaration | ts.InterfaceDeclaration | ts.TypeAliasDeclaration;
+
+/** Visits each node of a file once; most nodes are of a kind that tells nothing. */
 class Reader {
   readonly imports: Import[] = [];
   readonly names = new Map<string, Use>();
@@ -85,6 +88,9 @@ class Reader {
   readonly wallClock: Use[] = [];
   readonly functions: (Use & { readonly lineCount: number })[] = [];
   readonly exportedTypes: Use[] = [];
+  readonly handMadeSkips: Use[] = [];
+  readonly calls: ts.CallExpression[] = [];
+  readonly variables: ts.VariableDeclaration[] = [];
   readonly #source: ts.SourceFile;
 
   constructor(source: ts.SourceFile) {
@@ -92,15 +98,62 @@ class Reader {
   }
 
   readonly visit = (node: ts.Node): void => {
-    this.#readImport(node);
-    this.#readAsynchronous(node);
-    this.#readMathRandom(node);
-    this.#readWallClock(node);
-    this.#readFunction(node);
-    this.#readType(node);
-    if (ts.isIdentifier(node)) {
-      if (isDeclaredName(node)) this.declared.add(node.text);
-      else if (isReference(node)) this.#use(this.names, node.text, node);
+    switch (node.kind) {
+      case ts.SyntaxKind.Identifier:
+        this.#readIdentifier(node as ts.Identifier);
+        // Nothing stands below it.
+        return;
+      case ts.SyntaxKind.StringLiteral:
+      case ts.SyntaxKind.NoSubstitutionTemplateLiteral:
+      case ts.SyntaxKind.TemplateHead:
+        this.#readText(node as ts.StringLiteralLike | ts.TemplateHead);
+        return;
+      case ts.SyntaxKind.AwaitExpression:
+      case ts.SyntaxKind.AwaitKeyword:
+        this.#use(this.asynchronous, "await", node);
+        break;
+      case ts.SyntaxKind.AsyncKeyword:
+        this.#use(this.asynchronous, "async", node);
+        break;
+      case ts.SyntaxKind.CallExpression:
+        this.calls.push(node as ts.CallExpression);
+        this.#readImport(node);
+        this.#readWallClock(node);
+        break;
+      case ts.SyntaxKind.NewExpression:
+        this.#readImport(node);
+        this.#readWallClock(node);
+        break;
+      case ts.SyntaxKind.ImportDeclaration:
+      case ts.SyntaxKind.ExportDeclaration:
+      case ts.SyntaxKind.ImportType:
+        this.#readImport(node);
+        break;
+      case ts.SyntaxKind.PropertyAccessExpression:
+        this.#readMathRandom(node);
+        this.#readWallClock(node);
+        break;
+      case ts.SyntaxKind.ElementAccessExpression:
+        this.#readMathRandom(node);
+        break;
+      case ts.SyntaxKind.VariableDeclaration:
+        this.variables.push(node as ts.VariableDeclaration);
+        this.#readMathRandom(node);
+        break;
+      case ts.SyntaxKind.ClassDeclaration:
+      case ts.SyntaxKind.InterfaceDeclaration:
+      case ts.SyntaxKind.TypeAliasDeclaration:
+        this.#readType(node as DeclaredType);
+        break;
+      case ts.SyntaxKind.FunctionDeclaration:
+      case ts.SyntaxKind.FunctionExpression:
+      case ts.SyntaxKind.ArrowFunction:
+      case ts.SyntaxKind.MethodDeclaration:
+      case ts.SyntaxKind.Constructor:
+      case ts.SyntaxKind.GetAccessor:
+      case ts.SyntaxKind.SetAccessor:
+        this.#readFunction(node as ts.FunctionLikeDeclaration);
+        break;
     }
     ts.forEachChild(node, this.visit);
   };
@@ -135,28 +188,28 @@ class Reader {
     }
   }
 
-  #readAsynchronous(node: ts.Node): void {
-    if (ts.isAwaitExpression(node) || node.kind === ts.SyntaxKind.AwaitKeyword) {
-      this.#use(this.asynchronous, "await", node);
-    } else if (node.kind === ts.SyntaxKind.AsyncKeyword) {
-      this.#use(this.asynchronous, "async", node);
-    }
+  #readIdentifier(node: ts.Identifier): void {
+    if (isDeclaredName(node)) this.declared.add(node.text);
+    else if (isReference(node)) this.#use(this.names, node.text, node);
   }
 
-  #readFunction(node: ts.Node): void {
-    if (!ts.isFunctionLike(node) || !("body" in node) || node.body === undefined) return;
+  /** Finds text such as `"skipped: the program x is missing"`. */
+  #readText(node: ts.StringLiteralLike | ts.TemplateHead): void {
+    if (!/^skipp(ed|ing):/i.test(node.text)) return;
+    this.handMadeSkips.push({ name: HAND_MADE_SKIP, line: lineOf(this.#source, node) });
+  }
+
+  #readFunction(node: ts.FunctionLikeDeclaration): void {
+    if (node.body === undefined) return;
     const line = lineOf(this.#source, node);
     const end = this.#source.getLineAndCharacterOfPosition(node.end).line + 1;
     const name = node.name?.getText(this.#source) ?? "a function";
     this.functions.push({ name, line, lineCount: end - line + 1 });
   }
 
-  #readType(node: ts.Node): void {
-    const isType = ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node) ||
-      ts.isTypeAliasDeclaration(node);
-    if (!isType || node.name === undefined) return;
+  #readType(node: DeclaredType): void {
     const isExported = node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
-    if (isExported !== true) return;
+    if (isExported !== true || node.name === undefined) return;
     this.exportedTypes.push({ name: node.name.text, line: lineOf(this.#source, node) });
   }
 
@@ -226,26 +279,21 @@ function isReference(node: ts.Identifier): boolean {
  * test file without that call, or a test below it, passes without being run. `only` omits all
  * others.
  */
-function findTestMistakes(source: ts.SourceFile): Use[] {
-  const registrars = findRegistrars(source);
-  const mistakes = findHandMadeSkips(source);
+function findTestMistakes(source: ts.SourceFile, reader: Reader): Use[] {
+  const registrars = findRegistrars(source, reader.variables);
+  const mistakes = [...reader.handMadeSkips];
   const lastRun = new Map<string, number>();
   const calls: { name: string; member: string | undefined; node: ts.Node }[] = [];
-  const visit = (node: ts.Node): void => {
-    if (ts.isCallExpression(node)) {
-      const { expression } = node;
-      const callee = ts.isPropertyAccessExpression(expression) ? expression.expression : expression;
-      if (ts.isIdentifier(callee) && registrars.has(callee.text)) {
-        const member = callee === expression
-          ? undefined
-          : (expression as ts.PropertyAccessExpression).name.text;
-        calls.push({ name: callee.text, member, node });
-        if (member === "run") lastRun.set(callee.text, node.pos);
-      }
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
+  for (const node of reader.calls) {
+    const { expression } = node;
+    const callee = ts.isPropertyAccessExpression(expression) ? expression.expression : expression;
+    if (!ts.isIdentifier(callee) || !registrars.has(callee.text)) continue;
+    const member = callee === expression
+      ? undefined
+      : (expression as ts.PropertyAccessExpression).name.text;
+    calls.push({ name: callee.text, member, node });
+    if (member === "run") lastRun.set(callee.text, node.pos);
+  }
   if (registrars.size === 0) mistakes.push({ name: "imports no test from uvu", line: 1 });
   for (const name of new Set(registrars.values())) {
     const used = name === "test" ? true : calls.some((call) => call.name === name);
@@ -270,26 +318,15 @@ const REQUIREMENT_FILE = "tests/support/requirement.ts";
 /** A test that returns early counts as passed, and a test that is switched off is forgotten. */
 const HAND_MADE_SKIP = `skips by itself: register the test by testWith of ${REQUIREMENT_FILE}`;
 
-/** Finds text such as `"skipped: the program x is missing"`. */
-function findHandMadeSkips(source: ts.SourceFile): Use[] {
-  const found: Use[] = [];
-  const visit = (node: ts.Node): void => {
-    const text = ts.isStringLiteralLike(node) || ts.isTemplateHead(node) ? node.text : "";
-    if (/^skipp(ed|ing):/i.test(text)) {
-      found.push({ name: HAND_MADE_SKIP, line: lineOf(source, node) });
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
-  return found;
-}
-
 /**
  * Returns the names with which tests are registered, each with the name whose `run()` runs them:
  * uvu's `test` by any alias, results of `suite()`, and results of `testWith()`, which registers
  * with `test`.
  */
-function findRegistrars(source: ts.SourceFile): Map<string, string> {
+function findRegistrars(
+  source: ts.SourceFile,
+  variables: readonly ts.VariableDeclaration[],
+): Map<string, string> {
   const registrars = new Map<string, string>();
   const suites = new Set<string>();
   for (const statement of source.statements) {
@@ -303,18 +340,13 @@ function findRegistrars(source: ts.SourceFile): Map<string, string> {
       if (imported === "suite") suites.add(element.name.text);
     }
   }
-  const visit = (node: ts.Node): void => {
-    const made = ts.isVariableDeclaration(node) ? node.initializer : undefined;
-    if (
-      made !== undefined && ts.isCallExpression(made) && ts.isIdentifier(made.expression) &&
-      ts.isVariableDeclaration(node) && ts.isIdentifier(node.name)
-    ) {
-      const name = node.name.text;
-      if (suites.has(made.expression.text)) registrars.set(name, name);
-      if (made.expression.text === "testWith") registrars.set(name, "test");
+  for (const { name, initializer: made } of variables) {
+    if (made === undefined || !ts.isCallExpression(made) || !ts.isIdentifier(made.expression)) {
+      continue;
     }
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
+    if (!ts.isIdentifier(name)) continue;
+    if (suites.has(made.expression.text)) registrars.set(name.text, name.text);
+    if (made.expression.text === "testWith") registrars.set(name.text, "test");
+  }
   return registrars;
 }
