@@ -27,7 +27,7 @@ const ROOT = new URL("../../", import.meta.url);
 const root = decodeURIComponent(ROOT.pathname).replace(/\/$/, "");
 const COMMAND_MS_MAX = 60_000;
 /** A command of `crs` whose words are separated by spaces, and none of them is for the shell. */
-const NO_SHELL = /^crs [\w ./:=-]+$/;
+const NO_SHELL = /^crs [\w ./:=@+,-]+$/;
 
 /** The way to run a line that does not simply end. */
 type Special =
