@@ -65,6 +65,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const listener = await openHttpListener({
     ...http,
     handler: (request, peer) => app.answer(request, peer),
+    quick: (request, peer) => app.quick(request, peer),
     logger,
     scheduler: world.scheduler,
   });

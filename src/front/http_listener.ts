@@ -21,13 +21,16 @@ import {
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler } from "../base/world.ts";
 import type { HttpPeer } from "../http/callers.ts";
-import type { HttpReply, HttpRequest } from "../http/reply.ts";
+import type { HttpReply, HttpRequest, HttpRequestHead, WholeReply } from "../http/reply.ts";
 import { bindAddress } from "../../identity/trust/listen_rule.ts";
 import { ConnectionPlaces } from "../../transport/connection_places.ts";
 import { TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
 
 /** Answers a request; never rejects. */
 export type HttpHandler = (request: HttpRequest, peer: HttpPeer) => Promise<HttpReply>;
+
+/** Answers a request whose answer is known at once; undefined: the handler does. Never throws. */
+export type QuickHandler = (request: HttpRequestHead, peer: HttpPeer) => WholeReply | undefined;
 
 /** The options of the listener. */
 export interface HttpListenerOptions {
@@ -36,6 +39,8 @@ export interface HttpListenerOptions {
   /** TCP port; 0 lets the system choose. */
   readonly port: number;
   readonly handler: HttpHandler;
+  /** Is asked before the handler, for requests without a body. Default: all go to the handler. */
+  readonly quick?: QuickHandler;
   readonly logger: Logger;
   readonly scheduler: Scheduler;
   /** The limit of concurrent connections. Default {@link HTTP_CONNECTIONS_MAX}. */
@@ -110,7 +115,13 @@ function serverOf(
     connectionsCheckingInterval: HTTP_CHECK_MS,
   }, (message, response) => {
     places.busy(message.socket, response);
-    void serve(options, message, response);
+    response.on("error", () => message.socket.destroy());
+    if (!message.url?.startsWith("/")) return refuse(options, message, response);
+    const request = new IncomingRequest(message, response);
+    const peer = { address: message.socket.remoteAddress ?? "", scheme: "http:" } as const;
+    const reply = request.isWhole ? options.quick?.(request, peer) : undefined;
+    if (reply === undefined) void serve(options, { request, peer, message, response });
+    else sendWhole(response, reply);
   });
   server.on("connection", (socket: Socket) => unlessOwn(socket, () => places.take(socket)));
   // On a malformed, oversized or slow request the connection is closed.
@@ -119,25 +130,31 @@ function serverOf(
   return server;
 }
 
-async function serve(
-  { handler, logger, scheduler }: HttpListenerOptions,
+/** Refuses a request whose target is no path. */
+function refuse(
+  { scheduler }: HttpListenerOptions,
   message: IncomingMessage,
   response: ServerResponse,
+): void {
+  response.writeHead(400, { "connection": "close" });
+  response.end();
+  dropRest(message, scheduler);
+}
+
+/** A request and where its answer goes. */
+interface Exchange {
+  readonly request: HttpRequest;
+  readonly peer: HttpPeer;
+  readonly message: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+async function serve(
+  { handler, logger, scheduler }: HttpListenerOptions,
+  { request, peer, message, response }: Exchange,
 ): Promise<void> {
-  const leaving = new AbortController();
-  response.once("close", () => {
-    if (!response.writableFinished) leaving.abort();
-  });
-  response.on("error", () => message.socket.destroy());
   try {
-    if (!message.url?.startsWith("/")) {
-      response.writeHead(400, { "connection": "close" });
-      response.end();
-      return;
-    }
-    const request = new IncomingRequest(message, leaving.signal);
-    const address = message.socket.remoteAddress ?? "";
-    await send(await handler(request, { address, scheme: "http:" }), message, response);
+    await send(await handler(request, peer), message, response);
   } catch (error) {
     logger.warn("An HTTP answer was not sent", { error });
     message.socket.destroy();
@@ -150,34 +167,54 @@ async function serve(
 class IncomingRequest implements HttpRequest {
   readonly method: string;
   readonly url: string;
-  readonly signal: AbortSignal;
+  readonly headers: { get(name: string): string | null };
   readonly #message: IncomingMessage;
-  readonly #headers = new Map<string, string>();
+  readonly #response: ServerResponse;
+  #signal: AbortSignal | undefined;
   #body: ReadableStream<Uint8Array> | undefined;
 
-  constructor(message: IncomingMessage, signal: AbortSignal) {
+  constructor(message: IncomingMessage, response: ServerResponse) {
     this.#message = message;
+    this.#response = response;
     this.method = message.method ?? "GET";
     // The host is checked by its header; the URL only carries path and query.
     this.url = `http://localhost${message.url}`;
-    this.signal = signal;
     const { rawHeaders } = message;
+    const headers = new Map<string, string>();
     for (let at = 0; at < rawHeaders.length; at += 2) {
       const name = rawHeaders[at]!.toLowerCase();
-      const before = this.#headers.get(name);
+      const before = headers.get(name);
       const value = rawHeaders[at + 1]!;
-      this.#headers.set(name, before === undefined ? value : `${before}, ${value}`);
+      headers.set(name, before === undefined ? value : `${before}, ${value}`);
     }
+    this.headers = { get: (name) => headers.get(name) ?? null };
   }
 
-  get headers(): { get(name: string): string | null } {
-    return { get: (name) => this.#headers.get(name) ?? null };
+  /** Whether no body follows the head. */
+  get isWhole(): boolean {
+    const { headers } = this;
+    return headers.get("content-length") === null && headers.get("transfer-encoding") === null;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal ??= leavingSignal(this.#response);
   }
 
   get body(): ReadableStream<Uint8Array> | null {
     if (this.method === "GET" || this.method === "HEAD") return null;
     return this.#body ??= bodyOf(this.#message);
   }
+}
+
+/** Returns a signal that ends when the reader of a response leaves. */
+function leavingSignal(response: ServerResponse): AbortSignal {
+  const leaving = new AbortController();
+  const leave = () => {
+    if (!response.writableFinished) leaving.abort();
+  };
+  if (response.destroyed || response.socket?.destroyed === true) leave();
+  else response.once("close", leave);
+  return leaving.signal;
 }
 
 /** Returns the body of a request as a stream that reads no further than it is taken. */
@@ -212,15 +249,19 @@ function bodyOf(message: IncomingMessage): ReadableStream<Uint8Array> {
 
 /** Sends an answer; a stream as its reader takes it. */
 async function send(
-  { status, headers: given, body }: HttpReply,
+  reply: HttpReply,
   message: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const headers = !message.complete && status >= 400 ? { ...given, connection: "close" } : given;
-  if (body instanceof ReadableStream) {
-    response.writeHead(status, headers);
-    return await sendStream(body, response);
-  }
+  const { status, body } = reply;
+  const isCut = !message.complete && status >= 400;
+  const headers = isCut ? { ...reply.headers, connection: "close" } : reply.headers;
+  if (!(body instanceof ReadableStream)) return sendWhole(response, { status, headers, body });
+  response.writeHead(status, headers);
+  await sendStream(body, response);
+}
+
+function sendWhole(response: ServerResponse, { status, headers, body }: WholeReply): void {
   if (body === undefined) {
     response.writeHead(status, headers);
     response.end();

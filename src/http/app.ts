@@ -20,8 +20,18 @@ import { type GovernedReader, GovernedSource } from "./governed/governed_source.
 import { HttpMetrics } from "./metrics.ts";
 import { type FaceClient, NodeCondition } from "./node_condition.ts";
 import { checkOrigin } from "./origin_check.ts";
+import { QuickRoutes } from "./quick_routes.ts";
 import { receiptHeaders } from "./receipt_headers.ts";
-import { type HttpReply, type HttpRequest, pathOf, queryOf, responseOf } from "./reply.ts";
+import {
+  type HttpReply,
+  type HttpRequest,
+  type HttpRequestHead,
+  pathOf,
+  queryOf,
+  responseOf,
+  targetOf,
+  type WholeReply,
+} from "./reply.ts";
 import { readJsonBody } from "./request_body.ts";
 import {
   checkedBody,
@@ -67,14 +77,19 @@ interface Call {
   /** The path of its route; a word if it has none. */
   route: string;
   isRefused: boolean;
-  readonly request: HttpRequest;
-  /** Set by the route. */
-  reply: HttpReply | undefined;
+  readonly method: string;
   /** Whether it waits for news, which is no latency. */
   isWait: boolean;
 }
 
-type Environment = { readonly Bindings: Call };
+/** A request on its way through the router. */
+interface RoutedCall extends Call {
+  readonly request: HttpRequest;
+  /** Set by the route. */
+  reply: HttpReply | undefined;
+}
+
+type Environment = { readonly Bindings: RoutedCall };
 
 /** The route of requests that have none. */
 const NO_ROUTE = "none";
@@ -91,6 +106,7 @@ export class HttpApp {
   readonly #ids: RequestIds;
   readonly #deadlines: AnswerDeadlines;
   readonly #answerMsMax: number;
+  readonly #quick: QuickRoutes;
   #inFlight = 0;
   #streams = 0;
   /** All routes, in the order of the documents. */
@@ -126,6 +142,7 @@ export class HttpApp {
     ];
     this.routes = [...routes, ...documentRoutes(routes)];
     this.#hono = this.#router();
+    this.#quick = new QuickRoutes(this.routes);
   }
 
   /** Ends what the app does by itself; requests in progress have no deadline any more. */
@@ -141,33 +158,67 @@ export class HttpApp {
 
   /** Answers a request as {@link fetch} does. */
   async answer(request: HttpRequest, peer: HttpPeer): Promise<HttpReply> {
-    const { world } = this.#options;
-    const call: Call = {
-      peer,
-      requestId: this.#ids.of(request.headers.get(CORRELATION_HEADER)),
-      startedMs: world.monotonic.nowMs(),
-      route: NO_ROUTE,
-      isRefused: false,
-      request,
-      reply: undefined,
-      isWait: false,
-    };
+    const call: RoutedCall = { ...this.#begin(request, peer), request, reply: undefined };
     try {
-      const { headers } = request;
-      checkOrigin({
-        scheme: peer.scheme,
-        host: headers.get("host"),
-        origin: headers.get("origin"),
-        fetchSite: headers.get("sec-fetch-site"),
-      }, this.#hostNames);
+      this.#checkOrigin(request, peer);
       // The router reads method and URL only.
       await this.#hono.fetch(request as Request, call);
     } catch (error) {
       call.reply = this.#refusal(call, error);
     }
     const reply = defined(call.reply, "Every route replies");
-    this.#finish(call, request.method, reply.status);
+    this.#finish(call, reply.status);
     return reply;
+  }
+
+  /**
+   * Answers a request from what is in memory, as {@link answer} would; undefined if that must be asked,
+   * which also refuses what is to be refused. Never throws.
+   */
+  quick(request: HttpRequestHead, peer: HttpPeer): WholeReply | undefined {
+    const { method, headers } = request;
+    if (method !== "GET" && method !== "HEAD") return undefined;
+    const { callers, inFlightMax = HTTP_IN_FLIGHT_MAX } = this.#options;
+    if (this.#inFlight >= inFlightMax) return undefined;
+    try {
+      const target = targetOf(request);
+      const found = this.#quick.find(target);
+      if (found === undefined) return undefined;
+      const call = this.#begin(request, peer);
+      this.#checkOrigin(request, peer);
+      const authorization = headers.get("authorization");
+      callers.take({ peer, authorization, method, path: target }).release();
+      const answer = found.route.atOnce!(found.path, { header: (name) => headers.get(name) });
+      if (answer === undefined) return undefined;
+      call.route = found.route.path;
+      const reply = replyOf(found.route, answer, call);
+      this.#finish(call, reply.status);
+      return reply;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #begin({ method, headers }: HttpRequestHead, peer: HttpPeer): Call {
+    return {
+      peer,
+      requestId: this.#ids.of(headers.get(CORRELATION_HEADER)),
+      startedMs: this.#options.world.monotonic.nowMs(),
+      route: NO_ROUTE,
+      isRefused: false,
+      method,
+      isWait: false,
+    };
+  }
+
+  /** @throws HttpError Forbidden. */
+  #checkOrigin({ headers }: HttpRequestHead, { scheme }: HttpPeer): void {
+    checkOrigin({
+      scheme,
+      host: headers.get("host"),
+      origin: headers.get("origin"),
+      fetchSite: headers.get("sec-fetch-site"),
+    }, this.#hostNames);
   }
 
   #router(): Hono<Environment> {
@@ -182,7 +233,7 @@ export class HttpApp {
       });
       methods.set(path, [...methods.get(path) ?? [], route.method]);
     }
-    const refuse = (call: Call, error: unknown) => {
+    const refuse = (call: RoutedCall, error: unknown) => {
       call.reply = this.#refusal(call, error);
       return REPLIED;
     };
@@ -197,7 +248,7 @@ export class HttpApp {
   async #serve(
     route: HttpRoute,
     path: Readonly<Record<string, string>>,
-    call: Call,
+    call: RoutedCall,
   ): Promise<HttpReply> {
     const { request } = call;
     call.route = route.path;
@@ -221,7 +272,7 @@ export class HttpApp {
   async #answered(
     route: HttpRoute,
     input: Parameters<HttpRoute["handle"]>[0],
-    call: Call,
+    call: RoutedCall,
   ): Promise<HttpReply> {
     const { request } = call;
     let taken: TakenClient | undefined;
@@ -235,7 +286,7 @@ export class HttpApp {
     let isStream = false;
     try {
       const answer = await this.#handled(route, input, call, take);
-      isStream = answer.body instanceof EventStream && request.method !== "HEAD";
+      isStream = answer.body instanceof EventStream && call.method !== "HEAD";
       return this.#reply(route, answer, call, () => taken?.release());
     } finally {
       if (!isStream) taken?.release();
@@ -246,7 +297,7 @@ export class HttpApp {
   async #handled(
     route: HttpRoute,
     input: Parameters<HttpRoute["handle"]>[0],
-    call: Call,
+    call: RoutedCall,
     take: () => TakenClient,
   ): Promise<RouteAnswer> {
     const { world } = this.#options;
@@ -284,33 +335,27 @@ export class HttpApp {
   /** @param onEnd called when a stream has ended. */
   #reply(
     route: HttpRoute,
-    { status: given, body, headers: more }: RouteAnswer,
+    answer: RouteAnswer,
     call: Call,
     onEnd: () => void,
   ): HttpReply {
-    const status = given ?? Number(Object.keys(route.answers)[0]);
-    const headers = { ...commonHeaders(call), ...receiptHeaders(body), ...more };
-    const isHead = call.request.method === "HEAD";
-    if (body instanceof EventStream) {
-      headers["content-type"] = "text/event-stream; charset=utf-8";
-      if (isHead) {
-        body.discard();
-        return { status, headers, body: undefined };
-      }
-      this.#streams++;
-      const stream = body.open(this.#options.world.scheduler, {
-        ended: () => {
-          this.#streams--;
-          onEnd();
-        },
-        lagged: () => this.#metrics.lagged(route.path),
-      });
-      return { status, headers, body: stream };
+    const { body } = answer;
+    if (!(body instanceof EventStream)) return replyOf(route, answer, call);
+    const reply = replyOf(route, { ...answer, body: undefined }, call);
+    const headers = { ...reply.headers, "content-type": "text/event-stream; charset=utf-8" };
+    if (call.method === "HEAD") {
+      body.discard();
+      return { ...reply, headers };
     }
-    if (body !== undefined) headers["content-type"] ??= JSON_TYPE;
-    if (isHead || body === undefined) return { status, headers, body: undefined };
-    const isReady = typeof body === "string" || body instanceof Uint8Array;
-    return { status, headers, body: isReady ? body : jsonText(body) };
+    this.#streams++;
+    const stream = body.open(this.#options.world.scheduler, {
+      ended: () => {
+        this.#streams--;
+        onEnd();
+      },
+      lagged: () => this.#metrics.lagged(route.path),
+    });
+    return { ...reply, headers, body: stream };
   }
 
   #refusal(call: Call, thrown: unknown): HttpReply {
@@ -328,13 +373,13 @@ export class HttpApp {
     return {
       status: error.status,
       headers: { ...commonHeaders(call), "content-type": JSON_TYPE, ...error.headers },
-      body: call.request.method === "HEAD" ? undefined : jsonText(errorEnvelope(error, place)),
+      body: call.method === "HEAD" ? undefined : jsonText(errorEnvelope(error, place)),
     };
   }
 
-  #finish(call: Call, method: string, status: number): void {
+  #finish(call: Call, status: number): void {
     const { logger, world } = this.#options;
-    const { route, isWait } = call;
+    const { route, method, isWait } = call;
     const seconds = (world.monotonic.nowMs() - call.startedMs) / 1_000;
     // A method that no route has could be any word.
     const known = METHODS.includes(method) ? method : "other";
@@ -358,6 +403,20 @@ function commonHeaders({ requestId }: Call): Record<string, string> {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
   };
+}
+
+/** Returns an answer that is no stream as it is sent. */
+function replyOf(
+  route: HttpRoute,
+  { status: given, body, headers: more }: RouteAnswer,
+  call: Call,
+): WholeReply {
+  const status = given ?? Number(Object.keys(route.answers)[0]);
+  const headers = { ...commonHeaders(call), ...receiptHeaders(body), ...more };
+  if (body !== undefined) headers["content-type"] ??= JSON_TYPE;
+  if (call.method === "HEAD" || body === undefined) return { status, headers, body: undefined };
+  const isReady = typeof body === "string" || body instanceof Uint8Array;
+  return { status, headers, body: isReady ? body : jsonText(body) };
 }
 
 function otherMethod(allowed: readonly RouteMethod[]): HttpError {

@@ -14,6 +14,9 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
 }
 
+/** What an answer that is known at once depends on. */
+export type HttpRequestHead = Pick<HttpRequest, "method" | "url" | "headers">;
+
 /** An answer. */
 export interface HttpReply {
   readonly status: number;
@@ -22,16 +25,26 @@ export interface HttpReply {
   readonly body: string | Uint8Array | ReadableStream<Uint8Array> | undefined;
 }
 
+/** An answer that is no stream. */
+export interface WholeReply extends HttpReply {
+  readonly body: string | Uint8Array | undefined;
+}
+
 /** Returns an answer as a `Response`. */
 export function responseOf({ status, headers, body }: HttpReply): Response {
   return new Response((body ?? null) as BodyInit | null, { status, headers });
 }
 
 /** Returns the path of a request as it was received, without the query. */
-export function pathOf({ url }: Pick<HttpRequest, "url">): string {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
-  const end = url.indexOf("?", start);
-  return end === -1 ? url.slice(start) : url.slice(start, end);
+export function pathOf(request: Pick<HttpRequest, "url">): string {
+  const target = targetOf(request);
+  const end = target.indexOf("?");
+  return end === -1 ? target : target.slice(0, end);
+}
+
+/** Returns the path of a request and its query, as they were received. */
+export function targetOf({ url }: Pick<HttpRequest, "url">): string {
+  return url.slice(url.indexOf("/", url.indexOf("//") + 2));
 }
 
 /** Returns the query of a request; `undefined` if it has none. */

@@ -24,7 +24,10 @@ export interface RouteContext {
 export interface RouteAnswer {
   /** Default: the first one that the route describes. */
   readonly status?: number;
-  /** A JSON document; or text or bytes of the type that `headers` name; or an event stream. */
+  /**
+   * A JSON document, which may be written already; or text or bytes of the type that `headers` name; or
+   * an event stream.
+   */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -70,6 +73,13 @@ export interface HttpRoute {
   /** Whether it answers with an event stream, which lasts. */
   readonly isStream: boolean;
   handle(input: RouteInput<unknown, unknown, unknown>, context: RouteContext): Promise<RouteAnswer>;
+  /**
+   * Answers a GET without a query from what is in memory, as `handle` would answer it, and with
+   * everybody's rights; undefined if that must. Absent: the route never can.
+   */
+  readonly atOnce:
+    | ((path: unknown, context: Pick<RouteContext, "header">) => RouteAnswer | undefined)
+    | undefined;
 }
 
 const NOTHING = z.strictObject({});
@@ -92,9 +102,13 @@ export function route<
         input: RouteInput<z.output<Path>, z.output<Query>, z.output<Body>>,
         context: RouteContext,
       ): Promise<RouteAnswer>;
+      atOnce?(
+        path: z.output<Path>,
+        context: Pick<RouteContext, "header">,
+      ): RouteAnswer | undefined;
     },
 ): HttpRoute {
-  const { params, query, body, handle, ...rest } = description;
+  const { params, query, body, handle, atOnce, ...rest } = description;
   return {
     requestHeaders: {},
     errors: [],
@@ -104,6 +118,7 @@ export function route<
     querySchema: query ?? NOTHING,
     bodySchema: body,
     handle: handle as HttpRoute["handle"],
+    atOnce: atOnce as HttpRoute["atOnce"],
   };
 }
 
@@ -118,9 +133,14 @@ export function checkedParameters(
   query: URLSearchParams | undefined,
 ): { readonly path: unknown; readonly query: unknown } {
   return {
-    path: checked(route.pathSchema, path, "path"),
+    path: checkedPath(route, path),
     query: checked(route.querySchema, queryValue(route.querySchema, query), "query"),
   };
+}
+
+/** Checks the parameters in the path of a request. @throws HttpError BadRequest. */
+export function checkedPath(route: HttpRoute, path: Readonly<Record<string, string>>): unknown {
+  return checked(route.pathSchema, path, "path");
 }
 
 /** Checks a body. @throws HttpError BadRequest. */

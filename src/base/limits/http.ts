@@ -51,3 +51,5 @@ export const HTTP_GOVERNED_AGE_MS_MAX = 10_000;
 export const HTTP_CORRELATIONS_MAX = 1_024;
 /** Proposals that wait for one slow reader of events; older ones are dropped. */
 export const HTTP_PROPOSED_WAITING_MAX = 64;
+/** Bytes of descriptors that a front keeps as they are answered, so as not to write them for each reader. */
+export const HTTP_WRITTEN_BYTES_MAX = 32 * 1024 * 1024;

@@ -29,6 +29,7 @@ export class GovernedSource {
   readonly #listeners = new Set<(entry: AppliedEntry) => void>();
   #opening: Promise<OpenView> | undefined;
   #view: GovernedView | undefined;
+  #openView: GovernedView | undefined;
 
   /** @param reader reads for everybody, if it may. */
   constructor(reader: GovernedReader, scheduler: Scheduler) {
@@ -39,6 +40,11 @@ export class GovernedSource {
   /** The log as it is here, for metrics; undefined before the first request. */
   get log(): GovernedLog | undefined {
     return this.#view?.plane?.log;
+  }
+
+  /** The view, if it is here and everybody may read it. */
+  get openView(): GovernedView | undefined {
+    return this.#openView;
   }
 
   /**
@@ -101,6 +107,7 @@ export class GovernedSource {
     const { view, isOpen } = await this.#firstView(caller);
     this.#view?.close();
     this.#view = view;
+    this.#openView = isOpen ? view : undefined;
     view.follow((entry) => {
       for (const listener of this.#listeners) listener(entry);
     });

@@ -4,7 +4,7 @@ import { descriptorJson } from "../../answers/governed_json.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { GOVERNED_WAIT_MS_MAX, HTTP_PAGE_DEFAULT, LIST_ITEMS_MAX } from "../../base/limits.ts";
 import type { GovernedView } from "../../client/mod.ts";
-import type { AppliedEntry, GovernedLog } from "../../governance/governed_log.ts";
+import type { AppliedEntry } from "../../governance/governed_log.ts";
 import {
   descriptorId,
   descriptorSchema,
@@ -12,7 +12,8 @@ import {
   waitQuery,
 } from "../governed/governed_schemas.ts";
 import { type GovernedSource, planeOf } from "../governed/governed_source.ts";
-import { JSON_TYPE, jsonText } from "../json_text.ts";
+import { descriptorTag, WrittenDescriptors } from "../governed/written_descriptors.ts";
+import { JSON_TYPE } from "../json_text.ts";
 import { type HttpRoute, route, type RouteAnswer, type RouteContext } from "../route.ts";
 
 /** Where the governed plane's routes are. */
@@ -27,13 +28,14 @@ type Wait = z.output<typeof waitQuery>;
 
 /** Returns these routes. */
 export function descriptorRoutes(source: GovernedSource): readonly HttpRoute[] {
+  const written = new WrittenDescriptors();
   return [
     versionRoute(source, `${REGISTRY}/version`, "get_registry_version"),
     versionRoute(source, "/version", "get_version"),
     listRoute(source),
-    headRoute(source),
+    headRoute(source, written),
     versionsRoute(source),
-    oneVersionRoute(source),
+    oneVersionRoute(source, written),
     regionMapRoute(source),
   ];
 }
@@ -41,6 +43,20 @@ export function descriptorRoutes(source: GovernedSource): readonly HttpRoute[] {
 function versionRoute(source: GovernedSource, path: string, name: string): HttpRoute {
   // The alias of other registries.
   const isAlias = path === "/version";
+  const answerOf = (context: Conditions, view: GovernedView): RouteAnswer => {
+    const answer = matched(context, view, `"${view.version}"`, { version: view.version });
+    return isAlias
+      ? {
+        ...answer,
+        headers: {
+          ...answer.headers,
+          // RFC 9745: since the first version of this program.
+          deprecation: "@1767225600",
+          link: `<${REGISTRY}/version>; rel="successor-version"`,
+        },
+      }
+      : answer;
+  };
   return route({
     method: "GET",
     path,
@@ -57,20 +73,11 @@ function versionRoute(source: GovernedSource, path: string, name: string): HttpR
       },
       ...NOT_MODIFIED,
     },
-    handle: async ({ query }, context) => {
-      const view = await readView(source, query, context, (view) => view.version);
-      const answer = matched(context, view, `"${view.version}"`, { version: view.version });
-      return isAlias
-        ? {
-          ...answer,
-          headers: {
-            ...answer.headers,
-            // RFC 9745: since the first version of this program.
-            deprecation: "@1767225600",
-            link: `<${REGISTRY}/version>; rel="successor-version"`,
-          },
-        }
-        : answer;
+    handle: async ({ query }, context) =>
+      answerOf(context, await readView(source, query, context, (view) => view.version)),
+    atOnce: (_, context) => {
+      const { openView } = source;
+      return openView === undefined ? undefined : answerOf(context, openView);
     },
   });
 }
@@ -120,7 +127,8 @@ function listRoute(source: GovernedSource): HttpRoute {
   });
 }
 
-function headRoute(source: GovernedSource): HttpRoute {
+function headRoute(source: GovernedSource, written: WrittenDescriptors): HttpRoute {
+  const answerOf = answers(written);
   return route({
     method: "GET",
     path: `${REGISTRY}/descriptors/{id}`,
@@ -145,9 +153,14 @@ function headRoute(source: GovernedSource): HttpRoute {
       const head = planeOf(view).log.headOf(id);
       if (head === undefined) throw noDescriptor(id);
       if (query.after !== undefined && head.entry.version <= query.after) {
-        return notModified(view, descriptorTag(head, view));
+        return notModified(view, descriptorTag(head, planeOf(view).log));
       }
-      return descriptorAnswer(context, view, head);
+      return answerOf(context, view, head);
+    },
+    atOnce: ({ id }, context) => {
+      const { openView } = source;
+      const head = openView?.plane?.log.headOf(id);
+      return head === undefined ? undefined : answerOf(context, openView!, head);
     },
   });
 }
@@ -194,7 +207,8 @@ function versionsRoute(source: GovernedSource): HttpRoute {
   });
 }
 
-function oneVersionRoute(source: GovernedSource): HttpRoute {
+function oneVersionRoute(source: GovernedSource, written: WrittenDescriptors): HttpRoute {
+  const answerOf = answers(written);
   return route({
     method: "GET",
     path: `${REGISTRY}/descriptors/{id}/versions/{version}`,
@@ -213,7 +227,12 @@ function oneVersionRoute(source: GovernedSource): HttpRoute {
       const view = await readView(source, query, context);
       const applied = planeOf(view).log.versionsOf(id)[Number(version) - 1];
       if (applied === undefined) throw noDescriptor(`version ${version} of ${id}`);
-      return descriptorAnswer(context, view, applied);
+      return answerOf(context, view, applied);
+    },
+    atOnce: ({ id, version }, context) => {
+      const { openView } = source;
+      const applied = openView?.plane?.log.versionsOf(id)[Number(version) - 1];
+      return applied === undefined ? undefined : answerOf(context, openView!, applied);
     },
   });
 }
@@ -264,38 +283,22 @@ function waitMsOf(text: string): number {
   return Math.min(text.endsWith("ms") ? amount : amount * 1_000, GOVERNED_WAIT_MS_MAX);
 }
 
-function descriptorAnswer(
-  context: RouteContext,
-  view: GovernedView,
-  applied: AppliedEntry,
-): RouteAnswer {
-  const answer = matched(context, view, descriptorTag(applied, view), "");
-  if (answer.status === 304) return answer;
-  const headers = { ...answer.headers, "content-type": JSON_TYPE };
-  return { body: descriptorText(applied, planeOf(view).log), headers };
-}
+/** What an answer depends on beside the view. */
+type Conditions = Pick<RouteContext, "header">;
 
-/** The texts of versions that were read, each with the state that it tells. */
-const TEXTS = new WeakMap<AppliedEntry, { readonly state: string; readonly text: string }>();
-
-/** Returns a version as it is sent; it is made once for each state. */
-function descriptorText(applied: AppliedEntry, log: GovernedLog): string {
-  const state = log.stateOf(applied);
-  const known = TEXTS.get(applied);
-  if (known?.state === state) return known.text;
-  const text = jsonText(descriptorJson(applied, log));
-  TEXTS.set(applied, { state, text });
-  return text;
-}
-
-/** Returns the ETag of a version: its state changes while the rest does not. */
-function descriptorTag(applied: AppliedEntry, view: GovernedView): string {
-  return `"${applied.entry.version}-${planeOf(view).log.stateOf(applied)}"`;
+/** Returns what answers with a version of a descriptor. */
+function answers(written: WrittenDescriptors) {
+  return (context: Conditions, view: GovernedView, applied: AppliedEntry): RouteAnswer => {
+    const { bytes, etag } = written.of(applied, planeOf(view).log);
+    const answer = matched(context, view, etag, bytes);
+    if (answer.body === undefined) return answer;
+    return { ...answer, headers: { ...answer.headers, "content-type": JSON_TYPE } };
+  };
 }
 
 /** Returns an answer with its ETag, or 304 if the caller has it. */
 function matched(
-  { header }: RouteContext,
+  { header }: Conditions,
   view: GovernedView,
   etag: string,
   body: unknown,

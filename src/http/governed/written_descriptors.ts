@@ -1,0 +1,73 @@
+/**
+ * Descriptors as they are answered. The newest version of each is kept with its bytes until there is a
+ * newer one, or until others need the room; older versions are read rarely and are written each time.
+ */
+import { descriptorJson } from "../../answers/governed_json.ts";
+import { HTTP_WRITTEN_BYTES_MAX } from "../../base/limits.ts";
+import type { AppliedEntry, GovernedLog } from "../../governance/governed_log.ts";
+import { jsonText } from "../json_text.ts";
+
+/** A version of a descriptor as it is answered. */
+export interface WrittenDescriptor {
+  /** Its document, which nobody changes. */
+  readonly bytes: Uint8Array;
+  /** The ETag of the version and its state. */
+  readonly etag: string;
+}
+
+/** A newest version. */
+interface Kept extends WrittenDescriptor {
+  readonly applied: AppliedEntry;
+}
+
+const encoder = new TextEncoder();
+
+/** The descriptors that were written. */
+export class WrittenDescriptors {
+  /** By id, the one that was written first is the first one. */
+  readonly #kept = new Map<string, Kept>();
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  /** @param bytesMax bytes of all that are kept. */
+  constructor(bytesMax: number = HTTP_WRITTEN_BYTES_MAX) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** The bytes of all that are kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Returns a version of a descriptor. @param log the log that it is in. */
+  of(applied: AppliedEntry, log: GovernedLog): WrittenDescriptor {
+    const { id } = applied.entry;
+    const isHead = log.headOf(id) === applied;
+    const kept = this.#kept.get(id);
+    if (isHead && kept?.applied === applied) return kept;
+    const bytes = encoder.encode(jsonText(descriptorJson(applied, log)));
+    const written = { applied, bytes, etag: descriptorTag(applied, log) };
+    if (isHead) this.#keep(id, written);
+    return written;
+  }
+
+  #keep(id: string, written: Kept): void {
+    this.#drop(id);
+    this.#kept.set(id, written);
+    this.#bytes += written.bytes.length;
+    for (const oldest of this.#kept.keys()) {
+      if (this.#bytes <= this.#bytesMax) break;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(id: string): void {
+    this.#bytes -= this.#kept.get(id)?.bytes.length ?? 0;
+    this.#kept.delete(id);
+  }
+}
+
+/** Returns the ETag of a version: its state changes while the rest does not. */
+export function descriptorTag(applied: AppliedEntry, log: GovernedLog): string {
+  return `"${applied.entry.version}-${log.stateOf(applied)}"`;
+}
