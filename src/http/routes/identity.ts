@@ -6,6 +6,8 @@ import { CAPABILITY_SCOPES } from "../../base/capability.ts";
 import {
   CAPABILITY_BYTES_MAX,
   CAPABILITY_LIFE_MS_MAX,
+  READ_LIMIT_ENTRIES_MAX,
+  READ_LIMITS_MAX,
   TOKEN_LIFE_MS_MAX,
 } from "../../base/limits.ts";
 import type { Grants } from "../../base/peer.ts";
@@ -28,10 +30,20 @@ const CHAIN_MAX = 8;
 const subject = z.string().min(1).max(NAME_LENGTH_MAX).describe("SPIFFE id");
 const der = (what: string) =>
   z.string().min(1).max(DER_TEXT_LENGTH_MAX).describe(`${what}: PEM, or DER in base64`);
+const conditions = z.array(z.string().min(1).max(NAME_LENGTH_MAX)).max(READ_LIMIT_ENTRIES_MAX);
+const readLimit = z.strictObject({
+  regions: conditions.optional().describe("the record is of one of these"),
+  labels: z.array(z.strictObject({ key: z.string(), value: z.string() }))
+    .max(READ_LIMIT_ENTRIES_MAX).optional().describe("the record has all of these"),
+  domains: conditions.optional().describe("its domain is one of these, exact or *. and a suffix"),
+}).meta({ id: "ReadLimit" });
 const grants = z.strictObject({
   domains: z.array(z.string()).max(256).optional().describe("domains that the holder may claim"),
   gateways: z.array(uuid).max(256).optional().describe("gateways that the holder may name"),
   credentialHashes: z.boolean().optional().describe("whether it reads credential hashes"),
+  reads: z.array(readLimit).min(1).max(READ_LIMITS_MAX).optional().describe(
+    "limits on what it reads, within all of which a record must be",
+  ),
 }).meta({ id: "Grants" });
 const issuedSchema = z.looseObject({
   chain: z.array(z.string()).describe("PEM, the certificate first, without the root"),
@@ -228,8 +240,14 @@ function verifyRoute(): HttpRoute {
 }
 
 function grantsOf(given: z.output<typeof grants> | undefined): Grants {
-  const { domains = [], gateways = [], credentialHashes } = given ?? {};
-  return { domains, gateways, ...(credentialHashes === true ? { credentialHashes } : {}) };
+  const { domains = [], gateways = [], credentialHashes, reads } = given ?? {};
+  const limits = reads?.map(({ regions = [], labels = [], domains = [] }) => {
+    return { regions, labels, domains };
+  });
+  return {
+    ...{ domains, gateways, ...(credentialHashes === true ? { credentialHashes } : {}) },
+    ...(limits === undefined ? {} : { reads: limits }),
+  };
 }
 
 function issuedJson({ chain, bundle }: IssuedIdentity) {

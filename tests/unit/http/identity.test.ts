@@ -41,6 +41,12 @@ test("join tokens are created for a subject with its grants", async () => {
     { domains: ["a.example"], gateways: [], credentialHashes: true },
     "options",
   ]]);
+  const reads = [{ labels: [{ key: "team", value: "a" }] }];
+  await face.ask("POST", `${V}/join-tokens`, { body: { subject: AGENT, grants: { reads } } });
+  assert.equal(made()[1]![2], {
+    ...{ domains: [], gateways: [] },
+    reads: [{ regions: [], labels: [{ key: "team", value: "a" }], domains: [] }],
+  });
   const wrong = await face.ask("POST", `${V}/join-tokens`, { body: { subject: AGENT, role: "x" } });
   assert.is(wrong.status, 400);
 });

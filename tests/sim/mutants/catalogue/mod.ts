@@ -5,6 +5,7 @@ import { ELECTION_MUTANTS } from "./elections.ts";
 import { FRESHNESS_MUTANTS } from "./freshness.ts";
 import { GOVERNANCE_MUTANTS } from "./governance.ts";
 import { GROUP_LOOP_MUTANTS } from "./group_loop.ts";
+import { IDENTITY_MUTANTS } from "./identities.ts";
 import { LEASE_MUTANTS } from "./leases.ts";
 import { MIRROR_MUTANTS } from "./mirrors.ts";
 import { PLACEMENT_MUTANTS } from "./placement.ts";
@@ -37,4 +38,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...PULLER_MUTANTS,
   ...WATCH_MUTANTS,
   ...GOVERNANCE_MUTANTS,
+  ...IDENTITY_MUTANTS,
 ];

@@ -7,7 +7,7 @@ import {
   mintCapability,
   readCapability,
 } from "../../../../identity/capabilities/capability.ts";
-import type { Caveat } from "../../../../identity/capabilities/caveat.ts";
+import { type Caveat, encodeCaveat } from "../../../../identity/capabilities/caveat.ts";
 import { Guarded, RequestCaveats } from "../../../../identity/capabilities/guarded.ts";
 import {
   contains,
@@ -25,6 +25,8 @@ import {
   type CapabilityRules,
   verifyCapability,
 } from "../../../../identity/capabilities/verify.ts";
+import { encodeBase64url } from "../../../../src/base/base64url.ts";
+import { concatBytes } from "../../../../src/base/bytes.ts";
 import { permitsId, permitsOperation } from "../../../../src/base/capability.ts";
 import { RegistryError } from "../../../../src/base/errors.ts";
 import { CAPABILITY_BYTES_MAX, CAPABILITY_CAVEATS_MAX } from "../../../../src/base/limits.ts";
@@ -133,6 +135,34 @@ test("verifyCapability refuses by key, signature, time and ban, in this order", 
   assert.is(at({ keyOf: () => undefined, isBanned: () => true }), "unknown_key");
   const other = rootKeyOf(new Uint8Array(32).fill(3));
   assert.is(at({ keyOf: () => other, isBanned: () => true }, NOW_MS + 60_000), "bad_signature");
+});
+
+test("no caveat can be taken away, exchanged or replaced, whichever it is", () => {
+  const more: Caveat[] = [
+    { kind: "method", any: ["GET"] },
+    { kind: "idPrefix", any: ["svc-"] },
+    { kind: "path", any: ["/v1"] },
+  ];
+  const form = readCapability(made(...more));
+  if (typeof form === "string") throw new Error(form);
+  const verdictOf = (caveats: readonly Uint8Array[]) => {
+    const bytes = concatBytes([form.head, ...caveats, form.signature]);
+    return verifyCapability(CAPABILITY_PREFIX + encodeBase64url(bytes), RULES, NOW_MS);
+  };
+  const caveats = form.encoded.map(({ bytes }) => bytes);
+  assert.type(verdictOf(caveats), "object");
+  for (let at = 0; at < caveats.length; at++) {
+    assert.is(verdictOf(caveats.filter((_, index) => index !== at)), "bad_signature");
+    const doubled = caveats.flatMap((one, index) => index === at ? [one, one] : [one]);
+    assert.is(verdictOf(doubled), "bad_signature");
+    const next = (at + 1) % caveats.length;
+    const exchanged = caveats.with(at, caveats[next]!).with(next, caveats[at]!);
+    assert.is(verdictOf(exchanged), "bad_signature");
+    assert.is(
+      verdictOf(caveats.with(at, encodeCaveat({ kind: "method", any: ["PUT"] }))),
+      "bad_signature",
+    );
+  }
 });
 
 test("capabilityRefused tells an invalid capability from a request outside of it", () => {
