@@ -34,6 +34,7 @@ import {
 } from "./reply.ts";
 import { readJsonBody } from "./request_body.ts";
 import {
+  type AnswerFacts,
   checkedBody,
   checkedParameters,
   type HttpRoute,
@@ -80,6 +81,8 @@ interface Call {
   readonly method: string;
   /** Whether it waits for news, which is no latency. */
   isWait: boolean;
+  /** What the route adds for the log. */
+  facts: AnswerFacts;
 }
 
 /** A request on its way through the router. */
@@ -191,6 +194,7 @@ export class HttpApp {
       const answer = found.route.atOnce!(found.path, { header: (name) => headers.get(name) });
       if (answer === undefined) return undefined;
       call.route = found.route.path;
+      call.facts = answer.facts ?? {};
       const reply = replyOf(found.route, answer, call);
       this.#finish(call, reply.status);
       return reply;
@@ -208,6 +212,7 @@ export class HttpApp {
       isRefused: false,
       method,
       isWait: false,
+      facts: {},
     };
   }
 
@@ -286,6 +291,7 @@ export class HttpApp {
     let isStream = false;
     try {
       const answer = await this.#handled(route, input, call, take);
+      call.facts = answer.facts ?? {};
       isStream = answer.body instanceof EventStream && call.method !== "HEAD";
       return this.#reply(route, answer, call, () => taken?.release());
     } finally {
@@ -384,7 +390,7 @@ export class HttpApp {
     // A method that no route has could be any word.
     const known = METHODS.includes(method) ? method : "other";
     this.#metrics.finished({ route, method: known, status, seconds, isWait });
-    const facts = { ...factsOf(call), method: known, status };
+    const facts = { ...factsOf(call), method: known, status, ...call.facts };
     if (status >= 500 && call.isRefused) logger.warn("A request was not served", facts);
     else if (method === "GET" || method === "HEAD") logger.debug("A request was answered", facts);
     else logger.info("A request was answered", facts);

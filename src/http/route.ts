@@ -30,6 +30,15 @@ export interface RouteAnswer {
    */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What the log says beside the route and the status. */
+  readonly facts?: AnswerFacts;
+}
+
+/** Facts for the log, under the names that its readers look for. */
+export interface AnswerFacts {
+  readonly descriptor_id?: string;
+  /** Version of the descriptor, or the global one of a change. */
+  readonly version?: number;
 }
 
 /** The description of one status that a route answers with. */

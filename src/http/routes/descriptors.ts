@@ -290,7 +290,11 @@ type Conditions = Pick<RouteContext, "header">;
 function answers(written: WrittenDescriptors) {
   return (context: Conditions, view: GovernedView, applied: AppliedEntry): RouteAnswer => {
     const { bytes, etag } = written.of(applied, planeOf(view).log);
-    const answer = matched(context, view, etag, bytes);
+    const { id, idVersion: version } = applied.entry;
+    const answer = {
+      ...matched(context, view, etag, bytes),
+      facts: { descriptor_id: id, version },
+    };
     if (answer.body === undefined) return answer;
     return { ...answer, headers: { ...answer.headers, "content-type": JSON_TYPE } };
   };

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { givenPayload, proposalJson, proposalStateJson } from "../../answers/governed_json.ts";
 import { toRegistryError } from "../../base/errors.ts";
+import type { AppliedEntry } from "../../governance/governed_log.ts";
 import { readSignature } from "../../governance/documents/signature.ts";
 import type { GovernedEvents } from "../governed/governed_events.ts";
 import {
@@ -65,6 +66,7 @@ function proposeRoute({ source, events }: ProposalParts): HttpRoute {
       return {
         body: proposalStateJson(state, { payload_b3: read.contentId }),
         headers: { location: `${REGISTRY}/proposals/${state.proposal}` },
+        facts: { descriptor_id: id, version },
       };
     },
   });
@@ -128,8 +130,9 @@ function applyRoute({ source, events, metrics }: ProposalParts): HttpRoute {
         const state = await client.governed.apply(Number(id), { signal });
         metrics.updated("applied");
         events.applied(state.version, place.requestId);
-        await seen(source, state.version, context);
-        return { body: proposalStateJson(state) };
+        const applied = await seen(source, state.version, context);
+        const named = applied === undefined ? {} : { descriptor_id: applied.entry.id };
+        return { body: proposalStateJson(state), facts: { ...named, version: state.version } };
       } catch (error) {
         metrics.updated(toRegistryError(error).code);
         throw error;
@@ -138,16 +141,22 @@ function applyRoute({ source, events, metrics }: ProposalParts): HttpRoute {
   });
 }
 
-/** Waits until reads at this front have a version, so that its caller reads what it wrote. */
+/**
+ * Waits until reads at this front have a version, so that its caller reads what it wrote.
+ *
+ * @returns its entry, if reads are served.
+ */
 async function seen(
   source: GovernedSource,
   version: number,
   { client, signal }: RouteContext,
-): Promise<void> {
+): Promise<AppliedEntry | undefined> {
   try {
     const view = await source.view(client);
     if (view.version < version) await view.refresh({ signal });
+    return view.plane?.log.at(version);
   } catch {
     // It is applied; that reads cannot be served now is told to those who read.
+    return undefined;
   }
 }

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { decodeBase64 } from "../../../src/base/base64.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
+import { type LogFacts, SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { GovernedVerifier } from "../../../src/client/mod.ts";
 import type { ReadPayload } from "../../../src/governance/documents/payload.ts";
 import { readGenesis } from "../../../src/governance/documents/genesis.ts";
@@ -101,6 +102,28 @@ test("a proposal gathers signatures by HTTP and is applied by request, and again
   ) {
     assert.ok(text.split("\n").includes(line), `${line}\n${text}`);
   }
+});
+
+test("the log names descriptor and version of what was proposed, applied and read", async () => {
+  const open = await openGoverned();
+  const lines: LogFacts[] = [];
+  const note = (_: string, facts: LogFacts = {}) => void lines.push(facts);
+  const client = await open.harness.client();
+  const logger = { ...SILENT_LOGGER, info: note, debug: note };
+  const face = new HttpFace({ client, logger }, open.harness.world);
+  const first = servicePayload(1);
+  await publish({ ...open, face }, first);
+  await face.ask("GET", `${V}/descriptors/svc@eu`);
+  await face.ask("GET", `${V}/version`);
+  assert.equal(
+    lines.map(({ descriptor_id, version, status }) => [descriptor_id, version, status]),
+    [
+      ["svc@eu", 1, 202],
+      ["svc@eu", 1, 200],
+      ["svc@eu", 1, 200],
+      [undefined, undefined, 200],
+    ],
+  );
 });
 
 test("a first version may leave out schema, version and prev_hash", async () => {
