@@ -11,6 +11,7 @@ import {
   MIRROR_BULK_FULL,
   MIRROR_BULK_MS_MAX,
   MIRROR_BULK_REST_MS,
+  MIRROR_CHANGES_IN_FLIGHT_BESIDE_MAX,
   MIRROR_CHANGES_IN_FLIGHT_MAX,
   MIRROR_RETRY_MS_BASE,
   MIRROR_RETRY_MS_CAP,
@@ -117,7 +118,10 @@ export class BatchSender {
     const slowMs = this.#nowMs() - MIRROR_SLOW_MS;
     let changes = 0;
     for (const sent of this.#inFlight) if (sent.sentMs > slowMs) changes += sent.changes;
-    if (changes < MIRROR_CHANGES_IN_FLIGHT_MAX) return true;
+    const changesMax = this.#parts.share.isAlone
+      ? MIRROR_CHANGES_IN_FLIGHT_MAX
+      : MIRROR_CHANGES_IN_FLIGHT_BESIDE_MAX;
+    if (changes < changesMax) return true;
     this.#wake(MIRROR_SLOW_MS);
     return false;
   }

@@ -63,7 +63,8 @@ export class FeedChanges {
       const bytes = record.length + ITEM_BYTES;
       changes.push({
         partition,
-        change: { list: "puts", item: { kind, revision, record } },
+        // The event itself has the fields of the item: another object would wait with it.
+        change: { list: "puts", item: event },
         bytes,
       });
       const held = row.claimsDomain ? this.#claimOf(record) : undefined;

@@ -1,7 +1,8 @@
 /** The events about records in a feed, read from what the other region sent and not trusted. */
 import { agentCodec, type AgentView } from "../../schemas/gen/record.ts";
 import { RegistryError } from "../base/errors.ts";
-import { samePosition } from "../base/position.ts";
+import { type Position, samePosition } from "../base/position.ts";
+import { UUID_BYTES } from "../base/uuid.ts";
 import type { ByteRange, WatchChange } from "../client/watch/change.ts";
 import { KIND_AGENT } from "../record/key.ts";
 import type { OwnedView } from "../record/kind_row.ts";
@@ -15,6 +16,40 @@ const GLOBAL = 0;
  * more than everything else that is done with it. A block is kept while any record in it is.
  */
 const BLOCK_BYTES = 64 * 1024;
+
+/**
+ * A put. Thousands wait at a time, and the collector moves each of them while everything else stops: so
+ * it has no bytes of its own for the id.
+ */
+class PutEvent {
+  readonly type = "put";
+  readonly partition: number;
+  readonly isState: boolean;
+  readonly kind: number;
+  readonly revision: Position;
+  readonly record: Uint8Array;
+  readonly #idAt: number;
+  declare lost?: LostClaim;
+  declare keptClaim?: boolean;
+
+  /** @param idAt offset of the id in the record. */
+  constructor(
+    of: Pick<PutEvent, "partition" | "isState" | "kind" | "revision">,
+    record: Uint8Array,
+    idAt: number,
+  ) {
+    this.partition = of.partition;
+    this.isState = of.isState;
+    this.kind = of.kind;
+    this.revision = of.revision;
+    this.record = record;
+    this.#idAt = idAt;
+  }
+
+  get id(): Uint8Array {
+    return this.record.subarray(this.#idAt, this.#idAt + UUID_BYTES);
+  }
+}
 
 /** Reads records of feeds. */
 export class FeedRecords {
@@ -43,25 +78,25 @@ export class FeedRecords {
     const { type, kind, partition, isState, generation, index } = change;
     const view = this.#viewOn(change);
     if (view === undefined) return undefined;
-    const { id } = view;
     const isPut = type === "put" || type === "superseded";
     if (!isPut || change.hasLeft) {
       if (!isPut && type !== "deregistered" && type !== "expired") return undefined;
       const lost = this.#claimIn(change, change.record, this.#before);
       const revision = { generation, index };
-      return { type: "remove", partition, kind, id, revision, ...(lost && { lost }) };
+      return { type: "remove", partition, kind, id: view.id, revision, ...(lost && { lost }) };
     }
     const revision = { generation: view.revisionGeneration, index: view.revisionIndex };
     // A home that does its work never sends it; whatever is mirrored of it ends.
-    if (view.scope !== GLOBAL) return { type: "remove", partition, kind, id, revision };
+    if (view.scope !== GLOBAL) return { type: "remove", partition, kind, id: view.id, revision };
     const before = this.#claimIn(change, change.before, this.#before);
     const claim = this.#claimIn(change, change.record, this.#after);
     const isKept = before !== undefined && claim !== undefined && isSame(before, claim);
-    return {
-      ...{ type: "put", partition, isState, kind, id, revision },
-      record: this.#copyOf(change.bytes, change.record),
-      ...(isKept ? { keptClaim: true } : before && { lost: before }),
-    };
+    const record = this.#copyOf(change.bytes, change.record);
+    const idAt = view.idOffset - change.record.start;
+    const put = new PutEvent({ partition, isState, kind, revision }, record, idAt);
+    if (isKept) put.keptClaim = true;
+    else if (before !== undefined) put.lost = before;
+    return put;
   }
 
   /** Returns a copy of bytes of a reply. */

@@ -11,7 +11,7 @@ import {
 /** The time over which the writes of others are counted, ms. */
 const WINDOW_MS = 250;
 /** Time by which batches may run ahead of their rate, ms. */
-const AHEAD_MS_MAX = 5;
+const AHEAD_MS_MAX = 20;
 /** Bytes logged for mirrors beyond their batches, as a share of these: frames, answers to reads. */
 const OVERHEAD_SHARE = 0.2;
 
@@ -23,6 +23,7 @@ export class LogShare {
   #windowWritten: number;
   #windowTaken = 0;
   #bytesPerMs = Infinity;
+  #isAlone = true;
   /** The time up to which the rate is used up, monotonic ms. */
   #usedMs = 0;
 
@@ -35,6 +36,11 @@ export class LogShare {
     this.#percentMax = percentMax;
     this.#windowMs = nowMs;
     this.#windowWritten = writtenBytes();
+  }
+
+  /** Whether nobody else wrote to the log lately, or mirrors may take all of it. */
+  get isAlone(): boolean {
+    return this.#isAlone;
   }
 
   /** Takes bytes of a batch; returns the time to wait before it is sent, ms. */
@@ -54,6 +60,7 @@ export class LogShare {
     const percent = this.#percentMax();
     const isAlone = percent >= 100 || others * 1_000 < REGION_LOG_OTHERS_PER_SECOND_MIN;
     const share = others * percent / (100 - percent);
+    this.#isAlone = isAlone;
     this.#bytesPerMs = isAlone
       ? Infinity
       : Math.max(REGION_LOG_BYTES_PER_SECOND_MIN / 1_000, share);

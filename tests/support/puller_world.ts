@@ -31,7 +31,18 @@ export class PullerWorld {
   }
 
   /** Starts a run; its fence is the number of the run. */
-  start(source: SourceRegion, { shard = 0, shardCount = 1 } = {}): StartedRun {
+  start(
+    source: SourceRegion,
+    { shard = 0, shardCount = 1, othersPerMs = 0 }: {
+      readonly shard?: number;
+      readonly shardCount?: number;
+      /** Bytes that others write to the log meanwhile. */
+      readonly othersPerMs?: number;
+    } = {},
+  ): StartedRun {
+    const { world } = this;
+    const writtenBytes = () => othersPerMs * world.nowMs();
+    const percentMax = () => othersPerMs === 0 ? 100 : 25;
     const fence = this.runs.length + 1;
     const link = new FakeRegionLink(source, this.world, fence);
     const fresh: ClockReading[] = [];
@@ -43,7 +54,7 @@ export class PullerWorld {
       link,
       target: this.target,
       world: this.world,
-      share: new LogShare(() => 0, () => 100, this.world.nowMs()),
+      share: new LogShare(writtenBytes, percentMax, world.nowMs()),
       onFresh: (asOf) => fresh.push(asOf),
     });
     const run: StartedRun = { puller, link, fresh, ended: undefined };

@@ -34,10 +34,11 @@ export const MIRROR_BATCH_BYTES_MAX = 128 * 1024;
 /** Batches of one puller on their way at a time, each for another partition. */
 export const MIRROR_BATCHES_IN_FLIGHT_MAX = 32;
 /**
- * Changes in them, unless a single batch has more: as many as are applied in about a millisecond, because
- * what is committed together is applied in one turn, and other requests wait for it.
+ * Changes in them, unless a single batch has more, while nobody else writes and while others do: what is
+ * committed together is applied in one turn, about a millisecond for each hundred, and requests wait.
  */
-export const MIRROR_CHANGES_IN_FLIGHT_MAX = 64;
+export const MIRROR_CHANGES_IN_FLIGHT_MAX = 512;
+export const MIRROR_CHANGES_IN_FLIGHT_BESIDE_MAX = 64;
 /** Time after which a batch under way does not count there, ms: its partition has no leader, or is slow. */
 export const MIRROR_SLOW_MS = 100;
 /** Events, and bytes, that a puller has received and not applied: a full batch for many partitions. */
@@ -71,9 +72,9 @@ export const MIRROR_SAVE_MS_MAX = 60_000;
 export const MIRROR_SWEEP_PARTITIONS_AT_ONCE = 16;
 /**
  * Rate at which the mirrors of one region may be logged however small their share is, bytes a second: a
- * hundred thousand records in about ten seconds.
+ * hundred thousand records in about twelve seconds.
  */
-export const REGION_LOG_BYTES_PER_SECOND_MIN = 2.5 * 1024 * 1024;
+export const REGION_LOG_BYTES_PER_SECOND_MIN = 2 * 1024 * 1024;
 /** Rate of other writes from which on mirrors are held to their share, bytes a second. */
 export const REGION_LOG_OTHERS_PER_SECOND_MIN = 16 * 1024;
 /** Back-off of a puller whose region cannot be followed, ms. */

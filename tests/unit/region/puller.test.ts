@@ -155,7 +155,9 @@ test("many changes share an entry, few are sent at once, and what waits is bound
 test("changes under way are as many as a turn applies, except those of silent partitions", async () => {
   const source = regionOf(0);
   const world = new PullerWorld({ partitions: 8 });
-  const run = world.start(source);
+  const run = world.start(source, { othersPerMs: 100_000 });
+  await world.caughtUp(run);
+  source.register(0, true, undefined);
   await world.caughtUp(run);
   const { target } = world;
   run.link.pieceMax = 2_000;
