@@ -4,8 +4,8 @@
  * side by side.
  *
  * It acts for its callers: each has the rights that the nodes give to what it presents, and the front's
- * own identity has next to none. It speaks plain text, so it listens on loopback, unless it is told in so
- * many words to serve anybody who can reach it.
+ * own identity has next to none. Without a TLS certificate it listens on loopback only, unless it is told in
+ * so many words to serve plain text to anybody who can reach it.
  */
 import { RegistryError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
@@ -15,6 +15,7 @@ import type { Client } from "../client/types.ts";
 import { FrontCallers } from "./callers.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import type { Endpoint } from "../../transport/transport.ts";
+import type { FrontTls } from "./https_server.ts";
 import { openHttpListener } from "./http_listener.ts";
 
 /** The options of a front. */
@@ -25,6 +26,8 @@ export interface FrontOptions {
   readonly http: Endpoint;
   /** Host names by which it is reached, besides `localhost` and addresses. */
   readonly hostNames: readonly string[];
+  /** Absent: plain HTTP. */
+  readonly tls?: FrontTls;
   /** Whether plain HTTP is served beyond loopback. */
   readonly allowsInsecureHttp: boolean;
   readonly world: World;
@@ -47,14 +50,14 @@ export interface Front {
  * @throws RegistryError `invalid_configuration` if it may not, or cannot, listen there.
  */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const { client, http, hostNames, allowsInsecureHttp, world, logger } = options;
+  const { client, http, hostNames, tls, allowsInsecureHttp, world, logger } = options;
   const isLocal = isLoopbackHost(http.host);
-  if (!isLocal && !allowsInsecureHttp) {
+  if (!isLocal && tls === undefined && !allowsInsecureHttp) {
     throw new RegistryError(
       "invalid_configuration",
       `--http must be 127.0.0.1, ::1 or localhost: found ${http.host}. Beyond loopback anybody who ` +
-        "reaches the port could read and change what callers send, as it is plain text; put a proxy " +
-        "before it that speaks TLS, or say --insecure-http",
+        "reaches the port could read and change what callers send, as it is plain text; name a " +
+        "certificate with --tls-certificate, or say --insecure-http",
       { field: "http" },
     );
   }
@@ -68,11 +71,15 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     quick: (request, peer) => app.quick(request, peer),
     logger,
     scheduler: world.scheduler,
+    ...(tls === undefined ? {} : { tls }),
   });
-  if (!isLocal) logger.warn("Plain HTTP is served beyond loopback", { host: listener.host });
+  const isPlain = tls === undefined;
+  if (isPlain && !isLocal) {
+    logger.warn("Plain HTTP is served beyond loopback", { host: listener.host });
+  }
   return {
     http: { host: listener.host, port: listener.port },
-    notice: isLocal ? LOCAL_NOTICE : OPEN_NOTICE,
+    notice: RIGHTS + (isPlain ? (isLocal ? LOCAL_NOTICE : OPEN_NOTICE) : TLS_NOTICE),
     close: async () => {
       await listener.close();
       app.close();
@@ -82,9 +89,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   };
 }
 
-const LOCAL_NOTICE =
-  "Callers have their own rights, those without an identity what --anonymous of the " +
-  "nodes says; plain text, on loopback only.";
-const OPEN_NOTICE =
-  "Callers have their own rights, those without an identity what --anonymous of the " +
-  "nodes says; plain text, for everybody who reaches the port.";
+const RIGHTS = "Callers have their own rights, those without an identity what --anonymous of the " +
+  "nodes says; ";
+const LOCAL_NOTICE = "plain text, on loopback only.";
+const OPEN_NOTICE = "plain text, for everybody who reaches the port.";
+const TLS_NOTICE = "over TLS, with their certificates.";

@@ -1,5 +1,5 @@
 /**
- * The listener of the HTTP face: `node:http` around its handler. Head, body and idle time, size of
+ * The listener of the HTTP face: `node:http` or `node:https` around its handler. Head, body and idle time, size of
  * heads and number of connections are bounded, which `Deno.serve` does not offer; both runtimes have
  * it.
  *
@@ -23,6 +23,7 @@ import type { Scheduler } from "../base/world.ts";
 import type { HttpPeer } from "../http/callers.ts";
 import type { HttpReply, HttpRequest, HttpRequestHead, WholeReply } from "../http/reply.ts";
 import { bindAddress } from "../../identity/trust/listen_rule.ts";
+import { type FrontTls, Handshakes, httpsServer } from "./https_server.ts";
 import { ConnectionPlaces } from "../../transport/connection_places.ts";
 import { TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
 
@@ -43,6 +44,8 @@ export interface HttpListenerOptions {
   readonly quick?: QuickHandler;
   readonly logger: Logger;
   readonly scheduler: Scheduler;
+  /** Absent: it speaks plain text. */
+  readonly tls?: FrontTls;
   /** The limit of concurrent connections. Default {@link HTTP_CONNECTIONS_MAX}. */
   readonly connectionsMax?: number;
 }
@@ -67,7 +70,8 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const { port, scheduler, connectionsMax = HTTP_CONNECTIONS_MAX } = options;
   const host = bindAddress(options.host);
   const places = new ConnectionPlaces(connectionsMax);
-  const makeServer = (unlessOwn: UnlessOwn) => serverOf(options, places, unlessOwn);
+  const handshakes = new Handshakes();
+  const makeServer = (unlessOwn: UnlessOwn) => serverOf(options, places, handshakes, unlessOwn);
   const acceptor = await TcpAcceptor.bind({ host, port, makeServer, scheduler })
     .catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
@@ -85,6 +89,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     port: acceptor.port,
     close: () => {
       closing ??= closed(acceptor, places, scheduler);
+      handshakes.closeAll();
       return closing;
     },
   };
@@ -105,25 +110,39 @@ async function closed(
 function serverOf(
   options: HttpListenerOptions,
   places: ConnectionPlaces,
+  handshakes: Handshakes,
   unlessOwn: UnlessOwn,
 ): Server {
-  const server = createServer({
+  const leaves = new WeakMap<Socket, Uint8Array>();
+  const isTls = options.tls !== undefined;
+  const limits = {
     maxHeaderSize: HTTP_HEADER_BYTES_MAX,
     headersTimeout: HTTP_HEAD_MS_MAX,
     requestTimeout: HTTP_HEAD_MS_MAX + HTTP_BODY_MS_MAX,
     keepAliveTimeout: HTTP_IDLE_MS_MAX,
     connectionsCheckingInterval: HTTP_CHECK_MS,
-  }, (message, response) => {
+  };
+  const onRequest = (message: IncomingMessage, response: ServerResponse) => {
     places.busy(message.socket, response);
     response.on("error", () => message.socket.destroy());
     if (!message.url?.startsWith("/")) return refuse(options, message, response);
     const request = new IncomingRequest(message, response);
-    const peer = { address: message.socket.remoteAddress ?? "", scheme: "http:" } as const;
+    const peer = peerOf(message.socket, isTls, leaves);
     const reply = request.isWhole ? options.quick?.(request, peer) : undefined;
     if (reply === undefined) void serve(options, { request, peer, message, response });
     else sendWhole(response, reply);
-  });
-  server.on("connection", (socket: Socket) => unlessOwn(socket, () => places.take(socket)));
+  };
+  const onSecure = (socket: Socket, leaf: Uint8Array | undefined) => {
+    if (leaf !== undefined) leaves.set(socket, leaf);
+    places.take(socket);
+  };
+  const { tls } = options;
+  const server = tls === undefined
+    ? createServer(limits, onRequest)
+    : httpsServer(tls, { limits, handshakes, onRequest, unlessOwn, onSecure });
+  if (tls === undefined) {
+    server.on("connection", (socket: Socket) => unlessOwn(socket, () => places.take(socket)));
+  }
   // On a malformed, oversized or slow request the connection is closed.
   server.on("clientError", (_error, socket) => socket.destroy());
   server.on("error", (error) => options.logger.warn("The HTTP listener failed", { error }));
@@ -161,6 +180,17 @@ async function serve(
   } finally {
     if (!message.complete) dropRest(message, scheduler);
   }
+}
+
+function peerOf(
+  socket: Socket,
+  isTls: boolean,
+  leaves: WeakMap<Socket, Uint8Array>,
+): HttpPeer {
+  const address = socket.remoteAddress ?? "";
+  if (!isTls) return { address, scheme: "http:" };
+  const certificate = leaves.get(socket);
+  return { address, scheme: "https:", ...(certificate === undefined ? {} : { certificate }) };
 }
 
 /** A request as the face reads it, made of the parts that are read. */

@@ -5,8 +5,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { readCapability } from "../../identity/capabilities/capability.ts";
-import { crs, type CrsProcess, startCrs, type StartedNode } from "../support/crs_process.ts";
+import { crs, CrsProcess, documentIn, startCrs, type StartedNode } from "../support/crs_process.ts";
 import { inTemporaryFolder } from "../support/temporary_folder.ts";
+import { issueTlsIdentities } from "../support/tls_identities.ts";
 import { until } from "../support/until.ts";
 
 /** The document of `crs start --http`. */
@@ -85,6 +86,43 @@ async function takesCapabilities(administrator: string, data: string, url: strin
   assert.match(stderr, /must be of the role front/);
 }
 
+/** Asserts that HTTPS serves callers by their certificates, and those without one as anonymous. */
+async function servesCertificates(folder: string, data: string): Promise<void> {
+  const administrator = ["--identity", `${folder}/pki/administrator`, "--data", data];
+  const made = await crs(["identity", "join-token", "proxy", "--json", ...administrator]);
+  assert.is(made.code, 0, made.stderr);
+  const { token, subject, pins } = JSON.parse(made.stdout);
+  const proxy = ["--identity", `${folder}/proxy`, "--subject", subject, "--data", data];
+  const issue = ["identity", "issue", ...proxy, "--pin", pins[0], "--token-file", "-"];
+  const issued = await crs(issue, { input: token });
+  assert.is(issued.code, 0, issued.stderr);
+
+  const { server, rootPem } = await issueTlsIdentities();
+  Deno.writeTextFileSync(`${folder}/front.pem`, server.chainPem);
+  Deno.writeTextFileSync(`${folder}/front.key`, server.keyPem, { mode: 0o600 });
+  const front = new CrsProcess([
+    ...["front", "--http", "127.0.0.1:0", "--data", data, "--identity", `${data}/identity/front`],
+    ...["--tls-certificate", `${folder}/front.pem`, "--tls-key", `${folder}/front.key`, "--json"],
+  ]);
+  try {
+    const { http } = await front.printed("a document", documentIn<Pick<StartedBoth, "http">>);
+    const ask = async (credentials: { readonly cert: string; readonly key: string } | object) => {
+      const client = Deno.createHttpClient({ caCerts: [rootPem], ...credentials });
+      const response = await fetch(`https://127.0.0.1:${http.port}/v1/agents`, { client });
+      await response.body?.cancel();
+      client.close();
+      return response.status;
+    };
+    const cert = Deno.readTextFileSync(`${folder}/proxy/certificate.pem`);
+    const key = Deno.readTextFileSync(`${folder}/proxy/key.pem`);
+    assert.is(await ask({ cert, key }), 200, "as a proxy");
+    assert.is(await ask({}), 403, "anonymously");
+  } finally {
+    front.kill("SIGTERM");
+    await front.ended();
+  }
+}
+
 test("crs start --http: a front that is killed is started again, counted, and ends with the node", () =>
   inTemporaryFolder(async (folder) => {
     const { process, node, url } = await startBoth(folder);
@@ -129,31 +167,48 @@ test("crs start --http fails at once if its front cannot listen", () =>
     assert.match(stderr, /--insecure-http/);
   }));
 
-test("a front before a node with an authority has an identity of its own, and its callers theirs", () =>
-  inTemporaryFolder(async (folder) => {
+/** Runs a node with an authority, and its front. */
+function withAuthority(
+  anonymous: "governed" | "read",
+  run: (both: Both, folder: string) => Promise<void>,
+): Promise<void> {
+  return inTemporaryFolder(async (folder) => {
     const realm = ["--trust-domain", "registry.example", "--region", "eu-1"];
     const made = await crs(["identity", "init", ...realm, "--out", `${folder}/pki`]);
     assert.is(made.code, 0, made.stderr);
     const authority = ["--authority", `${folder}/pki/authority`, "--region", "eu-1", "--found"];
-    for (const [anonymous, status] of [["governed", 403], ["read", 200]] as const) {
-      const data = `${folder}/${anonymous}`;
-      const { process, url } = await startBoth(data, ...authority, "--anonymous", anonymous);
-      try {
-        assert.is(await statusOf(`${url}/v1/agents`), status, anonymous);
-        assert.is(await statusOf(`${url}/readyz`), 200, "as the front itself");
-        const bearer = { headers: { authorization: "Bearer a.b.c" } };
-        const refused = await fetch(`${url}/v1/agents`, bearer);
-        assert.is(refused.status, 401, await refused.text());
-        const { mode } = Deno.statSync(`${data}/identity/front/key.pem`);
-        assert.is(mode! & 0o777, 0o600);
-        if (anonymous === "governed") {
-          await takesCapabilities(`${folder}/pki/administrator`, data, url);
-        }
-      } finally {
-        process.kill("SIGTERM");
-        await process.ended();
-      }
+    const both = await startBoth(`${folder}/data`, ...authority, "--anonymous", anonymous);
+    try {
+      await run(both, folder);
+    } finally {
+      both.process.kill("SIGTERM");
+      await both.process.ended();
     }
+  });
+}
+
+test("a front before a node with an authority has an identity of its own, and its callers theirs", () =>
+  withAuthority("governed", async ({ url }, folder) => {
+    assert.is(await statusOf(`${url}/v1/agents`), 403, "anonymously");
+    assert.is(await statusOf(`${url}/readyz`), 200, "as the front itself");
+    const bearer = { headers: { authorization: "Bearer a.b.c" } };
+    const refused = await fetch(`${url}/v1/agents`, bearer);
+    assert.is(refused.status, 401, await refused.text());
+    const { mode } = Deno.statSync(`${folder}/data/identity/front/key.pem`);
+    assert.is(mode! & 0o777, 0o600);
+    await takesCapabilities(`${folder}/pki/administrator`, `${folder}/data`, url);
+    await servesCertificates(folder, `${folder}/data`);
+  }));
+
+test("--anonymous read lets everybody read records, and nobody write them", () =>
+  withAuthority("read", async ({ url }) => {
+    assert.is(await statusOf(`${url}/v1/agents`), 200);
+    const response = await fetch(`${url}/v1/agents`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: `{"domain": "a.example"}`,
+    });
+    assert.is(response.status, 403, await response.text());
   }));
 
 test.run();

@@ -20,6 +20,8 @@ export const HTTP_IDLE_MS_MAX = 60_000;
 export const HTTP_CHECK_MS = 1_000;
 /** Open connections: all event streams, and others. */
 export const HTTP_CONNECTIONS_MAX = 16_384;
+/** TLS handshakes in progress; above it the oldest ends. */
+export const HTTP_HANDSHAKES_MAX = 1_024;
 /** Requests in flight, beside the event streams, also those that wait for a change; above it: 503. */
 export const HTTP_IN_FLIGHT_MAX = 4_096;
 /** Open event streams; above it: 503. */

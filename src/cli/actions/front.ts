@@ -5,20 +5,27 @@
 import type { LogLevel } from "../../base/logger.ts";
 import type { Role } from "../../base/peer.ts";
 import { VERSION } from "../../base/version.ts";
-import { startFront } from "../../front/front.ts";
+import { type Front, startFront } from "../../front/front.ts";
+import type { FrontTls } from "../../front/https_server.ts";
 import { createLogger, logFormatOf } from "../../node/logger.ts";
 import { processWorld } from "../../node/process_world.ts";
+import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
+import { readFile, readKeyFile } from "../../../identity/files/private_file.ts";
 import type { Endpoint } from "../../../transport/transport.ts";
 import { endpointText } from "../endpoint_text.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { usageFailure } from "../failure.ts";
 import { jsonDocument, type ServerOptions, type Shell, withClient } from "../shell.ts";
+import { identityOf } from "../target.ts";
+import type { Terminal } from "../terminal.ts";
 import { StopRequest } from "../stop_request.ts";
 
 /** Flags of `crs front`. */
 export interface FrontFlags extends ServerOptions {
   readonly http: string;
   readonly httpName?: readonly string[];
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
   readonly insecureHttp?: boolean;
   readonly logLevel?: LogLevel;
   readonly stopWithStdin?: boolean;
@@ -28,6 +35,7 @@ export interface FrontFlags extends ServerOptions {
 export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
   const http = parseListen(flags.http);
+  const tls = tlsOf(flags, terminal);
   const logger = createLogger({
     level: flags.logLevel ?? "info",
     format: logFormatOf("auto", terminal.isErrTty),
@@ -43,6 +51,7 @@ export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<num
         client,
         http,
         hostNames: flags.httpName ?? [],
+        ...(tls === undefined ? {} : { tls }),
         allowsInsecureHttp: flags.insecureHttp === true,
         world: processWorld(),
         logger,
@@ -52,7 +61,7 @@ export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<num
         terminal.out(
           flags.json === true
             ? jsonDocument(started)
-            : startedText(front.http, endpoints, front.notice),
+            : startedText(`http${tls === undefined ? "" : "s"}://`, endpoints, front),
         );
         await stop.requested;
       } finally {
@@ -66,6 +75,24 @@ export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<num
   } finally {
     stop.end();
   }
+}
+
+/** Returns what HTTPS needs; undefined: plain HTTP. Callers prove certificates of the front's own domain. */
+function tlsOf(flags: FrontFlags, terminal: Terminal): FrontTls | undefined {
+  const { tlsCertificate, tlsKey } = flags;
+  if (tlsCertificate === undefined && tlsKey === undefined) return undefined;
+  const chainPem = tlsCertificate === undefined ? undefined : readFile(tlsCertificate);
+  const keyPem = tlsKey === undefined ? undefined : readKeyFile(tlsKey);
+  if (chainPem === undefined || keyPem === undefined) {
+    throw usageFailure(
+      "--tls-certificate and --tls-key must both name a PEM file that exists",
+      "Name the certificate of the front's host, and its key.",
+      chainPem === undefined ? "tlsCertificate" : "tlsKey",
+    );
+  }
+  const identity = identityOf(flags, terminal.environment);
+  const clientAuthorities = identity === undefined ? [] : [new IdentityFolder(identity).rootsPem];
+  return { certificate: { chainPem, keyPem }, clientAuthorities };
 }
 
 /** Checks that an identity may open delegations; undefined: the development identity. */
@@ -93,11 +120,11 @@ function parseListen(text: string): Endpoint {
 }
 
 function startedText(
-  http: Endpoint,
+  scheme: string,
   servers: readonly Endpoint[],
-  notice: string,
+  { http, notice }: Front,
 ): string {
-  const url = `http://${endpointText(http)}`;
+  const url = scheme + endpointText(http);
   return `Central registry ${VERSION}: front
 
   serves       ${url}  /docs /openapi.json /healthz /readyz /metrics

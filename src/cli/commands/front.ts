@@ -23,6 +23,11 @@ export const frontCommand: MakeCommand = (shell, run) =>
       collect,
     )
     .option(
+      "--tls-certificate <file>",
+      "PEM file of its certificate and intermediates: serves HTTPS",
+    )
+    .option("--tls-key <file>", "PEM file of the key of that certificate, mode 0600")
+    .option(
       "--insecure-http",
       "serves plain HTTP beyond loopback, where others can read and change what is sent",
     )
