@@ -16,6 +16,7 @@ const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   follower_reads: () => import("./follower_reads.ts"),
   fresh_node: () => import("./fresh_node.ts"),
   h3_connections: () => import("./h3_connections.ts"),
+  http_events: () => import("./http_events.ts"),
   idle_sessions: () => import("./idle_sessions.ts"),
   identity_rotation: () => import("./identity_rotation.ts"),
   idle: () => import("./idle.ts"),
