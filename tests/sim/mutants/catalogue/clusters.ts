@@ -56,7 +56,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
   {
     name: "missed_members_are_not_asked_for",
     breaks: "A node that was away learns of the members that joined meanwhile",
-    showsPlaced: () => true,
+    test: "tests/unit/node/missed_members.test.ts",
     edits: [{
       file: "src/node/missed_members.ts",
       anchor: "if (nodes.length === 0) return;",

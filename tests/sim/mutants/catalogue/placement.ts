@@ -58,7 +58,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "unknown_command_skipped",
     breaks: "A command of an unknown kind stops the replica, which would diverge if it skipped it",
-    showsPlaced: ({ newerCommand }) => newerCommand === "group 0",
+    test: "tests/unit/system/system_store.test.ts",
     edits: [{
       file: "src/system/system_store.ts",
       anchor: "throw laterProgram(`command kind ${kind} of group 0`);",
@@ -78,7 +78,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "removed_before_confirmed",
     breaks: "A leaving replica stays until the placement without it is confirmed",
-    showsPlaced: () => true,
+    test: `${PLACEMENT}/plan.test.ts`,
     edits: [{
       file: "src/replication/assembly/placed_here.ts",
       anchor: "if (here === undefined) return undefined;",
@@ -133,7 +133,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "placement_without_voter",
     breaks: "A partition whose former nodes all leave keeps one until the new ones vote",
-    showsPlaced: () => true,
+    test: `${PLACEMENT}/plan.test.ts`,
     edits: [{
       file: PLAN,
       anchor: "if (leaving.length === held.length) leaving = leaving.slice(1);",

@@ -70,6 +70,19 @@ test("planMoves comes to an end for any nodes that come, and every step is taken
   );
 });
 
+test("planMoves keeps one of the nodes that all leave a partition until the new ones vote", () => {
+  const harness = new SystemHarness();
+  for (const node of [1, 2, 3, 4]) harness.admit(node);
+  const nodes = nodesOf([2, 3, 4]);
+  for (const { joining, leaving } of begin(harness, nodes)) {
+    assert.equal([joining.toSorted(), leaving], [[2, 3, 4], []]);
+  }
+  end(harness);
+  const moves = begin(harness, nodes);
+  assert.is(moves.length, PARTITIONS);
+  for (const { joining, leaving } of moves) assert.equal([joining, leaving], [[], [1]]);
+});
+
 test("planMoves leaves a partition alone whose move is in progress", () => {
   const harness = new SystemHarness();
   for (const folder of [1, 2]) harness.admit(folder);
