@@ -368,6 +368,26 @@ test("registerAgent with takeOver names the incarnation that it was told, once m
   await registry.wait(client.close());
 });
 
+test("registerAgent asNewProcess registers as another process each time, and repeats as that one", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect();
+  const processes = new Set([client.process]);
+  for (let times = 1; times <= 2; times++) {
+    const options = { takeOver: true, asNewProcess: true };
+    const answer = client.registerAgent({ id: AGENT_ID, region: "global" }, options);
+    const first = await registry.next("registerAgent");
+    first.refuse("incarnation_mismatch", { incarnation: { generation: 1, index: 12 } });
+    const second = await registry.next("registerAgent");
+    const [before, after] = [first, second].map(registeredRecord);
+    assert.equal([before!.process, after!.sequence], [after!.process, before!.sequence + 1]);
+    processes.add(before!.process);
+    second.replyRegistered({ index: 13 });
+    await registry.wait(answer);
+  }
+  assert.is(processes.size, 3);
+  await registry.wait(client.close());
+});
+
 test("registerMany keeps places, refuses bad items by themselves, and takes over those held", async () => {
   const registry = new FakeRegistry();
   const client = await registry.connect();
