@@ -297,6 +297,12 @@ function sendWhole(response: ServerResponse, { status, headers, body }: WholeRep
     response.end();
     return;
   }
+  if (typeof body === "string" && headers["content-length"] !== undefined) {
+    response.writeHead(status, headers);
+    // Text goes out in one piece with its head.
+    response.end(body);
+    return;
+  }
   const bytes = typeof body === "string" ? encoder.encode(body) : body;
   response.writeHead(status, { ...headers, "content-length": bytes.length });
   response.end(bytes);

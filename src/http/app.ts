@@ -18,6 +18,7 @@ import { errorEnvelope, HttpError, noRoom, toHttpError } from "./errors.ts";
 import { EventStream } from "./event_stream.ts";
 import { type GovernedReader, GovernedSource } from "./governed/governed_source.ts";
 import { HttpMetrics } from "./metrics.ts";
+import { MeasuredText } from "./measured_text.ts";
 import { type FaceClient, NodeCondition } from "./node_condition.ts";
 import { checkOrigin } from "./origin_check.ts";
 import { QuickRoutes } from "./quick_routes.ts";
@@ -420,7 +421,10 @@ function replyOf(
   const status = given ?? Number(Object.keys(route.answers)[0]);
   const headers = { ...commonHeaders(call), ...receiptHeaders(body), ...more };
   if (body !== undefined) headers["content-type"] ??= JSON_TYPE;
+  const isMeasured = body instanceof MeasuredText;
+  if (isMeasured) headers["content-length"] = String(body.byteLength);
   if (call.method === "HEAD" || body === undefined) return { status, headers, body: undefined };
+  if (isMeasured) return { status, headers, body: body.text };
   const isReady = typeof body === "string" || body instanceof Uint8Array;
   return { status, headers, body: isReady ? body : jsonText(body) };
 }

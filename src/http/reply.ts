@@ -20,7 +20,7 @@ export type HttpRequestHead = Pick<HttpRequest, "method" | "url" | "headers">;
 /** An answer. */
 export interface HttpReply {
   readonly status: number;
-  /** By lower-case names. */
+  /** By lower-case names; with the length of the body if that is known. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array | ReadableStream<Uint8Array> | undefined;
 }

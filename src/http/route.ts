@@ -25,8 +25,8 @@ export interface RouteAnswer {
   /** Default: the first one that the route describes. */
   readonly status?: number;
   /**
-   * A JSON document, which may be written already; or text or bytes of the type that `headers` name; or
-   * an event stream.
+   * A JSON document, also as text whose length is known; or text or bytes of the type that `headers` name;
+   * or an event stream.
    */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;

@@ -1,16 +1,17 @@
 /**
- * Descriptors as they are answered. The newest version of each is kept with its bytes until there is a
+ * Descriptors as they are answered. The newest version of each is kept as text until there is a
  * newer one, or until others need the room; older versions are read rarely and are written each time.
  */
 import { descriptorJson } from "../../answers/governed_json.ts";
 import { HTTP_WRITTEN_BYTES_MAX } from "../../base/limits.ts";
 import type { AppliedEntry, GovernedLog } from "../../governance/governed_log.ts";
+import { MeasuredText } from "../measured_text.ts";
 import { jsonText } from "../json_text.ts";
 
 /** A version of a descriptor as it is answered. */
 export interface WrittenDescriptor {
-  /** Its document, which nobody changes. */
-  readonly bytes: Uint8Array;
+  /** Its document. */
+  readonly text: MeasuredText;
   /** The ETag of the version and its state. */
   readonly etag: string;
 }
@@ -19,8 +20,6 @@ export interface WrittenDescriptor {
 interface Kept extends WrittenDescriptor {
   readonly applied: AppliedEntry;
 }
-
-const encoder = new TextEncoder();
 
 /** The descriptors that were written. */
 export class WrittenDescriptors {
@@ -45,8 +44,8 @@ export class WrittenDescriptors {
     const isHead = log.headOf(id) === applied;
     const kept = this.#kept.get(id);
     if (isHead && kept?.applied === applied) return kept;
-    const bytes = encoder.encode(jsonText(descriptorJson(applied, log)));
-    const written = { applied, bytes, etag: descriptorTag(applied, log) };
+    const text = new MeasuredText(jsonText(descriptorJson(applied, log)));
+    const written = { applied, text, etag: descriptorTag(applied, log) };
     if (isHead) this.#keep(id, written);
     return written;
   }
@@ -54,7 +53,7 @@ export class WrittenDescriptors {
   #keep(id: string, written: Kept): void {
     this.#drop(id);
     this.#kept.set(id, written);
-    this.#bytes += written.bytes.length;
+    this.#bytes += written.text.byteLength;
     for (const oldest of this.#kept.keys()) {
       if (this.#bytes <= this.#bytesMax) break;
       this.#drop(oldest);
@@ -62,7 +61,7 @@ export class WrittenDescriptors {
   }
 
   #drop(id: string): void {
-    this.#bytes -= this.#kept.get(id)?.bytes.length ?? 0;
+    this.#bytes -= this.#kept.get(id)?.text.byteLength ?? 0;
     this.#kept.delete(id);
   }
 }

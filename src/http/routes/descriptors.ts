@@ -13,7 +13,6 @@ import {
 } from "../governed/governed_schemas.ts";
 import { type GovernedSource, planeOf } from "../governed/governed_source.ts";
 import { descriptorTag, WrittenDescriptors } from "../governed/written_descriptors.ts";
-import { JSON_TYPE } from "../json_text.ts";
 import { type HttpRoute, route, type RouteAnswer, type RouteContext } from "../route.ts";
 
 /** Where the governed plane's routes are. */
@@ -289,14 +288,9 @@ type Conditions = Pick<RouteContext, "header">;
 /** Returns what answers with a version of a descriptor. */
 function answers(written: WrittenDescriptors) {
   return (context: Conditions, view: GovernedView, applied: AppliedEntry): RouteAnswer => {
-    const { bytes, etag } = written.of(applied, planeOf(view).log);
+    const { text, etag } = written.of(applied, planeOf(view).log);
     const { id, idVersion: version } = applied.entry;
-    const answer = {
-      ...matched(context, view, etag, bytes),
-      facts: { descriptor_id: id, version },
-    };
-    if (answer.body === undefined) return answer;
-    return { ...answer, headers: { ...answer.headers, "content-type": JSON_TYPE } };
+    return { ...matched(context, view, etag, text), facts: { descriptor_id: id, version } };
   };
 }
 

@@ -16,11 +16,11 @@ test("WrittenDescriptors keeps the newest version until there is a newer one", (
   harness.decide(harness.next({ id: "svc@eu" }));
   const old = written.of(first, log);
   assert.is(old.etag, '"1-replaced"');
-  assert.match(new TextDecoder().decode(old.bytes), /"state":"replaced"/);
+  assert.match(old.text.text, /"state":"replaced"/);
   const two = written.of(log.headOf("svc@eu")!, log);
   assert.is(two.etag, '"2-published"');
   assert.is(written.of(log.headOf("svc@eu")!, log), two);
-  assert.is(written.bytes, two.bytes.length);
+  assert.is(written.bytes, two.text.byteLength);
 });
 
 test("WrittenDescriptors keeps no more bytes than its limit, the last ones", () => {
@@ -28,7 +28,7 @@ test("WrittenDescriptors keeps no more bytes than its limit, the last ones", () 
   const { log } = harness.plane;
   const ids = ["a@eu", "b@eu", "c@eu"];
   for (const id of ids) harness.decide(harness.next({ id }));
-  const sizes = ids.map((id) => new WrittenDescriptors().of(log.headOf(id)!, log).bytes.length);
+  const sizes = ids.map((id) => new WrittenDescriptors().of(log.headOf(id)!, log).text.byteLength);
   const written = new WrittenDescriptors(sizes[1]! + sizes[2]!);
   const [a, , c] = ids.map((id) => written.of(log.headOf(id)!, log));
   assert.is(written.bytes, sizes[1]! + sizes[2]!);
