@@ -18,7 +18,7 @@ type MutableCaller = Caller & { peer: AuthenticatedPeer };
 /** Such a stream. */
 export class FakeWatchStream implements WatchStream {
   readonly caller: MutableCaller;
-  readonly writer = new FrameWriter({ bytesMax: 1 << 26 });
+  readonly writer: FrameWriter;
   /** Watches that receive what is read, by the ids of their requests. */
   readonly watches = new Map<number, WatchReplyLog>();
   events: WatchStreamEvents | undefined;
@@ -28,7 +28,8 @@ export class FakeWatchStream implements WatchStream {
   /** Number of pushes. */
   pushes = 0;
 
-  constructor(peer: AuthenticatedPeer, sessionId = 1) {
+  constructor(peer: AuthenticatedPeer, sessionId = 1, bytesMax = 1 << 26) {
+    this.writer = new FrameWriter({ bytesMax });
     const bucket = new TokenBucket({ ratePerSecond: 1e9, burst: 1e9, nowMs: 0 });
     this.caller = { sessionId, peer, bucket };
   }

@@ -7,7 +7,8 @@
  * one reply each in turn (catch_up.ts). So a change costs what its watches cost, watches that are not
  * concerned cost nothing, and no watch delays another by more than a reply.
  */
-import { RegistryError } from "../../base/errors.ts";
+import type { FrameWriter } from "../../../schemas/runtime/writer.ts";
+import { RegistryError, toRegistryError } from "../../base/errors.ts";
 import {
   WATCH_CATCH_UP_MS,
   WATCH_PAUSE_MS,
@@ -30,6 +31,7 @@ import { WatchCounts, type WatchEnd, type WatchStatus } from "./watch_counts.ts"
 import { FilterMatcher } from "./watch_filter.ts";
 import type { WatchOrder } from "./watch_order.ts";
 import { progressTicksOf, WatchProgress } from "./watch_progress.ts";
+import { callerEnded, tooSlow } from "./watch_ends.ts";
 import { endedPart, WatchReplies } from "./watch_replies.ts";
 import { limitedFilter, watchRefusal } from "./watch_rights.ts";
 import type { WatchStream } from "./watch_stream.ts";
@@ -169,23 +171,14 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
   cancel(stream: WatchStream, id: number): void {
     const watcher = this.#lanes.get(stream)?.watchers.get(id);
     if (watcher === undefined) return;
-    this.#replies.ended(stream.writer, id, [], true);
-    this.#touch(watcher.lane);
+    this.#say(watcher, (writer) => this.#replies.ended(writer, id, [], true));
     this.#over(watcher, "canceled");
   }
 
   /** Has a watch end with a caller that may end before its session. */
   #endWith({ onEnd }: Caller, watcher: Watcher): void {
     if (onEnd === undefined) return;
-    watcher.onCallerEnd = () => {
-      const end = callerEnded();
-      try {
-        this.#end(watcher, end);
-      } catch {
-        // Not even a refusal fits behind what the peer has not read: it misses the progress, and asks.
-        this.#over(watcher, end.code);
-      }
-    };
+    watcher.onCallerEnd = () => this.#end(watcher, callerEnded());
     onEnd.add(watcher.onCallerEnd);
   }
 
@@ -389,23 +382,43 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
   /** Ends a watch in a partition. */
   #leave(watcher: Watcher, partition: number, refusal: RegistryError): void {
     if (watcher.isEnded) return;
-    const { id, lane, subscription: { partitions } } = watcher;
+    const { id, subscription: { partitions } } = watcher;
     const isLast = partitions.length === 1;
-    this.#replies.ended(lane.stream.writer, id, [endedPart(partition, refusal)], isLast);
-    this.#touch(lane);
+    const isSaid = this.#say(watcher, (writer) => {
+      this.#replies.ended(writer, id, [endedPart(partition, refusal)], isLast);
+    });
     this.counts.partitionEnded(refusal.code);
-    if (isLast) return this.#over(watcher, refusal.code);
+    if (isLast || !isSaid) return this.#over(watcher, refusal.code);
     watcher.caughtUp(partition);
     this.#subscriptions.leave(watcher, partition);
   }
 
   /** Ends a watch with a refusal. */
   #end(watcher: Watcher, { code, message, fields }: RegistryError): void {
-    const { id, lane } = watcher;
-    this.#parts.replies.begin(id);
-    this.#parts.replies.refusal(lane.stream.writer, code, message, fields);
-    this.#touch(lane);
+    const { replies } = this.#parts;
+    this.#say(watcher, (writer) => {
+      replies.begin(watcher.id);
+      replies.refusal(writer, code, message, fields);
+    });
     this.#over(watcher, code);
+  }
+
+  /**
+   * Tells a watch of an end. Returns whether it fits behind what the peer has not read; a watch that is
+   * not told must be over: its client misses progress, and asks.
+   */
+  #say({ lane }: Watcher, write: (writer: FrameWriter) => void): boolean {
+    const { writer } = lane.stream;
+    const start = writer.length;
+    this.#touch(lane);
+    try {
+      write(writer);
+      return true;
+    } catch (error) {
+      writer.truncate(start);
+      if (toRegistryError(error).code !== "too_large") throw error;
+      return false;
+    }
   }
 
   #over(watcher: Watcher, end: WatchEnd): void {
@@ -429,15 +442,4 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
       this.#leave(watcher, place.id, refusal);
     }
   }
-}
-
-function callerEnded(): RegistryError {
-  return new RegistryError("unknown_delegation", "The delegation of the watch has ended");
-}
-
-function tooSlow(partition: number): RegistryError {
-  return new RegistryError(
-    "overloaded",
-    `Changes of partition ${partition} that the watch has not taken are no longer in the history`,
-  );
 }

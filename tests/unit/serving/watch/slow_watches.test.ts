@@ -61,6 +61,24 @@ test("a slow watch delays no other, and receives everything in order once it rea
   assert.is(hub.status.blocked, 0);
 });
 
+test("watches end although not even a refusal fits behind what their peer has not read", async () => {
+  const { harness, hub, watch } = await opened();
+  const revoked = new AbortController().signal;
+  const peer = developmentPeer({ region: "global", revoked });
+  const full = new FakeWatchStream(peer, 1, 1 << 16);
+  const [canceled] = [watch(full), watch(full), watch(full)];
+  await harness.world.pass(2);
+  full.reads = false;
+  full.writer.allocate((1 << 16) - full.writer.length);
+  const { length } = full.writer;
+  hub.cancel(full, 1);
+  assert.is(hub.status.counts.watches, 2);
+  full.events!.stalled();
+  assert.is(hub.status.counts.watches, 0);
+  assert.is(full.writer.length, length, "nothing half written is left");
+  assert.is(canceled!.end, undefined);
+});
+
 test("watches of one stream take turns", async () => {
   const { harness, stream, watch, register } = await opened();
   for (let number = 1; number <= 400; number++) await register(number, 7, LARGE);
