@@ -1,7 +1,7 @@
 /** Creates the operations on the governed plane, and connects them with its group. */
 import { GOVERNED_PLACE } from "../base/ids.ts";
 import type { MonotonicClock } from "../base/world.ts";
-import { PlaneImages } from "../replication/assembly/plane_images.ts";
+import type { PlaneImages } from "../replication/assembly/plane_images.ts";
 import type { ClusterGroups } from "../replication/assembly/cluster_groups.ts";
 import { agreeOnSigners } from "../serving/governance/agreed_signers.ts";
 import { Checkpoints } from "../serving/governance/checkpoints.ts";
@@ -28,10 +28,11 @@ export interface GovernanceParts {
 /** Creates the work with the governed plane. */
 export function governanceParts(
   { world: { wall, scheduler }, nodeId: self }: Pick<RegistryOptions, "world" | "nodeId">,
-  { clock: monotonic, groups, waiters }: {
+  { clock: monotonic, groups, waiters, images }: {
     readonly clock: MonotonicClock;
     readonly groups: ClusterGroups;
     readonly waiters: EntryWaiters;
+    readonly images: PlaneImages;
   },
 ): GovernanceParts {
   const checkpoints = new Checkpoints({ wall, monotonic });
@@ -44,9 +45,8 @@ export function governanceParts(
     wall,
     monotonic,
   });
-  const images = new PlaneImages(groups.nodes, scheduler);
   return {
-    start: () => images.start(),
+    start: () => images.grown(),
     stop: () => {
       images.stop();
       waiters.close();

@@ -42,6 +42,7 @@ import { clusterMap } from "./cluster_map.ts";
 import { ClusterView } from "./cluster_view.ts";
 import type { WallWatch } from "./wall_watch.ts";
 import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
+import { PlaneImages } from "../replication/assembly/plane_images.ts";
 import { Joining } from "../replication/placement/joining.ts";
 import { PlacementWork } from "../replication/placement/placement_work.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
@@ -302,6 +303,7 @@ interface Opened {
   readonly histories: Histories;
   /** Requests that wait for entries of the governed log. */
   readonly waiters: EntryWaiters;
+  readonly images: PlaneImages;
 }
 
 async function openGroups(options: RegistryOptions): Promise<Opened> {
@@ -316,6 +318,7 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
   feed.follow(histories);
   options.follow?.(feed);
   const waiters = new EntryWaiters(world.scheduler);
+  let images: PlaneImages | undefined;
   const groups = await ClusterGroups.open({
     nodeId: nodeId(options.nodeId),
     world,
@@ -335,12 +338,16 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
     ...(options.connect === undefined ? {} : { connect: options.connect }),
     shared,
     sink: feed,
-    onGovernedEntries: () => waiters.changed(),
+    onGovernedEntries: () => {
+      waiters.changed();
+      images?.grown();
+    },
     region,
     partitionCount,
     ...(signal === undefined ? {} : { signal }),
   });
-  return { groups, clock, shared, feed, histories, waiters };
+  images = new PlaneImages(groups.nodes, world.scheduler);
+  return { groups, clock, shared, feed, histories, waiters, images };
 }
 
 function sameMember(left: Member, right: Member): boolean {

@@ -22,21 +22,24 @@ export class PlaneImages {
     this.#scheduler = scheduler;
   }
 
-  /** Begins to look. */
-  start(): void {
-    if (this.#isStopped) return;
+  /** Tells that the plane's log has grown, or was replayed at the start. */
+  grown(): void {
+    if (this.#isStopped || this.#timer !== undefined || !this.#isLong()) return;
     this.#timer = this.#scheduler.after(PLANE_IMAGE_LOOK_MS, () => {
-      // One that cannot be written now is asked for again.
-      if (this.#nodes.replayedOf(GOVERNED_GROUP) >= PLANE_IMAGE_ENTRIES) {
-        this.#nodes.writeImage(GOVERNED_GROUP, () => {});
-      }
-      this.start();
+      this.#timer = undefined;
+      if (this.#isLong()) this.#nodes.writeImage(GOVERNED_GROUP, () => {});
+      // Until it is written: one that cannot be written now is asked for again.
+      this.grown();
     });
   }
 
-  /** Stops looking. */
+  /** Ends all of it. */
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();
+  }
+
+  #isLong(): boolean {
+    return this.#nodes.replayedOf(GOVERNED_GROUP) >= PLANE_IMAGE_ENTRIES;
   }
 }

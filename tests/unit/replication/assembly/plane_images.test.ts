@@ -14,7 +14,7 @@ test("PlaneImages: a start replays only what came after the last image", async (
   await cluster.until("the plane", () => cluster.node(1).groups.plane?.group.isLeading === true);
   const { nodes, plane } = cluster.node(1).groups;
   const images = new PlaneImages(nodes, cluster.world.scheduler);
-  images.start();
+  images.grown();
   const log = async (count: number) => {
     const proposals = Array.from({ length: count }, () => {
       const header = { timeMs: Math.floor(plane!.group.timeMs()), unixS: 1, writer: 0 };
@@ -23,9 +23,11 @@ test("PlaneImages: a start replays only what came after the last image", async (
     await cluster.world.wait(Promise.all(proposals));
   };
   await log(PLANE_IMAGE_ENTRIES / 2);
+  images.grown();
   await cluster.world.pass(2 * PLANE_IMAGE_LOOK_MS);
   assert.ok(nodes.replayedOf(GOVERNED_GROUP) >= PLANE_IMAGE_ENTRIES / 2, "too few for an image");
   await log(PLANE_IMAGE_ENTRIES / 2);
+  images.grown();
   await cluster.world.pass(2 * PLANE_IMAGE_LOOK_MS);
   assert.ok(nodes.replayedOf(GOVERNED_GROUP) < 10, `${nodes.replayedOf(GOVERNED_GROUP)} entries`);
   await log(3);
