@@ -15,6 +15,7 @@ import { benchClusterLoad } from "./cluster/load.ts";
 import { benchClusterWatches } from "./cluster/watches.ts";
 import { benchHandshake } from "./handshake.ts";
 import { benchHttp } from "./http.ts";
+import { benchHttpReaders } from "./http_readers.ts";
 import { benchIdentity } from "./identity.ts";
 import { benchAliases, benchMemory, benchRestart } from "./memory.ts";
 import { benchReads } from "./reads.ts";
@@ -48,6 +49,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   watch_cluster: benchClusterWatches,
   regions: benchRegions,
   http: benchHttp,
+  http_readers: benchHttpReaders,
 };
 /** Benches that are run together. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {

@@ -230,4 +230,16 @@ const OTHERS = [
     name: "start to ready with 10,000 descriptors, ms",
     goal: "< 1,000",
   },
+  {
+    bench: "http readers",
+    field: "p99Ms",
+    name: "an event at 5,000 readers by HTTP, one of them stuck, p99 ms",
+    goal: "≤ 100",
+  },
+  {
+    bench: "http readers",
+    field: "bytesRatio",
+    name: "memory of a reader, of a bare server's open stream",
+    goal: "≤ 1.2",
+  },
 ] as const;

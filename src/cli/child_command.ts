@@ -14,7 +14,7 @@ const STOP_MS_MAX = 10_000;
 /** Number of characters kept from the end of its standard error. */
 const SAID_CHARACTERS_MAX = 4_096;
 /** Flags for V8, as in the task `start`. */
-const V8_FLAGS = "--v8-flags=--heap-growing-percent=30,--max-semi-space-size=8,--expose-gc";
+export const V8_FLAGS = "--v8-flags=--heap-growing-percent=30,--max-semi-space-size=8,--expose-gc";
 
 /** The options of a {@link ChildCommand}. */
 export interface ChildCommandOptions {
