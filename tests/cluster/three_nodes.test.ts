@@ -87,7 +87,7 @@ test("followers serve reads with a bound, and all reads and writes go on, while 
   assert.equal(load.failures, []);
   load.check();
   assert.equal(bounded.findings, []);
-  assert.is(bounded.figures.get(4_000)!.failed, 0);
+  assert.is(bounded.figures.get(4_000)!.failed, 0, bounded.failures.join("\n"));
 });
 
 test("crs cluster start fails with the error of a node, and ends with code 4 once all have ended", async () => {
