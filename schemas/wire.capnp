@@ -500,7 +500,7 @@ struct UseTokenReply {
 }
 
 enum EvidenceKind {
-  # What a front presents for one of its callers.
+  # Evidence that a front presents for one of its callers.
   unset @0;
   none @1;
   # The caller is anonymous.

@@ -70,7 +70,7 @@ const FORMS: Readonly<Record<Exclude<ListKind, "address">, (text: string) => boo
   method: (text) => /^[A-Z]{1,16}$/.test(text),
 };
 
-/** What an alternative must be, for messages. */
+/** The form of an alternative by the kind of its caveat, for messages. */
 const WANTED: Readonly<Record<ListKind, string>> = {
   scope: "a scope",
   operation: "the name of an operation",

@@ -70,7 +70,7 @@ export const RESOLVED_PART_NAMES: readonly (ResolvedPart | undefined)[] = [
   "elsewhere",
 ];
 
-/** What a front presents for one of its callers. */
+/** Evidence that a front presents for one of its callers. */
 export type EvidenceKind = keyof typeof EVIDENCE_KINDS;
 
 /** The numbers of EvidenceKind. */

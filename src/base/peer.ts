@@ -63,7 +63,7 @@ export const NO_GRANTS: Grants = Object.freeze({
   gateways: Object.freeze([]),
 });
 
-/** What a node checked before it opened a delegation; `none`: the caller is anonymous. */
+/** The kind of evidence by which a delegation was opened; `none`: the caller is anonymous. */
 export type DelegatedBy = "certificate" | "token" | "capability" | "none";
 
 /** The front through which a peer calls, and what that front stated of it. */

@@ -52,6 +52,7 @@ export class SupervisedService<Started> {
   async start(): Promise<Started> {
     const startedMs = this.#options.clock.nowMs();
     const starting = this.#begin();
+    // The caller of this method gets the error.
     this.#starting = starting.catch(() => {});
     const started = await starting;
     this.#keeping = this.#keep(startedMs);

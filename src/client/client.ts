@@ -120,7 +120,7 @@ export async function connectCaller(
 class RegistryClient implements Client, OperationCaller {
   readonly process: number;
   readonly #router: Router;
-  /** What the callers for whom this client acts share. */
+  /** Shared by the delegated clients of this one. */
   readonly #shared: DelegatingParts;
   /** Calls to the client's own registry. */
   readonly #calls: DirectCalls;

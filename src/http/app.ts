@@ -82,7 +82,7 @@ interface Call {
   readonly method: string;
   /** Whether it waits for news, which is no latency. */
   isWait: boolean;
-  /** What the route adds for the log. */
+  /** Logged with the route and the status. */
   facts: AnswerFacts;
 }
 
@@ -97,7 +97,7 @@ type Environment = { readonly Bindings: RoutedCall };
 
 /** The route of requests that have none. */
 const NO_ROUTE = "none";
-/** What routes return to the router; the answer is in the call. */
+/** The same result of every route for the router, which ignores it: the answer is in the call. */
 const REPLIED = new Response(null);
 
 /** The face. */

@@ -4,11 +4,11 @@ import type { RegistryCalls } from "../client/types.ts";
 /** The registry as one caller may use it. */
 export type CallerClient = RegistryCalls;
 
-/** What the listener knows of the sender of a request. */
+/** The sender of a request, as the listener identifies it. */
 export interface HttpPeer {
   /** Its address. */
   readonly address: string;
-  /** What the listener speaks. */
+  /** The scheme of the listener. */
   readonly scheme: "http:" | "https:";
   /** DER of the certificate whose key it proved to hold in TLS; absent: it proved none. */
   readonly certificate?: Uint8Array;

@@ -1,4 +1,4 @@
-/** What faces need to know of the node behind them, asked at most once a second. */
+/** The region and the status of the node that a face calls, asked at most once a second. */
 import { HTTP_NODE_CONDITION_MS } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { Client, NodeStatus } from "../client/types.ts";

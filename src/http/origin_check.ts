@@ -8,7 +8,7 @@
 import { isIP } from "node:net";
 import { HttpError } from "./errors.ts";
 
-/** What a request says of its target and its source. */
+/** The target and the source of a request, by its headers. */
 export interface RequestOrigin {
   /** `http:` or `https:`, as the listener speaks it. */
   readonly scheme: string;

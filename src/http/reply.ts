@@ -14,7 +14,7 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
 }
 
-/** What an answer that is known at once depends on. */
+/** The head of a request: enough for an answer that is in memory. */
 export type HttpRequestHead = Pick<HttpRequest, "method" | "url" | "headers">;
 
 /** An answer. */

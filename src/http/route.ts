@@ -6,7 +6,7 @@ import { z } from "zod";
 import type { CallerClient } from "./callers.ts";
 import { type ErrorName, HttpError } from "./errors.ts";
 
-/** What a handler knows of its request beside the input. */
+/** The context of a request, beside its checked input. */
 export interface RouteContext {
   /** Acts for the caller. @throws HttpError, when it is read, if the caller has none. */
   readonly client: CallerClient;
@@ -20,7 +20,7 @@ export interface RouteContext {
   readonly place: { readonly requestId: string; nowMs(): number };
 }
 
-/** What a handler answers. */
+/** The answer of a handler. */
 export interface RouteAnswer {
   /** Default: the first one that the route describes. */
   readonly status?: number;
@@ -30,7 +30,7 @@ export interface RouteAnswer {
    */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** What the log says beside the route and the status. */
+  /** Logged with the route and the status. */
   readonly facts?: AnswerFacts;
 }
 

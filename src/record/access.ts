@@ -68,13 +68,13 @@ export interface AccessPolicy {
   /** Treats sessions that were not pinned, which another server could relay, as pinned. */
   readonly trustUnpinned: boolean;
   /**
-   * What a peer without an identity may read: nothing, the governed plane, or records too. Default:
-   * `governed`.
+   * Reads permitted to a peer without an identity: none, the governed plane, or records too.
+   * Default: `governed`.
    */
   readonly anonymous?: AnonymousReach;
 }
 
-/** What a peer without an identity may read. */
+/** Reads permitted to a peer without an identity. */
 export type AnonymousReach = "none" | "governed" | "read";
 
 /** The policy that relaxes nothing. */

@@ -13,7 +13,7 @@ import {
   TOKEN_BYTES_MAX,
 } from "../base/limits.ts";
 
-/** What a front presents for a caller. */
+/** Evidence that a front presents for a caller, decoded. */
 export type DelegationEvidence =
   | {
     readonly kind: "certificate";

@@ -13,7 +13,7 @@ const SHARED = {
 };
 
 /**
- * What loading packages changes: Deno prepares itself for CommonJS with the first such package, and
+ * Changes that loading packages makes: Deno prepares itself for CommonJS with the first such package, and
  * `tslib` adds its functions. Test files that follow find the package loaded anyway.
  */
 const BY_PACKAGES =

@@ -25,13 +25,13 @@ const DESCRIPTOR_PAUSE_MS = 250;
 const AGENT_PAUSE_MS = 50;
 const SETTLE_MS_MAX = 60_000;
 
-/** What a reader was told, by name, each with the number of times. */
+/** A reader, and how often it was told each event, by the event's name. */
 interface Reader {
   readonly follower: EventFollower;
   readonly told: Map<string, number>;
 }
 
-/** What was acknowledged, by stream. */
+/** The streams: their paths, and the name of an event. */
 const STREAMS = {
   governed: {
     path: "/v1/registry/events?after=0",
@@ -178,13 +178,13 @@ class Run {
     }
   }
 
-  /** Writes once: a write that fails may have taken effect. */
+  /** Writes once, and counts a failure: whether that write took effect is not known. */
   async #write(write: () => Promise<void>, pauseMs: number): Promise<void> {
     await write().catch(() => this.#failedWrites++);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 
-  /** Waits until nothing is lost; returns what is after the deadline. */
+  /** Waits until every reader has every event; returns those still missing at the deadline. */
   async #lost(): Promise<string[]> {
     let lost: string[] = [];
     await until("every event at every reader", () => {

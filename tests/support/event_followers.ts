@@ -37,6 +37,7 @@ export class EventFollower {
   /** Ends the reader. */
   async end(): Promise<void> {
     this.#end.abort();
+    // A stream that has failed already needs no end.
     await this.#reader?.leave().catch(() => {});
     await this.#done;
   }

@@ -133,7 +133,7 @@ async function unlessStopped(
   stop: StopRequest,
 ): Promise<StartedFront | undefined> {
   const starting = front?.start();
-  // If it is stopped, nobody waits for the start, which then fails.
+  // If the command is told to stop, the start fails, and nobody waits for it.
   starting?.catch(() => {});
   return await Promise.race([starting, stop.requested]);
 }

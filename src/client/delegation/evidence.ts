@@ -1,10 +1,11 @@
-/** What a front presents for one of its callers, and its form on the wire. */
+/** Evidence that a front presents for one of its callers, and its form on the wire. */
 import { EVIDENCE_KINDS, type OpenDelegationRequest } from "../../../schemas/gen/wire.ts";
 import type { Input } from "../../../schemas/runtime/writer.ts";
 
 /**
- * What a front presents for a caller other than a capability. It must have had the caller prove that it holds the key of the
- * certificate, as TLS does; the registry checks everything else.
+ * Evidence that a front presents for one of its callers, unless that is a capability. The front must
+ * have had the caller prove possession of the certificate's key, as TLS does; the registry checks
+ * everything else.
  */
 export type CallerEvidence =
   & {

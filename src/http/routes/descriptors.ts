@@ -282,10 +282,10 @@ function waitMsOf(text: string): number {
   return Math.min(text.endsWith("ms") ? amount : amount * 1_000, GOVERNED_WAIT_MS_MAX);
 }
 
-/** What an answer depends on beside the view. */
+/** The part of a request's context on which the answer depends. */
 type Conditions = Pick<RouteContext, "header">;
 
-/** Returns what answers with a version of a descriptor. */
+/** Returns a function that answers with a version of a descriptor. */
 function answers(written: WrittenDescriptors) {
   return (context: Conditions, view: GovernedView, applied: AppliedEntry): RouteAnswer => {
     const { text, etag } = written.of(applied, planeOf(view).log);

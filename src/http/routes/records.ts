@@ -30,7 +30,7 @@ import { idParams, listQuery, position, readQuery, receipts, uuid } from "../sch
 /** The calls on one kind; the fields of a record are of the same kind as its calls. */
 type Calls = (typeof RECORD_CALLS)["agent"];
 
-/** What the routes of one kind have in common. */
+/** The parts that the routes of one kind share. */
 interface Subject {
   readonly kind: CommandKind;
   readonly calls: Calls;

@@ -1,6 +1,6 @@
 /**
- * What must hold of the governed plane: one history on all nodes, what was acknowledged stays, and nothing is
- * applied without its quorum.
+ * The checker of the governed plane: all nodes have one history, acknowledged entries stay, and nothing
+ * is applied without its quorum.
  */
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import { Finding } from "../history.ts";

@@ -16,7 +16,7 @@ class Scene {
   readonly world = new SteppedWorld(1);
   /** Times at which runs were started, ms. */
   readonly startedMs: number[] = [];
-  /** What the next runs do at their start; absent: they serve. */
+  /** Errors with which the next runs fail at their start; without one, a run serves. */
   readonly failures: RegistryError[] = [];
   stopped = 0;
   #end: (() => void) | undefined;

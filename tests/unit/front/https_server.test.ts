@@ -15,7 +15,7 @@ import { until } from "../../support/until.ts";
 const ids = await issueTlsIdentities();
 const others = await issueTlsIdentities(2);
 
-/** What the front knows of the sender of a request. */
+/** The sender of a request, as the front sees it. */
 interface Seen {
   readonly scheme: string;
   readonly certificate: string | undefined;
