@@ -105,7 +105,13 @@ export class ConnectionDelegations {
       resolve: (id) => this.#opened(delegation, entry, id as number),
       reject: (error) => this.#refused(delegation, entry, error),
     });
-    this.#carrier.send(call, nowMs);
+    try {
+      this.#carrier.send(call, nowMs);
+    } catch (error) {
+      // No reply will come, for which later calls would wait.
+      this.#remove(delegation, entry);
+      throw error;
+    }
     return entry;
   }
 

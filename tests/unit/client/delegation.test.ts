@@ -2,7 +2,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { DELEGATION_IDLE_MS, DELEGATION_SWEEP_MS } from "../../../src/base/limits.ts";
+import {
+  DELEGATION_IDLE_MS,
+  DELEGATION_SWEEP_MS,
+  REQUEST_FRAME_BYTES_MAX,
+} from "../../../src/base/limits.ts";
 import { type AuthenticatedPeer, NO_GRANTS } from "../../../src/base/peer.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import type { DelegatedClient } from "../../../src/client/types.ts";
@@ -124,6 +128,16 @@ test("a refusal is told to the calls that waited, and the evidence is tried agai
   scene.decide = undefined;
   assert.is(await scene.code(caller.getAgent(ID)), "not_found");
   assert.is(scene.checked, 2);
+});
+
+test("evidence that does not fit into a request is refused to every call, at once", async () => {
+  const scene = await Scene.open();
+  const chain = [new Uint8Array(REQUEST_FRAME_BYTES_MAX)];
+  const caller = (await scene.harness.client()).delegate({ kind: "certificate", chain });
+  for (let call = 0; call < 2; call++) {
+    assert.is(await scene.code(caller.getAgent(ID)), "too_large");
+  }
+  assert.is(scene.checked, 0);
 });
 
 test("a caller that is closed while its delegation is opened leaves none", async () => {
