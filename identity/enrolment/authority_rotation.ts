@@ -5,6 +5,7 @@
  * must then reach all nodes of the region before the new key comes into use. The root keys of
  * capabilities are secrets on both sides, so they are not published: a new one signs as soon as a
  * node has it, nodes without it ask that node, and an old one verifies until its file is removed.
+ * A key of checkpoints signs once the signers of the governed plane have listed it.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { RegistryError } from "../../src/base/errors.ts";
@@ -66,7 +67,7 @@ export async function rotateAuthority(options: RotateOptions): Promise<string> {
     }
     case "checkpoint-key": {
       const { keyPem } = await createKey("Ed25519", entropy);
-      return write(options, free(authorityFolder, checkpointKeyFile), keyPem);
+      return write(options, following(authorityFolder, checkpointKeyFile), keyPem);
     }
     case "capability-key": {
       const file = following(authorityFolder, capabilityKeyFile);

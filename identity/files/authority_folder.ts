@@ -10,7 +10,7 @@
  * | `bundle-signer.pem`    | key and certificate of the trust bundle signer (mode 0600)       |
  * | `token-key-*.pem`      | keys that sign tokens, used in the order of their numbers (0600) |
  * | `capability-key-*.key` | root keys of capabilities, of which the newest signs (0600)      |
- * | `checkpoint-key.pem`   | key that signs checkpoints of the governed plane (mode 0600)     |
+ * | `checkpoint-key-*.pem` | keys that sign checkpoints of the governed plane (mode 0600)     |
  *
  * Key files that others can read are refused. Group 0 and the schedules decide which key signs
  * when.

@@ -48,9 +48,9 @@ function trustDomainCommands(shell: Shell, act: Act<Certificates>): Command[] {
     newCommand(
       "rotate",
       "Adds a new key to an authority folder, beside the old one: token-key, capability-key, " +
-        "checkpoint-key, intermediate or bundle-signer. Nodes publish it before they use it, but for " +
-        "capability-key, which is secret and used at once. The last two must be signed by the root " +
-        "every 90 days.",
+        "checkpoint-key, intermediate or bundle-signer. Nodes publish it before they use it, but a " +
+        "capability-key, which is secret, is used at once, and a checkpoint-key when the signers list " +
+        "it. The last two must be signed by the root every 90 days.",
       [
         "identity rotate token-key --authority ./pki/authority",
         "identity rotate intermediate --authority ./pki/authority --root ./pki/root",

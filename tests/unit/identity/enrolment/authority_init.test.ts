@@ -7,6 +7,7 @@ import { initAuthority, type InitResult } from "../../../../identity/enrolment/a
 import {
   keyIdentifierOf,
   openAuthorityFolder,
+  readCheckpointKeys,
 } from "../../../../identity/files/authority_folder.ts";
 import { rotateAuthority } from "../../../../identity/enrolment/authority_rotation.ts";
 import { IdentityFolder } from "../../../../identity/files/identity_folder.ts";
@@ -183,6 +184,18 @@ test("rotateAuthority numbers root keys of capabilities on, as old ones are remo
     const { capabilityKeys } = await openAuthorityFolder(authorityFolder);
     assert.is(capabilityKeys[0]!.keyId, both.capabilityKeys[1]!.keyId);
     assert.is(modes(authorityFolder)["capability-key-3.key"], "600");
+  }));
+
+test("rotateAuthority numbers keys of checkpoints on, as the newest is the one to be listed", () =>
+  inFolder(async ({ authorityFolder }) => {
+    const options = { authorityFolder, nowMs: NOW_MS, entropy, part: "checkpoint-key" } as const;
+    assert.is(await rotateAuthority(options), `${authorityFolder}/checkpoint-key-2.pem`);
+    Deno.removeSync(`${authorityFolder}/checkpoint-key-1.pem`);
+    const [second] = await readCheckpointKeys(authorityFolder);
+    assert.is(await rotateAuthority(options), `${authorityFolder}/checkpoint-key-3.pem`);
+    const keys = await readCheckpointKeys(authorityFolder);
+    assert.is(keys.length, 2);
+    assert.equal(keys[0]!.verifying.bytes, second!.verifying.bytes);
   }));
 
 test("openAuthorityFolder takes a folder without root keys of capabilities, and no damaged one", () =>
