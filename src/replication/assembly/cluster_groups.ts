@@ -47,6 +47,7 @@ import {
   type IfAbsent,
   NodeGroups,
   type NodeGroupsOptions,
+  type ReplicaPlace,
 } from "./node_groups.ts";
 import { nodeOfReplica, nodesOf, type PlacedHere, placedHere } from "./placed_here.ts";
 import { checkEmpty, checkPartitionCount } from "./start_checks.ts";
@@ -210,7 +211,8 @@ export class ClusterGroups {
   }
 
   /**
-   * Takes in a replica under an id that group 0 assigned and no replica had before.
+   * Takes in a replica under an id that group 0 assigned: as it is in the log, where an earlier run left
+   * it, or new.
    *
    * @param done called in a later turn. With an error (the log failed) nothing is hosted.
    */
@@ -219,10 +221,12 @@ export class ClusterGroups {
     { group, replica, isFounding }: PlacedHere,
     done: (placed: HostedPartition | HostedPlane | RegistryError) => void,
   ): void {
+    const place = { group, replica };
     const joined = (replica: HostedReplica<ClusterMachine> | RegistryError) =>
       done(replica instanceof RegistryError ? replica : this.#hosted(id, replica));
-    if (!isFounding) return this.nodes.join({ group, replica }, joined);
-    this.nodes.found({ group, replica }, soleConfiguration(replica), joined);
+    // A copy of group 0 that is behind knows of the founding, and not of what the group did since.
+    if (!isFounding || this.#isInLog(place)) return this.nodes.join(place, joined);
+    this.nodes.found(place, soleConfiguration(replica), joined);
   }
 
   /**
@@ -244,9 +248,13 @@ export class ClusterGroups {
   cannotJoin(id: PartitionId, placed: PlacedHere): boolean {
     const { group, replica, isJoining, isFounding } = placed;
     if (this.nodes.isPast({ group, replica })) return true;
-    return !isJoining && !isFounding &&
-      !(this.nodes.ownerOf(group) === replica && this.nodes.isInLog(group)) &&
+    return !isJoining && !isFounding && !this.#isInLog({ group, replica }) &&
       this.placed(id) === undefined;
+  }
+
+  /** Reports whether recovery found this replica, which is not hosted yet, in the log. */
+  #isInLog({ group, replica }: ReplicaPlace): boolean {
+    return this.nodes.ownerOf(group) === replica && this.nodes.isInLog(group);
   }
 
   /**

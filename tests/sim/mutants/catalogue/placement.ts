@@ -205,4 +205,14 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
       replacement: `replica === here.replica || role !== undefined`,
     }],
   },
+  {
+    name: "plane_founded_again",
+    breaks: "A replica of the governed plane that is in the log is not founded again",
+    test: "tests/unit/replication/assembly/cluster_groups.test.ts",
+    edits: [{
+      file: CLUSTER_GROUPS,
+      anchor: "if (!isFounding || this.#isInLog(place)) return",
+      replacement: "if (!isFounding) return",
+    }],
+  },
 ];

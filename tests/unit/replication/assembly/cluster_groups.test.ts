@@ -2,13 +2,18 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
-import { type GroupId, groupId, SYSTEM_GROUP } from "../../../../src/base/ids.ts";
 import {
+  GOVERNED_GROUP,
+  GOVERNED_PLACE,
+  type GroupId,
+  groupId,
   type NodeId,
   nodeId as toNodeId,
   partitionId,
   replicaId,
+  SYSTEM_GROUP,
 } from "../../../../src/base/ids.ts";
+import { encodeGovernInit } from "../../../../src/governance/governance_codec.ts";
 import { SILENT_LOGGER } from "../../../../src/base/logger.ts";
 import { EMPTY_DATA } from "../../../../src/raft/mod.ts";
 import { encodePutMember } from "../../../../src/record/command.ts";
@@ -28,6 +33,7 @@ import { encodePutPlacement } from "../../../../src/system/placement/placement_s
 import { encodeAssignReplicas } from "../../../../src/system/replicas/replica_state.ts";
 import { openSharedLog } from "../../../../src/storage/open_shared_log.ts";
 import type { SharedLog } from "../../../../src/storage/shared_log.ts";
+import { A, B, testGenesis } from "../../../support/governance.ts";
 import { agentRequest, RegistryHarness } from "../../../support/registry_harness.ts";
 import { Process, SteppedWorld } from "../../../support/stepped_world.ts";
 import { idOf } from "../../../support/store.ts";
@@ -241,6 +247,33 @@ test("ClusterGroups: a node joins, hosts what is placed on it, and comes back as
   nodes.disks[1] = new MemoryDisk();
   const error = await refusalOf(world.wait(nodes.open(2, { ...joined, isNew: false })));
   assert.is(error.code, "corrupt");
+});
+
+test("ClusterGroups: the governed plane's group is not founded again by a copy of group 0 that is behind", async () => {
+  const nodes = new Nodes();
+  const { world } = nodes;
+  // Group 0's copy after a restart has no placement yet; then it has the one that founded the group.
+  const place = { group: GOVERNED_GROUP, replica: replicaId(7) };
+  const placed = { ...place, isJoining: false, isFounding: true };
+  const host = async (groups: ClusterGroups) => {
+    assert.is(groups.plane, undefined);
+    assert.not(groups.cannotJoin(GOVERNED_PLACE, placed));
+    const hosted = new Promise((done) => groups.join(GOVERNED_PLACE, placed, done));
+    assert.not.instance(await world.wait(hosted), RegistryError);
+    await world.wait(groups.plane!.group.readBarrier(0, 5_000));
+    return groups.plane!;
+  };
+  const founded = await host(await world.wait(nodes.open(1)));
+  const genesis = testGenesis([A, B], 2).bytes;
+  const command = encodeGovernInit(HEADER, { genesis, caller: "c" });
+  assert.ok((await world.wait(founded.group.propose(command, 5_000))).ok);
+  const { term, lastIndex } = founded.group.status();
+
+  nodes.crash(1);
+  const again = await host(await world.wait(nodes.open(1)));
+  assert.equal(again.store.plane?.genesis.bytes, genesis);
+  assert.ok(again.group.status().term > term, "its term and vote are those of before");
+  assert.ok(again.group.status().lastIndex > lastIndex, "its log goes on");
 });
 
 test.run();
