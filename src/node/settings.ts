@@ -353,7 +353,7 @@ export const SETTING_KEYS = Object.keys(SETTINGS) as readonly SettingKey[];
 export const CONFIG_FLAG = "config";
 export const CONFIG_VARIABLE = "CRS_CONFIG";
 
-/** `CRS_` variables that only the command line reads: server, trust, identity and tokens. */
+/** `CRS_` variables that only the command line reads: server, trust, identity, tokens and capability. */
 export const FOREIGN_VARIABLES: readonly string[] = [
   "CRS_SERVER",
   "CRS_CA",
@@ -361,6 +361,7 @@ export const FOREIGN_VARIABLES: readonly string[] = [
   "CRS_USE_TOKEN",
   "CRS_VERIFY_TOKEN",
   "CRS_JOIN_TOKEN",
+  "CRS_CAPABILITY",
   CONFIG_VARIABLE,
 ];
 

@@ -6,6 +6,7 @@ import { loadConfig } from "../../../src/node/config_file.ts";
 import { serviceVariables } from "../../../src/node/service_variables.ts";
 import { type Setting, wantedOf } from "../../../src/node/setting.ts";
 import { flagOf, SETTING_KEYS, SETTINGS, variableOf } from "../../../src/node/settings.ts";
+import * as tokenText from "../../../src/cli/token_text.ts";
 import { refusalOf } from "../../support/refusal.ts";
 
 const file = (value: unknown) => ({ path: "crs.json", value });
@@ -35,6 +36,13 @@ test("resolveConfig takes flags before environment before file before defaults",
   assert.is(config.region, "eu-1");
   assert.is(config.nodeId, 0);
   assert.is(resolveConfig({ ...sources, flags: { port: undefined } }).port, 2);
+});
+
+test("resolveConfig ignores the variables of tokens and capabilities, which other commands read", () => {
+  const names = Object.entries(tokenText).filter(([key]) => key.endsWith("_VARIABLE"));
+  assert.is(names.length, 4);
+  const environment = Object.fromEntries(names.map(([, name]) => [name, "secret"]));
+  assert.is(resolveConfig({ flags: {}, environment }).port, SETTINGS.port.default);
 });
 
 test("resolveConfig ignores the variables that Kubernetes sets for services named crs…", () => {
