@@ -318,7 +318,7 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
   feed.follow(histories);
   options.follow?.(feed);
   const waiters = new EntryWaiters(world.scheduler);
-  let images: PlaneImages | undefined;
+  let images: PlaneImages | undefined = undefined;
   const groups = await ClusterGroups.open({
     nodeId: nodeId(options.nodeId),
     world,
