@@ -14,9 +14,11 @@ export interface TokenGiven {
   readonly noun: string;
   /** Flag that takes the token itself; the flag of its file has the suffix `-file`. */
   readonly flag: string;
+  /** Whether the command takes the token itself as an argument, and has no such flag. */
+  readonly isArgument?: boolean;
   /** Environment variable used if no flag is given. */
   readonly variable: string;
-  /** Value of the flag. */
+  /** Value of the flag or argument. */
   readonly text: string | undefined;
   /** Value of the file flag; `-` is standard input. */
   readonly file: string | undefined;
@@ -38,20 +40,21 @@ export const VERIFY_TOKEN_VARIABLE = "CRS_VERIFY_TOKEN";
  * content is not a token.
  */
 export function tokenGiven(
-  { noun, flag, variable, text, file }: TokenGiven,
+  { noun, flag, isArgument = false, variable, text, file }: TokenGiven,
   terminal: Pick<Terminal, "environment" | "readText">,
 ): string | undefined {
+  const direct = isArgument ? "the argument" : flag;
   if (text !== undefined && file !== undefined) {
     throw usageFailure(
-      `Only one ${noun} can be given: found both ${flag} and ${flag}-file`,
-      `Omit ${flag}.`,
+      `Only one ${noun} can be given: found both ${direct} and ${flag}-file`,
+      `Omit ${direct}.`,
       flag.replace(/^--/, ""),
     );
   }
   const [source, given] = file !== undefined
     ? [`${flag}-file ${file}`, terminal.readText(file)]
     : text !== undefined
-    ? [flag, text]
+    ? [direct, text]
     : [variable, terminal.environment[variable] || undefined];
   if (given === undefined) return undefined;
   const token = given.trim();
@@ -61,6 +64,31 @@ export function tokenGiven(
     `${source} must contain one ${noun}, a line without spaces: found ` +
       (token === "" ? "nothing" : "something else"),
     `Put only the ${noun} into the file, or pass it on standard input with ${flag}-file -.`,
+    flag.replace(/^--/, ""),
+  );
+}
+
+/**
+ * Returns the token that a command needs, from its argument, of which `-` is standard input, or from the
+ * other sources.
+ *
+ * @throws CliFailure `invalid_argument` if none is given, and as {@link tokenGiven}.
+ */
+export function tokenNeeded(
+  given: Omit<TokenGiven, "isArgument">,
+  terminal: Pick<Terminal, "environment" | "readText">,
+): string {
+  const { noun, flag, variable, text, file } = given;
+  const isInput = text === "-" && file === undefined;
+  const token = tokenGiven({
+    ...given,
+    ...(isInput ? { text: undefined, file: "-" } : {}),
+    isArgument: true,
+  }, terminal);
+  if (token !== undefined) return token;
+  throw usageFailure(
+    `A ${noun} is needed: found none`,
+    `Pass it with ${flag}-file (- is standard input) or by ${variable}.`,
     flag.replace(/^--/, ""),
   );
 }

@@ -26,7 +26,7 @@ import {
 } from "../shell.ts";
 import { facts } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
-import { CAPABILITY_VARIABLE, tokenGiven } from "../token_text.ts";
+import { CAPABILITY_VARIABLE, tokenNeeded } from "../token_text.ts";
 
 /** Flags that name caveats, each repeatable; several values of one flag are alternatives. */
 export interface CaveatFlags {
@@ -181,20 +181,13 @@ function requestOf({ method, path, address }: VerifyCapabilityFlags): GuardedReq
 }
 
 function capabilityOf({ text, file }: GivenCapability, terminal: Terminal): string {
-  const isInput = text === "-" && file === undefined;
-  const capability = tokenGiven({
+  return tokenNeeded({
     noun: "capability",
     flag: "--capability",
     variable: CAPABILITY_VARIABLE,
-    text: isInput ? undefined : text,
-    file: isInput ? "-" : file,
+    text,
+    file,
   }, terminal);
-  if (capability !== undefined) return capability;
-  throw usageFailure(
-    "A capability is needed: found none",
-    `Pass it with --capability-file (- is standard input) or by ${CAPABILITY_VARIABLE}.`,
-    "capability",
-  );
 }
 
 /** Returns the form of a capability. Other secrets are refused without being shown. */

@@ -21,7 +21,7 @@ import { CliFailure, usageFailure } from "../failure.ts";
 import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
 import { facts } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
-import { tokenGiven, VERIFY_TOKEN_VARIABLE } from "../token_text.ts";
+import { tokenNeeded, VERIFY_TOKEN_VARIABLE } from "../token_text.ts";
 import { type GrantFlags, grantsOfFlags, hasGrants } from "./identity_grants.ts";
 
 /** Flags of `token mint`. */
@@ -128,24 +128,17 @@ export async function verify(
 }
 
 function verifiedText(
-  token: string | undefined,
-  { tokenFile }: VerifyFlags,
+  text: string | undefined,
+  { tokenFile: file }: VerifyFlags,
   terminal: Terminal,
 ): string {
-  const isInput = token === "-" && tokenFile === undefined;
-  const text = tokenGiven({
+  return tokenNeeded({
     noun: "token",
     flag: "--token",
     variable: VERIFY_TOKEN_VARIABLE,
-    text: isInput ? undefined : token,
-    file: isInput ? "-" : tokenFile,
+    text,
+    file,
   }, terminal);
-  if (text !== undefined) return text;
-  throw usageFailure(
-    "A token to verify is needed: found none",
-    `Pass it with --token-file (- is standard input) or by ${VERIFY_TOKEN_VARIABLE}.`,
-    "token",
-  );
 }
 
 /** Prints the public keys of tokens unchanged. */

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CliFailure } from "../../../src/cli/failure.ts";
-import { tokenGiven, USE_TOKEN_VARIABLE } from "../../../src/cli/token_text.ts";
+import { tokenGiven, tokenNeeded, USE_TOKEN_VARIABLE } from "../../../src/cli/token_text.ts";
 import { FakeTerminal } from "../../support/fake_terminal.ts";
 
 const terminal = new FakeTerminal({
@@ -47,6 +47,27 @@ test("tokenGiven refuses two at once and what is no token, without showing it", 
       assert.ok(error.message.includes(words), error.message);
       assert.not(error.message.includes("second"), "what a file holds may be another secret");
     }
+  }
+});
+
+test("tokenNeeded takes an argument, of which - is standard input, and names no flag for it", () => {
+  const needed = (text?: string, file?: string, from = terminal) => {
+    const flag = "--token";
+    return tokenNeeded({ noun: "token", flag, variable: USE_TOKEN_VARIABLE, text, file }, from);
+  };
+  assert.is(needed("by-argument"), "by-argument");
+  assert.is(needed("-"), "by-input");
+  assert.is(needed(undefined, "token.txt"), "by-file");
+  assert.is(needed(), "by-variable");
+  const refused: [() => string, string][] = [
+    [() => needed("-", "token.txt"), "found both the argument and --token-file"],
+    [() => needed("one two"), "the argument must contain one token"],
+    [() => needed(undefined, undefined, new FakeTerminal()), "A token is needed: found none"],
+  ];
+  for (const [take, words] of refused) {
+    assert.throws(take, (error: unknown) => {
+      return error instanceof CliFailure && error.message.includes(words);
+    });
   }
 });
 
