@@ -14,7 +14,14 @@ import type { World } from "../base/world.ts";
 import type { HttpCallers, HttpPeer, TakenClient } from "./callers.ts";
 import { AnswerDeadlines } from "./answer_deadlines.ts";
 import { CORRELATION_HEADER, RequestIds } from "./correlation.ts";
-import { errorEnvelope, HttpError, noRoom, toHttpError } from "./errors.ts";
+import {
+  errorEnvelope,
+  type HttpError,
+  noRoom,
+  noRoute,
+  otherMethod,
+  toHttpError,
+} from "./errors.ts";
 import { EventStream } from "./event_stream.ts";
 import { type GovernedReader, GovernedSource } from "./governed/governed_source.ts";
 import { HttpMetrics } from "./metrics.ts";
@@ -307,7 +314,6 @@ export class HttpApp {
     call: RoutedCall,
     take: () => TakenClient,
   ): Promise<RouteAnswer> {
-    const { world } = this.#options;
     const { request } = call;
     const ending = new AbortController();
     const leave = () => ending.abort();
@@ -323,7 +329,7 @@ export class HttpApp {
         signal: ending.signal,
         header: (name) => request.headers.get(name),
         baseUrl: `${call.peer.scheme}//${request.headers.get("host")}`,
-        place: { requestId: call.requestId, nowMs: () => world.wall.unixMs() },
+        requestId: call.requestId,
       });
     } catch (error) {
       if (!deadline.isLate) throw error;
@@ -355,7 +361,12 @@ export class HttpApp {
       return { ...reply, headers };
     }
     this.#streams++;
-    const stream = body.open(this.#options.world.scheduler, {
+    const stream = body.open({
+      scheduler: this.#options.world.scheduler,
+      errorEvent: (error) => ({
+        event: "error",
+        data: this.#envelope(call, toHttpError(error)),
+      }),
       ended: () => {
         this.#streams--;
         onEnd();
@@ -366,7 +377,7 @@ export class HttpApp {
   }
 
   #refusal(call: Call, thrown: unknown): HttpReply {
-    const { world, logger } = this.#options;
+    const { logger } = this.#options;
     const error = toHttpError(thrown);
     this.#metrics.rejected(error);
     call.isRefused = true;
@@ -376,12 +387,15 @@ export class HttpApp {
         error: error.cause ?? error,
       });
     }
-    const place = { requestId: call.requestId, nowMs: world.wall.unixMs() };
     return {
       status: error.status,
       headers: { ...commonHeaders(call), "content-type": JSON_TYPE, ...error.headers },
-      body: call.method === "HEAD" ? undefined : jsonText(errorEnvelope(error, place)),
+      body: call.method === "HEAD" ? undefined : jsonText(this.#envelope(call, error)),
     };
+  }
+
+  #envelope({ requestId }: Call, error: HttpError) {
+    return errorEnvelope(error, { requestId, nowMs: this.#options.world.wall.unixMs() });
   }
 
   #finish(call: Call, status: number): void {
@@ -427,18 +441,4 @@ function replyOf(
   if (isMeasured) return { status, headers, body: body.text };
   const isReady = typeof body === "string" || body instanceof Uint8Array;
   return { status, headers, body: isReady ? body : jsonText(body) };
-}
-
-function otherMethod(allowed: readonly RouteMethod[]): HttpError {
-  const allow = (allowed.includes("GET") ? [...allowed, "HEAD"] : allowed).join(", ");
-  return new HttpError("MethodNotAllowed", `The method must be one of ${allow}`, {
-    hint: "GET /openapi.json lists the methods of each path.",
-    headers: { allow },
-  });
-}
-
-function noRoute(): HttpError {
-  return new HttpError("NotFound", "There is nothing at this path", {
-    hint: "GET /docs lists all paths.",
-  });
 }

@@ -133,6 +133,22 @@ export function noRoom(message: string): HttpError {
   });
 }
 
+/** Returns the refusal of a request for a path that no route has. */
+export function noRoute(): HttpError {
+  return new HttpError("NotFound", "There is nothing at this path", {
+    hint: "GET /docs lists all paths.",
+  });
+}
+
+/** Returns the refusal of a method. @param allowed those that the path has. */
+export function otherMethod(allowed: readonly string[]): HttpError {
+  const allow = (allowed.includes("GET") ? [...allowed, "HEAD"] : allowed).join(", ");
+  return new HttpError("MethodNotAllowed", `The method must be one of ${allow}`, {
+    hint: "GET /openapi.json lists the methods of each path.",
+    headers: { allow },
+  });
+}
+
 /** Returns any error as one of this face. A bug's message is not shown to the caller. */
 export function toHttpError(error: unknown): HttpError {
   if (error instanceof HttpError) return error;

@@ -23,14 +23,15 @@ export interface EventSource {
   readonly events: AsyncIterator<SentEvent | undefined>;
   /** Returns the id from which to continue now, for heartbeats. */
   id(): string | undefined;
-  /** Returns the last event of a stream whose events ended with an error. */
-  failed(error: unknown): SentEvent;
   /** Ends the source; called once. */
   close(): void;
 }
 
-/** An observer of one stream. */
-export interface StreamObserver {
+/** Services of the face to one stream. */
+export interface StreamServices {
+  readonly scheduler: Scheduler;
+  /** Returns the last event of a stream whose events ended with an error. */
+  errorEvent(error: unknown): SentEvent;
   /** Called once: the stream has ended, or its reader is gone. */
   ended(): void;
   /** Called at a heartbeat if the reader has not taken what was sent. */
@@ -46,8 +47,8 @@ export class EventStream {
   }
 
   /** Starts sending. */
-  open(scheduler: Scheduler, observer: StreamObserver): ReadableStream<Uint8Array> {
-    const sender = new Sender(this.#source, scheduler, observer);
+  open(services: StreamServices): ReadableStream<Uint8Array> {
+    const sender = new Sender(this.#source, services);
     return new ReadableStream<Uint8Array>({
       start: (controller) => sender.start(controller),
       pull: () => sender.next(),
@@ -82,16 +83,14 @@ function newBytes({ event, data, id }: SentEvent): Uint8Array {
 /** One stream that is being sent. */
 class Sender {
   readonly #source: EventSource;
-  readonly #scheduler: Scheduler;
-  readonly #observer: StreamObserver;
+  readonly #services: StreamServices;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #timer: Timer | undefined;
   #isEnded = false;
 
-  constructor(source: EventSource, scheduler: Scheduler, observer: StreamObserver) {
+  constructor(source: EventSource, services: StreamServices) {
     this.#source = source;
-    this.#scheduler = scheduler;
-    this.#observer = observer;
+    this.#services = services;
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -113,7 +112,7 @@ class Sender {
       }
     } catch (error) {
       if (this.#isEnded) return;
-      this.#controller!.enqueue(eventBytes(this.#source.failed(error)));
+      this.#controller!.enqueue(eventBytes(this.#services.errorEvent(error)));
       this.#close();
     }
   }
@@ -124,7 +123,7 @@ class Sender {
     this.#isEnded = true;
     this.#timer?.cancel();
     this.#source.close();
-    this.#observer.ended();
+    this.#services.ended();
   }
 
   #close(): void {
@@ -133,7 +132,7 @@ class Sender {
   }
 
   #beatLater(): void {
-    this.#timer = this.#scheduler.after(HTTP_HEARTBEAT_MS, () => {
+    this.#timer = this.#services.scheduler.after(HTTP_HEARTBEAT_MS, () => {
       this.#beat();
       this.#beatLater();
     });
@@ -141,7 +140,7 @@ class Sender {
 
   #beat(): void {
     // A reader that has not taken what was sent needs no proof that the connection lives.
-    if ((this.#controller!.desiredSize ?? 0) <= 0) return this.#observer.lagged();
+    if ((this.#controller!.desiredSize ?? 0) <= 0) return this.#services.lagged();
     const id = this.#source.id();
     const place = id === undefined ? "" : `id: ${id}\n`;
     this.#controller!.enqueue(encoder.encode(`: heartbeat\n${place}\n`));

@@ -16,8 +16,8 @@ export interface RouteContext {
   header(name: string): string | null;
   /** `http://host:port`, as the caller named it. */
   readonly baseUrl: string;
-  /** The request among others, for errors in its stream. */
-  readonly place: { readonly requestId: string; nowMs(): number };
+  /** The correlation id of the request. */
+  readonly requestId: string;
 }
 
 /** The answer of a handler. */

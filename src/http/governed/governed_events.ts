@@ -4,10 +4,8 @@
  * its own readers, without an id.
  */
 import type { EventSource, SentEvent } from "../event_stream.ts";
-import { errorEnvelope, toHttpError } from "../errors.ts";
 import type { AppliedEntry } from "../../governance/governed_log.ts";
 import { HTTP_CORRELATIONS_MAX, HTTP_PROPOSED_WAITING_MAX } from "../../base/limits.ts";
-import type { RouteContext } from "../route.ts";
 import type { GovernedSource } from "./governed_source.ts";
 
 /** The name of every event. */
@@ -77,20 +75,13 @@ export class GovernedEvents {
   }
 
   /** Returns the events after a global version, which the caller reads. */
-  after(version: number, place: RouteContext["place"]): EventSource {
+  after(version: number): EventSource {
     const reader = new LogReader(version, this.#source, (entry) => this.#eventOf(entry));
     this.#readers.add(reader);
     const unfollow = this.#source.follow(() => reader.wake());
     return {
       events: reader,
       id: () => String(reader.version),
-      failed: (error) => ({
-        event: "error",
-        data: errorEnvelope(toHttpError(error), {
-          requestId: place.requestId,
-          nowMs: place.nowMs(),
-        }),
-      }),
       close: () => {
         unfollow();
         this.#readers.delete(reader);

@@ -31,14 +31,14 @@ export function governedEventsRoute(source: GovernedSource, events: GovernedEven
         type: "text/event-stream",
       },
     },
-    handle: async ({ query }, { client, header, place }) => {
+    handle: async ({ query }, { client, header }) => {
       const given = header("last-event-id");
       if (given !== null && given !== "" && !/^\d{1,15}$/.test(given)) {
         throw badRequest("Last-Event-ID must be the id of an event", "Omit it to begin now.");
       }
       const view = await source.view(client);
       const after = given === null || given === "" ? query.after ?? view.version : Number(given);
-      return { body: new EventStream(events.after(after, place)) };
+      return { body: new EventStream(events.after(after)) };
     },
   });
 }

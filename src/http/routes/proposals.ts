@@ -47,7 +47,7 @@ function proposeRoute({ source, events }: ProposalParts): HttpRoute {
       },
     },
     errors: ["StaleVersion", "BadSignature"],
-    handle: async ({ body }, { client, signal, place }) => {
+    handle: async ({ body }, { client, signal, requestId }) => {
       const read = givenPayload(body.payload, "payload");
       const signatures = (body.signatures ?? []).map(readSignature);
       const state = await client.governed.propose(read.bytes, signatures, { signal });
@@ -59,7 +59,7 @@ function proposeRoute({ source, events }: ProposalParts): HttpRoute {
           kind,
           version,
           contentId: read.contentId,
-          requestId: place.requestId,
+          requestId,
           globalVersion: source.log?.version ?? 0,
         });
       }
@@ -125,11 +125,11 @@ function applyRoute({ source, events, metrics }: ProposalParts): HttpRoute {
     },
     errors: ["NotFound", "StaleVersion", "NoQuorum"],
     handle: async ({ path: { id } }, context) => {
-      const { client, signal, place } = context;
+      const { client, signal, requestId } = context;
       try {
         const state = await client.governed.apply(Number(id), { signal });
         metrics.updated("applied");
-        events.applied(state.version, place.requestId);
+        events.applied(state.version, requestId);
         const applied = await seen(source, state.version, context);
         const named = applied === undefined ? {} : { descriptor_id: applied.entry.id };
         return { body: proposalStateJson(state), facts: { ...named, version: state.version } };

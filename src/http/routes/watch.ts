@@ -2,9 +2,9 @@
 import { z } from "zod";
 import { watchEventJson } from "../../answers/watch_json.ts";
 import type { Watch, WatchEvent, WatchFilter } from "../../client/mod.ts";
-import { badRequest, errorEnvelope, toHttpError } from "../errors.ts";
+import { badRequest } from "../errors.ts";
 import { EventStream, type SentEvent } from "../event_stream.ts";
-import { type HttpRoute, route, type RouteContext } from "../route.ts";
+import { type HttpRoute, route } from "../route.ts";
 import { nameText, uuid } from "../schemas.ts";
 
 /** Records that one watch may name, and labels. */
@@ -52,7 +52,7 @@ export function watchRoute(): HttpRoute {
       },
     },
     errors: ["StaleVersion"],
-    handle: async ({ query }, { client, signal, header, place }) => {
+    handle: async ({ query }, { client, signal, header }) => {
       const from = header("last-event-id") ?? query.from;
       const watch = client.watch(filterOf(query), {
         ...(from === undefined || from === "" ? {} : { from }),
@@ -70,7 +70,7 @@ export function watchRoute(): HttpRoute {
       } finally {
         signal.removeEventListener("abort", stop);
       }
-      return { body: streamOf(watch, place) };
+      return { body: streamOf(watch) };
     },
   });
 }
@@ -93,7 +93,7 @@ function filterOf(query: z.output<typeof watchQuery>): WatchFilter {
   };
 }
 
-function streamOf(watch: Watch, place: RouteContext["place"]): EventStream {
+function streamOf(watch: Watch): EventStream {
   const events = watch[Symbol.asyncIterator]();
   return new EventStream({
     events: {
@@ -105,13 +105,6 @@ function streamOf(watch: Watch, place: RouteContext["place"]): EventStream {
       },
     },
     id: () => watch.token,
-    failed: (error) => ({
-      event: "error",
-      data: errorEnvelope(toHttpError(error), {
-        requestId: place.requestId,
-        nowMs: place.nowMs(),
-      }),
-    }),
     close: () => watch.close(),
   });
 }
