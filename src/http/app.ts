@@ -315,11 +315,12 @@ export class HttpApp {
     take: () => TakenClient,
   ): Promise<RouteAnswer> {
     const { request } = call;
+    // A handler that listens to the signal only now would not hear that it has ended.
+    if (request.signal.aborted) throw new RegistryError("canceled", "The caller has left");
     const ending = new AbortController();
     const leave = () => ending.abort();
     const deadline = this.#deadlines.begin(leave);
     request.signal.addEventListener("abort", leave);
-    if (request.signal.aborted) leave();
     try {
       return await route.handle(input, {
         // Routes that act for nobody do not read it.

@@ -152,24 +152,39 @@ test("GET /v1/watch closes its watch when the reader leaves, and counts open str
   assert.equal([status, text, closed], [200, "", 3]);
 });
 
-test("GET /v1/watch ends its watch if the caller leaves before it has begun", async () => {
-  let closed = 0;
-  const { promise, reject } = Promise.withResolvers<void>();
-  const starting = {
-    begun: promise,
-    token: undefined,
-    close: () => {
-      closed++;
-      reject(new RegistryError("canceled", "The watch is closed"));
-    },
-    [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }),
+/** Returns a face whose watches stay at their beginning, and how many were started and closed. */
+function startingFace() {
+  const found = { started: 0, closed: 0 };
+  const watch = () => {
+    found.started++;
+    const { promise, reject } = Promise.withResolvers<void>();
+    return {
+      begun: promise,
+      token: undefined,
+      close: () => {
+        found.closed++;
+        reject(new RegistryError("canceled", "The watch is closed"));
+      },
+      [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }),
+    };
   };
-  const { client } = new FakeClient({ watch: () => starting });
+  const { client } = new FakeClient({ watch });
   const world = new SteppedWorld();
-  const face = new HttpFace({ client }, world);
+  return { face: new HttpFace({ client }, world), world, found };
+}
+
+test("GET /v1/watch ends its watch if it does not begin in time", async () => {
+  const { face, found } = startingFace();
   const { status } = await face.ask("GET", "/v1/watch");
   assert.is(status, 503);
-  assert.ok(closed >= 1);
+  assert.ok(found.closed >= 1);
+});
+
+test("GET /v1/watch starts no watch for a caller that has left", async () => {
+  const { face, world, found } = startingFace();
+  const { status } = await face.ask("GET", "/v1/watch", { signal: AbortSignal.abort() });
+  assert.is(status, 503);
+  assert.equal([found.started, world.nowMs()], [0, 0]);
 });
 
 test.run();
