@@ -364,10 +364,7 @@ export class HttpApp {
     this.#streams++;
     const stream = body.open({
       scheduler: this.#options.world.scheduler,
-      errorEvent: (error) => ({
-        event: "error",
-        data: this.#envelope(call, toHttpError(error)),
-      }),
+      errorEvent: (error) => ({ event: "error", data: this.#envelope(call, toHttpError(error)) }),
       ended: () => {
         this.#streams--;
         onEnd();
@@ -378,25 +375,25 @@ export class HttpApp {
   }
 
   #refusal(call: Call, thrown: unknown): HttpReply {
-    const { logger } = this.#options;
     const error = toHttpError(thrown);
     this.#metrics.rejected(error);
     call.isRefused = true;
-    if (error.reason === "internal") {
-      logger.error("A request failed by a fault of the front", {
-        ...factsOf(call),
-        error: error.cause ?? error,
-      });
-    }
+    const document = jsonText(this.#envelope(call, error));
     return {
       status: error.status,
       headers: { ...commonHeaders(call), "content-type": JSON_TYPE, ...error.headers },
-      body: call.method === "HEAD" ? undefined : jsonText(this.#envelope(call, error)),
+      body: call.method === "HEAD" ? undefined : document,
     };
   }
 
-  #envelope({ requestId }: Call, error: HttpError) {
-    return errorEnvelope(error, { requestId, nowMs: this.#options.world.wall.unixMs() });
+  /** Returns the envelope of an error; logs a bug, whose message the caller is not shown. */
+  #envelope(call: Call, error: HttpError) {
+    const { world, logger } = this.#options;
+    if (error.reason === "internal") {
+      const facts = { ...factsOf(call), error: error.cause ?? error };
+      logger.error("A request failed by a fault of the front", facts);
+    }
+    return errorEnvelope(error, { requestId: call.requestId, nowMs: world.wall.unixMs() });
   }
 
   #finish(call: Call, status: number): void {

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { HTTP_HEARTBEAT_MS } from "../../../src/base/limits.ts";
+import { type LogFacts, SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { FakeClient } from "../../support/fake_client.ts";
 import { EventReader, type ReadEvent } from "../../support/event_reader.ts";
 import { HttpFace, openRegistryFace, type RegistryFace } from "../../support/http_face.ts";
@@ -127,6 +128,25 @@ test("GET /v1/watch tells an error in the stream and ends it", async () => {
   const { error } = JSON.parse(data!);
   assert.equal([error.code, error.reason], ["StaleVersion", "history_lost"]);
   assert.is(await reader.next(), undefined);
+});
+
+test("GET /v1/watch hides the message of a bug, and logs it", async () => {
+  const failing = {
+    begun: Promise.resolve(),
+    token: undefined,
+    close: () => {},
+    [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new TypeError("secret")) }),
+  };
+  const { client } = new FakeClient({ watch: () => failing });
+  const logged: unknown[] = [];
+  const error = (_: string, facts?: LogFacts) => void logged.push(facts?.error, facts?.route);
+  const face = new HttpFace({ client, logger: { ...SILENT_LOGGER, error } });
+  const reader = await streamOf({ face }, "/v1/watch");
+  const { event, data } = await reader.event();
+  assert.is(event, "error");
+  assert.not.match(data!, /secret/);
+  assert.match(String(logged[0]), /secret/);
+  assert.is(logged[1], "/v1/watch");
 });
 
 test("GET /v1/watch closes its watch when the reader leaves, and counts open streams", async () => {
