@@ -129,7 +129,9 @@ function renewRoute(): HttpRoute {
     handle: async ({ body }, { client, signal }) => {
       const { timeMs } = body;
       const proof = decodeBase64(body.proof);
-      if (proof === undefined) throw notEncoded("proof");
+      if (proof === undefined) {
+        throw badRequest("proof must be canonical base64", "Encode the signature.");
+      }
       const chain = body.chain.map((text) => derOf("CERTIFICATE", text, "chain"));
       const request = derOf("CERTIFICATE REQUEST", body.request, "request");
       const order = { chain, request, timeMs, proof };
@@ -245,7 +247,9 @@ function grantsOf(given: z.output<typeof grants> | undefined): Grants {
     return { regions, labels, domains };
   });
   return {
-    ...{ domains, gateways, ...(credentialHashes === true ? { credentialHashes } : {}) },
+    domains,
+    gateways,
+    ...(credentialHashes === true ? { credentialHashes } : {}),
     ...(limits === undefined ? {} : { reads: limits }),
   };
 }
