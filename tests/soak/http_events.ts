@@ -134,11 +134,11 @@ class Run {
   #follow(count: number): void {
     const urls = this.#ports.map((port) => `http://127.0.0.1:${port}`);
     for (const [name, { path, nameOf }] of Object.entries(STREAMS)) {
-      for (let front = 0; front < count; front++) {
+      for (let reader = 0; reader < count; reader++) {
         const told = new Map<string, number>();
-        const follower = new EventFollower(urls, path, front, (event) => {
-          const name = this.#nameOf(event, nameOf as (data: object) => string | undefined);
-          if (name !== undefined) told.set(name, (told.get(name) ?? 0) + 1);
+        const follower = new EventFollower(urls, path, reader, (event) => {
+          const named = this.#nameOf(event, nameOf as (data: object) => string | undefined);
+          if (named !== undefined) told.set(named, (told.get(named) ?? 0) + 1);
         });
         this.#readers[name as keyof typeof STREAMS].push({ follower, told });
       }
@@ -195,7 +195,9 @@ class Run {
         )
       );
       return lost.length === 0;
-    }, SETTLE_MS_MAX).catch(() => {});
+    }, SETTLE_MS_MAX).catch(() => {
+      // The deadline has passed: `lost` has what is missing.
+    });
     return lost;
   }
 

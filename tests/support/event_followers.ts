@@ -66,7 +66,7 @@ export class EventFollower {
       const block = await reader.next();
       if (block === undefined) return;
       if (block.event !== undefined) this.#told(block);
-      // Only then is the event this reader's own.
+      // Not before: an event that was not told must be sent again.
       if (block.id !== undefined) this.lastId = block.id;
     }
   }
