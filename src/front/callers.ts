@@ -3,8 +3,8 @@
  * so that a caller who sends many requests has its evidence checked once. The nodes decide what each of
  * them may do.
  *
- * A caller is told by its certificate and what it presents beside it; those without either by their
- * addresses, so that each address has a rate of its own.
+ * Callers are told apart by their certificate and the token beside it, or by their capability; those
+ * with neither by their addresses, so that each address has a rate of its own.
  */
 import { FRONT_CALLER_IDLE_MS, FRONT_CALLERS_MAX } from "../base/limits.ts";
 import { toHex } from "../base/bytes.ts";
@@ -45,7 +45,7 @@ interface Entry {
 /** The callers of a front. */
 export class FrontCallers implements HttpCallers {
   readonly #options: FrontCallersOptions;
-  /** The one that was used last is the last one. */
+  /** In the order in which they were last taken. */
   readonly #entries = new Map<string, Entry>();
 
   constructor(options: FrontCallersOptions) {
@@ -103,7 +103,7 @@ export class FrontCallers implements HttpCallers {
     };
   }
 
-  /** Closes callers that were idle for long, and at the limit the one that was idle for longest. */
+  /** Closes callers that were idle for long, and at the limit the first one that is not in use. */
   #makeRoom(nowMs: number): void {
     const { callersMax = FRONT_CALLERS_MAX } = this.#options;
     for (const [key, { acting, users, usedMs }] of this.#entries) {
@@ -117,17 +117,17 @@ export class FrontCallers implements HttpCallers {
   }
 }
 
-/** What a caller presents. */
+/** The evidence or capability that a caller presents. */
 type Presented =
   | { readonly evidence: CallerEvidence }
   | { readonly capability: string; readonly address: string };
 
-/** Returns what a caller presents, and by what it is told from others. */
+/** Returns what a caller presents, and the key that tells it from others. */
 function presentedBy(
   { peer: { certificate, address }, authorization }: HttpCaller,
 ): { readonly key: string; readonly presented: Presented } {
   const bearer = authorization === null ? undefined : bearerOf(authorization);
-  // A secret of its own, whoever holds it, with a certificate or without.
+  // A capability counts by itself, with a certificate or without.
   if (bearer !== undefined && isCapabilityText(bearer)) {
     return { key: hashOf(bearer), presented: { capability: bearer, address } };
   }
@@ -147,7 +147,7 @@ function presentedBy(
     : { key: `${leaf} ${hashOf(bearer)}`, presented: { evidence: { ...evidence, token: bearer } } };
 }
 
-/** Secrets are not kept longer than they are needed. */
+/** Returns the hash of a bearer token, as keys must not hold secrets. */
 function hashOf(bearer: string): string {
   return toHex(sha256(new TextEncoder().encode(bearer)));
 }

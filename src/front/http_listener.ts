@@ -30,7 +30,7 @@ import { TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
 /** Answers a request; never rejects. */
 export type HttpHandler = (request: HttpRequest, peer: HttpPeer) => Promise<HttpReply>;
 
-/** Answers a request whose answer is known at once; undefined: the handler does. Never throws. */
+/** Answers a request from memory; returns undefined if the handler must be asked. Never throws. */
 export type QuickHandler = (request: HttpRequestHead, peer: HttpPeer) => WholeReply | undefined;
 
 /** The options of the listener. */
@@ -40,7 +40,7 @@ export interface HttpListenerOptions {
   /** TCP port; 0 lets the system choose. */
   readonly port: number;
   readonly handler: HttpHandler;
-  /** Is asked before the handler, for requests without a body. Default: all go to the handler. */
+  /** Asked before the handler, for requests without a body. Default: all go to the handler. */
   readonly quick?: QuickHandler;
   readonly logger: Logger;
   readonly scheduler: Scheduler;
@@ -266,6 +266,7 @@ function bodyOf(message: IncomingMessage): ReadableStream<Uint8Array> {
         if (!isOver) controller.error(new Error("The connection ended"));
         isOver = true;
       });
+      // `close` follows, by which the reader is told.
       message.on("error", () => {});
     },
     pull: () => {
@@ -315,7 +316,8 @@ async function sendStream(
   response: ServerResponse,
 ): Promise<void> {
   const reader = body.getReader();
-  // A reader that leaves ends the stream even while there is nothing to send.
+  // A reader that leaves ends the stream even while there is nothing to send. A stream that has
+  // failed cannot be cancelled; its error comes from `read`.
   const gone = () => void reader.cancel().catch(() => {});
   response.once("close", gone);
   try {

@@ -81,7 +81,7 @@ export class Handshakes {
     });
   }
 
-  /** A connection is secure. */
+  /** Ends the handshake of a connection that is secure. */
   end(socket: Socket): void {
     this.#pending.delete(keyOf(socket));
   }

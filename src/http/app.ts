@@ -3,7 +3,7 @@
  * another front does not have; each request is admitted, checked against its description
  * (route.ts), handled, and answered with its correlation id.
  *
- * The listener that calls it is passed nothing from here: src/front bounds heads and connections.
+ * Heads and connections are bounded by the listener (src/front).
  */
 import { Hono } from "hono";
 import { defined } from "../base/assert.ts";
@@ -183,8 +183,8 @@ export class HttpApp {
   }
 
   /**
-   * Answers a request from what is in memory, as {@link answer} would; undefined if that must be asked,
-   * which also refuses what is to be refused. Never throws.
+   * Answers a request from memory, as {@link answer} would. Returns undefined if {@link answer} must be
+   * asked, which also makes all refusals. Never throws.
    */
   quick(request: HttpRequestHead, peer: HttpPeer): WholeReply | undefined {
     const { method, headers } = request;
@@ -207,6 +207,7 @@ export class HttpApp {
       this.#finish(call, reply.status);
       return reply;
     } catch {
+      // The request is refused; the ordinary path finds the same and answers it.
       return undefined;
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Requests and answers as the face reads and writes them: parts of `Request` and `Response` of which a
- * listener makes no more than it needs.
+ * Requests and answers as the face reads and writes them: the few parts of `Request` and `Response`
+ * that it uses, so that a listener does not have to build the rest.
  */
 
 /** A request. A `Request` is one. */

@@ -46,7 +46,7 @@ async function readAll(
   let isLate = false;
   const timer = scheduler.after(HTTP_BODY_MS_MAX, () => {
     isLate = true;
-    void reader.cancel().catch(() => {});
+    drop(reader);
   });
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -56,7 +56,7 @@ async function readAll(
       if (done) break;
       size += value.length;
       if (size > HTTP_BODY_BYTES_MAX) {
-        void reader.cancel().catch(() => {});
+        drop(reader);
         throw tooLarge();
       }
       chunks.push(value);
@@ -74,6 +74,12 @@ async function readAll(
     );
   }
   return joined(chunks, size);
+}
+
+/** Ends the reading of a body that is not needed. */
+function drop(reader: ReadableStreamDefaultReader<Uint8Array>): void {
+  // A body that has failed cannot be cancelled, and its reader gets that error.
+  void reader.cancel().catch(() => {});
 }
 
 function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {

@@ -22,7 +22,7 @@ export interface RouteContext {
 
 /** The answer of a handler. */
 export interface RouteAnswer {
-  /** Default: the first one that the route describes. */
+  /** Default: the lowest one that the route describes. */
   readonly status?: number;
   /**
    * A JSON document, also as text whose length is known; or text or bytes of the type that `headers` name;
@@ -83,8 +83,8 @@ export interface HttpRoute {
   readonly isStream: boolean;
   handle(input: RouteInput<unknown, unknown, unknown>, context: RouteContext): Promise<RouteAnswer>;
   /**
-   * Answers a GET without a query from what is in memory, as `handle` would answer it, and with
-   * everybody's rights; undefined if that must. Absent: the route never can.
+   * Answers a GET without a query from memory, with what everybody may read. Returns undefined if
+   * `handle` must answer; otherwise both give the same answer. Absent: only `handle` answers.
    */
   readonly atOnce:
     | ((path: unknown, context: Pick<RouteContext, "header">) => RouteAnswer | undefined)

@@ -1,7 +1,7 @@
 /**
  * Events of the governed plane. Applied entries come from the log, so that none is lost: an event's id
- * is the global version. That something was proposed is told by the front that took the proposal, to
- * its own readers, without an id.
+ * is the global version. A proposal is told by the front that took it, to its own readers, without an
+ * id.
  */
 import type { EventSource, SentEvent } from "../event_stream.ts";
 import type { AppliedEntry } from "../../governance/governed_log.ts";
@@ -163,7 +163,7 @@ class LogReader implements AsyncIterator<SentEvent | undefined> {
     this.wake();
   }
 
-  /** There is something to read. */
+  /** Has `next` look again. */
   wake(): void {
     const wake = this.#wake;
     this.#wake = undefined;

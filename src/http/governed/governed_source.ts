@@ -1,7 +1,7 @@
 /**
  * The governed plane behind the face: one copy of the log in this process, which follows the registry.
- * Reads of it are synchronous and say their age. It is read by the identity that the face has for it;
- * where that may not read, by the first caller who may, and then each caller is asked about first.
+ * Reads of it are synchronous and say their age. It is read as an anonymous caller; where those may
+ * not read, as the first caller who may, and then the registry is asked about each caller first.
  */
 import type { GovernedClient, GovernedView } from "../../client/mod.ts";
 import { RegistryError, toRegistryError } from "../../base/errors.ts";

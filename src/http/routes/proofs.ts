@@ -1,4 +1,4 @@
-/** Routes for whoever verifies: checkpoint, tiles, proofs, bundles. */
+/** Routes for verifiers of the governed plane: checkpoint, tiles, proofs, bundles. */
 import { z } from "zod";
 import { encodeBase64 } from "../../base/base64.ts";
 import { RegistryError } from "../../base/errors.ts";

@@ -352,7 +352,7 @@ function homeOf({ home }: { readonly home?: boolean | undefined }): Pick<CallOpt
   return home === true ? { home } : {};
 }
 
-/** Returns the option of a read that may be some time old. */
+/** Returns the option for the age that an answer may have, ms. */
 export function staleness(ms: number | undefined): Pick<CallOptions, "maxStalenessMs"> {
   return ms === undefined ? {} : { maxStalenessMs: ms };
 }

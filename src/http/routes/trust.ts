@@ -1,4 +1,4 @@
-/** Routes with what verifies the registry's identities: keys of tokens, the trust bundle. */
+/** Routes for verifiers of the registry's identities: keys of tokens, the trust bundle. */
 import { z } from "zod";
 import { RegistryError } from "../../base/errors.ts";
 import { bundleFromJson, type TrustBundle } from "../../../identity/trust/trust_bundle_content.ts";
