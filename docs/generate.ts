@@ -63,7 +63,7 @@ from the certificate or token that its session has proven, never from a request.
 the identity of every session on a node without configured identities; an _anonymous_ peer has
 not authenticated: it may request a certificate, and read what \`--anonymous\` permits (_governed_, as
 below, by default). _front_ acts for its callers by delegations, each with the rights of its caller; one that
-was opened by a certificate alone neither administers nor mints tokens. _capability_ is
+was opened by a certificate alone neither administers nor proposes, applies or mints tokens. _capability_ is
 whoever holds a capability, by a front; the columns show one with every [scope](#scopes-of-capabilities). _region_ is a node of a peer region, verified by
 that region's trust bundle; it may follow this region, in the name of its own, and nothing else.
 
