@@ -49,8 +49,8 @@ export function developmentFolder(
 }
 
 /**
- * Returns the keys by which the nodes that share a folder sign checkpoints of the governed plane; creates
- * the first one.
+ * Returns the keys by which the nodes that share a folder sign checkpoints of the governed plane;
+ * creates the first one.
  *
  * @throws RegistryError `corrupt`, `storage_unavailable`.
  */

@@ -9,7 +9,7 @@ import type { Role } from "../../src/base/peer.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../../src/base/uuid.ts";
 import { checkRegion } from "../../src/record/validation.ts";
 
-/** Roles that a certificate may give; those of peers without one, or of another region, are excluded. */
+/** Roles that a certificate may give, without those of other regions and of peers that have none. */
 export type CertifiedRole = Exclude<Role, "capability" | "region" | "development" | "anonymous">;
 
 const CERTIFIED_ROLES: readonly CertifiedRole[] = [

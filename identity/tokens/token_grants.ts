@@ -1,7 +1,7 @@
 /**
- * Applies a token to a session: its grants are added to those of the certificate, and its limits on
- * reads too, which only narrow, until the earlier of the two expires. The caller must also name the token to the session's ban watch
- * (`BanWatch.useToken`).
+ * Applies a token to a session until the earlier of token and certificate expires: the grants of both
+ * add up, and the limits on reads of both apply. The caller must also name the token to the session's
+ * ban watch (`BanWatch.useToken`).
  */
 import { assert } from "../../src/base/assert.ts";
 import type { AuthenticatedPeer, ReadLimit } from "../../src/base/peer.ts";

@@ -1,7 +1,7 @@
 /**
- * Bans: of an identity by its subject or lineage, or of one token or capability by its id. The list is a node's
- * copy of group 0's list. Code that applies a change to group 0 also applies it here in the same
- * turn, and the sessions concerned are notified at once by their signals.
+ * Bans: of an identity by its subject or lineage, or of one token or capability by its id. The list
+ * is a node's copy of group 0's list. Code that applies a change to group 0 also applies it here in
+ * the same turn, and the sessions concerned are notified at once by their signals.
  *
  * Bounded: beyond `LISTED_BANS_MAX` a new ban is refused; an older one is never dropped for it. A
  * ban may have an end, as that of a token does. Times are Unix ms, passed in.

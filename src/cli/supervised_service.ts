@@ -31,7 +31,7 @@ export interface SupervisedServiceOptions<Started> {
 /** A service that is kept running. */
 export class SupervisedService<Started> {
   readonly #options: SupervisedServiceOptions<Started>;
-  /** The number of runs after the first. */
+  /** The number of starts after the first, with those that failed. */
   restarts = 0;
   #run: ServiceRun<Started> | undefined;
   #pause: { readonly timer: Timer; readonly end: () => void } | undefined;
