@@ -37,15 +37,15 @@ function limitsAndScopes(): string {
 
 A certificate or a token may limit what its holder reads: to regions, to records with some labels, and to
 domains, exact or \`*.\` and a suffix. Limits only narrow; a record must be within those of the certificate
-and those of the token. To the holder a record outside of them is as if it were not there: gets and resolves
-do not find it, lists and rankings leave it out, and watches tell that it is removed when it leaves the
-limits, and nothing more. Its own record, those attached to it and those that its grants name are always
-within them. Who is limited to regions or labels follows no domains.
+and those of the token. For the holder, a record outside them does not exist: gets and resolves do not find
+it, lists and rankings leave it out, and watches report its removal when it leaves the limits, and nothing
+else. The holder's own record, those attached to it and those that its grants name are always within them. A
+holder that is limited to regions or labels cannot watch domains.
 
 ## Scopes of capabilities
 
-A capability permits the operations of its scopes, as far as its caveats on operations do too. A
-caveat on the beginnings of ids refuses operations that name no id, or may name several.
+A capability permits the operations of its scopes that its caveats on operations permit too. With a caveat
+on prefixes of ids, operations that name no id, or may name several, are refused.
 
 | scope | operations |
 | --- | --- |
