@@ -97,7 +97,7 @@ export class NodeGroups<Machine extends RestorableMachine> {
   readonly #imaging = new Set<GroupId>();
   /** Indexes of the groups' newest images of their own. */
   readonly #images = new Map<GroupId, number>();
-  /** By group: the retry of a record that the log refused. */
+  /** By group: the retry of a write that the log refused. */
   readonly #retries = new Map<GroupId, Timer>();
   #isClosed = false;
   readonly #compactor: Compactor;
@@ -248,8 +248,8 @@ export class NodeGroups<Machine extends RestorableMachine> {
    * Founds a group of any voters and learners, one of which is this replica; the node of each founding
    * voter does the same. Repeating it after a crash is safe while the log has no image of the group.
    *
-   * @param done called in a later turn. With an error (the log failed, or the groups are closed)
-   * nothing is hosted.
+   * @param done called in a later turn, once the log takes writes. With an error (the log is poisoned,
+   * or the groups are closed) nothing is hosted.
    */
   found(
     place: ReplicaPlace,
@@ -261,10 +261,13 @@ export class NodeGroups<Machine extends RestorableMachine> {
       const { group, replica } = place;
       const { machine } = this.#recovery.take(group);
       this.#arriving.add(group);
-      this.set.found<unknown>({ id: group, replica, machine, configuration }, (founded) => {
-        this.#arriving.delete(group);
-        done(founded instanceof RegistryError ? founded : this.#host(place, machine, founded));
-      });
+      const found = () =>
+        this.set.found<unknown>({ id: group, replica, machine, configuration }, (founded) => {
+          if (founded instanceof RegistryError && this.#repeats(group, found)) return;
+          this.#arriving.delete(group);
+          done(founded instanceof RegistryError ? founded : this.#host(place, machine, founded));
+        });
+      found();
     });
   }
 
@@ -373,16 +376,23 @@ export class NodeGroups<Machine extends RestorableMachine> {
   #record(place: ReplicaPlace, done: LogDone, { isRetired = false } = {}): void {
     const { group, replica } = place;
     const answered: LogDone = (error) => {
-      if (error === undefined || this.#isClosed || this.log.stats().poisoned) return done(error);
-      const retry = () => {
-        this.#retries.delete(group);
-        this.#record(place, done, { isRetired });
-      };
-      this.#retries.set(group, this.#world.scheduler.after(WAL_PROBE_MS, retry));
+      const again = () => this.#record(place, done, { isRetired });
+      if (error === undefined || !this.#repeats(group, again)) done(error);
     };
     const owner = encodeOwner(replica, { isRetired });
     const refused = this.log.saveHardState(ownerRecordOf(group), owner, answered);
     if (refused !== undefined) this.#later(() => answered(refused));
+  }
+
+  /** Repeats later what the log refused for a group; returns false if the log takes no writes any more. */
+  #repeats(group: GroupId, write: () => void): boolean {
+    if (this.#isClosed || this.log.stats().poisoned) return false;
+    const repeat = () => {
+      this.#retries.delete(group);
+      write();
+    };
+    this.#retries.set(group, this.#world.scheduler.after(WAL_PROBE_MS, repeat));
+    return true;
   }
 
   #later(run: () => void): void {

@@ -185,4 +185,30 @@ test("NodeGroups.found begins a group with any voters and learners", async () =>
   assert.ok(raft.isLeading);
 });
 
+test("NodeGroups.found waits for a log that takes writes, whichever write it refuses", async () => {
+  const configuration = { ...EMPTY_CONFIGURATION, voters: [5] };
+  for (let writes = 0;; writes++) {
+    const cluster = new GroupCluster({ nodes: 1 });
+    const node = cluster.node(1);
+    await node.open();
+    cluster.moved.set(5, node.id);
+    let left = writes;
+    node.disk.intercept = ({ kind }) => kind === "write" && --left < 0 ? "io" : undefined;
+    const answers: Joined[] = [];
+    node.host.found(place(5), configuration, (joined) => void answers.push(joined));
+    await cluster.world.pass(5_000);
+    if (answers.length > 0) {
+      assert.not.instance(answers[0], RegistryError, `${writes} writes were taken`);
+      assert.ok(writes > 1, "the owner and the founding are written");
+      return;
+    }
+    node.disk.intercept = () => undefined;
+    await cluster.world.pass(20_000);
+    assert.is(answers.length, 1);
+    assert.equal((answers[0] as HostedReplica<Journal>).raft.configuration, configuration);
+    await reopened(node);
+    assert.equal(node.host.open(place(5), "corrupt").raft.configuration, configuration);
+  }
+});
+
 test.run();
