@@ -1,4 +1,5 @@
 /** Comparison of texts in stored forms, without decoding them. */
+import { isBytesAt } from "../base/bytes.ts";
 import type { OwnedView } from "../record/kind_row.ts";
 
 /** Reports whether a record has a label. */
@@ -9,16 +10,9 @@ export function hasLabel(record: OwnedView, key: Uint8Array, value: Uint8Array):
   for (let place = 0; place < labels.count; place++) {
     const label = labels.at(place);
     const keyAt = label.keyOffset;
-    if (!isAt(bytes, keyAt, keyAt + label.keyLength, key)) continue;
+    if (!isBytesAt(key, bytes, keyAt, keyAt + label.keyLength)) continue;
     const valueAt = label.valueOffset;
-    return isAt(bytes, valueAt, valueAt + label.valueLength, value);
+    return isBytesAt(value, bytes, valueAt, valueAt + label.valueLength);
   }
   return false;
-}
-
-/** Reports whether `[start, end)` of `bytes` are the bytes of `other`. */
-export function isAt(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
-  if (end - start !== other.length) return false;
-  for (let at = 0; at < other.length; at++) if (bytes[start + at] !== other[at]) return false;
-  return true;
 }

@@ -247,15 +247,15 @@ export class PartitionStore {
     return keysAfter(this.#state, { kinds, after, limit });
   }
 
-  /** Offers the region's live gateways that are not draining, and the mirrors of others. */
+  /** Offers the live gateways and mirrors of a region that are not draining and that `mayOffer` permits. */
   rankGateways(
     region: Uint8Array,
     ranking: GatewayRanking<PartitionStore>,
     choice: MirrorChoice,
     mayOffer: (slot: number) => boolean,
   ): void {
-    forEachGateway(this.#state, region, choice, (slot, ...gateway) => {
-      if (mayOffer(slot)) ranking.offer(this, slot, ...gateway);
+    forEachGateway(this.#state, region, choice, (slot, gateway, isSuspended) => {
+      if (mayOffer(slot)) ranking.offer(this, slot, gateway, isSuspended);
     });
   }
 

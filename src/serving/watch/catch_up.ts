@@ -5,7 +5,7 @@
  * The state is sent as it is now, after the changes up to now, so that all that is sent of a
  * partition is in order and has one position (state_scan.ts).
  */
-import { concatBytes } from "../../base/bytes.ts";
+import { concatBytes, isBytesAt } from "../../base/bytes.ts";
 import { WATCH_PARTS_MAX, WATCH_REPLY_BYTES } from "../../base/limits.ts";
 import { KIND_MIRROR } from "../../record/key.ts";
 import { emptySpan } from "../../store/reply.ts";
@@ -17,7 +17,6 @@ import type { Histories } from "./histories.ts";
 import { type HistoryChange, newHistoryChange } from "./history_change.ts";
 import { eventOf } from "./live_delivery.ts";
 import { StateScan } from "./state_scan.ts";
-import { isAt } from "../stored_text.ts";
 import { type FilterMatcher, isOfKinds, type StoredFilter } from "./watch_filter.ts";
 import {
   bytesOfEvent,
@@ -177,7 +176,7 @@ export class CatchUp {
       const key = matcher.keyOf(change.kind, change.record);
       const { bytes, start, end } = key;
       const isWanted = filter.keys.length === 0 ||
-        filter.keys.some((wanted) => isAt(bytes, start, end, wanted));
+        filter.keys.some((wanted) => isBytesAt(wanted, bytes, start, end));
       if (!isWanted) return "none";
     }
     return matcher.concern(filter, change);

@@ -2,6 +2,7 @@
  * The records that a watch delivers: some kinds, and of these a region, labels and keys; or, in a feed, all
  * records that another region may have.
  */
+import { isBytesAt } from "../../base/bytes.ts";
 import { RECORD_SCOPES } from "../../record/plain.ts";
 import { RECORD_KINDS } from "../../record/kinds.ts";
 import type { OwnedView } from "../../record/kind_row.ts";
@@ -17,7 +18,7 @@ import { MIRROR_KEY_BYTES } from "../../store/shared.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
 import { WATCH_EVENT_TYPES } from "../../../schemas/gen/wire.ts";
 import { isDomainWithinReads, isWithinReads, type StoredReads } from "../read_limits.ts";
-import { hasLabel, isAt } from "../stored_text.ts";
+import { hasLabel } from "../stored_text.ts";
 import type { HistoryChange } from "./history_change.ts";
 
 /** The scope of records that other regions may have. Scopes that a later program adds stay here, too. */
@@ -109,7 +110,7 @@ export class FilterMatcher {
     if (isFeed && record.scope !== SCOPE_GLOBAL) return false;
     if (region.length > 0) {
       const at = record.regionOffset;
-      if (!isAt(bytes, at, at + record.regionLength, region)) return false;
+      if (!isBytesAt(region, bytes, at, at + record.regionLength)) return false;
     }
     return labels.every(({ key, value }) => hasLabel(record, key, value));
   }

@@ -1,6 +1,6 @@
 /** A partition that is watched: who takes part in its changes, and how far they were told. */
+import { isBytesAt } from "../../base/bytes.ts";
 import type { Partition } from "../partitions.ts";
-import { isAt } from "../stored_text.ts";
 import { hashOfKey, type KeyPlace } from "./watch_filter.ts";
 import type { Subscription } from "./watcher.ts";
 
@@ -89,7 +89,7 @@ export class WatchedPartition {
     const found = this.#ofKeys?.get(hashOfKey(bytes, start, end));
     if (found === undefined) return;
     for (const of of Array.isArray(found) ? found : [found]) {
-      if (of.filter.keys.some((key) => isAt(bytes, start, end, key))) visit(of);
+      if (of.filter.keys.some((key) => isBytesAt(key, bytes, start, end))) visit(of);
     }
   }
 

@@ -86,8 +86,8 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
     test: LIMITS_TEST,
     edits: [{
       file: "src/store/store.ts",
-      anchor: "      if (mayOffer(slot)) ranking.offer(this, slot, ...gateway);",
-      replacement: "      ranking.offer(this, slot, ...gateway);",
+      anchor: "      if (mayOffer(slot)) ranking.offer(this, slot, gateway, isSuspended);",
+      replacement: "      ranking.offer(this, slot, gateway, isSuspended);",
     }],
   },
 ];
