@@ -40,6 +40,8 @@ export class LogView implements GovernedView {
   #plane: GovernedPlane | undefined;
   /** Monotonic ms up to which everything is here. */
   #completeMs = -Infinity;
+  /** Version up to which listeners were told. */
+  #told = 0;
   #failures = 0;
   #fault: RegistryError | undefined;
   #timer: Timer | undefined;
@@ -82,10 +84,8 @@ export class LogView implements GovernedView {
    */
   async refresh(options?: CallOptions): Promise<void> {
     for (;;) {
-      const startMs = this.#parts.world.monotonic.nowMs();
-      const page = await this.#page(0, options);
-      this.#take(page, startMs);
-      if (this.version >= page.version) return;
+      const version = await this.#pull(0, options);
+      if (this.version >= version) return;
     }
   }
 
@@ -126,24 +126,40 @@ export class LogView implements GovernedView {
     this.#parts.onClose();
   }
 
-  #page(waitMs: number, options?: CallOptions): Promise<GovernedLogPage> {
+  /** Asks for further entries, and takes them. @returns the version that the registry had. */
+  async #pull(waitMs: number, options?: CallOptions): Promise<number> {
+    const startMs = this.#parts.world.monotonic.nowMs();
+    const after = this.version;
     const knowsGenesis = this.#plane !== undefined;
-    return this.#parts.calls.log({ after: this.version, waitMs, knowsGenesis }, options);
+    const page = await this.#parts.calls.log({ after, waitMs, knowsGenesis }, options);
+    // A refresh and the request that waits may both be answered with an entry.
+    this.#take(page, page.entries.slice(Math.max(0, this.version - after)));
+    if (this.version >= page.version && page.ageBoundMs !== UNKNOWN_AGE_MS) {
+      this.#completeMs = Math.max(this.#completeMs, startMs - page.ageBoundMs);
+    }
+    this.#tell();
+    return page.version;
   }
 
-  /** Takes a page that was asked for at `startMs`. @throws RegistryError `corrupt`, `malformed`. */
-  #take({ version, ageBoundMs, genesis, entries }: GovernedLogPage, startMs: number): void {
+  /** Takes the entries of a page that are not here yet. @throws RegistryError `corrupt`, `malformed`. */
+  #take(
+    { version, genesis }: GovernedLogPage,
+    entries: GovernedLogPage["entries"],
+  ): void {
     if (genesis.length > 0) this.#plane ??= new GovernedPlane(readGenesis(genesis.slice()));
-    const added: AppliedEntry[] = [];
     for (const record of entries) {
       if (this.#plane === undefined) throw new RegistryError("malformed", "A log has a genesis");
-      added.push(this.#plane.load(record));
+      this.#plane.load(record);
     }
-    if (added.length > 0 && this.version === version) this.#plane?.log.checkLoaded();
-    if (this.version >= version && ageBoundMs !== UNKNOWN_AGE_MS) {
-      this.#completeMs = Math.max(this.#completeMs, startMs - ageBoundMs);
+    // Entries of a page that failed are still to be checked.
+    if (this.#told < this.version && this.version >= version) this.#plane?.log.checkLoaded();
+  }
+
+  #tell(): void {
+    while (this.#told < this.version) {
+      const entry = this.#plane!.log.at(++this.#told)!;
+      for (const listener of this.#listeners) listener(entry);
     }
-    for (const entry of added) for (const listener of this.#listeners) listener(entry);
   }
 
   #next(delayMs: number): void {
@@ -152,11 +168,8 @@ export class LogView implements GovernedView {
   }
 
   async #turn(): Promise<void> {
-    const startMs = this.#parts.world.monotonic.nowMs();
     try {
-      const page = await this.#page(this.#parts.waitMs);
-      if (this.#isClosed) return;
-      this.#take(page, startMs);
+      await this.#pull(this.#parts.waitMs);
       this.#failures = 0;
       this.#fault = undefined;
       this.#next(0);
