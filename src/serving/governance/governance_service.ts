@@ -163,7 +163,7 @@ export class GovernanceService {
     }
     const { store } = waitMs === 0 ? await this.#current(deadlineMs) : this.#here();
     const isNews = ({ version, plane }: GovernanceStore) =>
-      version !== after || plane !== undefined && !knowsGenesis;
+      version > after || plane !== undefined && !knowsGenesis;
     if (waitMs > 0 && !isNews(store)) {
       // An answer with nothing new is better than none.
       const untilMs = Math.min(waitMs, this.#leftMs(deadlineMs) / 2);
