@@ -115,8 +115,6 @@ export class GovernanceStore {
       this.#expire(command.unixS);
       return this.#dispatch(command);
     } catch (error) {
-      // From a command that only a later program knows: see above.
-      if (error instanceof RegistryError && error.code === "unsupported_version") throw error;
       return refusalOf(error);
     }
   }
@@ -323,12 +321,15 @@ export class GovernanceStore {
   }
 }
 
+/** Codes of failures that are those of this replica alone, so no refusals. */
+const STOPPING: readonly string[] = ["corrupt", "unsupported_version"];
+
 /**
- * Returns the reply of a refusal. An error of another kind is a bug, and a state that is corrupt is that of
- * this replica alone: both stop it.
+ * Returns the reply of a refusal. An error of another kind is a bug, a state that is corrupt is that of this
+ * replica alone, and what only a later program knows others may have accepted: each stops the replica.
  */
 function refusalOf(error: unknown) {
-  if (!(error instanceof RegistryError) || error.code === "corrupt") throw error;
+  if (!(error instanceof RegistryError) || STOPPING.includes(error.code)) throw error;
   const { code, fields: { retryAfterMs } } = error;
   // It may quote a document, which is larger than a reply and a record of the audit may be.
   const message = error.message.slice(0, GOVERNED_MESSAGE_LENGTH_MAX);

@@ -2,6 +2,7 @@
  * The log of the governed plane: every applied payload, in one order, for ever. Entries are chained by
  * their hashes, are the leaves of the Merkle tree, and name the root of the heads.
  */
+import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { GovernedEntryRecord } from "../../schemas/gen/governance.ts";
 import type { Input } from "../../schemas/runtime.ts";
@@ -51,9 +52,10 @@ class LoadedEntry implements AppliedEntry {
   /** @throws RegistryError `corrupt` if it is not the entry that was loaded. */
   get entry(): GovernedEntry {
     if (this.#entry !== undefined) return this.#entry;
-    const entry = readEntry(this.leaf);
     const { id, kind, idVersion, contentId, proposal, signers } = this.#place;
-    const isLoaded = entry.id === id && entry.kind === kind && entry.idVersion === idVersion &&
+    const entry = unspoiled(() => readEntry(this.leaf));
+    const isLoaded = bytesEqual(leafHash(this.leaf), this.#place.leafHash) && entry.id === id &&
+      entry.kind === kind && entry.idVersion === idVersion &&
       entry.contentId === contentId && entry.proposal === proposal && entry.signers === signers;
     if (!isLoaded) throw wrongEntry(`the entry of ${id}, version ${idVersion}`);
     return this.#entry = entry;
@@ -62,7 +64,7 @@ class LoadedEntry implements AppliedEntry {
   /** @throws RegistryError `corrupt` if it is not the payload that the entry names. */
   get read(): ReadPayload {
     if (this.#read !== undefined) return this.#read;
-    const read = readPayload(this.payload);
+    const read = unspoiled(() => readPayload(this.payload));
     const { payload: { id, kind, version }, contentId, schema } = read;
     const { entry } = this;
     const isNamed = contentId === entry.contentId && schema === entry.payloadSchema &&
@@ -276,6 +278,21 @@ function placeOf({ contentHash, ...place }: GovernedEntryRecord): EntryPlace {
 /** Returns the place that an entry states, for records without one. @throws RegistryError. */
 function placeIn(leaf: Uint8Array): EntryPlace {
   return { ...readEntry(leaf), leafHash: leafHash(leaf) };
+}
+
+/**
+ * Reads a document that was loaded. One that cannot be read is spoiled here alone, which must not pass for
+ * the refusal of a command, in which all replicas agree.
+ *
+ * @throws RegistryError `corrupt`; `unsupported_version`.
+ */
+function unspoiled<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const isRefusal = error instanceof RegistryError && error.code !== "unsupported_version";
+    throw isRefusal ? new RegistryError("corrupt", error.message, {}, error) : error;
+  }
 }
 
 const HASH_BYTES = 32;
