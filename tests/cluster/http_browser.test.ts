@@ -124,8 +124,35 @@ function htmlOf(script: string): string {
   return `<!doctype html><script type="module">${script}</script>`;
 }
 
-function pageOf(script: string): Response {
-  return new Response(htmlOf(script), { headers: { "content-type": "text/html" } });
+/** Returns the report of a page that another server serves. */
+async function reportOfOther(
+  chromium: string,
+  { script, host, flags = [] }: {
+    readonly script: string;
+    /** By which the browser reaches that server. */
+    readonly host: string;
+    /** For the browser. */
+    readonly flags?: readonly string[];
+  },
+): Promise<unknown> {
+  const { promise: report, resolve } = Promise.withResolvers<unknown>();
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    async (request) => {
+      if (request.method === "POST") resolve(await request.json());
+      return new Response(htmlOf(script), { headers: { "content-type": "text/html" } });
+    },
+  );
+  try {
+    return await withPage(
+      chromium,
+      `http://${host}:${server.addr.port}/`,
+      () => within("the page's report", report, PAGE_MS_MAX),
+      flags,
+    );
+  } finally {
+    await server.shutdown();
+  }
 }
 
 const browserTest = testWith(CHROMIUM);
@@ -149,36 +176,21 @@ browserTest(
 );
 
 browserTest(
-  "pages of another origin, or under a rebound name, reach nothing",
+  "a page of another origin reaches nothing",
   (chromium) =>
     withFace("", async ({ port, calls, statuses }) => {
-      const reported = Promise.withResolvers<unknown>();
-      const evil = Deno.serve(
-        { port: 0, hostname: "127.0.0.1", onListen() {} },
-        async (request) => {
-          if (request.method === "POST") reported.resolve(await request.json());
-          return pageOf(`const face = "http://localhost:${port}";${ATTACKER}`);
-        },
-      );
-      try {
-        const outcomes = await withPage(
-          chromium,
-          `http://localhost:${evil.addr.port}/`,
-          () => within("the page's report", reported.promise, PAGE_MS_MAX),
-        );
-        assert.equal(outcomes, {
-          read: "TypeError",
-          json: "TypeError",
-          // The browser sends it, and shows the page nothing of the refusal.
-          simple: "opaque",
-          stream: "error",
-        });
-        assert.equal(calls, []);
-        // It was asked, and refused.
-        assert.equal([...new Set(statuses)], [403]);
-      } finally {
-        await evil.shutdown();
-      }
+      const attacker = `const face = "http://localhost:${port}";${ATTACKER}`;
+      const outcomes = await reportOfOther(chromium, { script: attacker, host: "localhost" });
+      assert.equal(outcomes, {
+        read: "TypeError",
+        json: "TypeError",
+        // The browser sends it, and shows the page nothing of the refusal.
+        simple: "opaque",
+        stream: "error",
+      });
+      assert.equal(calls, []);
+      // It was asked, and refused.
+      assert.equal([...new Set(statuses)], [403]);
     }),
 );
 
@@ -186,33 +198,17 @@ browserTest(
   "a name that was bound to the face's address is refused",
   (chromium) =>
     withFace("", async ({ port, calls, statuses }) => {
-      const reported = Promise.withResolvers<unknown>();
-      const evil = Deno.serve(
-        { port: 0, hostname: "127.0.0.1", onListen() {} },
-        async (request) => {
-          if (request.method === "POST") reported.resolve(await request.json());
-          // The frame has the name of the page and the port of the face, as after a rebinding.
-          const frame = `http://evil.example:${port}/v1/status`;
-          return pageOf(`
+      // The frame has the name of the page and the port of the face, as after a rebinding.
+      const script = `
         const frame = document.createElement("iframe");
-        frame.src = ${JSON.stringify(frame)};
+        frame.src = "http://evil.example:${port}/v1/status";
         frame.onload = () => fetch("/report", { method: "POST", body: '"loaded"' });
-        document.documentElement.append(frame);`);
-        },
-      );
-      try {
-        await withPage(
-          chromium,
-          `http://evil.example:${evil.addr.port}/`,
-          () => within("the page's report", reported.promise, PAGE_MS_MAX),
-          ["--host-resolver-rules=MAP evil.example 127.0.0.1"],
-        );
-        assert.equal(calls, []);
-        // It was asked, and refused.
-        assert.equal([...new Set(statuses)], [403]);
-      } finally {
-        await evil.shutdown();
-      }
+        document.documentElement.append(frame);`;
+      const flags = ["--host-resolver-rules=MAP evil.example 127.0.0.1"];
+      await reportOfOther(chromium, { script, host: "evil.example", flags });
+      assert.equal(calls, []);
+      // It was asked, and refused.
+      assert.equal([...new Set(statuses)], [403]);
     }),
 );
 
