@@ -77,6 +77,8 @@ test("certificates are enrolled and renewed from PEM or base64", async () => {
     });
     assert.is(wrong.status, 400, request);
   }
+  const wrong = await face.ask("POST", `${V}/renew`, { body: { ...body, proof: "?" } });
+  assert.equal([wrong.status, wrong.json.error.message], [400, "proof must be canonical base64"]);
 });
 
 test("tokens are issued for the registry of the subject's region unless named otherwise", async () => {
