@@ -52,7 +52,7 @@ export const HTTP_NODE_CONDITION_MS = 1_000;
 export const HTTP_DRAIN_MS = 2_000;
 /** Age of the copy of the governed log from which on another client is to read it, ms. */
 export const HTTP_GOVERNED_AGE_MS_MAX = 10_000;
-/** Applied versions of which a front remembers the correlation ids. */
+/** Requests to apply a proposal of which a front remembers the correlation ids. */
 export const HTTP_CORRELATIONS_MAX = 1_024;
 /** Proposals that wait for one slow reader of events; older ones are dropped. */
 export const HTTP_PROPOSED_WAITING_MAX = 64;

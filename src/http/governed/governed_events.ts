@@ -36,7 +36,7 @@ export interface TakenProposal {
 export class GovernedEvents {
   readonly #source: GovernedSource;
   readonly #readers = new Set<LogReader>();
-  /** Correlation ids of what was applied here, the oldest first. */
+  /** Correlation ids of the requests to apply, by proposal; the oldest first. */
   readonly #correlations = new Map<number, string>();
   /** One event for all readers. */
   readonly #events = new WeakMap<AppliedEntry, SentEvent>();
@@ -45,13 +45,22 @@ export class GovernedEvents {
     this.#source = source;
   }
 
-  /** Notes which request had a version applied. */
-  applied(version: number, requestId: string): void {
-    if (this.#correlations.has(version)) return;
-    this.#correlations.set(version, requestId);
-    if (this.#correlations.size <= HTTP_CORRELATIONS_MAX) return;
-    const [oldest] = this.#correlations.keys();
-    this.#correlations.delete(oldest!);
+  /**
+   * Notes which request has a proposal applied. To be called before it is: readers may be told of the
+   * entry before the request is answered.
+   *
+   * @returns a function that takes the note back, for a request that fails.
+   */
+  applying(proposal: number, requestId: string): () => void {
+    const isNoted = this.#correlations.has(proposal);
+    // Another request has applied it, or is about to.
+    if (isNoted || this.#source.log?.ofProposal(proposal) !== undefined) return () => {};
+    this.#correlations.set(proposal, requestId);
+    if (this.#correlations.size > HTTP_CORRELATIONS_MAX) {
+      const [oldest] = this.#correlations.keys();
+      this.#correlations.delete(oldest!);
+    }
+    return () => void this.#correlations.delete(proposal);
   }
 
   /** Tells the readers of this front of a proposal. */
@@ -102,7 +111,7 @@ export class GovernedEvents {
           version: entry.version,
           payload_b3: entry.contentId,
           committed_at: entry.committedAt,
-          corr_id: this.#correlations.get(entry.version) ?? null,
+          corr_id: this.#correlations.get(entry.proposal) ?? null,
           id: entry.id,
           kind: entry.kind,
           id_version: entry.idVersion,

@@ -126,14 +126,15 @@ function applyRoute({ source, events, metrics }: ProposalParts): HttpRoute {
     errors: ["NotFound", "StaleVersion", "NoQuorum"],
     handle: async ({ path: { id } }, context) => {
       const { client, signal, requestId } = context;
+      const takeBack = events.applying(Number(id), requestId);
       try {
         const state = await client.governed.apply(Number(id), { signal });
         metrics.updated("applied");
-        events.applied(state.version, requestId);
         const applied = await seen(source, state.version, context);
         const named = applied === undefined ? {} : { descriptor_id: applied.entry.id };
         return { body: proposalStateJson(state), facts: { ...named, version: state.version } };
       } catch (error) {
+        takeBack();
         metrics.updated(toRegistryError(error).code);
         throw error;
       }

@@ -6,13 +6,22 @@ import { RegistryError } from "../../../src/base/errors.ts";
 import { type LogFacts, SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { GovernedVerifier } from "../../../src/client/mod.ts";
 import type { ReadPayload } from "../../../src/governance/documents/payload.ts";
+import type { AppliedEntry } from "../../../src/governance/governed_log.ts";
 import { readGenesis } from "../../../src/governance/documents/genesis.ts";
 import { signatureJson } from "../../../src/governance/documents/signature.ts";
 import { extendsTree, includes } from "../../../src/governance/tree/merkle_proof.ts";
 import { leafHash } from "../../../src/governance/tree/merkle_tree.ts";
 import { EventReader } from "../../support/event_reader.ts";
 import { FakeClient } from "../../support/fake_client.ts";
-import { A, B, C, D, signatureOf, type TestSigner } from "../../support/governance.ts";
+import {
+  A,
+  B,
+  C,
+  D,
+  GovernanceHarness,
+  signatureOf,
+  type TestSigner,
+} from "../../support/governance.ts";
 import { firstSigners, placeGoverned, servicePayload } from "../../support/governed_registry.ts";
 import { HttpFace, openRegistryFace, type RegistryFace } from "../../support/http_face.ts";
 
@@ -286,6 +295,48 @@ test("GET /v1/registry/events sends each change once, by its version, with the c
   await reset.leave();
   const bad = await other.ask("GET", `${V}/events`, { headers: { "last-event-id": "x" } });
   assert.is(bad.status, 400);
+});
+
+test("an event has the correlation id of its request, even if it is told before the answer", async () => {
+  const plane = new GovernanceHarness();
+  const proposal = 1;
+  assert.is(plane.propose(plane.next({ id: "svc@eu" }), [A, B]).code, "ok");
+  const told = new Set<(entry: AppliedEntry) => void>();
+  const view = {
+    get plane() {
+      return plane.plane;
+    },
+    get version() {
+      return plane.plane.log.version;
+    },
+    ageMs: () => 0,
+    follow: (listener: (entry: AppliedEntry) => void) => told.add(listener),
+    refresh: () => Promise.resolve(),
+    close: () => {},
+  };
+  let isRefused = true;
+  const apply = async () => {
+    if (isRefused) throw new RegistryError("no_quorum", "It lacks a signature");
+    assert.is(plane.applied(proposal).code, "ok");
+    const { log } = plane.plane;
+    for (const listener of told) listener(log.at(log.version)!);
+    await event;
+    return { proposal, version: log.version, missing: 0 };
+  };
+  const { client } = new FakeClient({});
+  const governed = { view: () => Promise.resolve(view), apply };
+  const face = new HttpFace({ client: { ...client, governed } as never });
+  const reader = new EventReader((await face.open("GET", `${V}/events`)).body!);
+  const event = reader.event();
+  const statusOf = async (corr: string) => {
+    const headers = { "x-corr-id": corr };
+    return (await face.ask("POST", `${V}/apply/${proposal}`, { headers })).status;
+  };
+  assert.is(await statusOf("01ARZ3NDEKTSV4RRFFQ69G5FAA"), 412);
+  isRefused = false;
+  assert.is(await statusOf("01ARZ3NDEKTSV4RRFFQ69G5FAV"), 200);
+  assert.is(JSON.parse((await event).data!).corr_id, "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+  await reader.leave();
 });
 
 test("the governed plane of an ungoverned registry is version 0, and has nothing", async () => {
