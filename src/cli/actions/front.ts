@@ -7,6 +7,7 @@ import type { Role } from "../../base/peer.ts";
 import { VERSION } from "../../base/version.ts";
 import { type Front, startFront } from "../../front/front.ts";
 import type { FrontTls } from "../../front/https_server.ts";
+import { parseEndpoint } from "../../node/config.ts";
 import { createLogger, logFormatOf } from "../../node/logger.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
@@ -34,7 +35,7 @@ export interface FrontFlags extends ServerOptions {
 /** Starts a front and resolves with the exit code when it has ended. */
 export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
-  const http = parseListen(flags.http);
+  const http = listenOf(flags.http);
   const tls = tlsOf(flags, terminal);
   const logger = createLogger({
     level: flags.logLevel ?? "info",
@@ -105,13 +106,10 @@ function checkRole(role: Role | undefined): void {
   );
 }
 
-/** Parses `host:port`; an IPv6 address stands in brackets. */
-function parseListen(text: string): Endpoint {
-  const [, bracketed, bare, digits] =
-    /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? [];
-  const host = bracketed ?? bare;
-  const port = Number(digits);
-  if (host !== undefined && port <= 65_535) return { host, port };
+/** Returns the address on which HTTP is served; port 0 is a free one. */
+function listenOf(text: string): Endpoint {
+  const endpoint = parseEndpoint(text, 0);
+  if (endpoint !== undefined) return endpoint;
   throw usageFailure(
     `--http must be host:port: found ${JSON.stringify(text)}`,
     "For example --http 127.0.0.1:9402 or --http [::1]:9402.",
