@@ -17,6 +17,7 @@ const SOCKETS = "unit/node/certified_node.test.ts";
 const TLS = "unit/transport/tls.test.ts";
 const NODE = "attack/whole_node.test.ts";
 const FRONTS = "attack/fronts.test.ts";
+const CAPABILITY = "unit/identity/capabilities/capability.test.ts";
 const DELEGATIONS = "unit/serving/delegations.test.ts";
 const HOSTILE = "attack/hostile_member.test.ts";
 
@@ -233,6 +234,21 @@ const SUITE: Readonly<Record<string, readonly Where[]>> = {
     DELEGATIONS,
     "a session has a bounded number of delegations, and a closed one makes room",
   ]],
+  "a forged, expired or foreign capability": [
+    [FRONTS, "forged, expired and foreign capabilities open nothing"],
+    [CAPABILITY, "verifyCapability refuses by key, signature, time and ban, in this order"],
+  ],
+  "a capability without one of its caveats": [
+    [CAPABILITY, "no caveat can be taken away, exchanged or replaced, whichever it is"],
+  ],
+  "a capability beyond its caveats": [
+    [FRONTS, "a capability has the rights of its scopes, and no others"],
+    [FRONTS, "caveats narrow a capability to operations, to ids and to requests"],
+    [CAPABILITY, "isWithin compares decoded segments, and matches no path that has two readings"],
+  ],
+  "a banned capability": [
+    [FRONTS, "a ban of a capability ends its delegations within a second, and keeps it out"],
+  ],
   "break-glass request played again": [
     [
       "unit/serving/identities/break_glass.test.ts",
