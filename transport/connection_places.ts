@@ -1,6 +1,7 @@
 /**
  * The places of an HTTP server's connections, up to a limit. When all are taken, the connection that
- * has been idle for longest makes room, so that a probe always gets through.
+ * has been idle for longest makes room, so that idle connections never keep a probe out; while all are
+ * busy, a further connection is dropped.
  */
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";

@@ -2,8 +2,9 @@
  * Access rules (design §8). Agents write their own record, claim the domains and name the gateways
  * that their identity grants. Gateways write their own record, with a domain that their identity
  * grants, and renew the agents attached to them. Both register in the region of their certificate.
- * Capabilities have the rights of their scopes. Proxies read, nodes talk to nodes, peer regions follow this one, controllers administer, fronts
- * open delegations, and unauthenticated clients ask for a certificate. Everything else is denied.
+ * Capabilities have the rights of their scopes. Proxies read, nodes talk to nodes, peer regions follow
+ * this one, controllers administer, fronts open delegations, and clients without an identity ask for a
+ * certificate and read what the operator permits. Everything else is denied.
  *
  * Pure functions of the authenticated peer, the operation's rule, and the known facts about the
  * key. An id that a request claims is a fact about its key and never identifies the caller.

@@ -1,7 +1,6 @@
 /**
- * The state machines of a node's groups: those of the system group, the governed plane, and each
- * partition.
- * Entries without a command never reach them.
+ * The state machines of a node's groups: of the system group, of the governed plane, and of each
+ * partition. Entries without a command never reach them.
  */
 import { verifyMessage } from "../../identity/pki/ed25519.ts";
 import type { GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
@@ -77,7 +76,7 @@ export class SystemMachine extends WholeMachine<SystemReply, SystemStore> {
 export class GovernanceMachine extends WholeMachine<GovernanceReply, GovernanceStore> {
   /** @param onEntries called when the governed log has grown or was replaced. */
   constructor(onEntries: () => void = () => {}) {
-    // The runtime's verification takes a tenth of the time.
+    // The runtime comes to the same verdict in a tenth of the time.
     const isSigned = verifyMessage;
     super((isOwn) => new GovernanceStore(isOwn ? { onEntries, isSigned } : { isSigned }));
   }

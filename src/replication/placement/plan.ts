@@ -1,7 +1,7 @@
 /**
- * The next steps towards the wished placement of partitions and of the governed plane, whose voters are
- * wished as those of group 0 are, and the wished voters of group 0. Pure:
- * every leader of group 0 that sees the same state plans the same.
+ * The next steps towards the wished placement of partitions and of the governed plane, and the wished
+ * voters of group 0, by whose rule the governed plane's are chosen too. Pure: every leader of group 0
+ * that sees the same state plans the same.
  *
  * A partition moves in one change: replicas on new nodes are placed as `joining` and superfluous ones as
  * `leaving`; the partition's leader then reconfigures its group (reconfigurer.ts), and the placement is

@@ -41,7 +41,7 @@ export interface DeliveryParts {
   readonly care: WatcherCare;
 }
 
-/** What a subscription receives of a partition in this turn. */
+/** Changes of one partition that a subscription receives in this turn. */
 interface NewChanges {
   readonly partition: WatchedPartition;
   readonly events: ReplyEvent[];
@@ -59,8 +59,8 @@ export function eventOf(
   const { type, kind, index, ordinal, record, before } = change;
   const isSecret = filter.isFeed || !matcher.isReadable(filter, kind, record);
   if (isSecret && concern === "left") {
-    // Another region, or who may no longer read the record, is told that it is removed, and of its new
-    // form nothing.
+    // Other regions, and peers that may no longer read the record, are told that it is removed, and
+    // nothing of its new form.
     const { deregistered } = WATCH_EVENT_TYPES;
     const last = kind === KIND_MIRROR
       ? matcher.recordOf(before)
@@ -94,7 +94,7 @@ export function eventOf(
 export class LiveDelivery {
   readonly #parts: DeliveryParts;
   readonly #change = newHistoryChange();
-  /** What each subscription receives in this turn. */
+  /** The changes that each subscription receives in this turn. */
   readonly #news = new Map<Subscription, NewChanges[]>();
 
   constructor(parts: DeliveryParts) {

@@ -1,12 +1,12 @@
-/** Why watches end, besides what their requests lack. */
+/** Errors that end watches, besides those of their requests. */
 import { RegistryError } from "../../base/errors.ts";
 
-/** Returns why a watch ends with its delegation. */
+/** Returns the error of a watch whose delegation has ended. */
 export function callerEnded(): RegistryError {
   return new RegistryError("unknown_delegation", "The delegation of the watch has ended");
 }
 
-/** Returns why a watch ends in a partition whose changes it has not taken in time. */
+/** Returns the error of a watch that has not taken the changes of a partition in time. */
 export function tooSlow(partition: number): RegistryError {
   return new RegistryError(
     "overloaded",

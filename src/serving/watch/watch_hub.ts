@@ -125,7 +125,7 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
   /**
    * Begins a watch, which answers under the request's id.
    *
-   * @param caller whose watch it is; it ends with that caller.
+   * @param caller the session or the delegation that the watch belongs to, and ends with.
    * @throws RegistryError why it cannot begin.
    */
   begin(stream: WatchStream, id: number, wanted: WatchOrder, caller = stream.caller): void {
@@ -404,8 +404,8 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
   }
 
   /**
-   * Tells a watch of an end. Returns whether it fits behind what the peer has not read; a watch that is
-   * not told must be over: its client misses progress, and asks.
+   * Writes an end to a watch. Returns false if the peer has left no room for it: the watch must be over
+   * then. Its client misses progress, and asks.
    */
   #say({ lane }: Watcher, write: (writer: FrameWriter) => void): boolean {
     const { writer } = lane.stream;

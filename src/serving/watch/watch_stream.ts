@@ -2,7 +2,7 @@
 import type { FrameWriter } from "../../../schemas/runtime/writer.ts";
 import type { Caller } from "../caller.ts";
 
-/** What a stream tells its watches. Neither may throw. */
+/** Events of a stream, which its watches act on. The methods must not throw. */
 export interface WatchStreamEvents {
   /** The peer took bytes, so {@link WatchStream.hasWatchRoom} may be true again. */
   taken(): void;

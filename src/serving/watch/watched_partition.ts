@@ -21,7 +21,7 @@ export class WatchedPartition {
   /** The last tick at which `pumpedIndex` had moved, and what it was. */
   movedTick = 0;
   seenIndex = -1;
-  /** The same for the index of the last change that its history has. */
+  /** The last tick at which its history had a further change, and the index of that. */
   changedTick = 0;
   seenChange = -1;
   /** The proven age at a tick, ms. */

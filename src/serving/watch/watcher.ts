@@ -15,7 +15,7 @@ export interface WatcherCursor {
   /** Everything up to this position was sent, or needs not to be. */
   index: number;
   ordinal: number;
-  /** What is to be sent: the changes behind the position, or the state, or a reset and the state. */
+  /** The next to be sent: the changes behind the position, or the state, or a reset and the state. */
   next: "changes" | "state" | "reset";
   /** The key up to which the state was sent before, as of the position; undefined: none of it. */
   readonly after: Uint8Array | undefined;
@@ -83,13 +83,13 @@ export class WatchLane {
 }
 
 /**
- * The telling of positions that moved without a change, to one watch: a few partitions in each progress
- * reply, in rounds. What moves behind the place of a round is told in the next one.
+ * Rounds over the partitions of one watch, which tell it the positions that moved without a change: a few
+ * in each progress reply. A position that moves after its turn in a round is told in the next one.
  */
 export class QuietRound {
   /** Everything that moved up to this tick was told. */
   #toldTick = -1;
-  /** The tick at which the round began, and the place from which on it has to go on. */
+  /** The tick at which the round began, and the place at which it continues. */
   #beganTick = -1;
   #next = 0;
   #partitions: readonly number[] = [];

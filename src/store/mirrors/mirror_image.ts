@@ -1,5 +1,5 @@
 /**
- * What a partition knows of the feeds of its mirrors, in its image: after the slots, as items of the
+ * State of the feeds of a partition's mirrors, in its image: after the slots, as items of the
  * same framing whose kinds are above those of slots. Absent from images of partitions that know no
  * mirrors yet.
  */

@@ -1,5 +1,5 @@
 /**
- * What a partition knows of the feeds that its mirrors come from, for each region: the accepted
+ * State of the feeds that a partition's mirrors come from, for each region: the accepted
  * generation of the feed, for each shard the fence of its puller and the last batch, the saved
  * cursors, and the tombstones of removed mirrors. It is state: part of the image, and changed by
  * entries alone.
@@ -110,7 +110,7 @@ export class MirrorShardState {
   }
 }
 
-/** What a partition knows of one region. */
+/** State of one region's feed in a partition. */
 export class MirrorSourceState {
   readonly home: string;
   /** The name of the region as stored forms have it. */
@@ -129,7 +129,7 @@ export class MirrorSourceState {
     this.homeBytes = new TextEncoder().encode(home);
   }
 
-  /** Whether any mirror was removed of which a tombstone is kept. */
+  /** Whether it has any tombstone. */
   get hasRemoved(): boolean {
     for (const shard of this.shards.values()) if (shard.removedCount > 0) return true;
     return false;
@@ -198,7 +198,7 @@ export class MirrorSources {
     return source;
   }
 
-  /** Returns the source of the region with the name at `[start, end)`. */
+  /** Returns the source of the region with the name at `[start, end)`; undefined if there is none. */
   findAt(bytes: Uint8Array, start: number, end: number): MirrorSourceState | undefined {
     for (const source of this.#sources.values()) {
       if (isBytesAt(source.homeBytes, bytes, start, end)) return source;

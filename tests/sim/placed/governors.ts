@@ -24,7 +24,7 @@ const IDS = ["svc-a@eu", "svc-b@eu"];
 /** Signers that must agree. */
 export const THRESHOLD = 2;
 
-/** Something that a command was acknowledged to have done. */
+/** A proposal whose entry was acknowledged. */
 interface Acknowledged {
   readonly version: number;
   readonly proposal: number;

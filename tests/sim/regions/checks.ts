@@ -1,4 +1,4 @@
-/** What holds between regions at any time, and at the end. */
+/** Invariants between regions, at any time and at the end. */
 import { comparePositions } from "../../../src/base/position.ts";
 import { KIND_AGENT } from "../../../src/record/key.ts";
 import { idOf } from "../../support/store.ts";

@@ -26,7 +26,7 @@ import type { SimWorld } from "../world.ts";
 import type { RegionsPlan, SimRegionPlan } from "./plan.ts";
 import { numberOf, type RegionTruth } from "./truth.ts";
 
-/** What regions share. */
+/** Parts of a run that its regions share. */
 export interface RegionsHost {
   readonly plan: RegionsPlan;
   readonly world: SimWorld;
