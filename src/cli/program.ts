@@ -104,6 +104,8 @@ function newProgram({ terminal }: Shell, tell: (text: string) => void): Command 
         "One command runs a node; the others talk to one.",
     )
     .version(VERSION, "-V, --version", "prints the version")
+    // Only before the command: `descriptor get --version 1` is the version of a descriptor.
+    .enablePositionalOptions()
     .helpOption("-h, --help", "prints this help")
     .helpCommand(false)
     .usage("<command> [options]")

@@ -14,7 +14,7 @@ export class FakeClient {
   readonly client: Client & OperationCaller;
 
   /**
-   * @param answers results by the name of the method, including `identities.…`; a function is
+   * @param answers results by the name of the method, including `identities.…` and `governed.…`; a function is
    * called for its result.
    */
   constructor(answers: Readonly<Record<string, unknown>>) {
@@ -25,11 +25,13 @@ export class FakeClient {
       const answer = answers[name];
       return typeof answer === "function" ? answer(...args) : Promise.resolve(answer);
     };
-    const identities = new Proxy({}, { get: (_, name: string) => method(`identities.${name}`) });
+    const part = (of: string) =>
+      new Proxy({}, { get: (_, name: string) => method(`${of}.${name}`) });
+    const parts = new Map(["identities", "governed"].map((name) => [name, part(name)]));
     this.client = new Proxy({} as Client & OperationCaller, {
       get: (_, name: string) => {
         if (name === "status") return { endpoint: { host: "127.0.0.1", port: 4_443 } };
-        return name === "identities" ? identities : method(name);
+        return parts.get(name) ?? method(name);
       },
     });
   }

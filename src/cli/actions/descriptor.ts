@@ -8,12 +8,13 @@ import {
   GovernedVerifier,
   type GovernedView,
 } from "../../client/mod.ts";
+import { parseSha256 } from "../../governance/documents/content_id.ts";
 import { type PayloadSignature, readSignature } from "../../governance/documents/signature.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { readStrictJson } from "../../signing/strict_json.ts";
 import { requiredInteger } from "../integer_flag.ts";
 import { parseDuration } from "../duration.ts";
-import { usageFailure } from "../failure.ts";
+import { CliFailure, usageFailure } from "../failure.ts";
 import { readPayloadText } from "../payload_file.ts";
 import { type Reply, type ServerOptions, type Shell, showReply, withClient } from "../shell.ts";
 import { facts, table } from "../table.ts";
@@ -129,7 +130,8 @@ export async function get(flags: GetFlags, shell: Shell): Promise<number> {
     const found = version === undefined ? versions.at(-1) : versions[version - 1];
     if (found === undefined) {
       const what = version === undefined ? flags.id : `version ${version} of ${flags.id}`;
-      throw usageFailure(`There is no descriptor ${what}`, "List them: crs descriptor log.", "id");
+      const advice = "List them: crs descriptor log.";
+      throw new CliFailure("not_found", `There is no descriptor ${what}`, { advice });
     }
     const json = descriptorJson(found, view.plane!.log);
     const text = () => `${JSON.stringify(json, undefined, 2)}\n`;
@@ -173,6 +175,13 @@ export async function verify(flags: VerificationFlags, shell: Shell): Promise<nu
   const { genesis, id, offline, save } = flags;
   if (id === undefined && (offline ?? save) !== undefined) {
     throw usageFailure("--save and --offline need --id", "Name the descriptor.", "id");
+  }
+  if (parseSha256(genesis) === undefined) {
+    throw usageFailure(
+      `--genesis must be sha256: and 64 hexadecimal digits: found ${JSON.stringify(genesis)}`,
+      "Pass the hash that crs governance init printed.",
+      "genesis",
+    );
   }
   const checkpointAgeMsMax = flags.maxAge === undefined
     ? CHECKPOINT_AGE_MS_DEFAULT

@@ -9,7 +9,10 @@ import { NO_PREVIOUS, signingMessage } from "../../../src/governance/documents/c
 import { canonicalPayload } from "../../../src/governance/documents/payload.ts";
 import { readSignature } from "../../../src/governance/documents/signature.ts";
 import { verifyAgreed } from "../../../src/signing/ed25519_verdict.ts";
+import { FakeClient } from "../../support/fake_client.ts";
 import { FakeTerminal } from "../../support/fake_terminal.ts";
+import { GovernanceHarness } from "../../support/governance.ts";
+import { readerOf } from "../../support/governed_view.ts";
 import { inTemporaryFolder } from "../../support/temporary_folder.ts";
 
 const PAYLOAD = { id: "svc-storage", kind: "service", body: { b: 1, a: [1.50] } };
@@ -95,5 +98,39 @@ test("crs descriptor sign refuses what no payload can be, and keys that others m
     Deno.chmodSync(`${folder}/a.key`, 0o644);
     assert.match((await crs(line, files)).stderr, "other users may open it");
   }));
+
+test("crs descriptor get shows the version that is named, and an unknown one is not found", async () => {
+  const harness = new GovernanceHarness();
+  for (let step = 0; step < 2; step++) {
+    assert.is(harness.decide(harness.next({ id: "svc" })), "ok");
+  }
+  const get = async (line: string) => {
+    const terminal = new FakeTerminal({});
+    const { client } = new FakeClient({ "governed.view": readerOf(harness).governed.view });
+    const close = () => Promise.resolve();
+    const connect = () =>
+      Promise.resolve({ client, endpoints: [], timeoutMs: 1_000, region: "global", close });
+    const code = await runCli(`descriptor get ${line}`.split(" "), { terminal, connect });
+    return { code, stdout: terminal.stdout, stderr: terminal.stderr };
+  };
+  for (const [line, version] of [["", 2], [" --version 1", 1], [" --version 2", 2]] as const) {
+    const { code, stdout, stderr } = await get(`--id svc${line}`);
+    assert.is(code, 0, stderr);
+    assert.is(JSON.parse(stdout).version, version);
+  }
+  for (const line of ["--id svc --version 3", "--id other"]) {
+    const { code, stderr } = await get(line);
+    assert.is(code, 3, line);
+    assert.match(stderr, "There is no descriptor ");
+  }
+});
+
+test("crs descriptor verify refuses a --genesis that is no hash before it connects", async () => {
+  for (const genesis of ["97ab", `sha256:${"0".repeat(63)}`, "0".repeat(64)]) {
+    const { code, stderr } = await crs(`descriptor verify --genesis ${genesis}`);
+    assert.is(code, 2);
+    assert.match(stderr, "--genesis must be sha256: and 64 hexadecimal digits");
+  }
+});
 
 test.run();
