@@ -166,7 +166,7 @@ function unreadable(name: string, error: unknown): Error {
   const reason = error instanceof Error ? error.message : String(error);
   return usageFailure(
     `Cannot read ${name}: ${isMissing ? "there is no such file" : reason}`,
-    "Pass a readable file, or - for standard input; examples/gateway.json is an example record.",
+    "Pass a readable file, or - for standard input.",
     name,
   );
 }

@@ -31,7 +31,7 @@ export function capabilityCommand(shell: Shell, run: RunAction): Command {
       "attenuate",
       "Prints a capability with further caveats, which only narrow it. Needs no node.",
       [
-        "identity capability attenuate --scope registry:propose --ttl 1m < capability",
+        "identity capability attenuate --capability-file - --scope registry:propose --ttl 1m < capability",
         "identity capability attenuate --capability-file capability --path /v1/registry/proposals",
       ],
     )))
