@@ -36,11 +36,9 @@ export interface SvcRegistrySettings {
 }
 
 /** Its levels that have other names here. */
-const LEVELS: Readonly<Record<string, string>> = { trace: "debug", warning: "warn" };
-const SWITCHES: Readonly<Record<string, boolean>> = {
-  ...{ "1": true, true: true, on: true, yes: true },
-  ...{ "": false, "0": false, false: false, off: false, no: false },
-};
+const LEVELS: ReadonlyMap<string, string> = new Map([["trace", "debug"], ["warning", "warn"]]);
+const ON: readonly string[] = ["1", "true", "on", "yes"];
+const OFF: readonly string[] = ["", "0", "false", "off", "no"];
 
 /**
  * Returns the settings of svc-registry; flags come before variables.
@@ -61,7 +59,7 @@ export function svcRegistrySettings(
   return {
     settings: {
       ...(data === undefined ? {} : { data }),
-      ...(level === undefined ? {} : { logLevel: LEVELS[level] ?? level }),
+      ...(level === undefined ? {} : { logLevel: LEVELS.get(level) ?? level }),
       ...(metrics === undefined ? {} : { opsHost: metrics.host, opsPort: String(metrics.port) }),
     },
     http,
@@ -83,8 +81,8 @@ function endpointOf(text: string, name: string) {
 }
 
 function switchOf(text: string, name: string): boolean {
-  const value = SWITCHES[text.trim().toLowerCase()];
-  if (value !== undefined) return value;
+  const word = text.trim().toLowerCase();
+  if (ON.includes(word) || OFF.includes(word)) return ON.includes(word);
   throw wrong(name, "true or false", text);
 }
 

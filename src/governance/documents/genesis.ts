@@ -2,10 +2,11 @@
  * The genesis: the first signers and threshold. Its hash is what users of the registry pin; every
  * entry, checkpoint and bundle leads back to it.
  */
-import { canonicalJson, readCanonicalJson } from "../../signing/canonical_json.ts";
+import { bytesEqual } from "../../base/bytes.ts";
+import { canonicalJson } from "../../signing/canonical_json.ts";
 import { readSignerSet, type SignerSet, signerSetBody } from "../signer_set.ts";
 import { sha256Text } from "./content_id.ts";
-import { invalidDocument, objectOf } from "./json_members.ts";
+import { invalidDocument, objectOf, strictJsonIn } from "./json_members.ts";
 import { checkWritable, newestSchema, readDocumentOf } from "./schema_gate.ts";
 
 /** A genesis. */
@@ -32,12 +33,12 @@ export function genesisOf(signers: Omit<SignerSet, "number" | "revoked">): Gover
  * @throws RegistryError `invalid_argument`; `unsupported_version`, but not with an `applyVersion`.
  */
 export function readGenesis(bytes: Uint8Array, applyVersion?: number): GovernanceGenesis {
-  const read = readCanonicalJson(new TextDecoder().decode(bytes));
-  if (typeof read === "string") throw invalidDocument("Genesis must be canonical JSON: it is not");
-  if (applyVersion !== undefined) {
-    checkWritable(objectOf(read.value, "Genesis")["schema"], applyVersion);
+  const value = objectOf(strictJsonIn(bytes, "Genesis"), "Genesis");
+  if (!bytesEqual(new TextEncoder().encode(canonicalJson(value)), bytes)) {
+    throw invalidDocument("Genesis must be canonical JSON: it is not");
   }
+  if (applyVersion !== undefined) checkWritable(value["schema"], applyVersion);
   const members = ["signers", "threshold", "checkpoint_keys"];
-  const body = readDocumentOf("genesis", read.value, members);
+  const body = readDocumentOf("genesis", value, members);
   return { bytes, hash: sha256Text(bytes), signers: readSignerSet(body, 0) };
 }

@@ -1,5 +1,7 @@
 /** Members of JSON documents, read with their types. Each failure names the member. */
 import { RegistryError } from "../../base/errors.ts";
+import { GOVERNED_JSON_DEPTH_MAX } from "../../base/limits.ts";
+import { readStrictJson } from "../../signing/strict_json.ts";
 
 /** A JSON object whose members were not looked at yet. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -7,6 +9,24 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 /** Returns the refusal of a document that is not what it should be. */
 export function invalidDocument(message: string, field?: string): RegistryError {
   return new RegistryError("invalid_argument", message, field === undefined ? {} : { field });
+}
+
+/**
+ * Reads bytes as strict JSON. Its depth is limited, so that all replicas refuse the same documents, whatever
+ * stack their runtimes have.
+ */
+export function strictJsonIn(bytes: Uint8Array, field: string): unknown {
+  const read = readStrictJson(utf8(bytes, field), GOVERNED_JSON_DEPTH_MAX);
+  if ("fault" in read) throw invalidDocument(`${field} must be strict JSON: ${read.fault}`);
+  return read.value;
+}
+
+function utf8(bytes: Uint8Array, field: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new RegistryError("invalid_argument", `${field} must be UTF-8: it is not`, {}, error);
+  }
 }
 
 /** Returns the value if it is an object. */

@@ -9,13 +9,8 @@
  */
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
-import {
-  GOVERNED_ID_LENGTH_MAX,
-  GOVERNED_JSON_DEPTH_MAX,
-  GOVERNED_PAYLOAD_BYTES_MAX,
-} from "../../base/limits.ts";
+import { GOVERNED_ID_LENGTH_MAX, GOVERNED_PAYLOAD_BYTES_MAX } from "../../base/limits.ts";
 import { canonicalJson } from "../../signing/canonical_json.ts";
-import { readStrictJson } from "../../signing/strict_json.ts";
 import { contentIdOf, isContentId, NO_PREVIOUS } from "./content_id.ts";
 import {
   exactMembers,
@@ -23,6 +18,7 @@ import {
   invalidDocument,
   type JsonObject,
   objectOf,
+  strictJsonIn,
   textOf,
 } from "./json_members.ts";
 import { checkRegionBody } from "./region_map.ts";
@@ -90,12 +86,11 @@ const ACTIONS: readonly string[] = [
  */
 export function readPayload(bytes: Uint8Array, applyVersion?: number): ReadPayload {
   checkSize(bytes);
-  const read = readStrictJson(utf8(bytes), GOVERNED_JSON_DEPTH_MAX);
-  if ("fault" in read) throw invalidDocument(`Payload must be strict JSON: ${read.fault}`);
+  const value = strictJsonIn(bytes, "Payload");
   if (applyVersion !== undefined) {
-    checkWritable(objectOf(read.value, "Payload")["schema"], applyVersion);
+    checkWritable(objectOf(value, "Payload")["schema"], applyVersion);
   }
-  const found = canonicalPayload(read.value);
+  const found = canonicalPayload(value);
   if (!bytesEqual(found.bytes, bytes)) {
     throw invalidDocument("Payload must be in its RFC 8785 form: it is not");
   }
@@ -186,12 +181,4 @@ function checkSize({ length }: Uint8Array): void {
   if (length <= GOVERNED_PAYLOAD_BYTES_MAX) return;
   const message = `Payload must have at most ${GOVERNED_PAYLOAD_BYTES_MAX} bytes: it has ${length}`;
   throw new RegistryError("too_large", message);
-}
-
-function utf8(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (error) {
-    throw new RegistryError("invalid_argument", "Payload must be UTF-8: it is not", {}, error);
-  }
 }

@@ -25,16 +25,16 @@ export interface PayloadSignature {
   readonly signedAt: string;
 }
 
-const OTHER_NAMES: Readonly<Record<string, string>> = {
-  algo: "alg",
-  sig: "sig_bytes",
-  signed_at: "ts",
-};
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
+  ["algo", "alg"],
+  ["sig", "sig_bytes"],
+  ["signed_at", "ts"],
+]);
 
 /** Reads a signature in any spelling. @throws RegistryError `invalid_argument`. */
 export function readSignature(value: unknown): PayloadSignature {
   const given = objectOf(value, "A signature");
-  const names = Object.keys(given).map((name) => OTHER_NAMES[name] ?? name);
+  const names = Object.keys(given).map((name) => OTHER_NAMES.get(name) ?? name);
   if (new Set(names).size < names.length) {
     throw invalidDocument("A signature must have each member in one spelling: it has two");
   }

@@ -73,11 +73,15 @@ test("svcRegistrySettings: refuses what cannot be meant, and names it", () => {
     [{ BIND: "9400" }, "BIND"],
     [{ METRICS_ADDR: "nowhere" }, "METRICS_ADDR"],
     [{ AMNESIA: "perhaps" }, "AMNESIA"],
+    [{ AMNESIA: "constructor" }, "AMNESIA"],
   ];
   for (const [environment, field] of cases) {
     assert.is(fieldOf(() => svcRegistrySettings({}, environment)), field);
   }
   assert.is(fieldOf(() => svcRegistrySettings({ bind: "x" }, {})), "--bind");
+  // Whoever reads the setting refuses an unknown level.
+  const { settings } = svcRegistrySettings({}, { LOG_LEVEL: "constructor" });
+  assert.is(settings.logLevel, "constructor");
 });
 
 test("checkInMemory: the file system of the folder, or of the one above it, decides", () => {

@@ -12,6 +12,7 @@ import {
   NO_PREVIOUS,
   signingMessage,
 } from "../../../../src/governance/documents/content_id.ts";
+import { readGenesis } from "../../../../src/governance/documents/genesis.ts";
 import { canonicalPayload, readPayload } from "../../../../src/governance/documents/payload.ts";
 import {
   checkWritable,
@@ -20,7 +21,7 @@ import {
   upgraded,
 } from "../../../../src/governance/documents/schema_gate.ts";
 import { readSignature, signatureJson } from "../../../../src/governance/documents/signature.ts";
-import { A, testGenesis } from "../../../support/governance.ts";
+import { A, B, testGenesis } from "../../../support/governance.ts";
 
 const PAYLOAD = {
   schema: "descriptor/1",
@@ -136,6 +137,7 @@ test("readSignature reads both spellings, and writes the first", () => {
     [],
   ];
   for (const value of wrong) assert.throws(() => readSignature(value));
+  assert.throws(() => readSignature({ ...first, constructor: 1 }), /must not have "constructor"/);
 });
 
 test("checkWritable takes the newest schema of the apply version only", () => {
@@ -166,6 +168,23 @@ test("readDocument refuses a document without a schema", () => {
       (error: unknown) => error instanceof RegistryError,
     );
   }
+});
+
+test("readGenesis refuses every other spelling, at any depth alike", () => {
+  const { bytes } = testGenesis([A, B], 2);
+  const text = new TextDecoder().decode(bytes);
+  const levels = 100_000;
+  const deep = `{"schema":"genesis/1","signers":${"[".repeat(levels)}${"]".repeat(levels)}}`;
+  for (
+    const [spelling, message] of [
+      [`\ufeff${text}`, /strict JSON/],
+      [`${text} `, /canonical/],
+      [deep, /levels/],
+    ] as const
+  ) {
+    assert.throws(() => readGenesis(bytesOf(spelling)), message);
+  }
+  assert.throws(() => readGenesis(Uint8Array.of(...bytes, 0xff)), /UTF-8/);
 });
 
 test("a genesis is refused if its threshold or keys could never decide", () => {
