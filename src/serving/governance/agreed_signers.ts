@@ -22,8 +22,8 @@ const PASSING: readonly string[] = [
  * Begins the governed plane with the signers of the settings if this node leads it, and compares them with
  * the current ones if it has begun. A node that does not hold the plane leaves that to those that do.
  *
- * @throws RegistryError `invalid_configuration` if they do not agree; `deadline_exceeded` if the plane is
- * not reached in time; `shutting_down` if `signal` is aborted.
+ * @throws RegistryError `invalid_configuration` if they do not agree; the last failure to reach the plane if
+ * it is not reached in time, such as `not_leader`; `shutting_down` if `signal` is aborted.
  */
 export async function agreeOnSigners(
   service: GovernanceService,

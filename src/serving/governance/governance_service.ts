@@ -245,6 +245,7 @@ export class GovernanceService {
       throw invalid("id", `have 1 to ${GOVERNED_ID_LENGTH_MAX} characters`);
     }
     for (;;) {
+      this.#leftMs(deadlineMs);
       const plane = this.#governed(await this.#current(deadlineMs));
       const size = plane.log.version;
       const note = await this.#parts.checkpoints.noteOf(plane);
