@@ -80,23 +80,24 @@ export class CapabilityService {
    * and may not ask; `connection_lost` and the like if a node that may have it cannot be reached.
    */
   async verify(text: string, mayAsk: boolean): Promise<Guarded<CapabilityRights>> {
-    const keys = new Map(this.#group.rootKeys.map((key) => [key.keyId, key]));
-    const nowMs = this.#parts.wall.unixMs();
+    const { rootKeys } = this.#group;
     const verdict = verifyCapability(text, {
-      keyOf: (keyId) => keys.get(keyId),
+      keyOf: (keyId) => rootKeys.find((key) => key.keyId === keyId),
       isBanned: (id) => this.#isBanned(id),
-    }, nowMs);
+    }, this.#parts.wall.unixMs());
     if (typeof verdict !== "string") return verdict;
     if (verdict !== "unknown_key") throw capabilityRefused(verdict);
     if (!mayAsk) throw new RegistryError("not_found", "This node does not have the root key");
     await this.#askHolders(text);
-    return this.#accepted(text, nowMs);
+    return this.#accepted(text);
   }
 
   /** Returns the rights of a capability whose signature another node has verified. */
-  #accepted(text: string, nowMs: number): Guarded<CapabilityRights> {
+  #accepted(text: string): Guarded<CapabilityRights> {
     const form = readCapability(text);
     if (typeof form === "string") throw capabilityRefused(form);
+    // It may have ended while other nodes were asked.
+    const nowMs = this.#parts.wall.unixMs();
     const verdict = guardedRights(form, (id) => this.#isBanned(id), nowMs);
     if (typeof verdict === "string") throw capabilityRefused(verdict);
     return verdict;

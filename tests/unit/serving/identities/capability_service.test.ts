@@ -141,6 +141,10 @@ class FakeNode {
   readonly bans = new BanList();
   readonly service: CapabilityService;
   asked = 0;
+  /** By its wall clock. */
+  nowMs = 1_800_000_000_000;
+  /** Called before it asks another node. */
+  onAsk = () => {};
 
   constructor(
     number: number,
@@ -155,6 +159,7 @@ class FakeNode {
         return [...nodes.keys()].filter((other) => other !== number);
       },
       askNode: async (node: number, _name: string, { capability }: { capability: string }) => {
+        this.onAsk();
         const other = nodes.get(node)!;
         other.asked++;
         await other.service.verify(capability, false);
@@ -164,7 +169,7 @@ class FakeNode {
       store: { state: { versions: { applyVersion } } },
     };
     this.service = new CapabilityService(group as unknown as IdentityGroup, {
-      wall: { unixMs: () => 1_800_000_000_000 },
+      wall: { unixMs: () => this.nowMs },
       entropy: new SeededEntropy(number),
       bans: this.bans,
     });
@@ -197,6 +202,14 @@ test("a node without the root key asks nodes until one has it, and decides bans 
   assert.is(both.asked, asked + 1);
   const foreign = await new FakeNode(9, [key(3)], new Map()).mint();
   assert.match(await none.service.verify(foreign, true).then(() => "", String), "unknown_key");
+});
+
+test("a capability that ends while another node is asked is refused", async () => {
+  const nodes = new Map<number, FakeNode>();
+  const none = new FakeNode(1, [], nodes);
+  const text = await new FakeNode(2, [rootKeyOf(new Uint8Array(32))], nodes).mint();
+  none.onAsk = () => none.nowMs += MINUTE_MS;
+  assert.match(await none.service.verify(text, true).then(() => "", String), "expired");
 });
 
 test("capabilities are minted once all nodes know them", async () => {
