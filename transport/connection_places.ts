@@ -11,7 +11,8 @@ export class ConnectionPlaces {
   /** Connections that wait for a request, the longest idle first. */
   readonly #idle = new Set<Socket>();
   readonly #all = new Set<Socket>();
-  readonly #busy = new WeakSet<Socket>();
+  /** The number of requests that are not answered yet; a client may send several without waiting. */
+  readonly #requests = new WeakMap<Socket, number>();
   readonly #max: number;
 
   /** @param max maximum number of connections. */
@@ -44,18 +45,22 @@ export class ConnectionPlaces {
       longest.destroy();
     }
     this.#all.add(socket);
-    if (!this.#busy.has(socket)) this.#idle.add(socket);
+    if (this.#requestsOf(socket) === 0) this.#idle.add(socket);
     socket.once("close", () => this.#leave(socket));
   }
 
-  /** Marks a connection as busy until the response is finished. */
+  /** Marks a connection as busy until the response, and those to its other requests, are finished. */
   busy(socket: Socket, response: ServerResponse): void {
     this.#idle.delete(socket);
-    this.#busy.add(socket);
+    this.#requests.set(socket, this.#requestsOf(socket) + 1);
     response.once("finish", () => {
-      this.#busy.delete(socket);
-      if (this.#all.has(socket)) this.#idle.add(socket);
+      this.#requests.set(socket, this.#requestsOf(socket) - 1);
+      if (this.#requestsOf(socket) === 0 && this.#all.has(socket)) this.#idle.add(socket);
     });
+  }
+
+  #requestsOf(socket: Socket): number {
+    return this.#requests.get(socket) ?? 0;
   }
 
   #leave(socket: Socket): void {
