@@ -134,10 +134,7 @@ export class HttpApp {
       ["requests_in_flight", "Requests being answered.", () => this.#inFlight],
       ["event_streams", "Open event streams.", () => this.#streams],
     ]);
-    this.#governed = new GovernedSource(
-      options.governedReader,
-      options.world.scheduler,
-    );
+    this.#governed = new GovernedSource(options.governedReader, world);
     const node = new NodeCondition(options.client, options.world.monotonic);
     const routes = [
       ...recordRoutes("gateway", node),

@@ -50,6 +50,11 @@ export const HTTP_NODE_CONDITION_MS = 1_000;
  * its body, ms.
  */
 export const HTTP_DRAIN_MS = 2_000;
+/**
+ * Time for which a front trusts that the reader of an event stream may still read the governed plane, ms:
+ * a ban counts within a second.
+ */
+export const HTTP_PERMISSION_MS = 1_000;
 /** Age of the copy of the governed log from which on another client is to read it, ms. */
 export const HTTP_GOVERNED_AGE_MS_MAX = 10_000;
 /** Requests to apply a proposal of which a front remembers the correlation ids. */

@@ -83,9 +83,14 @@ export class GovernedEvents {
     for (const reader of this.#readers) reader.tell(event);
   }
 
-  /** Returns the events after a global version, which the caller reads. */
-  after(version: number): EventSource {
-    const reader = new LogReader(version, this.#source, (entry) => this.#eventOf(entry));
+  /**
+   * Returns the events after a global version, which the caller reads.
+   *
+   * @param permission asked before each event; the events end with its error.
+   */
+  after(version: number, permission: Permission): EventSource {
+    const eventOf = (entry: AppliedEntry) => this.#eventOf(entry);
+    const reader = new LogReader(version, { source: this.#source, eventOf, permission });
     this.#readers.add(reader);
     const unfollow = this.#source.follow(() => reader.wake());
     return {
@@ -124,26 +129,30 @@ export class GovernedEvents {
   }
 }
 
+/** Says whether a reader may still read, by `GovernedSource.permission`. */
+type Permission = ReturnType<GovernedSource["permission"]>;
+
+/** The parts of which a reader makes its events. */
+interface ReaderParts {
+  readonly source: GovernedSource;
+  readonly eventOf: (entry: AppliedEntry) => SentEvent;
+  readonly permission: Permission;
+}
+
 /** One reader's place in the log. */
 class LogReader implements AsyncIterator<SentEvent | undefined> {
   /** Global version up to which everything was read. */
   version: number;
-  readonly #source: GovernedSource;
-  readonly #eventOf: (entry: AppliedEntry) => SentEvent;
+  readonly #parts: ReaderParts;
   /** Events that are not in the log. */
   readonly #told: SentEvent[] = [];
   #wake: (() => void) | undefined;
   #isEnded = false;
 
-  constructor(
-    version: number,
-    source: GovernedSource,
-    eventOf: (entry: AppliedEntry) => SentEvent,
-  ) {
+  constructor(version: number, parts: ReaderParts) {
     this.version = version;
-    this.#source = source;
-    this.#eventOf = eventOf;
-    const known = source.log?.version ?? 0;
+    this.#parts = parts;
+    const known = parts.source.log?.version ?? 0;
     if (version <= known) return;
     // The reader knows a log that this one is not.
     this.version = known;
@@ -152,17 +161,28 @@ class LogReader implements AsyncIterator<SentEvent | undefined> {
   }
 
   async next(): Promise<IteratorResult<SentEvent | undefined>> {
-    for (;;) {
-      if (this.#isEnded) return { done: true, value: undefined };
+    while (!this.#isEnded) {
+      if (this.#told.length === 0 && this.#entry === undefined) {
+        await new Promise<void>((resolve) => this.#wake = resolve);
+        continue;
+      }
+      const asking = this.#parts.permission();
+      if (asking !== undefined) await asking;
+      if (this.#isEnded) break;
       const told = this.#told.shift();
       if (told !== undefined) return { done: false, value: told };
-      const entry = this.#source.log?.at(this.version + 1);
-      if (entry !== undefined) {
-        this.version++;
-        return { done: false, value: this.#eventOf(entry) };
-      }
-      await new Promise<void>((resolve) => this.#wake = resolve);
+      const entry = this.#entry;
+      // Another view took the place of the log meanwhile, and is not as far yet.
+      if (entry === undefined) continue;
+      this.version++;
+      return { done: false, value: this.#parts.eventOf(entry) };
     }
+    return { done: true, value: undefined };
+  }
+
+  /** The entry that is next, once it is there. */
+  get #entry(): AppliedEntry | undefined {
+    return this.#parts.source.log?.at(this.version + 1);
   }
 
   /** Takes an event that is not in the log; the oldest ones of a slow reader are dropped. */

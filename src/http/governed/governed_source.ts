@@ -5,8 +5,8 @@
  */
 import type { GovernedClient, GovernedView } from "../../client/mod.ts";
 import { RegistryError, toRegistryError } from "../../base/errors.ts";
-import { HTTP_GOVERNED_AGE_MS_MAX } from "../../base/limits.ts";
-import type { Scheduler } from "../../base/world.ts";
+import { HTTP_GOVERNED_AGE_MS_MAX, HTTP_PERMISSION_MS } from "../../base/limits.ts";
+import type { World } from "../../base/world.ts";
 import type { AppliedEntry, GovernedLog } from "../../governance/governed_log.ts";
 import type { GovernedPlane } from "../../governance/governed_plane.ts";
 
@@ -25,16 +25,16 @@ interface OpenView {
 /** The copy of the log. */
 export class GovernedSource {
   readonly #reader: GovernedReader;
-  readonly #scheduler: Scheduler;
+  readonly #world: Pick<World, "monotonic" | "scheduler">;
   readonly #listeners = new Set<(entry: AppliedEntry) => void>();
   #opening: Promise<OpenView> | undefined;
   #view: GovernedView | undefined;
   #openView: GovernedView | undefined;
 
   /** @param reader reads for everybody, if it may. */
-  constructor(reader: GovernedReader, scheduler: Scheduler) {
+  constructor(reader: GovernedReader, world: Pick<World, "monotonic" | "scheduler">) {
     this.#reader = reader;
-    this.#scheduler = scheduler;
+    this.#world = world;
   }
 
   /** The log as it is here, for metrics; undefined before the first request. */
@@ -62,6 +62,20 @@ export class GovernedSource {
     return view;
   }
 
+  /**
+   * Returns a check for a caller that reads for long, who was given the view now: it rejects as
+   * {@link view} once the caller may read no more, and asks at most once in HTTP_PERMISSION_MS.
+   * `undefined`: nobody needs to be asked.
+   */
+  permission(caller: GovernedReader): () => Promise<void> | undefined {
+    let askedMs = this.#world.monotonic.nowMs();
+    return () => {
+      const nowMs = this.#world.monotonic.nowMs();
+      if (this.#openView !== undefined || nowMs - askedMs < HTTP_PERMISSION_MS) return undefined;
+      return caller.governed.status().then(() => void (askedMs = nowMs));
+    };
+  }
+
   /** Has `listener` called for each further entry of any view. @returns a function that ends this. */
   follow(listener: (entry: AppliedEntry) => void): () => void {
     this.#listeners.add(listener);
@@ -78,7 +92,7 @@ export class GovernedSource {
         signal.removeEventListener("abort", end);
         resolve(holds());
       };
-      const timer = this.#scheduler.after(waitMs, end);
+      const timer = this.#world.scheduler.after(waitMs, end);
       const unfollow = this.follow(() => {
         if (holds()) end();
       });

@@ -271,10 +271,10 @@ export async function readView(
 ): Promise<GovernedView> {
   const view = await source.view(client);
   if (ageMsMax !== undefined && view.ageMs() >= ageMsMax) await view.refresh({ signal });
-  if (after !== undefined && wait !== undefined) {
-    await source.until(() => versionOf(view) > after, waitMsOf(wait), signal);
-  }
-  return view;
+  if (after === undefined || wait === undefined || versionOf(view) > after) return view;
+  await source.until(() => versionOf(view) > after, waitMsOf(wait), signal);
+  // The caller may have lost its rights meanwhile.
+  return await source.view(client);
 }
 
 function waitMsOf(text: string): number {

@@ -38,7 +38,7 @@ export function governedEventsRoute(source: GovernedSource, events: GovernedEven
       }
       const view = await source.view(client);
       const after = given === null || given === "" ? query.after ?? view.version : Number(given);
-      return { body: new EventStream(events.after(after)) };
+      return { body: new EventStream(events.after(after, source.permission(client))) };
     },
   });
 }

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { decodeBase64 } from "../../../src/base/base64.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
+import { HTTP_PERMISSION_MS } from "../../../src/base/limits.ts";
 import { type LogFacts, SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { GovernedVerifier } from "../../../src/client/mod.ts";
 import type { ReadPayload } from "../../../src/governance/documents/payload.ts";
@@ -24,6 +25,7 @@ import {
 } from "../../support/governance.ts";
 import { firstSigners, placeGoverned, servicePayload } from "../../support/governed_registry.ts";
 import { HttpFace, openRegistryFace, type RegistryFace } from "../../support/http_face.ts";
+import { SteppedWorld } from "../../support/stepped_world.ts";
 
 const V = "/v1/registry";
 
@@ -297,11 +299,9 @@ test("GET /v1/registry/events sends each change once, by its version, with the c
   assert.is(bad.status, 400);
 });
 
-test("an event has the correlation id of its request, even if it is told before the answer", async () => {
-  const plane = new GovernanceHarness();
-  const proposal = 1;
-  assert.is(plane.propose(plane.next({ id: "svc@eu" }), [A, B]).code, "ok");
-  const told = new Set<(entry: AppliedEntry) => void>();
+/** Returns a view of a plane, and what tells its followers of the newest entry. */
+function followed(plane: GovernanceHarness) {
+  const listeners = new Set<(entry: AppliedEntry) => void>();
   const view = {
     get plane() {
       return plane.plane;
@@ -310,18 +310,29 @@ test("an event has the correlation id of its request, even if it is told before 
       return plane.plane.log.version;
     },
     ageMs: () => 0,
-    follow: (listener: (entry: AppliedEntry) => void) => told.add(listener),
+    follow: (listener: (entry: AppliedEntry) => void) => listeners.add(listener),
     refresh: () => Promise.resolve(),
     close: () => {},
   };
+  const tell = () => {
+    const { log } = plane.plane;
+    for (const listener of listeners) listener(log.at(log.version)!);
+  };
+  return { view, tell };
+}
+
+test("an event has the correlation id of its request, even if it is told before the answer", async () => {
+  const plane = new GovernanceHarness();
+  const proposal = 1;
+  assert.is(plane.propose(plane.next({ id: "svc@eu" }), [A, B]).code, "ok");
+  const { view, tell } = followed(plane);
   let isRefused = true;
   const apply = async () => {
     if (isRefused) throw new RegistryError("no_quorum", "It lacks a signature");
     assert.is(plane.applied(proposal).code, "ok");
-    const { log } = plane.plane;
-    for (const listener of told) listener(log.at(log.version)!);
+    tell();
     await event;
-    return { proposal, version: log.version, missing: 0 };
+    return { proposal, version: 1, missing: 0 };
   };
   const { client } = new FakeClient({});
   const governed = { view: () => Promise.resolve(view), apply };
@@ -379,6 +390,48 @@ test("the governed plane is read for those who may read it, where the face itsel
   assert.is((await face.ask("GET", `${V}/version`)).json.version, 7);
   mayRead = false;
   assert.is((await face.ask("GET", `${V}/version`)).status, 403);
+});
+
+test("a caller who may no longer read is told nothing more, in an event stream or after a wait", async () => {
+  const denied = () => Promise.reject(new RegistryError("permission_denied", "Not allowed"));
+  const plane = new GovernanceHarness();
+  const { view, tell } = followed(plane);
+  const publishNext = () => {
+    assert.is(plane.decide(plane.next({ id: "svc@eu" })), "ok");
+    tell();
+  };
+  let mayRead = true;
+  let asked = 0;
+  const status = () => {
+    asked++;
+    return mayRead ? Promise.resolve({}) : denied();
+  };
+  const { client } = new FakeClient({});
+  const governed = { view: () => Promise.resolve(view), status };
+  const governedReader = { governed: { view: denied, status: denied } };
+  const world = new SteppedWorld();
+  const face = new HttpFace({ client: { ...client, governed } as never, governedReader }, world);
+  const reader = new EventReader((await face.open("GET", `${V}/events`)).body!);
+  const before = asked;
+  for (const version of ["1", "2"]) {
+    publishNext();
+    assert.is((await reader.event()).id, version);
+  }
+  // It was asked about a moment ago.
+  assert.is(asked, before);
+  await world.pass(HTTP_PERMISSION_MS);
+  publishNext();
+  assert.is((await reader.event()).id, "3");
+  assert.is(asked, before + 1);
+  const waiting = face.ask("GET", `${V}/version?after=3&wait=30s`);
+  await world.settle();
+  mayRead = false;
+  await world.pass(HTTP_PERMISSION_MS);
+  publishNext();
+  const { event, data } = await reader.event();
+  assert.equal([event, JSON.parse(data!).error.code], ["error", "Forbidden"]);
+  assert.is(await reader.next(), undefined);
+  assert.is((await waiting).status, 403);
 });
 
 test.run();
