@@ -25,7 +25,7 @@ import type { HttpReply, HttpRequest, HttpRequestHead, WholeReply } from "../htt
 import { bindAddress } from "../../identity/trust/listen_rule.ts";
 import { type FrontTls, Handshakes, httpsServer } from "./https_server.ts";
 import { ConnectionPlaces } from "../../transport/connection_places.ts";
-import { TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
+import { type AcceptObserver, TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
 
 /** Answers a request; never rejects. */
 export type HttpHandler = (request: HttpRequest, peer: HttpPeer) => Promise<HttpReply>;
@@ -72,7 +72,12 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const places = new ConnectionPlaces(connectionsMax);
   const handshakes = new Handshakes();
   const makeServer = (unlessOwn: UnlessOwn) => serverOf(options, places, handshakes, unlessOwn);
-  const acceptor = await TcpAcceptor.bind({ host, port, makeServer, scheduler })
+  const observer: AcceptObserver = {
+    failing: (error) => options.logger.warn("The HTTP listener failed", { error }),
+    reopened: () => {},
+    accepting: () => {},
+  };
+  const acceptor = await TcpAcceptor.bind({ host, port, makeServer, scheduler, observer })
     .catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       throw new RegistryError(
@@ -145,7 +150,10 @@ function serverOf(
   }
   // On a malformed, oversized or slow request the connection is closed.
   server.on("clientError", (_error, socket) => socket.destroy());
-  server.on("error", (error) => options.logger.warn("The HTTP listener failed", { error }));
+  server.on("error", (error) => {
+    // A server that does not listen could not be bound, which the acceptor reports.
+    if (server.listening) options.logger.warn("The HTTP listener failed", { error });
+  });
   return server;
 }
 

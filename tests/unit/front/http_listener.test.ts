@@ -190,17 +190,19 @@ test("openHttpListener gives the place of the longest idle connection to a new o
 
 test("openHttpListener says which port is taken", () =>
   withListener(echo, async ({ port }) => {
+    const logged: string[] = [];
     try {
       await withListener.call(undefined, echo, () => Promise.resolve());
       await openHttpListener({
         host: "127.0.0.1",
         port,
         handler: echo,
-        logger: SILENT_LOGGER,
+        logger: { ...SILENT_LOGGER, warn: (message) => logged.push(message) },
         scheduler: testWorld().scheduler,
       });
       assert.unreachable();
     } catch (error) {
+      assert.equal(logged, [], "The caller reports the failure");
       assert.instance(error, RegistryError);
       assert.is((error as RegistryError).code, "invalid_configuration");
       assert.match((error as RegistryError).message, new RegExp(String(port)));
