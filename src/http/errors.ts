@@ -77,7 +77,7 @@ export const ERROR_NAMES: Readonly<Record<ErrorCode, ErrorName>> = {
 /** Hints that differ from the advice of the registry's table, which names its own commands. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
   unsupported_version: "Send a token that this registry gave, or none.",
-  unauthenticated: "Send a bearer token or present a client certificate.",
+  unauthenticated: "Send a bearer token that is valid now, or present a client certificate.",
   incarnation_mismatch: "Read the record, then send its incarnation as If-Match.",
   wrong_cluster: "Send a token or cursor of this cluster, or none.",
   history_lost: "The cluster was restored: list again, or watch without Last-Event-ID.",

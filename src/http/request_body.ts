@@ -97,7 +97,7 @@ function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
 function tooLarge(): HttpError {
   return new HttpError(
     "PayloadTooLarge",
-    `The body may have ${HTTP_BODY_BYTES_MAX} bytes: it has more`,
+    `The body must have at most ${HTTP_BODY_BYTES_MAX} bytes: it has more`,
     { hint: "Send a smaller body.", headers: { connection: "close" } },
   );
 }

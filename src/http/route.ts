@@ -196,7 +196,7 @@ function typed(type: z.ZodType | undefined, text: string): unknown {
 }
 
 function checked(schema: z.ZodType, value: unknown, place: "path" | "query" | "body"): unknown {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: missing });
   if (result.success) return result.data;
   const issues = result.error.issues.slice(0, 4).map((issue) => {
     const at = issue.path.map(String).join(".");
@@ -209,4 +209,9 @@ function checked(schema: z.ZodType, value: unknown, place: "path" | "query" | "b
       hint: "GET /openapi.json describes every request.",
     },
   );
+}
+
+/** Says that a value is missing, in place of the schema's words for an undefined one. */
+function missing({ code, input }: z.core.$ZodRawIssue): string | undefined {
+  return code === "invalid_type" && input === undefined ? "it is missing" : undefined;
 }

@@ -2,8 +2,14 @@
 import { z } from "zod";
 import { GOVERNED_ID_LENGTH_MAX, SIGNERS_MAX } from "../../base/limits.ts";
 
+/** A number in a path, from 1 on. */
+export const pathNumber = z.string().regex(
+  /^[1-9]\d{0,14}$/,
+  "it must be a whole number from 1 on",
+);
+
 /** The number of a proposal in a path. */
-export const proposalParams = z.strictObject({ id: z.string().regex(/^[1-9]\d{0,14}$/) });
+export const proposalParams = z.strictObject({ id: pathNumber });
 
 /** The id of a descriptor in a path. */
 export const descriptorId = z.string().min(1).max(GOVERNED_ID_LENGTH_MAX).describe(

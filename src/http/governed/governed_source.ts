@@ -142,5 +142,8 @@ export class GovernedSource {
 /** Returns the plane of a view. @throws RegistryError `not_found` while it is not governed. */
 export function planeOf({ plane }: GovernedView): GovernedPlane {
   if (plane !== undefined) return plane;
-  throw new RegistryError("not_found", "The registry is not governed: it has no genesis");
+  throw new RegistryError(
+    "not_found",
+    "The registry is not governed: crs governance init begins that",
+  );
 }

@@ -8,6 +8,7 @@ import type { AppliedEntry } from "../../governance/governed_log.ts";
 import {
   descriptorId,
   descriptorSchema,
+  pathNumber,
   regionMapSchema,
   waitQuery,
 } from "../governed/governed_schemas.ts";
@@ -214,7 +215,7 @@ function oneVersionRoute(source: GovernedSource, written: WrittenDescriptors): H
     name: "get_descriptor_version",
     tag: TAG,
     summary: "Gets one version of a descriptor",
-    params: params.extend({ version: z.string().regex(/^[1-9]\d{0,14}$/) }),
+    params: params.extend({ version: pathNumber }),
     query: waitQuery.pick({ max_staleness_ms: true }),
     requestHeaders: IF_NONE_MATCH,
     answers: {

@@ -58,12 +58,19 @@ function tileRoute(source: GovernedSource): HttpRoute {
     handle: async ({ path: { tile } }, { client }) => {
       const name = parseTilePath(`tile/${tile}`);
       if (name === undefined) {
-        throw badRequest(`There is no tile of the name ${JSON.stringify(tile)}`, "See tlog-tiles.");
+        throw badRequest(
+          `There is no tile of the name ${JSON.stringify(tile)}`,
+          "C2SP tlog-tiles says how tiles are named; 0/000.p/1 is one.",
+        );
       }
       const { log } = planeOf(await source.view(client));
       const body = tileOf(log.tree, name, (index) => log.at(index + 1)!.leaf);
       if (body === undefined) {
-        throw new RegistryError("not_found", `The log has no ${name.width} of ${TILE_WIDTH} there`);
+        throw new RegistryError(
+          "not_found",
+          `The log must reach to the end of tile/${tile}, which has ${name.width} of ${TILE_WIDTH} ` +
+            "hashes or entries: it is shorter",
+        );
       }
       return {
         body,

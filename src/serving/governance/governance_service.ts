@@ -282,7 +282,10 @@ export class GovernanceService {
 
   #governed({ store }: PlaneHere): GovernedPlane {
     if (store.plane !== undefined) return store.plane;
-    throw new RegistryError("not_found", "The registry is not governed: it has no genesis");
+    throw new RegistryError(
+      "not_found",
+      "The registry is not governed: crs governance init begins that",
+    );
   }
 
   /** Returns the group with all changes that were committed before. @throws RegistryError. */

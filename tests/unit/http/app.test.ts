@@ -274,6 +274,9 @@ test("HttpApp refuses unknown and repeated parameters, and a body where none bel
   assert.match(await refused("GET", "/v1/agents?cursor=xyz"), /cursor/);
   assert.match(await refused("GET", "/v1/agents?__proto__=1"), /__proto__/);
   assert.match(await refused("GET", "/v1/agents/not-an-id"), /path.*id/);
+  assert.match(await refused("GET", "/v1/resolve"), /domain: it is missing$/);
+  assert.match(await refused("POST", "/v1/agents"), /The body .* not valid: it is missing$/);
+  assert.match(await refused("GET", "/v1/registry/proposals/x"), /id: it must be a whole number/);
   assert.match(await refused("POST", `/v1/agents/${ID}/renew`, {}), /no body/);
   assert.match(await refused("POST", `/v1/agents/${ID}/drain`, { x: 1 }), /body.*"x"/);
 });
