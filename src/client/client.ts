@@ -20,7 +20,7 @@ import { AnswerCache } from "./answer_cache.ts";
 import { CachedReads } from "./calls/cached_reads.ts";
 import { CachedResolveCalls } from "./calls/cached_resolve.ts";
 import type { IdentityCalls } from "./calls/identity.ts";
-import { allPages, withCursor } from "./calls/list.ts";
+import { allPages } from "./calls/list.ts";
 import type { ResolveCalls } from "./calls/resolve.ts";
 import { checkParameters, helloOf, parametersElsewhere } from "./client_parameters.ts";
 import type { Credentials } from "./credentials.ts";
@@ -291,17 +291,11 @@ class RegistryClient implements Client, OperationCaller {
   }
 
   allAgents(region: string, options: ListOptions = {}): AsyncIterableIterator<ListedAgent> {
-    return allPages(
-      (cursor) => this.listAgents(region, withCursor(options, cursor)),
-      options.cursor,
-    );
+    return allPages((page) => this.listAgents(region, page), options);
   }
 
   allGateways(region: string, options: ListOptions = {}): AsyncIterableIterator<ListedGateway> {
-    return allPages(
-      (cursor) => this.listGateways(region, withCursor(options, cursor)),
-      options.cursor,
-    );
+    return allPages((page) => this.listGateways(region, page), options);
   }
 
   registerAgent(agent: AgentInput, options?: RegisterOptions) {

@@ -8,7 +8,7 @@ import type { RecordKindName } from "../record/kinds.ts";
 import type { OperationName, ReplyOf, RequestOf } from "../wire/operations/mod.ts";
 import { GetCalls } from "./calls/get.ts";
 import { IdentityCalls } from "./calls/identity.ts";
-import { allPages, ListCalls, withCursor } from "./calls/list.ts";
+import { allPages, ListCalls } from "./calls/list.ts";
 import { StatusCalls } from "./calls/node.ts";
 import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
@@ -112,17 +112,11 @@ export class DirectCalls implements RegistryCalls, OperationCaller {
   }
 
   allAgents(region: string, options: ListOptions = {}): AsyncIterableIterator<ListedAgent> {
-    return allPages(
-      (cursor) => this.listAgents(region, withCursor(options, cursor)),
-      options.cursor,
-    );
+    return allPages((page) => this.listAgents(region, page), options);
   }
 
   allGateways(region: string, options: ListOptions = {}): AsyncIterableIterator<ListedGateway> {
-    return allPages(
-      (cursor) => this.listGateways(region, withCursor(options, cursor)),
-      options.cursor,
-    );
+    return allPages((page) => this.listGateways(region, page), options);
   }
 
   registerAgent(agent: AgentInput, options?: RegisterOptions) {

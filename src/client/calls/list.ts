@@ -144,14 +144,17 @@ export class ListCalls {
   }
 }
 
-/** Yields the items of all pages; each page is fetched when the previous one is used up. */
+/**
+ * Yields the items of all pages from the cursor of `options` on; each page is fetched when the previous one
+ * is used up.
+ */
 export async function* allPages<T>(
-  fetch: (cursor: Uint8Array | undefined) => Promise<Page<T>>,
-  start: Uint8Array | undefined,
+  fetch: (options: ListOptions) => Promise<Page<T>>,
+  options: ListOptions,
 ): AsyncGenerator<T, void, void> {
-  let cursor = start;
+  let { cursor } = options;
   do {
-    const page = await fetch(cursor);
+    const page = await fetch(cursor === undefined ? options : { ...options, cursor });
     yield* page.items;
     cursor = page.nextCursor;
   } while (cursor !== undefined);
@@ -221,9 +224,4 @@ function freeFraction({ capacity, used }: GatewayInfo): number {
 
 function cursorOf(bytes: Uint8Array): Uint8Array | undefined {
   return bytes.length === 0 ? undefined : bytes.slice();
-}
-
-/** Returns the options of a page. */
-export function withCursor(options: ListOptions, cursor: Uint8Array | undefined): ListOptions {
-  return cursor === undefined ? options : { ...options, cursor };
 }
