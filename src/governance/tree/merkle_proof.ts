@@ -1,6 +1,6 @@
 /** Verification of the tree's proofs, by the algorithms of RFC 9162 §2.1.3.2 and §2.1.4.2. */
 import { bytesEqual } from "../../base/bytes.ts";
-import { nodeHash } from "./merkle_tree.ts";
+import { isPowerOfTwo, nodeHash } from "./merkle_tree.ts";
 
 /** The greatest size of a tree that is verified: positions fit into 31 bits. */
 export const TREE_SIZE_MAX: number = 2 ** 31 - 1;
@@ -34,7 +34,7 @@ export function extendsTree(
   if (old.size > head.size || head.size > TREE_SIZE_MAX) return false;
   if (old.size === head.size) return proof.length === 0 && bytesEqual(old.root, head.root);
   if (old.size === 0) return proof.length === 0;
-  const path = Number.isInteger(Math.log2(old.size)) ? [old.root, ...proof] : proof;
+  const path = isPowerOfTwo(old.size) ? [old.root, ...proof] : proof;
   let from = old.size - 1;
   let last = head.size - 1;
   while ((from & 1) === 1) {

@@ -101,14 +101,21 @@ export class MerkleTree {
   /** Returns the hash of the leaves `[lo, hi)`; `lo` is a multiple of the next power of two. */
   #subtree(lo: number, hi: number): Uint8Array {
     const count = hi - lo;
-    const level = Math.log2(count);
-    if (Number.isInteger(level)) return this.#levels[level]![lo / count]!;
+    if (isPowerOfTwo(count)) return this.#levels[31 - Math.clz32(count)]![lo / count]!;
     const middle = lo + splitOf(count);
     return nodeHash(this.#subtree(lo, middle), this.#subtree(middle, hi));
   }
 }
 
-/** Returns the largest power of two below `count`, which is at least 2. */
+/**
+ * Reports whether a count of leaves, 1 to 2^31 - 1, is a power of two. It counts bits, because the last
+ * digits of `Math.log2` differ between runtimes.
+ */
+export function isPowerOfTwo(count: number): boolean {
+  return (count & count - 1) === 0;
+}
+
+/** Returns the largest power of two below `count`, which is 2 to 2^31 - 1. */
 function splitOf(count: number): number {
-  return 2 ** (Math.ceil(Math.log2(count)) - 1);
+  return 1 << 31 - Math.clz32(count - 1);
 }
