@@ -44,7 +44,7 @@ function versionRoute(source: GovernedSource, path: string, name: string): HttpR
   // The alias of other registries.
   const isAlias = path === "/version";
   const answerOf = (context: Conditions, view: GovernedView): RouteAnswer => {
-    const answer = matched(context, view, `"${view.version}"`, { version: view.version });
+    const answer = matched(context, view, `"${view.version}"`, () => ({ version: view.version }));
     return isAlias
       ? {
         ...answer,
@@ -109,22 +109,35 @@ function listRoute(source: GovernedSource): HttpRoute {
     handle: async ({ query }, context) => {
       const { after = 0, limit = HTTP_PAGE_DEFAULT, kind } = query;
       const view = await readView(source, query, context, (view) => view.version);
-      const log = view.plane?.log;
-      const found: AppliedEntry[] = [];
-      for (let version = after + 1; version <= view.version && found.length <= limit; version++) {
-        const applied = log!.at(version)!;
-        const { entry } = applied;
-        const isHead = log!.headOf(entry.id) === applied;
-        if (isHead && (kind === undefined || entry.kind === kind)) found.push(applied);
-      }
-      const page = found.slice(0, limit);
-      return matched(context, view, `"${view.version}"`, {
-        version: view.version,
-        descriptors: page.map((applied) => descriptorJson(applied, log!)),
-        next: found.length > limit ? page.at(-1)!.entry.version : null,
-      });
+      const descriptors = () => listed(view, { after, limit, kind });
+      return matched(context, view, `"${view.version}"`, descriptors);
     },
   });
+}
+
+/** Returns one page of the newest versions of descriptors, in the order of their changes. */
+function listed(
+  { plane, version: newest }: GovernedView,
+  { after, limit, kind }: {
+    readonly after: number;
+    readonly limit: number;
+    readonly kind: string | undefined;
+  },
+) {
+  const log = plane?.log;
+  const found: AppliedEntry[] = [];
+  for (let version = after + 1; version <= newest && found.length <= limit; version++) {
+    const applied = log!.at(version)!;
+    const { entry } = applied;
+    const isHead = log!.headOf(entry.id) === applied;
+    if (isHead && (kind === undefined || entry.kind === kind)) found.push(applied);
+  }
+  const page = found.slice(0, limit);
+  return {
+    version: newest,
+    descriptors: page.map((applied) => descriptorJson(applied, log!)),
+    next: found.length > limit ? page.at(-1)!.entry.version : null,
+  };
 }
 
 function headRoute(source: GovernedSource, written: WrittenDescriptors): HttpRoute {
@@ -254,7 +267,7 @@ function regionMapRoute(source: GovernedSource): HttpRoute {
       const mapOf = ({ plane }: GovernedView) => plane?.log.regionMap;
       const view = await readView(source, query, context, (view) => mapOf(view)?.version ?? 0);
       const map = mapOf(view) ?? { version: 0, regions: {} };
-      return matched(context, view, `"${map.version}"`, map);
+      return matched(context, view, `"${map.version}"`, () => map);
     },
   });
 }
@@ -291,20 +304,20 @@ function answers(written: WrittenDescriptors) {
   return (context: Conditions, view: GovernedView, applied: AppliedEntry): RouteAnswer => {
     const { text, etag } = written.of(applied, planeOf(view).log);
     const { id, idVersion: version } = applied.entry;
-    return { ...matched(context, view, etag, text), facts: { descriptor_id: id, version } };
+    return { ...matched(context, view, etag, () => text), facts: { descriptor_id: id, version } };
   };
 }
 
-/** Returns an answer with its ETag, or 304 if the caller has it. */
+/** Returns an answer with its ETag, or 304, for which no body is made, if the caller has it. */
 function matched(
   { header }: Conditions,
   view: GovernedView,
   etag: string,
-  body: unknown,
+  bodyOf: () => unknown,
 ): RouteAnswer {
   const wanted = header("if-none-match")?.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
   if (wanted?.some((tag) => tag === etag || tag === "*") === true) return notModified(view, etag);
-  return { body, headers: { etag, "cache-control": "no-cache", ...ageHeaders(view) } };
+  return { body: bodyOf(), headers: { etag, "cache-control": "no-cache", ...ageHeaders(view) } };
 }
 
 function notModified(view: GovernedView, etag: string): RouteAnswer {
