@@ -96,6 +96,8 @@ export class GovernedLog {
   readonly #byProposal = new Map<number, AppliedEntry>();
   /** The id of the published descriptor of each region. */
   readonly #regions = new Map<string, string>();
+  /** The version that changed the regions last. */
+  #regionsVersion = 0;
   #regionMap: RegionMap | undefined;
   readonly #genesis: string;
   #byteCount = 0;
@@ -158,10 +160,8 @@ export class GovernedLog {
   /** The map of all regions that are described. */
   get regionMap(): RegionMap {
     return this.#regionMap ??= regionMapOf(
-      Array.from(this.#regions.values(), (id) => {
-        const { entry, read } = this.headOf(id)!;
-        return { version: entry.version, body: publishedBody(read)! };
-      }),
+      this.#regionsVersion,
+      Array.from(this.#regions.values(), (id) => publishedBody(this.headOf(id)!.read)!),
     );
   }
 
@@ -257,11 +257,13 @@ export class GovernedLog {
     return applied;
   }
 
+  /** Updates the regions by the next entry. @param body its region; undefined if it is deprecated. */
   #moveRegion(id: string, body: JsonObject | undefined): void {
     const before = this.headOf(id)?.read;
     const bodyBefore = before === undefined ? undefined : publishedBody(before);
     if (bodyBefore !== undefined) this.#regions.delete(regionIdOf(bodyBefore));
     if (body !== undefined) this.#regions.set(regionIdOf(body), id);
+    this.#regionsVersion = this.version + 1;
     this.#regionMap = undefined;
   }
 }

@@ -24,7 +24,7 @@ export interface RegionService {
 
 /** The region map. */
 export interface RegionMap {
-  /** Global version of the newest entry that is part of it; 0 if there is none. */
+  /** Global version that changed it last, by a region that came, changed or went; 0 if none did. */
   readonly version: number;
   readonly regions: Readonly<Record<string, { readonly services: readonly RegionService[] }>>;
 }
@@ -52,16 +52,12 @@ export function regionIdOf(body: JsonObject): string {
   return body["region_id"] as string;
 }
 
-/** Returns the map of the published descriptors, given as checked bodies with their global versions. */
-export function regionMapOf(
-  published: Iterable<{ readonly version: number; readonly body: JsonObject }>,
-): RegionMap {
+/** Returns the map of the published descriptors, given as checked bodies. */
+export function regionMapOf(version: number, published: Iterable<JsonObject>): RegionMap {
   const regions: [string, { readonly services: readonly RegionService[] }][] = [];
-  let newest = 0;
-  for (const { version, body } of published) {
+  for (const body of published) {
     regions.push([regionIdOf(body), { services: body["services"] as readonly RegionService[] }]);
-    newest = Math.max(newest, version);
   }
   regions.sort(([left], [right]) => left < right ? -1 : 1);
-  return { version: newest, regions: Object.fromEntries(regions) };
+  return { version, regions: Object.fromEntries(regions) };
 }

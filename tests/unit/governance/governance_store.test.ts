@@ -271,10 +271,14 @@ test("GovernanceStore makes the region map of what is published", () => {
     harness.decide(harness.next({ id: "eu", schema: "deprecation/1", body: reason })),
     "ok",
   );
-  assert.equal(Object.keys(harness.plane.log.regionMap.regions), ["us-2"]);
+  // Its version tells readers of the region that is gone, too.
+  const { version, regions } = harness.plane.log.regionMap;
+  assert.equal([version, Object.keys(regions)], [4, ["us-2"]]);
   assert.is(harness.decide(harness.next({ ...map, id: "us2", body: region("us-1", 3) })), "ok");
+  const before = harness.plane.log.regionMap;
+  assert.equal([before.version, Object.keys(before.regions)], [5, ["us-1", "us-2"]]);
   harness.reload();
-  assert.equal(Object.keys(harness.plane.log.regionMap.regions), ["us-1", "us-2"]);
+  assert.equal(harness.plane.log.regionMap, before);
 });
 
 test("GovernanceStore takes no proposals before its genesis, and has one genesis", () => {
