@@ -91,8 +91,13 @@ export class GovernedCalls implements GovernedClient {
       waitMs: GOVERNED_FOLLOW_WAIT_MS,
       onClose: () => this.#views.delete(view),
     });
-    await view.begin(options);
     this.#views.add(view);
+    try {
+      await view.begin(options);
+    } catch (error) {
+      view.close();
+      throw error;
+    }
     return view;
   }
 

@@ -2,6 +2,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
+import type { Invoker } from "../../../../src/client/invoker.ts";
+import { GovernedCalls } from "../../../../src/client/governed/governed_client.ts";
 import type { GovernedLogPage } from "../../../../src/client/governed/governed_types.ts";
 import { LogView } from "../../../../src/client/governed/governed_view.ts";
 import type { GovernedLog } from "../../../../src/governance/governed_log.ts";
@@ -63,6 +65,21 @@ class ViewBench {
     this.world.pass(0);
   }
 }
+
+test("GovernedCalls closes a view that has not begun yet", async () => {
+  const { registry, world } = new ViewBench();
+  const { genesis: { bytes: genesis } } = registry;
+  const page: GovernedLogPage = { version: 0, ageBoundMs: 0, genesis, entries: [] };
+  const asked = Promise.withResolvers<GovernedLogPage>();
+  const invoker = { invoke: () => asked.promise } as unknown as Invoker;
+  const entropy = { unit: () => 0, fill: () => {} };
+  const calls = new GovernedCalls(invoker, { monotonic: world, scheduler: world, entropy });
+  const opening = calls.view();
+  calls.close();
+  asked.resolve(page);
+  await opening;
+  assert.is(world.timerCount, 0, "it does not follow");
+});
 
 const versionOf = (log: GovernedLog | undefined) => log?.version ?? 0;
 
