@@ -136,6 +136,8 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
     const { cursors, refused } = startsOf(order, table, histories);
     const lane = this.#laneOf(stream, id);
     if (cursors.size === 0) return this.#refuse(stream, id, refused, true);
+    // Nothing has begun if there is no room for this.
+    if (refused.size > 0) this.#refuse(stream, id, refused, false);
     this.counts.begun(caller);
     const watcher = new Watcher({
       id,
@@ -153,7 +155,6 @@ export class WatchHub implements HistoryWatcher, WatcherCare {
     if (lane.watchers.size === 0) this.#open(lane);
     lane.watchers.set(id, watcher);
     this.#progress.add(watcher);
-    if (refused.size > 0) this.#refuse(stream, id, refused, false);
     this.queue(watcher);
   }
 

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { developmentPeer } from "../../../../identity/enrolment/development_peer.ts";
 import type { RegistryError } from "../../../../src/base/errors.ts";
+import { partitionId } from "../../../../src/base/ids.ts";
 import { PEER_STALL_MS, WATCHES_SESSION_MAX } from "../../../../src/base/limits.ts";
 import { KIND_AGENT } from "../../../../src/record/key.ts";
 import { WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
@@ -77,6 +78,17 @@ test("watches end although not even a refusal fits behind what their peer has no
   assert.is(hub.status.counts.watches, 0);
   assert.is(full.writer.length, length, "nothing half written is left");
   assert.is(canceled!.end, undefined);
+});
+
+test("a watch whose refused partitions cannot be told for lack of room does not begin", async () => {
+  const { harness, hub, watch } = await opened();
+  const revoked = new AbortController().signal;
+  const full = new FakeWatchStream(developmentPeer({ region: "global", revoked }), 1, 1 << 16);
+  full.reads = false;
+  harness.registry.table.put({ isHere: false, id: partitionId(1), nodes: [7], leader: 7 });
+  full.writer.allocate((1 << 16) - full.writer.length);
+  assert.throws(() => watch(full), (error: RegistryError) => error.code === "too_large");
+  assert.is(hub.status.counts.watches, 0);
 });
 
 test("watches of one stream take turns", async () => {
