@@ -103,9 +103,10 @@ export function readDocumentOf(
 export function checkWritable(schema: unknown, applyVersion: number): SchemaName {
   const text = typeof schema === "string" ? schema : typeof schema;
   const [, name = ""] = SCHEMA_TEXT.exec(text) ?? [];
-  const newest = Object.hasOwn(SCHEMAS, name)
-    ? newestSchema(name as SchemaName, applyVersion)
-    : undefined;
+  // A schema that only a later apply version writes is refused in the words of programs without it.
+  const isKnown = Object.hasOwn(SCHEMAS, name) &&
+    newestOf(SCHEMAS[name as SchemaName], applyVersion) >= SCHEMAS[name as SchemaName].oldest;
+  const newest = isKnown ? newestSchema(name as SchemaName, applyVersion) : undefined;
   if (newest === text) return name as SchemaName;
   const wanted = newest ??
     "that of a descriptor, a deprecation, a supersession, signers or a freeze";

@@ -22,6 +22,7 @@ import {
 } from "../../../../src/governance/documents/schema_gate.ts";
 import { readSignature, signatureJson } from "../../../../src/governance/documents/signature.ts";
 import { A, B, testGenesis } from "../../../support/governance.ts";
+import { refusalOf } from "../../../support/refusal.ts";
 
 const PAYLOAD = {
   schema: "descriptor/1",
@@ -145,6 +146,9 @@ test("checkWritable takes the newest schema of the apply version only", () => {
   for (const text of ["descriptor/2", "descriptor/0", "descriptor/01", "descriptor", "x/1"]) {
     assert.throws(() => checkWritable(text, 1), /Schema must be/);
   }
+  // Replicas whose programs do not have the schema record the same refusal.
+  const unknown = (text: string) => refusalOf(() => checkWritable(text, 0)).message;
+  assert.is(unknown("deprecation/1"), unknown("nothing/1").replace("nothing", "deprecation"));
 });
 
 test("upgraded brings every supported version to the newest, and can be repeated", () => {
