@@ -293,7 +293,8 @@ async function send(
   response: ServerResponse,
 ): Promise<void> {
   const { status, body } = reply;
-  const isCut = !message.complete && status >= 400;
+  // The rest of the body is dropped, and the connection with it.
+  const isCut = !message.complete;
   const headers = isCut ? { ...reply.headers, connection: "close" } : reply.headers;
   if (!(body instanceof ReadableStream)) return sendWhole(response, { status, headers, body });
   response.writeHead(status, headers);

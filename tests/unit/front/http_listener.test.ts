@@ -103,17 +103,36 @@ test("openHttpListener closes connections with oversized or malformed heads", ()
     assert.is((await fetch(url)).status, 202);
   }));
 
-test("openHttpListener answers a request whose body nobody reads, then ends the connection", () =>
+test("openHttpListener answers a request whose body nobody reads, then ends the connection", async () => {
+  for (const [method, status] of [["POST", 413], ["GET", 200]] as const) {
+    await withListener(
+      () => Promise.resolve({ status, headers: {}, body: "no" }),
+      async ({ port }) => {
+        const head = `${method} / HTTP/1.1\r\nhost: a\r\ncontent-length: 10000000\r\n\r\n`;
+        const { closed, text, socket } = raw(port, head + "x".repeat(100_000));
+        await until("the answer", () => text().includes("\r\n\r\nno"));
+        assert.ok(text().startsWith(`HTTP/1.1 ${status} `));
+        assert.match(text(), /connection: close/i);
+        socket.end();
+        await within("the end", closed);
+      },
+    );
+  }
+});
+
+test("openHttpListener keeps the connection of requests that have arrived", () =>
   withListener(
-    () => Promise.resolve({ status: 413, headers: {}, body: "no" }),
+    () => Promise.resolve({ status: 404, headers: {}, body: "no" }),
     async ({ port }) => {
-      const { closed, text, socket } = raw(
-        port,
-        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10000000\r\n\r\n" + "x".repeat(100_000),
-      );
-      await until("the answer", () => text().includes("\r\n\r\nno"));
-      assert.match(text(), /^HTTP\/1\.1 413 /);
-      assert.match(text(), /connection: close/i);
+      const heads = [
+        "GET / HTTP/1.1\r\nhost: a",
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0",
+      ];
+      const { closed, text, socket } = raw(port, `${heads[0]}\r\n\r\n`);
+      await until("an answer", () => text().endsWith("no"));
+      socket.write(`${heads[1]}\r\n\r\n`);
+      await until("two answers", () => text().split("\r\n\r\nno").length === 3);
+      assert.not.match(text(), /connection: close/i);
       socket.end();
       await within("the end", closed);
     },
