@@ -113,7 +113,7 @@ export class GovernedVerifier {
   #timeFault({ checkpoint }: VerifiedBundle, nowMs: number): Refusal | undefined {
     const ageMs = nowMs - checkpoint.unixS * 1_000;
     if (ageMs > this.#ageMsMax) {
-      const message = `Checkpoint must be at most ${this.#ageMsMax} ms old: it is ${ageMs}`;
+      const message = `Checkpoint must be at most ${this.#ageMsMax} ms old: it is ${ageMs} ms old`;
       return { fault: "freeze", message };
     }
     if (ageMs >= -CHECKPOINT_AHEAD_MS_MAX) return undefined;

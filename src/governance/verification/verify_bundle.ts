@@ -140,7 +140,10 @@ function verified(text: string, pinned: string, id: string): VerifiedBundle {
   const version = headOf(bundle, heads, id);
   const given = bundle["descriptor"];
   if ((version === 0) !== (given === undefined)) {
-    throw new BundleRefused("wrong_descriptor", `${id} must be there exactly if it has a head`);
+    const fault = version === 0
+      ? `proves that there is none, and has a descriptor`
+      : `proves that there is one, and has none`;
+    throw new BundleRefused("wrong_descriptor", `The bundle must be that of ${id}: it ${fault}`);
   }
   const descriptor = given === undefined ? undefined : descriptorOf(given, checkpoint, chain);
   if (descriptor !== undefined && (descriptor.id !== id || descriptor.entryVersion !== version)) {
