@@ -15,7 +15,11 @@
  * | 7    | address   | networks of callers (network.ts)                      | the face   |
  */
 import { compareBytes, concatBytes } from "../../src/base/bytes.ts";
-import { type CapabilityScope, isCapabilityScope } from "../../src/base/capability.ts";
+import {
+  CAPABILITY_SCOPES,
+  type CapabilityScope,
+  isCapabilityScope,
+} from "../../src/base/capability.ts";
 import { RegistryError } from "../../src/base/errors.ts";
 import { CAVEAT_ENTRIES_MAX, CAVEAT_ENTRY_BYTES_MAX } from "../../src/base/limits.ts";
 import { formatNetwork, isNetwork, parseNetwork } from "./network.ts";
@@ -72,7 +76,7 @@ const FORMS: Readonly<Record<Exclude<ListKind, "address">, (text: string) => boo
 
 /** The form of an alternative by the kind of its caveat, for messages. */
 const WANTED: Readonly<Record<ListKind, string>> = {
-  scope: "a scope",
+  scope: `one of ${CAPABILITY_SCOPES.join(", ")}`,
   operation: "the name of an operation",
   idPrefix: "the beginning of an id, without spaces",
   path: "a path such as /v1/registry, without an end slash, escapes or a query",

@@ -3,6 +3,7 @@
  * one. A capability is a secret, so it comes from a file, standard input or a variable.
  */
 import { CAPABILITY_SCOPES } from "../../base/capability.ts";
+import { RegistryError } from "../../base/errors.ts";
 import { CAPABILITY_LIFE_MS_MAX } from "../../base/limits.ts";
 import { processWorld } from "../../node/process_world.ts";
 import {
@@ -133,7 +134,11 @@ export async function verify(
   const capability = capabilityOf(given, terminal);
   const form = formOf(capability);
   const request = requestOf(flags);
-  await withClient(shell, flags, ({ client }) => client.identities.verifyCapability(capability));
+  await withClient(
+    shell,
+    flags,
+    ({ client }) => client.identities.verifyCapability(capability).catch(refusedCapability),
+  );
   const fault = request && new RequestCaveats(form.caveats).faultOf(request);
   if (fault !== undefined) {
     throw new CliFailure("permission_denied", capabilityRefused(fault).message, {
@@ -226,4 +231,11 @@ function rowsOf({ capabilityId, keyId, caveats }: CapabilityForm): [string, stri
     ["root key", keyId],
     ...caveats.map((caveat): [string, string] => ["caveat", caveatsText([caveat])]),
   ];
+}
+
+/** Adds to a node's refusal of a capability what to do, which is not about the identity that asked. */
+function refusedCapability(error: unknown): never {
+  if (!(error instanceof RegistryError) || error.fields.field !== "capability") throw error;
+  const advice = "Mint another one: crs identity capability mint.";
+  throw new CliFailure(error.code, error.message, { advice, fields: error.fields, cause: error });
 }

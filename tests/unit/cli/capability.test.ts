@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { mintCapability, readCapability } from "../../../identity/capabilities/capability.ts";
 import { rootKeyOf } from "../../../identity/capabilities/root_key.ts";
+import { capabilityRefused } from "../../../identity/capabilities/verify.ts";
 import { runCli } from "../../../src/cli/program.ts";
 import { FakeClient } from "../../support/fake_client.ts";
 import { FakeTerminal } from "../../support/fake_terminal.ts";
@@ -132,6 +133,11 @@ test("verify asks a node, and checks a request against the caveats that are left
   assert.is(outside.code, 2);
   assert.match(outside.stderr, "wrong_method");
   assert.is((await crs(`verify ${narrow} --method GET`, { answers })).code, 2);
+  const banned = await crs(`verify ${narrow}`, {
+    answers: { "identities.verifyCapability": () => Promise.reject(capabilityRefused("banned")) },
+  });
+  assert.is(banned.code, 2);
+  assert.match(banned.stderr, "is refused: banned\n  Mint another one");
 });
 
 test.run();
