@@ -126,3 +126,11 @@ export const ANONYMOUS: AuthenticatedPeer = Object.freeze({
   pinned: false,
   revoked: new AbortController().signal,
 });
+
+/** Returns how a message that begins with a peer names it. */
+export function peerTitle({ role, subject, capability }: AuthenticatedPeer): string {
+  if (capability !== undefined) return `The capability ${capability.capabilityId}`;
+  return role === "anonymous"
+    ? subject.charAt(0).toUpperCase() + subject.slice(1)
+    : `The identity ${subject}`;
+}

@@ -7,7 +7,7 @@ import type { RequestView } from "../../schemas/gen/wire.ts";
 import type { StructView } from "../../schemas/runtime/view.ts";
 import { type CapabilityRights, permitsId, permitsOperation } from "../base/capability.ts";
 import { type ErrorCode, RegistryError } from "../base/errors.ts";
-import type { AuthenticatedPeer } from "../base/peer.ts";
+import { type AuthenticatedPeer, peerTitle } from "../base/peer.ts";
 import { formatUuid, UUID_BYTES } from "../base/uuid.ts";
 import {
   type AccessPolicy,
@@ -45,7 +45,7 @@ export function isLimitedToIds({ capability }: AuthenticatedPeer): boolean {
  */
 export function demandId(peer: AuthenticatedPeer, id: string): void {
   if (peer.capability === undefined || permitsId(peer.capability, id)) return;
-  demand("permission_denied", peer, `access ${id}: its capability is for other ids`);
+  demand("permission_denied", peer, `access ${id}: it is for other ids`);
 }
 
 /** Checks requests against the access policy. */
@@ -92,7 +92,7 @@ export class AccessControl {
   ): void {
     const { name } = operation;
     if (!permitsOperation(capability, name)) {
-      demand("permission_denied", peer, `${name}: its capability is for other operations`);
+      demand("permission_denied", peer, `${name}: it is for other operations`);
     }
     if (capability.idPrefixes.length === 0 || operation.checksIds) return;
     const facts = this.#keyOf(operation, request);
@@ -100,7 +100,7 @@ export class AccessControl {
       demand(
         "permission_denied",
         peer,
-        `${name}, which names no id: its capability is for some ids`,
+        `${name}, which names no id: it is for some ids`,
       );
     } else demandId(peer, formatUuid(facts.id));
   }
@@ -136,7 +136,7 @@ export class AccessControl {
     const field = FAULT_FIELDS[fault];
     throw new RegistryError(
       answer,
-      `The identity ${peer.subject} may not ${what}${reasonOf(fault, peer, facts)}`,
+      `${peerTitle(peer)} may not ${what}${reasonOf(fault, peer, facts)}`,
       { field },
     );
   }
@@ -216,5 +216,5 @@ function granted(what: string, names: readonly string[]): string {
 
 function demand(answer: "allowed" | ErrorCode, peer: AuthenticatedPeer, what: string): void {
   if (answer === "allowed") return;
-  throw new RegistryError(answer, `The identity ${peer.subject} may not ${what}`);
+  throw new RegistryError(answer, `${peerTitle(peer)} may not ${what}`);
 }

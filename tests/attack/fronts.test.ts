@@ -16,6 +16,7 @@ import { attenuateCapability, type Caveat } from "../../src/client/mod.ts";
 import type { Client, DelegatedClient } from "../../src/client/types.ts";
 import { CertifiedRegistry, REGION, TRUST_DOMAIN } from "../support/certified_registry.ts";
 import { makeMember } from "../support/auth_realm.ts";
+import { rejectionOf } from "../support/refusal.ts";
 
 const AUDIENCE = `spiffe://${TRUST_DOMAIN}/region/${REGION}`;
 const folder = await Deno.makeTempDir();
@@ -385,7 +386,10 @@ test("limits on reads are in certificates and tokens, and no token alone is with
 
 test("an anonymous caller reads no records by default", async () => {
   const { front } = await connectFront();
-  assert.is(await read(front.delegate({ kind: "none" })), "permission_denied");
+  const caller = front.delegate({ kind: "none" });
+  assert.is(await read(caller), "permission_denied");
+  const refused = await world.wait(rejectionOf(caller.listAgents("eu-1")));
+  assert.match(refused.message, /^An anonymous caller may not listAgentsByRegion/);
 });
 
 test("teardown: nothing is left", async () => {

@@ -4,7 +4,7 @@
  * decided: to others no record is shown.
  */
 import { type ErrorCode, RegistryError } from "../../base/errors.ts";
-import type { AuthenticatedPeer } from "../../base/peer.ts";
+import { type AuthenticatedPeer, peerTitle } from "../../base/peer.ts";
 import type { WallClock } from "../../base/world.ts";
 import { type AccessPolicy, authorizeRole } from "../../record/access.ts";
 import { isBannedBy, type RegionState } from "../../system/regions/region_state.ts";
@@ -54,6 +54,6 @@ export class Followers {
   }
 }
 
-function refusal(code: ErrorCode, { subject }: AuthenticatedPeer, what: string): RegistryError {
-  return new RegistryError(code, `The identity ${subject} may not ${what}`);
+function refusal(code: ErrorCode, peer: AuthenticatedPeer, what: string): RegistryError {
+  return new RegistryError(code, `${peerTitle(peer)} may not ${what}`);
 }

@@ -1,6 +1,6 @@
 /** The rights of peers to what they watch. */
 import { RegistryError } from "../../base/errors.ts";
-import type { AuthenticatedPeer } from "../../base/peer.ts";
+import { type AuthenticatedPeer, peerTitle } from "../../base/peer.ts";
 import { type AccessPolicy, authorize, authorizeRole, reachesAll } from "../../record/access.ts";
 import { KIND_ALIAS } from "../../record/key.ts";
 import { knowsDomains, readsOf } from "../read_limits.ts";
@@ -46,8 +46,8 @@ export function watchRefusal(
 
 function refusal(
   code: ConstructorParameters<typeof RegistryError>[0],
-  { subject }: AuthenticatedPeer,
+  peer: AuthenticatedPeer,
   what: string,
 ): RegistryError {
-  return new RegistryError(code, `The identity ${subject} may not ${what}`);
+  return new RegistryError(code, `${peerTitle(peer)} may not ${what}`);
 }
