@@ -26,7 +26,6 @@ import type { DelegationCounts } from "../../src/serving/delegations.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import { MemoryNetwork } from "../../transport/memory/network.ts";
 import type { Dialer, Endpoint, Listener, Trust } from "../../transport/transport.ts";
-import { cryptoSettled, watchCrypto } from "./crypto_watch.ts";
 import { listedCodes } from "./listed_codes.ts";
 import { SteppedWorld } from "./stepped_world.ts";
 import { factsOfFreshProcess, sessionPartsOf } from "./registry_facts.ts";
@@ -66,11 +65,10 @@ export class CertifiedRegistry {
   #hosts = 0;
 
   private constructor(folder: string, region: string, options: CertifiedRegistryOptions) {
-    watchCrypto();
     this.folder = folder;
     this.#region = region;
     this.#options = options;
-    this.world = new SteppedWorld(1, cryptoSettled);
+    this.world = new SteppedWorld(1);
     this.network = new MemoryNetwork(this.world);
   }
 

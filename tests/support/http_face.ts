@@ -4,7 +4,6 @@ import type { World } from "../../src/base/world.ts";
 import { HttpApp, type HttpAppOptions } from "../../src/http/app.ts";
 import type { CallerClient, HttpPeer } from "../../src/http/callers.ts";
 import type { FaceClient } from "../../src/http/node_condition.ts";
-import { cryptoSettled, watchCrypto } from "./crypto_watch.ts";
 import { RegistryHarness } from "./registry_harness.ts";
 import { SteppedWorld } from "./stepped_world.ts";
 
@@ -96,8 +95,7 @@ export async function openRegistryFace(
   options: Omit<Partial<HttpAppOptions>, "client"> = {},
 ): Promise<RegistryFace> {
   // Signatures are verified by threads of the runtime, for which time must wait.
-  watchCrypto();
-  const harness = await RegistryHarness.open({ settled: cryptoSettled });
+  const harness = await RegistryHarness.open();
   const client = await harness.client();
   return { harness, face: new HttpFace({ ...options, client }, harness.world) };
 }

@@ -43,8 +43,6 @@ const PORT = 4100;
 export interface HarnessOptions {
   readonly partitions?: number;
   readonly policy?: AccessPolicy;
-  /** Like `SteppedWorld`'s. */
-  readonly settled?: () => Promise<void>;
   readonly recordsMax?: number;
   readonly memoryBytesMax?: number;
   readonly rate?: { readonly requestsPerSecond: number; readonly burst: number };
@@ -96,7 +94,7 @@ export class RegistryHarness {
 
   constructor(options: HarnessOptions = {}) {
     this.#options = options;
-    this.world = new SteppedWorld(options.seed ?? 1, options.settled);
+    this.world = new SteppedWorld(options.seed);
     this.network = new MemoryNetwork(this.world);
   }
 

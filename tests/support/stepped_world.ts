@@ -1,11 +1,10 @@
 /**
- * A world in which turns and timers run only when a test says so, and promises settle in between:
- * for whole nodes and clients in one process. Time stands still unless it is moved, so the same
+ * A world in which turns and timers run only when a test says so, and promises and calls of WebCrypto
+ * settle in between: for whole nodes and clients in one process. Time stands still unless it is moved, so the same
  * calls give the same run.
  *
  * A program that dies separately gets a {@link Process}: its timers and turns end with it.
  */
-import { setImmediate } from "node:timers";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import type {
   Entropy,
@@ -15,6 +14,7 @@ import type {
   WallClock,
   World,
 } from "../../src/base/world.ts";
+import { cryptoSettled, watchCrypto } from "./crypto_watch.ts";
 
 interface Due {
   readonly atMs: number;
@@ -37,14 +37,12 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
   #turns: (() => void)[] = [];
   /** In the order in which they are due; those due at the same time in the order of creation. */
   readonly #timers: Due[] = [];
-  readonly #settled: () => Promise<void>;
   /** Count of timers that have run, so of a program's wake-ups. */
   timersRun = 0;
 
-  /** @param settled resolves when all activity outside turns and timers has settled. */
-  constructor(seed = 1, settled: () => Promise<void> = promisesSettled) {
+  constructor(seed = 1) {
+    watchCrypto();
     this.entropy = new SeededEntropy(seed);
-    this.#settled = settled;
   }
 
   nowMs(): number {
@@ -72,13 +70,13 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
     const turns = this.#turns;
     this.#turns = [];
     for (const run of turns) run();
-    await this.#settled();
+    await cryptoSettled();
     return turns.length > 0;
   }
 
   /** Runs turns until none is left; time stands still. */
   async settle(turnsMax = 100_000): Promise<void> {
-    await this.#settled();
+    await cryptoSettled();
     for (let count = 0; this.#turns.length > 0; count++) {
       if (count === turnsMax) throw new Error(`More than ${turnsMax} turns: it never settles`);
       await this.turn();
@@ -126,7 +124,7 @@ export class SteppedWorld implements World, MonotonicClock, WallClock, Scheduler
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       this.timersRun++;
       next.run();
-      await this.#settled();
+      await cryptoSettled();
       return true;
     }
   }
@@ -164,9 +162,4 @@ export class Process implements World, Scheduler {
   kill(): void {
     this.#alive = false;
   }
-}
-
-/** Resolves when all promises that can settle without another turn have settled. */
-function promisesSettled(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }

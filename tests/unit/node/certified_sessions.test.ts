@@ -16,13 +16,10 @@ import type { Client, ConnectionEvent } from "../../../src/client/types.ts";
 import { CertifiedIdentity } from "../../../src/node/session_identity.ts";
 import type { Session, Stream } from "../../../transport/transport.ts";
 import { clientEnd, type Member, Realm, tlsLeaf } from "../../support/auth_realm.ts";
-import { cryptoSettled, watchCrypto } from "../../support/crypto_watch.ts";
 import { controlFrame, GOOD_HELLO } from "../../support/raw_peer.ts";
 import { RegistryHarness } from "../../support/registry_harness.ts";
 import { STARTED_UNIX_MS, type SteppedWorld } from "../../support/stepped_world.ts";
 import { TOKEN_ID, type TokenWorld, tokenWorld } from "../../support/tokens.ts";
-
-watchCrypto();
 
 const HOST = "node";
 const PORT = 4100;
@@ -69,7 +66,6 @@ class Scene {
     scene.harness = new RegistryHarness({
       identity: { prove: (session, stream) => scene.identity.prove(session, stream) },
       policy,
-      settled: cryptoSettled,
     });
     scene.identity = new CertifiedIdentity({
       world: scene.world,

@@ -14,7 +14,6 @@ import {
 import type { PeerRegion } from "../../../src/system/regions/region_state.ts";
 import { commandOf } from "../../../src/system/system_store.ts";
 import { PutRegionBansCommandView, PutRegionCommandView } from "../../../schemas/gen/system.ts";
-import { cryptoSettled, watchCrypto } from "../../support/crypto_watch.ts";
 import { SteppedWorld } from "../../support/stepped_world.ts";
 import { HEADER } from "../../support/system_harness.ts";
 import {
@@ -25,8 +24,6 @@ import {
   TRUST_DOMAIN,
 } from "../../support/test_pki.ts";
 
-watchCrypto();
-
 const CLUSTER = new Uint8Array(16).fill(5);
 const DIGEST = new Uint8Array(32).fill(1);
 const NO_BYTES = new Uint8Array(0);
@@ -34,7 +31,7 @@ const BAN = { subject: "spiffe://x/region/us-1/node/1", lineage: 0, untilMs: 0 }
 
 /** A region that is followed, and what it answers. */
 function opened(bundle = "") {
-  const world = new SteppedWorld(1, cryptoSettled);
+  const world = new SteppedWorld(1);
   world.wallOffsetMs += NOW_MS - world.unixMs();
   const region = {
     settings: {

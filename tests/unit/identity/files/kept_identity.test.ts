@@ -7,20 +7,18 @@ import * as assert from "uvu/assert";
 import { type AskRenewal, KeptIdentity } from "../../../../identity/files/kept_identity.ts";
 import { isRenewalProven } from "../../../../identity/enrolment/renewal_proof.ts";
 import { RegistryError } from "../../../../src/base/errors.ts";
-import { cryptoSettled, watchCrypto } from "../../../support/crypto_watch.ts";
 import { FolderAuthority } from "../../../support/folder_authority.ts";
 import { SteppedWorld } from "../../../support/stepped_world.ts";
 import { createTestPki, MINUTE_MS, NOW_MS } from "../../../support/test_pki.ts";
 
 const LIFE_MS = 65 * MINUTE_MS;
-watchCrypto();
 
 type Order = Parameters<AskRenewal>[0];
 
 class Scene {
   readonly authority: FolderAuthority;
   readonly path: string;
-  readonly world = new SteppedWorld(1, cryptoSettled);
+  readonly world = new SteppedWorld(1);
   readonly orders: Order[] = [];
   readonly errors: unknown[] = [];
   /** The node's reactions to the next orders, one each. */

@@ -25,11 +25,8 @@ import { defined } from "../../../../src/base/assert.ts";
 import { NO_GRANTS } from "../../../../src/base/peer.ts";
 import type { Lineage } from "../../../../src/system/enrolment_records.ts";
 import { encodeAdmitMember } from "../../../../src/system/members/member_state.ts";
-import { cryptoSettled, watchCrypto } from "../../../support/crypto_watch.ts";
 import { codeOf } from "../../../support/refusal.ts";
 import { RegistryHarness } from "../../../support/registry_harness.ts";
-
-watchCrypto();
 
 const NO_PROOF = new Uint8Array(0);
 
@@ -73,7 +70,7 @@ async function tokenKey(harness: RegistryHarness): Promise<TokenSigningKey> {
 
 /** Opens a registry whose group 0 has the plan of a token key and lists node 1 as its holder. */
 async function openListed() {
-  const harness = await RegistryHarness.open({ settled: cryptoSettled });
+  const harness = await RegistryHarness.open();
   const { world, registry: { identities: { group } } } = harness;
   const held = await tokenKey(harness);
   const plan = withKey([], held.key.verifying.bytes, world.unixMs());
