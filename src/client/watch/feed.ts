@@ -11,7 +11,7 @@ import {
   watchReplyCodec,
 } from "../../../schemas/gen/wire.ts";
 import { WORD_BYTES } from "../../../schemas/runtime/cursor.ts";
-import { errorCodeFromWire, RegistryError } from "../../base/errors.ts";
+import { type ErrorCode, errorCodeFromWire, RegistryError } from "../../base/errors.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
 import { KIND_ALIAS } from "../../record/key.ts";
 import { WATCH_FIRST_REPLY_MS, WATCH_SILENT_INTERVALS } from "../../base/limits.ts";
@@ -260,11 +260,18 @@ export class WatchFeed {
   }
 }
 
+/** Ends of partitions that the user of a watch is told, as replies carry their codes alone. */
+const END_MESSAGES: Partial<Record<ErrorCode, string>> = {
+  invalid_argument: "The token must be of this cluster's history: its position was never written",
+  history_lost: "The token must be of this generation of the cluster: it is of an earlier one",
+};
+
 /** Returns the reason for which a partition ended. */
 function endOf(part: WatchPartView): RegistryError {
   const { partition, leaderHint, retryAfterMs } = part;
   const code = errorCodeFromWire(part.code);
-  return new RegistryError(code, `Partition ${partition} is not served here: ${code}`, {
+  const message = END_MESSAGES[code] ?? `It is not served here: ${code}`;
+  return new RegistryError(code, `Partition ${partition}: ${message}`, {
     partitions: [partition],
     ...(leaderHint > 0 && { leaderHint }),
     ...(retryAfterMs > 0 && { retryAfterMs }),

@@ -1,9 +1,15 @@
 /** The watch as an event stream, over a real registry in the same process. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { decodeBase64url } from "../../../src/base/base64url.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { HTTP_HEARTBEAT_MS } from "../../../src/base/limits.ts";
 import { type LogFacts, SILENT_LOGGER } from "../../../src/base/logger.ts";
+import {
+  decodeWatchToken,
+  encodeWatchToken,
+  type TokenPosition,
+} from "../../../src/wire/watch_token.ts";
 import { FakeClient } from "../../support/fake_client.ts";
 import { EventReader, type ReadEvent } from "../../support/event_reader.ts";
 import { HttpFace, openRegistryFace, type RegistryFace } from "../../support/http_face.ts";
@@ -53,6 +59,27 @@ test("GET /v1/watch sends each change with its token as the id, and continues af
   const rest = [await nextOf(open, next), await nextOf(open, next)]
     .map(({ event, data }) => `${event} ${JSON.parse(data!).agent.domain}`);
   assert.equal(rest.sort(), ["deregistered a1.example", "put a2.example"]);
+});
+
+test("GET /v1/watch refuses a position that was never written, however far it is", async () => {
+  const open = await openRegistryFace();
+  const reader = await streamOf(open, "/v1/watch?kind=agent");
+  await register(open, "a1.example");
+  const { id } = await nextOf(open, reader);
+  const clusterId = decodeBase64url(id!)!.slice(1, 17);
+  const positions = decodeWatchToken(id!, clusterId);
+  for (const farther of [1_000, 2 ** 40, 2 ** 49]) {
+    const far = new Map<number, TokenPosition>();
+    for (const [partition, position] of positions) {
+      if (position === "state") throw new Error("The state was not asked for");
+      far.set(partition, { ...position, index: position.index + farther });
+    }
+    const headers = { "last-event-id": encodeWatchToken(clusterId, far) };
+    const { status, json } = await open.face.ask("GET", "/v1/watch?kind=agent", { headers });
+    assert.is(status, 400);
+    assert.is(json.error.reason, "invalid_argument");
+    assert.match(json.error.message, /never written/);
+  }
 });
 
 test("GET /v1/watch sends the state first if asked, and filters by label and id", async () => {
