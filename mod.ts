@@ -97,6 +97,21 @@ export { type NodeConfig, resolveConfig } from "./src/node/config.ts";
 export { loadConfig } from "./src/node/config_file.ts";
 export { type RunningNode, startNode, type StartNodeOptions } from "./src/node/node.ts";
 
+// The relay registry.
+export type { BackendCall, RelayBackend } from "./src/relay/relay_backend.ts";
+export {
+  openRelayRegistry,
+  type OpenRelayRegistryOptions,
+} from "./src/relay/open_relay_registry.ts";
+export type {
+  AgentPlacement,
+  Relay,
+  RelayAddress,
+  RelayAgent,
+  RelayCallOptions,
+  RelayRegistry,
+} from "./src/relay/relay_registry.ts";
+
 // Stand-ins for tests: a network, a disk and chance, all in memory and all from one seed.
 export { SeededEntropy } from "./src/base/prng.ts";
 export { MemoryDisk } from "./src/storage/memory_storage.ts";

@@ -30,3 +30,4 @@ export * from "./limits/client.ts";
 export * from "./limits/cli.ts";
 export * from "./limits/node.ts";
 export * from "./limits/http.ts";
+export * from "./limits/relay.ts";

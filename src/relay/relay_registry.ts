@@ -10,12 +10,16 @@
  * - Registering an agent through another live relay moves it, in one step.
  */
 
-/** A live relay. */
-export interface Relay {
+/** Where a relay is reached. */
+export interface RelayAddress {
   readonly relayId: string;
   readonly address: string;
-  /** Not validated: callers of older programs send any number. */
+  /** Any 32-bit integer: programs of others send any. */
   readonly grpcPort: number;
+}
+
+/** A live relay. */
+export interface Relay extends RelayAddress {
   /** By the backend's clock. */
   readonly lastHeartbeatUnixMs: number;
 }
@@ -37,7 +41,7 @@ export interface AgentPlacement {
 
 /** Options of a call. */
 export interface RelayCallOptions {
-  /** Time until `deadline_exceeded`; by default the backend's own limit. */
+  /** Time until `deadline_exceeded`; `RELAY_CALL_MS_DEFAULT` without it. */
   readonly timeoutMs?: number;
   /** Ends the call with `canceled`. */
   readonly signal?: AbortSignal;
@@ -46,20 +50,29 @@ export interface RelayCallOptions {
 /**
  * A relay registry. Its calls fail with a `RegistryError`: `invalid_argument` for a missing or oversized
  * field, `not_found` where a relay or agent is not alive, `too_large` where a list would exceed its bound,
- * and `connection_lost` while the backend cannot be reached.
+ * `connection_lost` while the backend cannot be reached, `overloaded` while it has no room,
+ * `deadline_exceeded`, `canceled`, and `shutting_down` once it is closed. Messages of the first two are
+ * those that programs of others know: "RelayId is required", "relay not registered: not found".
+ *
+ * A required argument may be `undefined` or empty, as it arrives from the wire, and is refused then.
  */
 export interface RelayRegistry {
   /** Registers a relay, or updates address and port of a live one. */
-  registerRelay(
-    relay: Pick<Relay, "relayId" | "address" | "grpcPort">,
-    options?: RelayCallOptions,
-  ): Promise<void>;
+  registerRelay(relay: RelayAddress | undefined, options?: RelayCallOptions): Promise<void>;
   /** Renews a relay. */
   heartbeatRelay(relayId: string, options?: RelayCallOptions): Promise<void>;
-  /** Returns the live relays in the order of their ids. */
+  /** Returns the live relays in the order of their ids, by their UTF-8 bytes. */
   listRelays(options?: RelayCallOptions): Promise<readonly Relay[]>;
-  /** Places an agent at a live relay, and takes it over from another one. */
-  registerAgent(agentId: string, relayId: string, options?: RelayCallOptions): Promise<void>;
+  /**
+   * Places an agent at a live relay, and takes it over from another one.
+   *
+   * @param agentId `undefined` if the caller named no agent at all.
+   */
+  registerAgent(
+    agentId: string | undefined,
+    relayId: string,
+    options?: RelayCallOptions,
+  ): Promise<void>;
   /**
    * Renews an agent.
    *
@@ -77,6 +90,6 @@ export interface RelayRegistry {
   agentsOf(relayId: string, options?: RelayCallOptions): Promise<readonly AgentPlacement[]>;
   /** Returns where an agent is. */
   placement(agentId: string, options?: RelayCallOptions): Promise<AgentPlacement>;
-  /** Ends all connections to the backend. Idempotent. */
+  /** Ends all calls and all connections to the backend. Idempotent. */
   close(): Promise<void>;
 }

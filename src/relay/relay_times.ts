@@ -1,0 +1,23 @@
+/** The leases of a relay registry. All fronts of one backend use the same. */
+import { RegistryError } from "../base/errors.ts";
+import { RELAY_TTL_MS_DEFAULT, RELAY_TTL_MS_MAX, RELAY_TTL_MS_MIN } from "../base/limits.ts";
+
+/** How long entries last without being renewed. */
+export interface RelayTimes {
+  readonly relayTtlMs: number;
+  readonly agentTtlMs: number;
+}
+
+/** Returns `times` with the defaults. Throws `invalid_configuration` for one out of range. */
+export function checkedRelayTimes(times: Partial<RelayTimes>): RelayTimes {
+  const { relayTtlMs = RELAY_TTL_MS_DEFAULT, agentTtlMs = RELAY_TTL_MS_DEFAULT } = times;
+  for (const [field, ms] of Object.entries({ relayTtlMs, agentTtlMs })) {
+    if (Number.isInteger(ms) && ms >= RELAY_TTL_MS_MIN && ms <= RELAY_TTL_MS_MAX) continue;
+    throw new RegistryError(
+      "invalid_configuration",
+      `${field} must be an integer in [${RELAY_TTL_MS_MIN}, ${RELAY_TTL_MS_MAX}]: current value is ${ms}`,
+      { field },
+    );
+  }
+  return { relayTtlMs, agentTtlMs };
+}
