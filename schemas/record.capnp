@@ -77,6 +77,66 @@ struct Gateway {
   # As that of an agent.
 }
 
+struct Relay {
+  # A relay: a process through which agents are reached, named by another system.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  # Derived from the relay's name.
+  owner :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  # The identity that registered it; all zero: a front, for a caller without an identity, or the
+  # development identity.
+  process @4 :UInt64;
+  # A random number for each registration, so that a delayed one is not applied after a later one.
+  leaseExpiryMs @5 :UInt64;
+  incarnation :group { generation @6 :UInt32; index @7 :UInt64; }
+  revision :group { generation @8 :UInt32; index @9 :UInt64; }
+  sequence @10 :UInt32;
+  ttlMs @11 :UInt32;
+  lastSeenUnixS @12 :UInt32;
+  writer @13 :UInt32;
+  grpcPort @14 :UInt32;
+  # An Int32 of its owner's protocol, in two's complement.
+  state @15 :UInt8;
+  scope @16 :UInt8;
+  domain @17 :Text;
+  # Empty.
+  region @18 :Text;
+  extra @19 :Extra;
+  relayId @20 :Text;
+  # The whole name; two names may have the same id.
+  address @21 :Text;
+  # As its owner wrote it.
+}
+
+struct Placement {
+  # The relay through which an agent is reached. It counts only while that incarnation of the relay
+  # lives.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  # Derived from the agent's name.
+  owner :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  # The owner of the relay.
+  relay :group $bytes { high @4 :UInt64; low @5 :UInt64; }
+  # Id of the relay's record.
+  process @6 :UInt64;
+  # As that of a relay.
+  leaseExpiryMs @7 :UInt64;
+  incarnation :group { generation @8 :UInt32; index @9 :UInt64; }
+  revision :group { generation @10 :UInt32; index @11 :UInt64; }
+  relayIncarnation :group { generation @12 :UInt32; index @13 :UInt64; }
+  sequence @14 :UInt32;
+  ttlMs @15 :UInt32;
+  lastSeenUnixS @16 :UInt32;
+  writer @17 :UInt32;
+  state @18 :UInt8;
+  scope @19 :UInt8;
+  domain @20 :Text;
+  # Empty.
+  region @21 :Text;
+  extra @22 :Extra;
+  agentId @23 :Text;
+  relayId @24 :Text;
+  # The whole names.
+}
+
 struct Extra {
   # Fields that most records leave empty.
   credentialHash @0 :Data;

@@ -406,6 +406,341 @@ export const gatewayCodec = new StructCodec<Gateway, GatewayView>({
   newView: () => new GatewayView(),
 });
 
+/** A relay: a process through which agents are reached, named by another system. */
+export interface Relay {
+  /** Derived from the relay's name. */
+  id: Uint8Array;
+  /**
+   * The identity that registered it; all zero: a front, for a caller without an identity, or the
+   * development identity.
+   */
+  owner: Uint8Array;
+  /** A random number for each registration, so that a delayed one is not applied after a later one. */
+  process: number;
+  leaseExpiryMs: number;
+  incarnation: {
+    generation: number;
+    index: number;
+  };
+  revision: {
+    generation: number;
+    index: number;
+  };
+  sequence: number;
+  ttlMs: number;
+  lastSeenUnixS: number;
+  writer: number;
+  /** An Int32 of its owner's protocol, in two's complement. */
+  grpcPort: number;
+  state: number;
+  scope: number;
+  /** Empty. */
+  domain: string;
+  region: string;
+  extra: Extra | undefined;
+  /** The whole name; two names may have the same id. */
+  relayId: string;
+  /** As its owner wrote it. */
+  address: string;
+}
+
+/** A flyweight over {@link Relay}. */
+export class RelayView extends StructView<Relay> {
+  #extra: ExtraView | undefined;
+
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get owner(): Uint8Array { return this.$fixed(16, 16); }
+  set owner(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get ownerOffset(): number { return this.$fixedOffset(16, 16); }
+  ownerEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get process(): number { return this.$uint64(32); }
+  set process(value: number) { this.$setUint64(32, value); }
+  get leaseExpiryMs(): number { return this.$uint64(40); }
+  set leaseExpiryMs(value: number) { this.$setUint64(40, value); }
+  get incarnationGeneration(): number { return this.$uint32(48); }
+  set incarnationGeneration(value: number) { this.$setUint32(48, value); }
+  get incarnationIndex(): number { return this.$uint64(56); }
+  set incarnationIndex(value: number) { this.$setUint64(56, value); }
+  get revisionGeneration(): number { return this.$uint32(52); }
+  set revisionGeneration(value: number) { this.$setUint32(52, value); }
+  get revisionIndex(): number { return this.$uint64(64); }
+  set revisionIndex(value: number) { this.$setUint64(64, value); }
+  get sequence(): number { return this.$uint32(72); }
+  set sequence(value: number) { this.$setUint32(72, value); }
+  get ttlMs(): number { return this.$uint32(76); }
+  set ttlMs(value: number) { this.$setUint32(76, value); }
+  get lastSeenUnixS(): number { return this.$uint32(80); }
+  set lastSeenUnixS(value: number) { this.$setUint32(80, value); }
+  get writer(): number { return this.$uint32(84); }
+  set writer(value: number) { this.$setUint32(84, value); }
+  get grpcPort(): number { return this.$uint32(88); }
+  set grpcPort(value: number) { this.$setUint32(88, value); }
+  get state(): number { return this.$uint8(92); }
+  set state(value: number) { this.$setUint8(92, value); }
+  get scope(): number { return this.$uint8(93); }
+  set scope(value: number) { this.$setUint8(93, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+  get region(): string { return this.$text(1); }
+  get regionBytes(): Uint8Array { return this.$textBytes(1); }
+  get regionOffset(): number { return this.$textOffset(1); }
+  get regionLength(): number { return this.$textLength(1); }
+  get hasExtra(): boolean { return this.$has(2); }
+  get extra(): ExtraView { return this.$struct(2, this.#extra ??= new ExtraView()); }
+  get relayId(): string { return this.$text(3); }
+  get relayIdBytes(): Uint8Array { return this.$textBytes(3); }
+  get relayIdOffset(): number { return this.$textOffset(3); }
+  get relayIdLength(): number { return this.$textLength(3); }
+  get address(): string { return this.$text(4); }
+  get addressBytes(): Uint8Array { return this.$textBytes(4); }
+  get addressOffset(): number { return this.$textOffset(4); }
+  get addressLength(): number { return this.$textLength(4); }
+
+  override toPlain(): Relay {
+    this.$payPlain();
+    const fixed = this.$fixed(0, 32);
+    return {
+      id: fixed.subarray(0, 16),
+      owner: fixed.subarray(16, 32),
+      process: this.process,
+      leaseExpiryMs: this.leaseExpiryMs,
+      incarnation: {
+        generation: this.incarnationGeneration,
+        index: this.incarnationIndex,
+      },
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      sequence: this.sequence,
+      ttlMs: this.ttlMs,
+      lastSeenUnixS: this.lastSeenUnixS,
+      writer: this.writer,
+      grpcPort: this.grpcPort,
+      state: this.state,
+      scope: this.scope,
+      domain: this.domain,
+      region: this.region,
+      extra: this.hasExtra ? this.extra.toPlain() : undefined,
+      relayId: this.relayId,
+      address: this.address,
+    };
+  }
+}
+
+function putRelay(out: FrameWriter, at: number, value: Input<Relay>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  out.$fixed(at + 16, 16, value.owner);
+  UINT64.write(view, at + 32, value.process, "process");
+  UINT64.write(view, at + 40, value.leaseExpiryMs, "leaseExpiryMs");
+  UINT32.write(view, at + 48, value.incarnation.generation, "incarnation.generation");
+  UINT64.write(view, at + 56, value.incarnation.index, "incarnation.index");
+  UINT32.write(view, at + 52, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 64, value.revision.index, "revision.index");
+  UINT32.write(view, at + 72, value.sequence, "sequence");
+  UINT32.write(view, at + 76, value.ttlMs, "ttlMs");
+  UINT32.write(view, at + 80, value.lastSeenUnixS, "lastSeenUnixS");
+  UINT32.write(view, at + 84, value.writer, "writer");
+  UINT32.write(view, at + 88, value.grpcPort, "grpcPort");
+  UINT8.write(view, at + 92, value.state, "state");
+  UINT8.write(view, at + 93, value.scope, "scope");
+  out.$text(at + 96, value.domain, "domain");
+  out.$text(at + 104, value.region, "region");
+  out.$nested<Extra>(at + 112, value.extra, extraCodec.layout);
+  out.$text(at + 120, value.relayId, "relayId");
+  out.$text(at + 128, value.address, "address");
+}
+
+/** Encodes and decodes {@link Relay}. */
+export const relayCodec = new StructCodec<Relay, RelayView>({
+  name: "Relay",
+  dataWords: 12,
+  pointerWords: 5,
+  put: putRelay,
+  newView: () => new RelayView(),
+});
+
+/**
+ * The relay through which an agent is reached. It counts only while that incarnation of the relay
+ * lives.
+ */
+export interface Placement {
+  /** Derived from the agent's name. */
+  id: Uint8Array;
+  /** The owner of the relay. */
+  owner: Uint8Array;
+  /** Id of the relay's record. */
+  relay: Uint8Array;
+  /** As that of a relay. */
+  process: number;
+  leaseExpiryMs: number;
+  incarnation: {
+    generation: number;
+    index: number;
+  };
+  revision: {
+    generation: number;
+    index: number;
+  };
+  relayIncarnation: {
+    generation: number;
+    index: number;
+  };
+  sequence: number;
+  ttlMs: number;
+  lastSeenUnixS: number;
+  writer: number;
+  state: number;
+  scope: number;
+  /** Empty. */
+  domain: string;
+  region: string;
+  extra: Extra | undefined;
+  agentId: string;
+  /** The whole names. */
+  relayId: string;
+}
+
+/** A flyweight over {@link Placement}. */
+export class PlacementView extends StructView<Placement> {
+  #extra: ExtraView | undefined;
+
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get owner(): Uint8Array { return this.$fixed(16, 16); }
+  set owner(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get ownerOffset(): number { return this.$fixedOffset(16, 16); }
+  ownerEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get relay(): Uint8Array { return this.$fixed(32, 16); }
+  set relay(value: Uint8Array) { this.$setFixed(32, 16, value); }
+  get relayOffset(): number { return this.$fixedOffset(32, 16); }
+  relayEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(32, 16, bytes, offset); }
+  get process(): number { return this.$uint64(48); }
+  set process(value: number) { this.$setUint64(48, value); }
+  get leaseExpiryMs(): number { return this.$uint64(56); }
+  set leaseExpiryMs(value: number) { this.$setUint64(56, value); }
+  get incarnationGeneration(): number { return this.$uint32(64); }
+  set incarnationGeneration(value: number) { this.$setUint32(64, value); }
+  get incarnationIndex(): number { return this.$uint64(72); }
+  set incarnationIndex(value: number) { this.$setUint64(72, value); }
+  get revisionGeneration(): number { return this.$uint32(68); }
+  set revisionGeneration(value: number) { this.$setUint32(68, value); }
+  get revisionIndex(): number { return this.$uint64(80); }
+  set revisionIndex(value: number) { this.$setUint64(80, value); }
+  get relayIncarnationGeneration(): number { return this.$uint32(88); }
+  set relayIncarnationGeneration(value: number) { this.$setUint32(88, value); }
+  get relayIncarnationIndex(): number { return this.$uint64(96); }
+  set relayIncarnationIndex(value: number) { this.$setUint64(96, value); }
+  get sequence(): number { return this.$uint32(92); }
+  set sequence(value: number) { this.$setUint32(92, value); }
+  get ttlMs(): number { return this.$uint32(104); }
+  set ttlMs(value: number) { this.$setUint32(104, value); }
+  get lastSeenUnixS(): number { return this.$uint32(108); }
+  set lastSeenUnixS(value: number) { this.$setUint32(108, value); }
+  get writer(): number { return this.$uint32(112); }
+  set writer(value: number) { this.$setUint32(112, value); }
+  get state(): number { return this.$uint8(116); }
+  set state(value: number) { this.$setUint8(116, value); }
+  get scope(): number { return this.$uint8(117); }
+  set scope(value: number) { this.$setUint8(117, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+  get region(): string { return this.$text(1); }
+  get regionBytes(): Uint8Array { return this.$textBytes(1); }
+  get regionOffset(): number { return this.$textOffset(1); }
+  get regionLength(): number { return this.$textLength(1); }
+  get hasExtra(): boolean { return this.$has(2); }
+  get extra(): ExtraView { return this.$struct(2, this.#extra ??= new ExtraView()); }
+  get agentId(): string { return this.$text(3); }
+  get agentIdBytes(): Uint8Array { return this.$textBytes(3); }
+  get agentIdOffset(): number { return this.$textOffset(3); }
+  get agentIdLength(): number { return this.$textLength(3); }
+  get relayId(): string { return this.$text(4); }
+  get relayIdBytes(): Uint8Array { return this.$textBytes(4); }
+  get relayIdOffset(): number { return this.$textOffset(4); }
+  get relayIdLength(): number { return this.$textLength(4); }
+
+  override toPlain(): Placement {
+    this.$payPlain();
+    const fixed = this.$fixed(0, 48);
+    return {
+      id: fixed.subarray(0, 16),
+      owner: fixed.subarray(16, 32),
+      relay: fixed.subarray(32, 48),
+      process: this.process,
+      leaseExpiryMs: this.leaseExpiryMs,
+      incarnation: {
+        generation: this.incarnationGeneration,
+        index: this.incarnationIndex,
+      },
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      relayIncarnation: {
+        generation: this.relayIncarnationGeneration,
+        index: this.relayIncarnationIndex,
+      },
+      sequence: this.sequence,
+      ttlMs: this.ttlMs,
+      lastSeenUnixS: this.lastSeenUnixS,
+      writer: this.writer,
+      state: this.state,
+      scope: this.scope,
+      domain: this.domain,
+      region: this.region,
+      extra: this.hasExtra ? this.extra.toPlain() : undefined,
+      agentId: this.agentId,
+      relayId: this.relayId,
+    };
+  }
+}
+
+function putPlacement(out: FrameWriter, at: number, value: Input<Placement>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  out.$fixed(at + 16, 16, value.owner);
+  out.$fixed(at + 32, 16, value.relay);
+  UINT64.write(view, at + 48, value.process, "process");
+  UINT64.write(view, at + 56, value.leaseExpiryMs, "leaseExpiryMs");
+  UINT32.write(view, at + 64, value.incarnation.generation, "incarnation.generation");
+  UINT64.write(view, at + 72, value.incarnation.index, "incarnation.index");
+  UINT32.write(view, at + 68, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 80, value.revision.index, "revision.index");
+  UINT32.write(view, at + 88, value.relayIncarnation.generation, "relayIncarnation.generation");
+  UINT64.write(view, at + 96, value.relayIncarnation.index, "relayIncarnation.index");
+  UINT32.write(view, at + 92, value.sequence, "sequence");
+  UINT32.write(view, at + 104, value.ttlMs, "ttlMs");
+  UINT32.write(view, at + 108, value.lastSeenUnixS, "lastSeenUnixS");
+  UINT32.write(view, at + 112, value.writer, "writer");
+  UINT8.write(view, at + 116, value.state, "state");
+  UINT8.write(view, at + 117, value.scope, "scope");
+  out.$text(at + 120, value.domain, "domain");
+  out.$text(at + 128, value.region, "region");
+  out.$nested<Extra>(at + 136, value.extra, extraCodec.layout);
+  out.$text(at + 144, value.agentId, "agentId");
+  out.$text(at + 152, value.relayId, "relayId");
+}
+
+/** Encodes and decodes {@link Placement}. */
+export const placementCodec = new StructCodec<Placement, PlacementView>({
+  name: "Placement",
+  dataWords: 15,
+  pointerWords: 5,
+  put: putPlacement,
+  newView: () => new PlacementView(),
+});
+
 /** Fields that most records leave empty. */
 export interface Extra {
   credentialHash: Uint8Array;

@@ -4,7 +4,9 @@
  * grants, and renew the agents attached to them. Both register in the region of their certificate.
  * Capabilities have the rights of their scopes. Proxies read, nodes talk to nodes, peer regions follow
  * this one, controllers administer, fronts open delegations, and clients without an identity ask for a
- * certificate and read what the operator permits. Everything else is denied.
+ * certificate and read what the operator permits. Records that name their owner, such as relays, are
+ * written by that owner: a gateway, or a front on behalf of callers without an identity. Everything else
+ * is denied.
  *
  * Pure functions of the authenticated peer, the operation's rule, and the known facts about the
  * key. An id that a request claims is a fact about its key and never identifies the caller.
@@ -14,13 +16,15 @@ import { bytesEqual } from "../base/bytes.ts";
 import type { CapabilityScope } from "../base/capability.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import type { AuthenticatedPeer, Grants, Role } from "../base/peer.ts";
-import { formatUuid, isNilUuid } from "../base/uuid.ts";
+import { formatUuid, isNilUuid, UUID_BYTES } from "../base/uuid.ts";
+import { attachedIdOf, type OwnedRecord, type OwnedView, ownerNamedBy } from "./kind_row.ts";
 import { RECORD_KINDS } from "./kinds.ts";
 
 /**
  * The right an operation requires: `inspect` reads the state of the cluster; `govern` reads the governed
  * plane, `propose` makes and signs its proposals, `apply` applies them; `read` reads records;
- * `write` writes one; `renew` renews its lease; `administer` changes members, placement, bans and
+ * `locate` reads relays and the agents placed at them; `write` writes a record; `renew` renews its lease;
+ * `administer` changes members, placement, bans and
  * keys; `peer` is for requests between nodes; `follow` is for requests between regions; `watching`
  * concerns the caller's own watches; `join` asks for a certificate, the request itself being the proof;
  * `token` mints or presents a token for the caller's own certificate; `delegate` acts for others by
@@ -32,6 +36,7 @@ export type AccessRule =
   | "propose"
   | "apply"
   | "read"
+  | "locate"
   | "write"
   | "renew"
   | "administer"
@@ -60,6 +65,8 @@ export interface KeyFacts {
    * unknown or none.
    */
   readonly gatewayId?: Uint8Array;
+  /** Owner that the record names (KindRow.ownership); absent means unknown or none. */
+  readonly ownerId?: Uint8Array;
   /** Region that a register names; absent for other operations. */
   readonly region?: string;
 }
@@ -95,30 +102,37 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
     renew: ["own"],
   },
   // A gateway reads all records, because it authenticates agents by what the registry holds.
-  gateway: { ...HOLDER, read: ALL, write: ["own"], renew: ["own", "attached"] },
-  proxy: { ...HOLDER, read: ALL },
+  gateway: { ...HOLDER, read: ALL, locate: ALL, write: ["own"], renew: ["own", "attached"] },
+  proxy: { ...HOLDER, read: ALL, locate: ALL },
   // Administers, but writes nobody's record: only its owner can write an id.
-  controller: { ...HOLDER, read: ALL, administer: ALL, propose: ALL, apply: ALL },
+  controller: { ...HOLDER, read: ALL, locate: ALL, administer: ALL, propose: ALL, apply: ALL },
   node: { ...HOLDER, peer: ALL },
   // Narrowed further by its scopes.
-  capability: { inspect: ALL, govern: ALL, read: ALL, watching: ALL, propose: ALL, apply: ALL },
-  // What a front reads or writes it does as one of its callers.
-  front: { inspect: ALL, join: ALL, delegate: ALL },
+  capability: {
+    ...{ inspect: ALL, govern: ALL, read: ALL, locate: ALL },
+    ...{ watching: ALL, propose: ALL, apply: ALL },
+  },
+  // What a front reads or writes it does as one of its callers, but for the relays of callers that bring no
+  // identity: all fronts own these together, so that any of them can renew what another one registered.
+  front: {
+    ...{ inspect: ALL, join: ALL, delegate: ALL },
+    ...{ locate: ALL, write: ["own"], renew: ["own"] },
+  },
   region: { follow: ALL, watching: ALL },
   development: {
     ...HOLDER,
-    ...{ read: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL, follow: ALL },
+    ...{ read: ALL, locate: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL, follow: ALL },
     ...{ propose: ALL, apply: ALL, delegate: ALL },
   },
   // Narrowed further by AccessPolicy.anonymous.
-  anonymous: { join: ALL, govern: ALL, read: ALL, watching: ALL },
+  anonymous: { join: ALL, govern: ALL, read: ALL, locate: ALL, watching: ALL },
 };
 
 /** Rules that AccessPolicy.anonymous permits to a peer without an identity, beside `join`. */
 const ANONYMOUS_RULES: Readonly<Record<AnonymousReach, readonly AccessRule[]>> = {
   none: [],
   governed: ["govern"],
-  read: ["govern", "read", "watching"],
+  read: ["govern", "read", "locate", "watching"],
 };
 
 /** Rules that the scopes of capabilities permit. */
@@ -126,12 +140,19 @@ const SCOPE_RULES: Readonly<Record<CapabilityScope, readonly AccessRule[]>> = {
   "registry:read": ["govern"],
   "registry:propose": ["propose"],
   "registry:apply": ["apply"],
-  "records:read": ["read", "watching"],
+  "records:read": ["read", "locate", "watching"],
   "status:read": ["inspect"],
 };
 
 /** Rules allowed on a session that was not pinned. */
-const READ_ONLY: readonly AccessRule[] = ["inspect", "govern", "read", "watching", "join"];
+const READ_ONLY: readonly AccessRule[] = [
+  "inspect",
+  "govern",
+  "read",
+  "locate",
+  "watching",
+  "join",
+];
 
 /**
  * Rules denied to a delegation that a front opened with a certificate alone. Certificates are no
@@ -220,12 +241,37 @@ export function seesAllCredentialHashes(peer: AuthenticatedPeer, policy = STRICT
     peer.grants.credentialHashes === true && isTrusted(peer, policy);
 }
 
+/** Returns the id by which records name a peer as their owner: all fronts have the same one. */
+export function ownerIdOf({ role, subjectId }: AuthenticatedPeer): Uint8Array {
+  return role === "front" ? FRONTS_ID : subjectId;
+}
+
+const FRONTS_ID = new Uint8Array(UUID_BYTES);
+
+/** Returns the facts about a stored record. */
+export function recordFacts(kind: number, record: OwnedRecord | OwnedView): KeyFacts {
+  const row = RECORD_KINDS.row(kind);
+  const { id } = record;
+  const [gatewayId, ownerId] = [attachedIdOf(row, record), ownerNamedBy(row, record)];
+  return {
+    kind,
+    id,
+    ...(gatewayId === undefined ? {} : { gatewayId }),
+    ...(ownerId === undefined ? {} : { ownerId }),
+  };
+}
+
 /** Returns the relation of the peer to a record. */
 export function relationTo(peer: AuthenticatedPeer, facts: KeyFacts): Relation {
-  const { id, gatewayId } = facts;
+  const { id, gatewayId, ownerId } = facts;
   const row = RECORD_KINDS.find(facts.kind);
   // Nobody has a right to a record of an unknown kind but those who have it to all records.
   if (row === undefined) return "other";
+  if (row.ownership !== undefined) {
+    const isOwn = ownerId !== undefined && row.ownership.roles.includes(peer.role) &&
+      bytesEqual(ownerIdOf(peer), ownerId);
+    return isOwn ? "own" : "other";
+  }
   if (peer.role === row.owner && bytesEqual(peer.subjectId, id)) return "own";
   if (peer.role === row.namedBy && grantsGateway(peer.grants, id)) return "granted";
   const attached = peer.role === row.attachedTo?.role && gatewayId !== undefined &&

@@ -15,6 +15,7 @@ import {
   checkRegion,
   checkTtlMs,
   invalid,
+  isText,
 } from "./validation.ts";
 
 /** A gateway's capacity, or the part of it in use. */
@@ -69,6 +70,20 @@ export const domain: FieldType<string, string> = {
   check: (text, field) => text === "" ? "" : canonicalDomain(text, field),
   show,
 };
+
+/** Returns the type of a text of at least one and at most so many bytes of UTF-8. */
+export function text({ bytesMax }: { bytesMax: number }): FieldType<string, string> {
+  return {
+    form: "text",
+    fromJson: textOf,
+    toStored: (value) => value,
+    check: (value, field) => {
+      if (value.length > 0 && isText(value, bytesMax)) return value;
+      throw invalid(field, `be text of 1 to ${bytesMax} bytes`, value);
+    },
+    show,
+  };
+}
 
 /** The name of a region. */
 export const region: FieldType<string, string> = {

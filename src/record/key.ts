@@ -19,6 +19,10 @@ export const KIND_REVOCATION = 4;
 export const KIND_MIRROR = 5;
 /** The agent that holds a domain in another region. */
 export const KIND_MIRROR_ALIAS = 6;
+/** A relay. */
+export const KIND_RELAY = 7;
+/** The relay through which an agent is reached. */
+export const KIND_PLACEMENT = 8;
 /** The kinds of the table of a partition that are no kinds of record. */
 export const RESERVED_KINDS: ReadonlySet<number> = new Set([
   KIND_ALIAS,

@@ -7,6 +7,7 @@
  * the same names. A kind without a lease leaves `ttlMs` and `leaseExpiryMs` 0; a kind without
  * domains leaves `domain` empty.
  */
+import type { ErrorCode } from "../base/errors.ts";
 import type { Role } from "../base/peer.ts";
 import type { Position } from "../base/position.ts";
 import type { Extra, ExtraView } from "../../schemas/gen/record.ts";
@@ -109,6 +110,15 @@ export interface KindRow<
   readonly input?: Input;
   /** Role of the identities that own such records, each the one with the id of its subject. */
   readonly owner?: Role;
+  /** Set if a record names its owner, who writes it from any process. */
+  readonly ownership?: NamedOwnership<Stored, View>;
+  /** The lowest apply version of partitions that store it. Default: every partition stores it. */
+  readonly applyVersion?: number;
+  /**
+   * Whether it is read and written by operations of its own alone. Default: those that name a kind serve
+   * it too.
+   */
+  readonly hasOwnOperations?: boolean;
   /**
    * Whether a record ends unless it is renewed. A kind without a lease is never renewed and never
    * expires: it lasts until it is removed.
@@ -128,6 +138,28 @@ export interface KindRow<
    */
   foreignKey?(record: Stored): readonly string[];
 }
+
+/** The apply version from which on a partition stores records that name their owner. */
+export const NAMED_OWNERS_APPLY_VERSION = 10;
+
+/** Ownership of records that name their owner. */
+export interface NamedOwnership<Stored, View> {
+  /** Roles of the identities that may own such records. */
+  readonly roles: readonly Role[];
+  /** Returns the id of the owner (ownerIdOf in access.ts), 16 bytes. */
+  idOf(record: Stored | View): Uint8Array;
+  /** Decides about a registration while a record with its id lives. Pure, as apply runs it. */
+  succession(current: View, incoming: View): Succession;
+}
+
+/**
+ * Effect of a registration on the live record: its content changes, or it begins a new incarnation; or the
+ * reason for which the registration is refused.
+ */
+export type Succession =
+  | "updates"
+  | "replaces"
+  | { readonly code: ErrorCode; readonly message: string };
 
 /** The part of a row that reading records needs. */
 export interface ReadableKind<View, Info> {
@@ -155,4 +187,12 @@ export function attachedIdOf(
   record: OwnedRecord | OwnedView,
 ): Uint8Array | undefined {
   return row.attachedTo?.idOf(record);
+}
+
+/** Returns the id of the owner that `record` names; `undefined` for kinds without that. */
+export function ownerNamedBy(
+  row: KindRow,
+  record: OwnedRecord | OwnedView,
+): Uint8Array | undefined {
+  return row.ownership?.idOf(record);
 }

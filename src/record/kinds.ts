@@ -9,14 +9,20 @@ import { AGENT } from "./agent.ts";
 import { GATEWAY } from "./gateway.ts";
 import { KIND_MAX, RESERVED_KINDS } from "./key.ts";
 import type { KindRow } from "./kind_row.ts";
+import { PLACEMENT } from "./placement.ts";
+import { RELAY } from "./relay.ts";
 
 const ROWS = { agent: AGENT, gateway: GATEWAY } as const;
+/** Kinds with operations of their own, which programs do not use by a kind's name. */
+const OWN_ROWS = { relay: RELAY, placement: PLACEMENT } as const;
 
 type Rows = typeof ROWS;
 /** The name of a kind. */
 export type RecordKindName = keyof Rows;
 /** The number of a kind. */
-export type RecordKind = Rows[RecordKindName]["number"];
+export type RecordKind =
+  | Rows[RecordKindName]["number"]
+  | (typeof OWN_ROWS)[keyof typeof OWN_ROWS]["number"];
 /** The plain value with which a record of a kind is registered. */
 export type InputOf<Name extends RecordKindName> = NonNullable<Rows[Name]["input"]>;
 /** A row of any kind. */
@@ -53,6 +59,21 @@ export class KindTable {
     return this.find(kind) ?? refuse(this.expected(kind));
   }
 
+  /**
+   * Returns the row of a number, if operations that name a kind serve it.
+   *
+   * @throws RegistryError `invalid_argument` if there is no such row.
+   */
+  served(kind: number): AnyKindRow {
+    const row = this.find(kind);
+    return row === undefined || row.hasOwnOperations === true ? refuse(this.expected(kind)) : row;
+  }
+
+  /** Rows of the kinds that operations which name a kind serve. */
+  get servedRows(): readonly AnyKindRow[] {
+    return this.rows.filter(({ hasOwnOperations }) => hasOwnOperations !== true);
+  }
+
   /** Reports whether records of the kind have a lease; false for an unknown kind. */
   hasLease(kind: number): boolean {
     return kind <= KIND_MAX && this.#hasLease[kind]!;
@@ -60,17 +81,24 @@ export class KindTable {
 
   /** Returns the message that refuses a number which names no kind. */
   expected(kind: number): string {
-    const known = this.rows.map(({ number, name }) => `${number} (${name})`);
+    const known = this.servedRows.map(({ number, name }) => `${number} (${name})`);
     return `Kind must be ${known.join(" or ")}: found ${kind}`;
   }
 }
 
 /** The kinds of this registry. */
-export const RECORD_KINDS: KindTable = new KindTable(Object.values(ROWS));
+export const RECORD_KINDS: KindTable = new KindTable([
+  ...Object.values(ROWS),
+  ...Object.values(OWN_ROWS),
+]);
 
-/** Returns the number. @throws RegistryError `invalid_argument` if it names no kind. */
+/**
+ * Returns the number, if operations that name a kind serve it.
+ *
+ * @throws RegistryError `invalid_argument` if it names no such kind.
+ */
 export function recordKind(kind: number): RecordKind {
-  return RECORD_KINDS.row(kind).number as RecordKind;
+  return RECORD_KINDS.served(kind).number as RecordKind;
 }
 
 /** Returns the row of a kind by its name, with the types of that kind. */
@@ -79,8 +107,8 @@ export function kindNamed<Name extends RecordKindName>(name: Name): Rows[Name] {
 }
 
 /** Returns the name of a kind. @throws RegistryError `invalid_argument` if there is none. */
-export function recordKindName(kind: number): RecordKindName {
-  return RECORD_KINDS.row(kind).name as RecordKindName;
+export function recordKindName(kind: number): string {
+  return RECORD_KINDS.row(kind).name;
 }
 
 /** Reports whether a text is the name of a kind. */
@@ -91,6 +119,18 @@ export function isRecordKindName(name: string): name is RecordKindName {
 /** Returns the kind that identities of a role own; `undefined` if they own none. */
 export function kindOwnedBy(role: Role): RecordKind | undefined {
   return RECORD_KINDS.rows.find(({ owner }) => owner === role)?.number as RecordKind | undefined;
+}
+
+const OWNERS: ReadonlySet<Role> = new Set(
+  RECORD_KINDS.rows.flatMap(({ owner, ownership }) => [
+    ...(owner === undefined ? [] : [owner]),
+    ...ownership?.roles ?? [],
+  ]),
+);
+
+/** Reports whether identities of a role can own records. */
+export function ownsRecords(role: Role): boolean {
+  return OWNERS.has(role);
 }
 
 function refuse(message: string): never {

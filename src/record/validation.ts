@@ -146,7 +146,7 @@ function checkLabelsTogether(labels: readonly Label[], field: string): void {
 }
 
 /** Reports whether `text` is well-formed and takes at most `bytesMax` bytes of UTF-8. */
-function isText(text: string, bytesMax: number): boolean {
+export function isText(text: string, bytesMax: number): boolean {
   if (text.length > bytesMax || !text.isWellFormed()) return false;
   return text.length * 3 <= bytesMax || new TextEncoder().encode(text).length <= bytesMax;
 }

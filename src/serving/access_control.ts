@@ -16,6 +16,7 @@ import {
   authorizeRole,
   type KeyFacts,
   reachesAll,
+  recordFacts,
   STRICT_POLICY,
   writeFault,
 } from "../record/access.ts";
@@ -123,8 +124,8 @@ export class AccessControl {
    * {@link admit} does.
    */
   checkRegistration(peer: AuthenticatedPeer, kind: RecordKind, record: AcceptedRecord): void {
-    const { id, domain, gatewayId, region } = record;
-    this.#checkWrite(peer, { kind, id, domain, gatewayId, region });
+    const { domain, gatewayId, region } = record;
+    this.#checkWrite(peer, { ...recordFacts(kind, record.record), domain, gatewayId, region });
   }
 
   #checkWrite(peer: AuthenticatedPeer, facts: KeyFacts): void {

@@ -9,13 +9,13 @@ import type { ByteSource, ByteSpan } from "../../schemas/runtime/writer.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import {
   type AccessPolicy,
-  type KeyFacts,
+  recordFacts,
   seesAllCredentialHashes,
   seesCredentialHash,
   STRICT_POLICY,
 } from "../record/access.ts";
-import { attachedIdOf, type OwnedView } from "../record/kind_row.ts";
-import { kindOwnedBy, RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
+import type { OwnedView } from "../record/kind_row.ts";
+import { ownsRecords, RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
 import type { StoredSpan } from "../store/reply.ts";
 
 /** Redacts credential hashes. One instance serves all streams of a node. */
@@ -40,7 +40,7 @@ export class CredentialRedaction {
     const { extra } = record;
     const length = extra.credentialHashLength;
     if (length === 0) return span;
-    if (this.#mayOwn(peer) && seesCredentialHash(peer, factsOf(kind, record), this.#policy)) {
+    if (this.#mayOwn(peer) && seesCredentialHash(peer, recordFacts(kind, record), this.#policy)) {
       return span;
     }
     const copy = this.#copyOf(span);
@@ -87,14 +87,8 @@ export class CredentialRedaction {
    * readers.
    */
   #mayOwn({ role }: AuthenticatedPeer): boolean {
-    return kindOwnedBy(role) !== undefined;
+    return ownsRecords(role);
   }
-}
-
-function factsOf(kind: RecordKind, record: OwnedView): KeyFacts {
-  const { id } = record;
-  const gatewayId = attachedIdOf(RECORD_KINDS.row(kind), record);
-  return gatewayId === undefined ? { kind, id } : { kind, id, gatewayId };
 }
 
 /** Index of the pointer `Extra.credentialHash`, the first one (schemas/record.capnp). */

@@ -5,8 +5,8 @@
  */
 import type { StoredSpan } from "../store/reply.ts";
 import type { AuthenticatedPeer, ReadLimit } from "../base/peer.ts";
-import { grantsDomain, relationTo } from "../record/access.ts";
-import { attachedIdOf, type OwnedView } from "../record/kind_row.ts";
+import { grantsDomain, recordFacts, relationTo } from "../record/access.ts";
+import type { OwnedView } from "../record/kind_row.ts";
 import { RECORD_KINDS } from "../record/kinds.ts";
 import { canonicalJson } from "../signing/canonical_json.ts";
 import { hasLabel } from "./stored_text.ts";
@@ -52,10 +52,7 @@ export function isWithinReads(
   record: OwnedView,
 ): boolean {
   if (limits.every((limit) => fits(limit, record))) return true;
-  const { id } = record;
-  const gatewayId = attachedIdOf(RECORD_KINDS.row(kind), record);
-  const facts = gatewayId === undefined ? { kind, id } : { kind, id, gatewayId };
-  return relationTo(peer, facts) !== "other";
+  return relationTo(peer, recordFacts(kind, record)) !== "other";
 }
 
 /** Reports whether the limits are on domains alone, so that who holds a domain may be known. */

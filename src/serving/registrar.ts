@@ -80,9 +80,11 @@ export class Registrar {
     // Refused before anything is claimed for it elsewhere.
     const partition = table.led(kind, record.id);
     foreign.checkRegistration(partition, kind, record, context.peer);
-    if (record.record.scope !== 0) {
-      await versions.ensure(partition, SCOPES_APPLY_VERSION, context.deadlineMs);
-    }
+    const version = Math.max(
+      record.record.scope === 0 ? 0 : SCOPES_APPLY_VERSION,
+      record.row.applyVersion ?? 0,
+    );
+    if (version > 0) await versions.ensure(partition, version, context.deadlineMs);
     const added = this.#admit(partition, kind, record);
     const admitted = { kind, expected, record, partition };
     try {

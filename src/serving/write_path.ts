@@ -89,7 +89,7 @@ export class WritePath {
     const outcomes = await Promise.all(
       items.map(async ({ kind, record, expected }): Promise<RegisterOutcome> => {
         try {
-          const sent = this.#reader.read(RECORD_KINDS.row(kind), spanOf(record));
+          const sent = this.#reader.read(RECORD_KINDS.served(kind), spanOf(record));
           const registration = { kind: recordKind(kind), sent, expected };
           const reply = await this.#parts.registrar.register(registration, context);
           return { ...reply, code: 0, message: "", home: undefined };

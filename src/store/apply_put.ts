@@ -57,7 +57,9 @@ export function applyPut(context: ApplyContext): ApplyReply {
   const { views, kinds } = state.shared;
   const put = command.bodyInto(views.put);
   const row = kinds.find(put.kind);
-  if (row === undefined) return invalid("kind", kinds.expected(put.kind));
+  if (row === undefined || (row.applyVersion ?? 0) > state.applyVersion) {
+    return invalid("kind", kinds.expected(put.kind));
+  }
   const start = put.recordOffset;
   const end = start + put.recordLength;
   const expected = { generation: put.expectedGeneration, index: put.expectedIndex };
@@ -163,6 +165,7 @@ function planPut(
     return { row, slot, live: true, fresh: false, superseded };
   }
   if (isSuperseded(superseded, process)) return supersededProcess(incarnation);
+  if (row.ownership !== undefined) return planSuccession(state, row, slot, incoming);
   if (expected.index !== incarnation.index || expected.generation !== incarnation.generation) {
     return refusal(
       "incarnation_mismatch",
@@ -173,6 +176,23 @@ function planPut(
     );
   }
   return { row, slot, live: true, fresh: true, superseded: supersede(state, superseded, current) };
+}
+
+/** Plans the registration of a record that names its owner while another process's is live. */
+function planSuccession(
+  state: PartitionState,
+  row: AnyKindRow,
+  slot: number,
+  incoming: RecordView,
+): PutPlan | ApplyReply {
+  const current = state.recordView(slot);
+  const succession = row.ownership!.succession(current, incoming);
+  if (typeof succession !== "string") {
+    const { code, message } = succession;
+    return refusal(code, message, { incarnation: incarnationOf(current) });
+  }
+  const superseded = supersede(state, supersededOf(state, current), current);
+  return { row, slot, live: true, fresh: succession === "replaces", superseded };
 }
 
 function planOverTombstone(

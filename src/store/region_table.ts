@@ -97,11 +97,11 @@ export class RegionTable {
     for (let number = 0; number < this.#names.length; number++) {
       if (this.#totals[number] === 0) continue;
       const region = decoder.decode(this.#names[number]);
-      const found = this.#kinds.rows.map(({ number: kind, name }) => ({
-        region,
-        kind: name,
-        count: this.#counts[kind]![number]!,
-      }));
+      const found = this.#kinds.rows.flatMap(({ number: kind, name, hasOwnOperations }) => {
+        const count = this.#counts[kind]![number]!;
+        // Most registries never have some of the kinds.
+        return hasOwnOperations === true && count === 0 ? [] : [{ region, kind: name, count }];
+      });
       // Of some regions there are mirrors only.
       if (found.some(({ count }) => count > 0)) counts.push(...found);
     }

@@ -210,7 +210,8 @@ export class WatchedView implements CachedView, WatchSink {
   /** The kind of record of a view of one kind. */
   get #kind(): RecordKindName | undefined {
     const { kind } = this.#options.session.filter;
-    return kind === 0 ? undefined : recordKindName(kind);
+    // Watches are of kinds with names.
+    return kind === 0 ? undefined : recordKindName(kind) as RecordKindName;
   }
 
   #find(id: string, kind: RecordKindName | undefined): ViewEntry | undefined {

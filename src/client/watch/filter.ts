@@ -62,7 +62,7 @@ export function partitionsOf(filter: CheckedFilter, partitioner: Partitioner): r
     return Array.from({ length: partitioner.partitionCount }, (_, partition) => partition);
   }
   const partitions = new Set<number>();
-  const kinds = kind === 0 ? RECORD_KINDS.rows.map(({ number }) => number) : [kind];
+  const kinds = kind === 0 ? RECORD_KINDS.servedRows.map(({ number }) => number) : [kind];
   for (const id of ids) {
     for (const one of kinds) partitions.add(partitioner.partitionOf(one, id, 0, id.length));
   }

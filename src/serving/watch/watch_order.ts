@@ -103,7 +103,7 @@ function checkedFilter(
 }
 
 function kindsOf(kind: number): readonly number[] {
-  if (kind === 0) return RECORD_KINDS.rows.map(({ number }) => number);
+  if (kind === 0) return RECORD_KINDS.servedRows.map(({ number }) => number);
   return [kind === KIND_ALIAS ? kind : recordKind(kind)];
 }
 

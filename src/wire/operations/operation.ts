@@ -168,8 +168,8 @@ export const ONE_GATEWAY: ConcernedRecords<{ readonly id: Uint8Array }> = {
   keyOf: ({ id }) => ({ kind: KIND_GATEWAY, id }),
 };
 
-/** The kinds of record. */
-export const ALL_KINDS: readonly RecordKind[] = RECORD_KINDS.rows.map(({ number }) =>
+/** The kinds of record that operations which name a kind serve. */
+export const ALL_KINDS: readonly RecordKind[] = RECORD_KINDS.servedRows.map(({ number }) =>
   recordKind(number)
 );
 
