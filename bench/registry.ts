@@ -9,12 +9,16 @@ import type { Dialer } from "../transport/transport.ts";
 import { type Client, type ClientOptions, connect } from "../src/client/mod.ts";
 import { processWorld } from "../src/node/process_world.ts";
 import { ServerProcess } from "./harness.ts";
+import { HELD_MEMORY_FILE } from "./held_memory.ts";
 
 /** The root of the project. */
 const ROOT = new URL("..", import.meta.url);
 /** Interval of the readiness checks of a starting node, ms. */
 const READY_POLL_MS = 5;
 const READY_MS_MAX = 60_000;
+/** Interval of the checks whether a node has told what memory it holds, ms, and their end. */
+const HELD_POLL_MS = 20;
+const HELD_MS_MAX = 20_000;
 
 const world = processWorld();
 
@@ -43,11 +47,13 @@ export class RegistryServer {
   /** Time from the start of the process to the first successful `/readyz`, ms. */
   readonly readyMs: number;
   readonly #isTemporary: boolean;
+  readonly #heldFile: string;
   readonly #dialer = newDialer();
 
   private constructor(process: ServerProcess, folder: string, readyMs: number, temporary: boolean) {
     this.process = process;
     this.folder = folder;
+    this.#heldFile = heldFileOf(folder);
     this.readyMs = readyMs;
     this.#isTemporary = temporary;
   }
@@ -73,6 +79,7 @@ export class RegistryServer {
         ],
         ...options.flags ?? [],
       ],
+      env: { [HELD_MEMORY_FILE]: heldFileOf(folder) },
       readyMsMax: READY_MS_MAX,
     });
     const readyMs = await untilReady(folder, startMs);
@@ -93,12 +100,31 @@ export class RegistryServer {
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
   }
 
+  /** Returns the memory that the node holds after it collected garbage: heap and buffers, bytes. */
+  async heldBytes(): Promise<number> {
+    await Deno.remove(this.#heldFile).catch(() => {});
+    Deno.kill(this.process.pid, "SIGUSR2");
+    const endMs = performance.now() + HELD_MS_MAX;
+    for (;;) {
+      const text = await Deno.readTextFile(this.#heldFile).catch(() => undefined);
+      if (text !== undefined) return Number(text);
+      if (performance.now() > endMs) throw new Error(`No memory was told within ${HELD_MS_MAX} ms`);
+      await new Promise((resolve) => setTimeout(resolve, HELD_POLL_MS));
+    }
+  }
+
   /** Ends the node, with SIGKILL by default, and removes a temporary folder. */
   async stop(signal: Deno.Signal = "SIGKILL"): Promise<void> {
     await this.#dialer.close();
     await this.process.stop(signal);
+    await Deno.remove(this.#heldFile).catch(() => {});
     if (this.#isTemporary) await Deno.remove(this.folder, { recursive: true });
   }
+}
+
+/** Beside the data folder, in which a node expects no foreign file. */
+function heldFileOf(folder: string): string {
+  return `${folder}.held`;
 }
 
 /** Returns the arguments of `deno task start`, for a process in any folder. */
@@ -106,8 +132,9 @@ function startArguments(): string[] {
   const config = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT))) as {
     tasks: { start: string };
   };
-  const [, ...words] = config.tasks.start.split(" ");
-  return words.map((word) => word.endsWith(".ts") ? new URL(word, ROOT).pathname : word);
+  const [, run, ...words] = config.tasks.start.split(" ");
+  const programs = words.map((word) => word.endsWith(".ts") ? new URL(word, ROOT).pathname : word);
+  return [run!, `--preload=${new URL("held_memory.ts", import.meta.url).pathname}`, ...programs];
 }
 
 /** Connects a client to the node that serves `folder`. */

@@ -10,7 +10,6 @@ import type { ResultFile } from "./harness.ts";
 import { LatencyHistogram } from "./latency.ts";
 import { closedLoop } from "./load.ts";
 import { RegistryServer } from "./registry.ts";
-import { settledBytes } from "./settled.ts";
 
 const TTL_MS = 3_600_000;
 /** Changes that one watcher of everything gets: what a node's history holds. */
@@ -108,12 +107,12 @@ export async function benchWatchDomains(file: ResultFile): Promise<void> {
     await rate();
     const without: number[] = [];
     const beside: number[] = [];
-    const emptyBytes = await settledBytes(server.process);
-    let fullBytes = 0;
+    const bytesPerWatcher: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       without.push(await rate());
+      const withoutBytes = await server.heldBytes();
       const watches = await watched(watcher, domains.slice(WARM_UP, WARM_UP + WATCHERS));
-      if (round === 0) fullBytes = await settledBytes(server.process);
+      bytesPerWatcher.push((await server.heldBytes() - withoutBytes) / WATCHERS);
       beside.push(await rate());
       for (const watch of watches) watch.close();
       await until(
@@ -126,7 +125,7 @@ export async function benchWatchDomains(file: ResultFile): Promise<void> {
       bench: "watch domains",
       watchers: WATCHERS,
       progressMs: PROGRESS_MS,
-      bytesPerWatcher: Math.round((fullBytes - emptyBytes) / WATCHERS),
+      bytesPerWatcher: Math.round(median(bytesPerWatcher)),
       registersPerSecond: Math.round(median(beside)),
       registersPerSecondWithout: Math.round(median(without)),
       rateRatio: Math.round(median(beside) / median(without) * 1_000) / 1_000,
