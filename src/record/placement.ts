@@ -8,7 +8,7 @@
  * incarnation, and so hidden.
  */
 import { type Placement, placementCodec, type PlacementView } from "../../schemas/gen/record.ts";
-import { FOREIGN_ID_BYTES_MAX } from "../base/limits.ts";
+import { RELAY_ID_BYTES_MAX } from "../base/limits.ts";
 import { comparePositions, type Position } from "../base/position.ts";
 import { fields } from "./field.ts";
 import * as types from "./field_types.ts";
@@ -38,8 +38,8 @@ export interface PlacementRecordInfo extends RecordInfo {
 }
 
 const OWN_FIELDS = {
-  agentId: { type: types.text({ bytesMax: FOREIGN_ID_BYTES_MAX }) },
-  relayId: { type: types.text({ bytesMax: FOREIGN_ID_BYTES_MAX }) },
+  agentId: { type: types.text({ bytesMax: RELAY_ID_BYTES_MAX }) },
+  relayId: { type: types.text({ bytesMax: RELAY_ID_BYTES_MAX }) },
 } satisfies OwnFields<PlacementRecordInput>;
 
 /** The row of the placement. */

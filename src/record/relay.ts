@@ -3,7 +3,7 @@
  * its own system gave to it; who registered it owns the name while the relay lives.
  */
 import { type Relay, relayCodec, type RelayView } from "../../schemas/gen/record.ts";
-import { FOREIGN_ID_BYTES_MAX, RELAY_ADDRESS_BYTES_MAX } from "../base/limits.ts";
+import { RELAY_ADDRESS_BYTES_MAX, RELAY_ID_BYTES_MAX } from "../base/limits.ts";
 import { fields } from "./field.ts";
 import * as types from "./field_types.ts";
 import { KIND_RELAY } from "./key.ts";
@@ -30,7 +30,7 @@ export interface RelayRecordInfo extends RecordInfo {
 }
 
 const OWN_FIELDS = {
-  relayId: { type: types.text({ bytesMax: FOREIGN_ID_BYTES_MAX }) },
+  relayId: { type: types.text({ bytesMax: RELAY_ID_BYTES_MAX }) },
   grpcPort: { type: types.integer({ min: 0, max: 0xffff_ffff }) },
 } satisfies OwnFields<RelayRecordInput>;
 

@@ -34,7 +34,3 @@ export const TOMBSTONE_MS = 600_000;
 export const SEALED_LABEL_BYTES_MAX = 2_048;
 /** Recipients of one sealed label: each adds 250 bytes to its record. */
 export const SEALED_RECIPIENTS_MAX = 4;
-/** Size of a name that another system gives to a record. */
-export const FOREIGN_ID_BYTES_MAX = 256;
-/** Size of a relay's address: a host name of 253 bytes, or an address with a zone. */
-export const RELAY_ADDRESS_BYTES_MAX = 255;
