@@ -55,7 +55,7 @@ const TABLE: FloorTable = {
     simulated("src/serving", 5, []),
     // Answers of the SDK as JSON documents, for the command line and for HTTP.
     simulated("src/answers", 5, []),
-    simulated("src/relay", 5, []),
+    simulated("src/relay", 5, ["ioredis"]),
     simulated("src/region", 6, []),
     simulated("src/node", 7, ["pino", "prom-client"]),
     simulated("src/http", 7, ["hono", "prom-client", "zod"]),

@@ -6,6 +6,7 @@ import { MemoryRelayBackend } from "./memory_backend.ts";
 import type { RelayBackend } from "./relay_backend.ts";
 import type { RelayRegistry } from "./relay_registry.ts";
 import { checkedRelayTimes, type RelayTimes } from "./relay_times.ts";
+import { parseRelayUrl } from "./relay_url.ts";
 
 /** Options of a relay registry. */
 export interface OpenRelayRegistryOptions extends Partial<RelayTimes> {
@@ -17,28 +18,41 @@ export interface OpenRelayRegistryOptions extends Partial<RelayTimes> {
 /**
  * Opens a relay registry. A backend that is down is no error: calls fail until it is there.
  *
- * @param url `memory:`, or `cluster` if the caller brings that backend.
- * @throws `invalid_configuration` for another URL, or a ttl out of range. Its message has no password.
+ * @param url `memory:`, `redis://user:password@host:port/db`, `rediss://…`, `etcd://host:port`,
+ * `consul://host:port`, or `cluster` if the caller brings that backend.
+ * @throws `invalid_configuration` for another URL, or a ttl that the backend cannot keep. Its message has
+ * no password.
  */
-// deno-lint-ignore require-await -- Failures reject.
 export async function openRelayRegistry(
   url: string,
   options: OpenRelayRegistryOptions,
 ): Promise<RelayRegistry> {
-  const { world } = options;
-  return new BackedRelayRegistry(backendOf(url, options, checkedRelayTimes(options)), world);
+  const backend = await backendOf(url, options, checkedRelayTimes(options));
+  return new BackedRelayRegistry(backend, options.world);
 }
 
-function backendOf(
+/** Loads the modules of a backend only if it is used. */
+async function backendOf(
   url: string,
   { world, cluster }: OpenRelayRegistryOptions,
   times: RelayTimes,
-): RelayBackend {
-  if (url === "cluster" && cluster !== undefined) return cluster(times);
-  if (url === "memory:" || url === "memory") return new MemoryRelayBackend(world, times);
+): Promise<RelayBackend> {
+  const address = parseRelayUrl(url);
+  switch (address.kind) {
+    case "memory":
+      return new MemoryRelayBackend(world, times);
+    case "redis": {
+      const { RedisRelayBackend } = await import("./redis/redis_backend.ts");
+      return new RedisRelayBackend(address, world.entropy, times);
+    }
+    case "cluster":
+      if (cluster !== undefined) return cluster(times);
+      break;
+    default:
+  }
   throw new RegistryError(
     "invalid_configuration",
-    'The relay backend must be "memory:" or "cluster": current value is another',
+    `The relay backend ${address.kind} is not served here`,
     { field: "relay-backend" },
   );
 }

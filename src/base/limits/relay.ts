@@ -30,3 +30,17 @@ export const RELAY_MEMORY_RELAYS_MAX = 16_384;
 export const RELAY_MEMORY_AGENTS_MAX = 262_144;
 /** Shortest time between two searches of that memory for entries that ended, ms. */
 export const RELAY_MEMORY_SWEEP_MS = 1_000;
+/** Time to connect to a backend, ms: a call of the default length still hears why it failed. */
+export const RELAY_CONNECT_MS = 2_000;
+/** Silence with calls in flight after which a connection to Redis is given up, ms. */
+export const RELAY_SILENCE_MS = 3_000;
+/** Back-off of new connections to Redis, ms: doubled from the base, with jitter, up to the cap. */
+export const RELAY_RECONNECT_MS_BASE = 50;
+export const RELAY_RECONNECT_MS_CAP = 1_000;
+/**
+ * Bytes of a backend's answer: a list of the most entries, with the longest ids, in base64 and with what
+ * JSON adds to each.
+ */
+export const RELAY_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** Characters of a backend's own words in a message. */
+export const RELAY_EXCERPT_CHARACTERS_MAX = 200;

@@ -1,0 +1,28 @@
+/** What other programs answer: bounded words of theirs, and values that must have a type. */
+import { RegistryError } from "../base/errors.ts";
+import { RELAY_EXCERPT_CHARACTERS_MAX } from "../base/limits.ts";
+
+/** Returns the beginning of a foreign text, without control characters. */
+export function excerptOf(text: string): string {
+  const excerpt = text.slice(0, RELAY_EXCERPT_CHARACTERS_MAX);
+  // deno-lint-ignore no-control-regex -- They are what is removed.
+  return excerpt.toWellFormed().replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+}
+
+/** Returns the refusal of an answer that makes no sense. @param needed what it should have been. */
+export function senseless(needed: string): RegistryError {
+  return new RegistryError("internal", `The relay backend's answer must be ${needed}: it is not`);
+}
+
+/** Returns a decimal number in text as an integer; throws `internal` for anything else. */
+export function integerOf(value: unknown, needed: string): number {
+  const number = typeof value === "string" && /^-?\d{1,16}$/.test(value) ? Number(value) : NaN;
+  if (!Number.isSafeInteger(number)) throw senseless(needed);
+  return number;
+}
+
+/** Returns a text; throws `internal` for anything else. */
+export function textOf(value: unknown, needed: string): string {
+  if (typeof value !== "string") throw senseless(needed);
+  return value;
+}
