@@ -25,6 +25,8 @@ import { freePorts } from "./ports.ts";
 /** Ticks of the CPU times in `/proc`, ms. */
 const TICK_MS = 10;
 const READY_MS_MAX = 60_000;
+/** Time until leaderships are still and records are registered, with 8,192 partitions. */
+const SETTLED_MS_MAX = 300_000;
 /** Time without a change after which leaderships have stopped moving, ms. */
 const STILL_MS = 5_000;
 
@@ -113,7 +115,7 @@ export class ClusterServers {
       if (leadersOf(next).join() !== leadersOf(map).join()) sinceMs = performance.now();
       map = next;
       return performance.now() - sinceMs > STILL_MS;
-    }, READY_MS_MAX);
+    }, SETTLED_MS_MAX);
     const partitioner = new Partitioner(map.hashKey, map.partitionCount);
     const leaders = leadersOf(map);
     return (id) => leaders[partitioner.partitionOfKey(keyOfId(KIND_AGENT, parseUuid(id)))]!;
@@ -129,7 +131,7 @@ export class ClusterServers {
         if (error instanceof RegistryError && isUnknown(error)) return false;
         throw error;
       }
-    }, READY_MS_MAX);
+    }, SETTLED_MS_MAX);
   }
 
   /** Returns the CPU time that each node has used since its start, ms. */
