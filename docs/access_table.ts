@@ -11,9 +11,10 @@ import {
   authorize,
   authorizeRole,
   type KeyFacts,
+  ownerIdOf,
   seesCredentialHash,
 } from "../src/record/access.ts";
-import { KIND_AGENT, KIND_GATEWAY } from "../src/record/key.ts";
+import { KIND_AGENT, KIND_GATEWAY, KIND_MAPS_AGENT } from "../src/record/key.ts";
 import { kindOwnedBy, RECORD_KINDS, type RecordKind } from "../src/record/kinds.ts";
 import { type Operation, OPERATION_LIST } from "../src/wire/operations/mod.ts";
 
@@ -70,6 +71,8 @@ function peerOf(role: Role, fields: Partial<AuthenticatedPeer> = {}): Authentica
     ...fields,
   };
 }
+
+const FRONT = peerOf("front");
 
 /** A record and its description in the table. */
 interface Case {
@@ -148,10 +151,28 @@ const CASES: Readonly<Partial<Record<RecordKind, KindCases>>> = {
 
 /** Returns the cases of a kind whose access depends on its owner alone. */
 function plainCases(kind: RecordKind): KindCases {
-  const { name, owner } = RECORD_KINDS.row(kind);
+  const { name, owner, ownership } = RECORD_KINDS.row(kind);
+  if (ownership !== undefined) return namedOwnerCases(kind, name);
   const own = owner === undefined ? [] : [{ record: `own ${name}`, facts: { kind, id: OWN } }];
   const cases = [...own, { record: `other ${name}`, facts: { kind, id: OTHER } }];
   return { read: cases, owned: cases, carried: cases };
+}
+
+/** Returns the cases of a kind whose records name their owner: no id but the owner's counts. */
+function namedOwnerCases(kind: RecordKind, name: string): KindCases {
+  const cases = [
+    { record: `own ${name}`, facts: { kind, id: OTHER, ownerId: OWN } },
+    { record: `${name} of the fronts`, facts: { kind, id: OTHER, ownerId: ownerIdOf(FRONT) } },
+    { record: `other ${name}`, facts: { kind, id: OTHER, ownerId: OTHER } },
+  ];
+  const domain = "other.example";
+  const carried = kind === KIND_MAPS_AGENT
+    ? cases.map(({ record, facts }) => ({
+      record: `${record}, domain not granted`,
+      facts: { ...facts, domain },
+    }))
+    : [];
+  return { read: cases, owned: cases, carried: [...cases, ...carried] };
 }
 
 /** Returns the records that an operation may concern, as far as access depends on them. */
@@ -187,6 +208,7 @@ const RULES: readonly { rule: AccessRule; record: string }[] = [
   { rule: "propose", record: "proposals of descriptors" },
   { rule: "apply", record: "proposals of descriptors" },
   { rule: "read", record: "any record" },
+  { rule: "locate", record: "any record of another system" },
   { rule: "write", record: "own record" },
   { rule: "renew", record: "own record" },
   { rule: "administer", record: "members, placement, bans, keys" },

@@ -157,6 +157,92 @@ struct SupersededProcess {
   untilMs @1 :UInt64;
 }
 
+struct MapsGateway {
+  # A gateway of the Maps protocol, which its credential holds.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  # Derived from gatewayId.
+  owner :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  # The identity that registered it; all zero: a front, for a caller without an identity, or the
+  # development identity.
+  address :group $bytes { high @4 :UInt64; low @5 :UInt64; }
+  process @6 :UInt64;
+  # A random number for each registration.
+  leaseExpiryMs @7 :UInt64;
+  incarnation :group { generation @8 :UInt32; index @9 :UInt64; }
+  revision :group { generation @10 :UInt32; index @11 :UInt64; }
+  sequence @12 :UInt32;
+  ttlMs @13 :UInt32;
+  lastSeenUnixS @14 :UInt32;
+  writer @15 :UInt32;
+  cpu @16 :UInt32;
+  # Free capacity in the units of its owner, as last told. Zero: none, or not told.
+  memory @17 :UInt32;
+  storage @18 :UInt32;
+  bandwidth @19 :UInt32;
+  port @20 :UInt16;
+  wssPort @21 :UInt16;
+  state @22 :UInt8;
+  scope @23 :UInt8;
+  domain @24 :Text;
+  # Empty.
+  region @25 :Text;
+  extra @26 :Extra;
+  gatewayId @27 :Data;
+  # 32 bytes: SHA-256 of credential, "|" and the address as its owner wrote it.
+  credential @28 :Text;
+}
+
+struct MapsAgent {
+  # An agent of the Maps protocol: who holds a domain, and by which gateway it is reached.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  # Derived from the domain.
+  owner :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  # As that of a gateway.
+  process @4 :UInt64;
+  leaseExpiryMs @5 :UInt64;
+  incarnation :group { generation @6 :UInt32; index @7 :UInt64; }
+  revision :group { generation @8 :UInt32; index @9 :UInt64; }
+  sequence @10 :UInt32;
+  ttlMs @11 :UInt32;
+  lastSeenUnixS @12 :UInt32;
+  writer @13 :UInt32;
+  state @14 :UInt8;
+  scope @15 :UInt8;
+  domain @16 :Text;
+  region @17 :Text;
+  extra @18 :Extra;
+  agentId @19 :Data;
+  # 32 bytes: SHA-256 of credential, "|" and the domain as its owner wrote it.
+  gatewayId @20 :Data;
+  # 32 bytes.
+  credential @21 :Text;
+}
+
+struct MapsEndpoint {
+  # The claim of a credential on an endpoint of a region, so that no other one announces a gateway there.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  # Derived from region, address and port.
+  owner :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  # As that of a gateway.
+  address :group $bytes { high @4 :UInt64; low @5 :UInt64; }
+  process @6 :UInt64;
+  leaseExpiryMs @7 :UInt64;
+  incarnation :group { generation @8 :UInt32; index @9 :UInt64; }
+  revision :group { generation @10 :UInt32; index @11 :UInt64; }
+  sequence @12 :UInt32;
+  ttlMs @13 :UInt32;
+  lastSeenUnixS @14 :UInt32;
+  writer @15 :UInt32;
+  port @16 :UInt16;
+  state @17 :UInt8;
+  scope @18 :UInt8;
+  domain @19 :Text;
+  # Empty.
+  region @20 :Text;
+  extra @21 :Extra;
+  credential @22 :Text;
+}
+
 enum AliasState {
   pending @0;
   # No register with its claim was seen yet.

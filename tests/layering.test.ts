@@ -49,7 +49,7 @@ const TABLE: FloorTable = {
       "jose",
       "reflect-metadata",
     ]),
-    { ...simulated("src/client", 4, []), portable: true },
+    { ...simulated("src/client", 4, ["@noble/hashes"]), portable: true },
     // One interface for all code that serves: replication of a group is hidden from other folders.
     { ...simulated("src/replication", 4, []), doors: { "src/serving": ["group_interface.ts"] } },
     simulated("src/serving", 5, []),

@@ -864,6 +864,503 @@ export const supersededProcessCodec = new StructCodec<SupersededProcess, Superse
   newView: () => new SupersededProcessView(),
 });
 
+/** A gateway of the Maps protocol, which its credential holds. */
+export interface MapsGateway {
+  /** Derived from gatewayId. */
+  id: Uint8Array;
+  /**
+   * The identity that registered it; all zero: a front, for a caller without an identity, or the
+   * development identity.
+   */
+  owner: Uint8Array;
+  address: Uint8Array;
+  /** A random number for each registration. */
+  process: number;
+  leaseExpiryMs: number;
+  incarnation: {
+    generation: number;
+    index: number;
+  };
+  revision: {
+    generation: number;
+    index: number;
+  };
+  sequence: number;
+  ttlMs: number;
+  lastSeenUnixS: number;
+  writer: number;
+  /** Free capacity in the units of its owner, as last told. Zero: none, or not told. */
+  cpu: number;
+  memory: number;
+  storage: number;
+  bandwidth: number;
+  port: number;
+  wssPort: number;
+  state: number;
+  scope: number;
+  /** Empty. */
+  domain: string;
+  region: string;
+  extra: Extra | undefined;
+  /** 32 bytes: SHA-256 of credential, "|" and the address as its owner wrote it. */
+  gatewayId: Uint8Array;
+  credential: string;
+}
+
+/** A flyweight over {@link MapsGateway}. */
+export class MapsGatewayView extends StructView<MapsGateway> {
+  #extra: ExtraView | undefined;
+
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get owner(): Uint8Array { return this.$fixed(16, 16); }
+  set owner(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get ownerOffset(): number { return this.$fixedOffset(16, 16); }
+  ownerEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get address(): Uint8Array { return this.$fixed(32, 16); }
+  set address(value: Uint8Array) { this.$setFixed(32, 16, value); }
+  get addressOffset(): number { return this.$fixedOffset(32, 16); }
+  addressEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(32, 16, bytes, offset); }
+  get process(): number { return this.$uint64(48); }
+  set process(value: number) { this.$setUint64(48, value); }
+  get leaseExpiryMs(): number { return this.$uint64(56); }
+  set leaseExpiryMs(value: number) { this.$setUint64(56, value); }
+  get incarnationGeneration(): number { return this.$uint32(64); }
+  set incarnationGeneration(value: number) { this.$setUint32(64, value); }
+  get incarnationIndex(): number { return this.$uint64(72); }
+  set incarnationIndex(value: number) { this.$setUint64(72, value); }
+  get revisionGeneration(): number { return this.$uint32(68); }
+  set revisionGeneration(value: number) { this.$setUint32(68, value); }
+  get revisionIndex(): number { return this.$uint64(80); }
+  set revisionIndex(value: number) { this.$setUint64(80, value); }
+  get sequence(): number { return this.$uint32(88); }
+  set sequence(value: number) { this.$setUint32(88, value); }
+  get ttlMs(): number { return this.$uint32(92); }
+  set ttlMs(value: number) { this.$setUint32(92, value); }
+  get lastSeenUnixS(): number { return this.$uint32(96); }
+  set lastSeenUnixS(value: number) { this.$setUint32(96, value); }
+  get writer(): number { return this.$uint32(100); }
+  set writer(value: number) { this.$setUint32(100, value); }
+  get cpu(): number { return this.$uint32(104); }
+  set cpu(value: number) { this.$setUint32(104, value); }
+  get memory(): number { return this.$uint32(108); }
+  set memory(value: number) { this.$setUint32(108, value); }
+  get storage(): number { return this.$uint32(112); }
+  set storage(value: number) { this.$setUint32(112, value); }
+  get bandwidth(): number { return this.$uint32(116); }
+  set bandwidth(value: number) { this.$setUint32(116, value); }
+  get port(): number { return this.$uint16(120); }
+  set port(value: number) { this.$setUint16(120, value); }
+  get wssPort(): number { return this.$uint16(122); }
+  set wssPort(value: number) { this.$setUint16(122, value); }
+  get state(): number { return this.$uint8(124); }
+  set state(value: number) { this.$setUint8(124, value); }
+  get scope(): number { return this.$uint8(125); }
+  set scope(value: number) { this.$setUint8(125, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+  get region(): string { return this.$text(1); }
+  get regionBytes(): Uint8Array { return this.$textBytes(1); }
+  get regionOffset(): number { return this.$textOffset(1); }
+  get regionLength(): number { return this.$textLength(1); }
+  get hasExtra(): boolean { return this.$has(2); }
+  get extra(): ExtraView { return this.$struct(2, this.#extra ??= new ExtraView()); }
+  get gatewayId(): Uint8Array { return this.$dataBytes(3); }
+  get gatewayIdOffset(): number { return this.$dataOffset(3); }
+  get gatewayIdLength(): number { return this.$dataLength(3); }
+  get credential(): string { return this.$text(4); }
+  get credentialBytes(): Uint8Array { return this.$textBytes(4); }
+  get credentialOffset(): number { return this.$textOffset(4); }
+  get credentialLength(): number { return this.$textLength(4); }
+
+  override toPlain(): MapsGateway {
+    this.$payPlain();
+    const fixed = this.$fixed(0, 48);
+    return {
+      id: fixed.subarray(0, 16),
+      owner: fixed.subarray(16, 32),
+      address: fixed.subarray(32, 48),
+      process: this.process,
+      leaseExpiryMs: this.leaseExpiryMs,
+      incarnation: {
+        generation: this.incarnationGeneration,
+        index: this.incarnationIndex,
+      },
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      sequence: this.sequence,
+      ttlMs: this.ttlMs,
+      lastSeenUnixS: this.lastSeenUnixS,
+      writer: this.writer,
+      cpu: this.cpu,
+      memory: this.memory,
+      storage: this.storage,
+      bandwidth: this.bandwidth,
+      port: this.port,
+      wssPort: this.wssPort,
+      state: this.state,
+      scope: this.scope,
+      domain: this.domain,
+      region: this.region,
+      extra: this.hasExtra ? this.extra.toPlain() : undefined,
+      gatewayId: this.$dataCopy(3),
+      credential: this.credential,
+    };
+  }
+}
+
+function putMapsGateway(out: FrameWriter, at: number, value: Input<MapsGateway>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  out.$fixed(at + 16, 16, value.owner);
+  out.$fixed(at + 32, 16, value.address);
+  UINT64.write(view, at + 48, value.process, "process");
+  UINT64.write(view, at + 56, value.leaseExpiryMs, "leaseExpiryMs");
+  UINT32.write(view, at + 64, value.incarnation.generation, "incarnation.generation");
+  UINT64.write(view, at + 72, value.incarnation.index, "incarnation.index");
+  UINT32.write(view, at + 68, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 80, value.revision.index, "revision.index");
+  UINT32.write(view, at + 88, value.sequence, "sequence");
+  UINT32.write(view, at + 92, value.ttlMs, "ttlMs");
+  UINT32.write(view, at + 96, value.lastSeenUnixS, "lastSeenUnixS");
+  UINT32.write(view, at + 100, value.writer, "writer");
+  UINT32.write(view, at + 104, value.cpu, "cpu");
+  UINT32.write(view, at + 108, value.memory, "memory");
+  UINT32.write(view, at + 112, value.storage, "storage");
+  UINT32.write(view, at + 116, value.bandwidth, "bandwidth");
+  UINT16.write(view, at + 120, value.port, "port");
+  UINT16.write(view, at + 122, value.wssPort, "wssPort");
+  UINT8.write(view, at + 124, value.state, "state");
+  UINT8.write(view, at + 125, value.scope, "scope");
+  out.$text(at + 128, value.domain, "domain");
+  out.$text(at + 136, value.region, "region");
+  out.$nested<Extra>(at + 144, value.extra, extraCodec.layout);
+  out.$data(at + 152, value.gatewayId);
+  out.$text(at + 160, value.credential, "credential");
+}
+
+/** Encodes and decodes {@link MapsGateway}. */
+export const mapsGatewayCodec = new StructCodec<MapsGateway, MapsGatewayView>({
+  name: "MapsGateway",
+  dataWords: 16,
+  pointerWords: 5,
+  put: putMapsGateway,
+  newView: () => new MapsGatewayView(),
+});
+
+/** An agent of the Maps protocol: who holds a domain, and by which gateway it is reached. */
+export interface MapsAgent {
+  /** Derived from the domain. */
+  id: Uint8Array;
+  /** As that of a gateway. */
+  owner: Uint8Array;
+  process: number;
+  leaseExpiryMs: number;
+  incarnation: {
+    generation: number;
+    index: number;
+  };
+  revision: {
+    generation: number;
+    index: number;
+  };
+  sequence: number;
+  ttlMs: number;
+  lastSeenUnixS: number;
+  writer: number;
+  state: number;
+  scope: number;
+  domain: string;
+  region: string;
+  extra: Extra | undefined;
+  /** 32 bytes: SHA-256 of credential, "|" and the domain as its owner wrote it. */
+  agentId: Uint8Array;
+  /** 32 bytes. */
+  gatewayId: Uint8Array;
+  credential: string;
+}
+
+/** A flyweight over {@link MapsAgent}. */
+export class MapsAgentView extends StructView<MapsAgent> {
+  #extra: ExtraView | undefined;
+
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get owner(): Uint8Array { return this.$fixed(16, 16); }
+  set owner(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get ownerOffset(): number { return this.$fixedOffset(16, 16); }
+  ownerEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get process(): number { return this.$uint64(32); }
+  set process(value: number) { this.$setUint64(32, value); }
+  get leaseExpiryMs(): number { return this.$uint64(40); }
+  set leaseExpiryMs(value: number) { this.$setUint64(40, value); }
+  get incarnationGeneration(): number { return this.$uint32(48); }
+  set incarnationGeneration(value: number) { this.$setUint32(48, value); }
+  get incarnationIndex(): number { return this.$uint64(56); }
+  set incarnationIndex(value: number) { this.$setUint64(56, value); }
+  get revisionGeneration(): number { return this.$uint32(52); }
+  set revisionGeneration(value: number) { this.$setUint32(52, value); }
+  get revisionIndex(): number { return this.$uint64(64); }
+  set revisionIndex(value: number) { this.$setUint64(64, value); }
+  get sequence(): number { return this.$uint32(72); }
+  set sequence(value: number) { this.$setUint32(72, value); }
+  get ttlMs(): number { return this.$uint32(76); }
+  set ttlMs(value: number) { this.$setUint32(76, value); }
+  get lastSeenUnixS(): number { return this.$uint32(80); }
+  set lastSeenUnixS(value: number) { this.$setUint32(80, value); }
+  get writer(): number { return this.$uint32(84); }
+  set writer(value: number) { this.$setUint32(84, value); }
+  get state(): number { return this.$uint8(88); }
+  set state(value: number) { this.$setUint8(88, value); }
+  get scope(): number { return this.$uint8(89); }
+  set scope(value: number) { this.$setUint8(89, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+  get region(): string { return this.$text(1); }
+  get regionBytes(): Uint8Array { return this.$textBytes(1); }
+  get regionOffset(): number { return this.$textOffset(1); }
+  get regionLength(): number { return this.$textLength(1); }
+  get hasExtra(): boolean { return this.$has(2); }
+  get extra(): ExtraView { return this.$struct(2, this.#extra ??= new ExtraView()); }
+  get agentId(): Uint8Array { return this.$dataBytes(3); }
+  get agentIdOffset(): number { return this.$dataOffset(3); }
+  get agentIdLength(): number { return this.$dataLength(3); }
+  get gatewayId(): Uint8Array { return this.$dataBytes(4); }
+  get gatewayIdOffset(): number { return this.$dataOffset(4); }
+  get gatewayIdLength(): number { return this.$dataLength(4); }
+  get credential(): string { return this.$text(5); }
+  get credentialBytes(): Uint8Array { return this.$textBytes(5); }
+  get credentialOffset(): number { return this.$textOffset(5); }
+  get credentialLength(): number { return this.$textLength(5); }
+
+  override toPlain(): MapsAgent {
+    this.$payPlain();
+    const fixed = this.$fixed(0, 32);
+    return {
+      id: fixed.subarray(0, 16),
+      owner: fixed.subarray(16, 32),
+      process: this.process,
+      leaseExpiryMs: this.leaseExpiryMs,
+      incarnation: {
+        generation: this.incarnationGeneration,
+        index: this.incarnationIndex,
+      },
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      sequence: this.sequence,
+      ttlMs: this.ttlMs,
+      lastSeenUnixS: this.lastSeenUnixS,
+      writer: this.writer,
+      state: this.state,
+      scope: this.scope,
+      domain: this.domain,
+      region: this.region,
+      extra: this.hasExtra ? this.extra.toPlain() : undefined,
+      agentId: this.$dataCopy(3),
+      gatewayId: this.$dataCopy(4),
+      credential: this.credential,
+    };
+  }
+}
+
+function putMapsAgent(out: FrameWriter, at: number, value: Input<MapsAgent>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  out.$fixed(at + 16, 16, value.owner);
+  UINT64.write(view, at + 32, value.process, "process");
+  UINT64.write(view, at + 40, value.leaseExpiryMs, "leaseExpiryMs");
+  UINT32.write(view, at + 48, value.incarnation.generation, "incarnation.generation");
+  UINT64.write(view, at + 56, value.incarnation.index, "incarnation.index");
+  UINT32.write(view, at + 52, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 64, value.revision.index, "revision.index");
+  UINT32.write(view, at + 72, value.sequence, "sequence");
+  UINT32.write(view, at + 76, value.ttlMs, "ttlMs");
+  UINT32.write(view, at + 80, value.lastSeenUnixS, "lastSeenUnixS");
+  UINT32.write(view, at + 84, value.writer, "writer");
+  UINT8.write(view, at + 88, value.state, "state");
+  UINT8.write(view, at + 89, value.scope, "scope");
+  out.$text(at + 96, value.domain, "domain");
+  out.$text(at + 104, value.region, "region");
+  out.$nested<Extra>(at + 112, value.extra, extraCodec.layout);
+  out.$data(at + 120, value.agentId);
+  out.$data(at + 128, value.gatewayId);
+  out.$text(at + 136, value.credential, "credential");
+}
+
+/** Encodes and decodes {@link MapsAgent}. */
+export const mapsAgentCodec = new StructCodec<MapsAgent, MapsAgentView>({
+  name: "MapsAgent",
+  dataWords: 12,
+  pointerWords: 6,
+  put: putMapsAgent,
+  newView: () => new MapsAgentView(),
+});
+
+/** The claim of a credential on an endpoint of a region, so that no other one announces a gateway there. */
+export interface MapsEndpoint {
+  /** Derived from region, address and port. */
+  id: Uint8Array;
+  /** As that of a gateway. */
+  owner: Uint8Array;
+  address: Uint8Array;
+  process: number;
+  leaseExpiryMs: number;
+  incarnation: {
+    generation: number;
+    index: number;
+  };
+  revision: {
+    generation: number;
+    index: number;
+  };
+  sequence: number;
+  ttlMs: number;
+  lastSeenUnixS: number;
+  writer: number;
+  port: number;
+  state: number;
+  scope: number;
+  /** Empty. */
+  domain: string;
+  region: string;
+  extra: Extra | undefined;
+  credential: string;
+}
+
+/** A flyweight over {@link MapsEndpoint}. */
+export class MapsEndpointView extends StructView<MapsEndpoint> {
+  #extra: ExtraView | undefined;
+
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get owner(): Uint8Array { return this.$fixed(16, 16); }
+  set owner(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get ownerOffset(): number { return this.$fixedOffset(16, 16); }
+  ownerEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get address(): Uint8Array { return this.$fixed(32, 16); }
+  set address(value: Uint8Array) { this.$setFixed(32, 16, value); }
+  get addressOffset(): number { return this.$fixedOffset(32, 16); }
+  addressEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(32, 16, bytes, offset); }
+  get process(): number { return this.$uint64(48); }
+  set process(value: number) { this.$setUint64(48, value); }
+  get leaseExpiryMs(): number { return this.$uint64(56); }
+  set leaseExpiryMs(value: number) { this.$setUint64(56, value); }
+  get incarnationGeneration(): number { return this.$uint32(64); }
+  set incarnationGeneration(value: number) { this.$setUint32(64, value); }
+  get incarnationIndex(): number { return this.$uint64(72); }
+  set incarnationIndex(value: number) { this.$setUint64(72, value); }
+  get revisionGeneration(): number { return this.$uint32(68); }
+  set revisionGeneration(value: number) { this.$setUint32(68, value); }
+  get revisionIndex(): number { return this.$uint64(80); }
+  set revisionIndex(value: number) { this.$setUint64(80, value); }
+  get sequence(): number { return this.$uint32(88); }
+  set sequence(value: number) { this.$setUint32(88, value); }
+  get ttlMs(): number { return this.$uint32(92); }
+  set ttlMs(value: number) { this.$setUint32(92, value); }
+  get lastSeenUnixS(): number { return this.$uint32(96); }
+  set lastSeenUnixS(value: number) { this.$setUint32(96, value); }
+  get writer(): number { return this.$uint32(100); }
+  set writer(value: number) { this.$setUint32(100, value); }
+  get port(): number { return this.$uint16(104); }
+  set port(value: number) { this.$setUint16(104, value); }
+  get state(): number { return this.$uint8(106); }
+  set state(value: number) { this.$setUint8(106, value); }
+  get scope(): number { return this.$uint8(107); }
+  set scope(value: number) { this.$setUint8(107, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+  get region(): string { return this.$text(1); }
+  get regionBytes(): Uint8Array { return this.$textBytes(1); }
+  get regionOffset(): number { return this.$textOffset(1); }
+  get regionLength(): number { return this.$textLength(1); }
+  get hasExtra(): boolean { return this.$has(2); }
+  get extra(): ExtraView { return this.$struct(2, this.#extra ??= new ExtraView()); }
+  get credential(): string { return this.$text(3); }
+  get credentialBytes(): Uint8Array { return this.$textBytes(3); }
+  get credentialOffset(): number { return this.$textOffset(3); }
+  get credentialLength(): number { return this.$textLength(3); }
+
+  override toPlain(): MapsEndpoint {
+    this.$payPlain();
+    const fixed = this.$fixed(0, 48);
+    return {
+      id: fixed.subarray(0, 16),
+      owner: fixed.subarray(16, 32),
+      address: fixed.subarray(32, 48),
+      process: this.process,
+      leaseExpiryMs: this.leaseExpiryMs,
+      incarnation: {
+        generation: this.incarnationGeneration,
+        index: this.incarnationIndex,
+      },
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      sequence: this.sequence,
+      ttlMs: this.ttlMs,
+      lastSeenUnixS: this.lastSeenUnixS,
+      writer: this.writer,
+      port: this.port,
+      state: this.state,
+      scope: this.scope,
+      domain: this.domain,
+      region: this.region,
+      extra: this.hasExtra ? this.extra.toPlain() : undefined,
+      credential: this.credential,
+    };
+  }
+}
+
+function putMapsEndpoint(out: FrameWriter, at: number, value: Input<MapsEndpoint>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  out.$fixed(at + 16, 16, value.owner);
+  out.$fixed(at + 32, 16, value.address);
+  UINT64.write(view, at + 48, value.process, "process");
+  UINT64.write(view, at + 56, value.leaseExpiryMs, "leaseExpiryMs");
+  UINT32.write(view, at + 64, value.incarnation.generation, "incarnation.generation");
+  UINT64.write(view, at + 72, value.incarnation.index, "incarnation.index");
+  UINT32.write(view, at + 68, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 80, value.revision.index, "revision.index");
+  UINT32.write(view, at + 88, value.sequence, "sequence");
+  UINT32.write(view, at + 92, value.ttlMs, "ttlMs");
+  UINT32.write(view, at + 96, value.lastSeenUnixS, "lastSeenUnixS");
+  UINT32.write(view, at + 100, value.writer, "writer");
+  UINT16.write(view, at + 104, value.port, "port");
+  UINT8.write(view, at + 106, value.state, "state");
+  UINT8.write(view, at + 107, value.scope, "scope");
+  out.$text(at + 112, value.domain, "domain");
+  out.$text(at + 120, value.region, "region");
+  out.$nested<Extra>(at + 128, value.extra, extraCodec.layout);
+  out.$text(at + 136, value.credential, "credential");
+}
+
+/** Encodes and decodes {@link MapsEndpoint}. */
+export const mapsEndpointCodec = new StructCodec<MapsEndpoint, MapsEndpointView>({
+  name: "MapsEndpoint",
+  dataWords: 14,
+  pointerWords: 4,
+  put: putMapsEndpoint,
+  newView: () => new MapsEndpointView(),
+});
+
 /** Maps a domain to its agent, in the domain's own partition. */
 export interface Alias {
   agentId: Uint8Array;

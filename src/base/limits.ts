@@ -31,3 +31,4 @@ export * from "./limits/cli.ts";
 export * from "./limits/node.ts";
 export * from "./limits/http.ts";
 export * from "./limits/relay.ts";
+export * from "./limits/maps.ts";

@@ -33,6 +33,7 @@ import type { CallerEvidence } from "./delegation/evidence.ts";
 import type { Guarded } from "../../identity/capabilities/guarded.ts";
 import { DirectCalls } from "./direct_calls.ts";
 import type { OperationCaller } from "./invoker.ts";
+import type { MapsCalls } from "./calls/maps.ts";
 import type { GovernedCalls } from "./governed/governed_client.ts";
 import { goesHome, HomeCalls, manyAtHome, sourceHome } from "./home_calls.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
@@ -182,6 +183,10 @@ class RegistryClient implements Client, OperationCaller {
 
   get identities(): IdentityCalls {
     return this.#calls.identities;
+  }
+
+  get maps(): MapsCalls {
+    return this.#calls.maps;
   }
 
   get governed(): GovernedCalls {

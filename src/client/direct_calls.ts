@@ -12,6 +12,7 @@ import { allPages, ListCalls } from "./calls/list.ts";
 import { StatusCalls } from "./calls/node.ts";
 import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
+import { MapsCalls } from "./calls/maps.ts";
 import { ResolveCalls } from "./calls/resolve.ts";
 import { GovernedCalls } from "./governed/governed_client.ts";
 import { ask, type Invoker, type OperationCaller } from "./invoker.ts";
@@ -53,6 +54,7 @@ export interface DirectCallsParts {
 export class DirectCalls implements RegistryCalls, OperationCaller {
   readonly identities: IdentityCalls;
   readonly governed: GovernedCalls;
+  readonly maps: MapsCalls;
   readonly get: GetCalls;
   readonly resolve: ResolveCalls;
   readonly list: ListCalls;
@@ -72,6 +74,7 @@ export class DirectCalls implements RegistryCalls, OperationCaller {
     this.register = new RegisterCalls(invoker, ownership, { clock: world.monotonic, timeoutMs });
     this.identities = new IdentityCalls(invoker);
     this.governed = new GovernedCalls(invoker, world);
+    this.maps = new MapsCalls(invoker, ownership, this.list);
     this.#node = new StatusCalls(invoker);
   }
 

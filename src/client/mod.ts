@@ -35,4 +35,9 @@ export type {
   GatewayInfo,
   GatewayInput,
   Incarnation,
+  MapsAgentInfo,
+  MapsAgentInput,
+  MapsCapacity,
+  MapsGatewayInfo,
+  MapsGatewayInput,
 } from "./records.ts";

@@ -37,6 +37,7 @@ import type { Credentials } from "./credentials.ts";
 import type { CallerEvidence } from "./delegation/evidence.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
 import type { KeepItem, KeepOptions, KeepOutcome, Lease } from "./lease_types.ts";
+import type { MapsClient } from "./maps_types.ts";
 import type { AgentInfo, AgentInput, GatewayInfo, GatewayInput } from "./records.ts";
 import type {
   CachedView,
@@ -52,6 +53,7 @@ import type { RecordKindName } from "../record/kinds.ts";
 export type * from "./answer_types.ts";
 export type { CallOptions } from "./call_options.ts";
 export type * from "./lease_types.ts";
+export type * from "./maps_types.ts";
 export type * from "./watch_types.ts";
 export type { CallerEvidence } from "./delegation/evidence.ts";
 export type { IdentityClient } from "./calls/identity.ts";
@@ -303,6 +305,9 @@ export interface RegistryCalls {
 
   /** The governed plane: signed descriptors, proposals, proofs. */
   readonly governed: GovernedClient;
+
+  /** Gateways and agents of the Maps protocol. */
+  readonly maps: MapsClient;
 }
 
 /**

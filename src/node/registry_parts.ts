@@ -21,6 +21,7 @@ import { DomainClaims } from "../serving/domain_claims.ts";
 import { delegationHandlers } from "../serving/handlers/delegations.ts";
 import { identityHandlers } from "../serving/handlers/identities.ts";
 import { type NodeDuties, nodeHandlers } from "../serving/handlers/node.ts";
+import { mapsHandlers } from "../serving/handlers/maps.ts";
 import { recordHandlers } from "../serving/handlers/records.ts";
 import { stepHandlers } from "../serving/handlers/steps.ts";
 import { watchHandlers } from "../serving/handlers/watches.ts";
@@ -249,16 +250,18 @@ export function requestParts(
     bans,
     nodesOf: (partition) => groups.nodesOf(partitionId(partition)),
   });
+  const records = {
+    reads,
+    lists: new ListPath(table, reads, replies, redaction, homes),
+    writes: new WritePath({ table, proposer, registrar, agents, notes, foreign }),
+    renewals,
+  };
   const router = new RequestRouter({
     admission,
     access,
     handlers: {
-      ...recordHandlers({
-        reads,
-        lists: new ListPath(table, reads, replies, redaction, homes),
-        writes: new WritePath({ table, proposer, registrar, agents, notes, foreign }),
-        renewals,
-      }),
+      ...recordHandlers(records),
+      ...mapsHandlers(records),
       ...nodeHandlers(node),
       ...identityHandlers(identities),
       ...stepHandlers(steps),

@@ -23,7 +23,8 @@ import { RECORD_KINDS } from "./kinds.ts";
 /**
  * The right an operation requires: `inspect` reads the state of the cluster; `govern` reads the governed
  * plane, `propose` makes and signs its proposals, `apply` applies them; `read` reads records;
- * `locate` reads relays and the agents placed at them; `write` writes a record; `renew` renews its lease;
+ * `locate` reads records of other systems: relays, the agents placed at them, and those of the Maps
+ * protocol; `write` writes a record; `renew` renews its lease;
  * `administer` changes members, placement, bans and
  * keys; `peer` is for requests between nodes; `follow` is for requests between regions; `watching`
  * concerns the caller's own watches; `join` asks for a certificate, the request itself being the proof;
@@ -98,6 +99,7 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
   agent: {
     ...HOLDER,
     read: ["own", "granted"],
+    locate: ALL,
     write: ["own"],
     renew: ["own"],
   },
@@ -179,7 +181,8 @@ export function authorize(
   const reach = REACH[peer.role][rule] ?? [];
   if (reach === ALL) return "allowed";
   if (facts === undefined || !reach.includes(relationTo(peer, facts))) return "permission_denied";
-  return rule !== "write" || isGranted(peer, facts) ? "allowed" : "permission_denied";
+  const isPermitted = rule !== "write" || forbiddenName(peer, facts) === undefined;
+  return isPermitted ? "allowed" : "permission_denied";
 }
 
 /**
@@ -285,14 +288,22 @@ function isTrusted(peer: AuthenticatedPeer, policy: AccessPolicy): boolean {
 }
 
 /**
- * Reports whether the grants permit the record. A record must be in the region of its owner's
- * certificate: lists and gateways are looked up by region, and a region's authority vouches only
- * for its own. An agent may claim, and a gateway name, only domains that its identity grants, and
- * an agent may name only gateways that its identity grants, because proxies trust them.
+ * Returns the name in a record that its owner's identity does not permit; `undefined` if all are
+ * permitted. A record must be in the region of its owner's certificate: lists and gateways are looked up by
+ * region, and a region's authority vouches only for its own. An agent may claim, and a gateway name, only
+ * domains that its identity grants, and an agent may name only gateways that its identity grants,
+ * because proxies trust them. Kinds with free names are looked up apart from those: their regions are
+ * names of other systems, and a front writes them for callers to whom nobody grants a domain.
  */
-function isGranted({ grants, region: ownRegion }: AuthenticatedPeer, facts: KeyFacts): boolean {
-  const { region } = facts;
-  return (region === undefined || region === ownRegion) && grantsNames(grants, facts);
+function forbiddenName(
+  { role, grants, region: ownRegion }: AuthenticatedPeer,
+  facts: KeyFacts,
+): "region" | "domain" | "gateway" | undefined {
+  const { kind, region } = facts;
+  if (RECORD_KINDS.find(kind)?.ownership?.hasFreeNames === true) {
+    if (role === "front") return undefined;
+  } else if (region !== undefined && region !== ownRegion) return "region";
+  return missingGrant(grants, facts);
 }
 
 /** Reports whether the grants cover all names in a record: its domain, and an agent's gateway. */
@@ -324,8 +335,7 @@ export function writeFault(
 ): "session" | "owner" | "region" | "domain" | "gateway" {
   if (authorizeRole(peer, "write", policy) !== "allowed") return "session";
   if (relationTo(peer, facts) !== "own") return "owner";
-  if (facts.region !== undefined && facts.region !== peer.region) return "region";
-  return missingGrant(peer.grants, facts) ?? "session";
+  return forbiddenName(peer, facts) ?? "session";
 }
 
 function grantsGateway(grants: Grants, gatewayId: Uint8Array): boolean {

@@ -23,6 +23,12 @@ export const KIND_MIRROR_ALIAS = 6;
 export const KIND_RELAY = 7;
 /** The relay through which an agent is reached. */
 export const KIND_PLACEMENT = 8;
+/** A gateway of the Maps protocol. */
+export const KIND_MAPS_GATEWAY = 9;
+/** An agent of the Maps protocol. */
+export const KIND_MAPS_AGENT = 10;
+/** The claim of a gateway of the Maps protocol on its endpoint. */
+export const KIND_MAPS_ENDPOINT = 11;
 /** The kinds of the table of a partition that are no kinds of record. */
 export const RESERVED_KINDS: ReadonlySet<number> = new Set([
   KIND_ALIAS,

@@ -142,12 +142,20 @@ export interface KindRow<
 /** The apply version from which on a partition stores records that name their owner. */
 export const NAMED_OWNERS_APPLY_VERSION = 10;
 
+/** The apply version from which on a partition stores records of the Maps protocol. */
+export const MAPS_APPLY_VERSION = 11;
+
 /** Ownership of records that name their owner. */
 export interface NamedOwnership<Stored, View> {
   /** Roles of the identities that may own such records. */
   readonly roles: readonly Role[];
   /** Returns the id of the owner (ownerIdOf in access.ts), 16 bytes. */
   idOf(record: Stored | View): Uint8Array;
+  /**
+   * Whether names in a record are granted to nobody: its region is any, and a front may give it any domain.
+   * Default: as for other records, the region is that of the writer's certificate.
+   */
+  readonly hasFreeNames?: boolean;
   /** Decides about a registration while a record with its id lives. Pure, as apply runs it. */
   succession(current: View, incoming: View): Succession;
 }

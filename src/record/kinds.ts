@@ -9,12 +9,21 @@ import { AGENT } from "./agent.ts";
 import { GATEWAY } from "./gateway.ts";
 import { KIND_MAX, RESERVED_KINDS } from "./key.ts";
 import type { KindRow } from "./kind_row.ts";
+import { MAPS_AGENT } from "./maps/maps_agent.ts";
+import { MAPS_ENDPOINT } from "./maps/maps_endpoint.ts";
+import { MAPS_GATEWAY } from "./maps/maps_gateway.ts";
 import { PLACEMENT } from "./placement.ts";
 import { RELAY } from "./relay.ts";
 
 const ROWS = { agent: AGENT, gateway: GATEWAY } as const;
 /** Kinds with operations of their own, which programs do not use by a kind's name. */
-const OWN_ROWS = { relay: RELAY, placement: PLACEMENT } as const;
+const OWN_ROWS = {
+  relay: RELAY,
+  placement: PLACEMENT,
+  mapsGateway: MAPS_GATEWAY,
+  mapsAgent: MAPS_AGENT,
+  mapsEndpoint: MAPS_ENDPOINT,
+} as const;
 
 type Rows = typeof ROWS;
 /** The name of a kind. */

@@ -30,7 +30,6 @@ import {
 } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { UUID_BYTES } from "../base/uuid.ts";
-import { KIND_GATEWAY } from "../record/key.ts";
 import type { RecordKind } from "../record/kinds.ts";
 import { GatewayRanking } from "../store/free_capacity.ts";
 import { emptySpan, type StoredSpan } from "../store/reply.ts";
@@ -73,6 +72,7 @@ interface Ranked {
 
 /** The gateways that are wanted. */
 interface GatewayAsk {
+  readonly kind: RecordKind;
   readonly region: Uint8Array;
   readonly limit: number;
   readonly by: ReadBy;
@@ -161,15 +161,16 @@ export class ListPath {
   }
 
   /**
-   * Starts ResolveGateways: live gateways of a region, most free capacity first. Takes one step,
+   * Starts ResolveGateways, or the same for another kind of gateway: live gateways of a region, most free capacity first. Takes one step,
    * apart from waiting for permissions to read.
    */
   resolveGateways(
+    kind: RecordKind,
     request: RequestView,
     writer: () => FrameWriter,
     peer: AuthenticatedPeer,
   ): ListSteps {
-    const page = newPage(KIND_GATEWAY, peer);
+    const page = newPage(kind, peer);
     const steps = this.#gatewaySteps(request, page);
     return this.#stepsOf(steps, request, writer, page);
   }
@@ -181,7 +182,7 @@ export class ListPath {
     const scope = listScope(body.cursor, this.#table.partitioner.partitionCount);
     const permits = new Map<ReadBarrier, ReadPoint>();
     const by = { maxStalenessMs: request.maxStalenessMs, permits, asked: this.#homes.any };
-    const ask = { region, limit, by, scope, peer: page.peer };
+    const ask = { kind: page.kind, region, limit, by, scope, peer: page.peer };
     let ranked = this.#rank(ask);
     while ("group" in ranked) {
       const point = yield* permission(ranked, request.maxStalenessMs, scope);
@@ -200,8 +201,8 @@ export class ListPath {
   }
 
   /** Returns the best gateways, or the partition that does not permit a read yet. */
-  #rank({ region, limit, by, scope, peer }: GatewayAsk): Ranked | Partition {
-    const ranking = new GatewayRanking<PartitionStore>(limit);
+  #rank({ kind, region, limit, by, scope, peer }: GatewayAsk): Ranked | Partition {
+    const ranking = new GatewayRanking<PartitionStore>(limit, kind);
     const asked = new Map<PartitionStore, { partition: Partition; point: ReadPoint }>();
     const read: ReadPart[] = [];
     for (let id = 0; id < this.#table.partitioner.partitionCount; id++) {
@@ -216,10 +217,9 @@ export class ListPath {
       if (point === undefined) return partition;
       read.push({ partition, point });
       const { store } = partition;
-      if (store.countOf(KIND_GATEWAY) === 0 && store.mirrors.isEmpty) continue;
+      if (store.countOf(kind) === 0 && store.mirrors.isEmpty) continue;
       asked.set(store, { partition, point });
-      const mayShow = (slot: number) =>
-        this.#limits.permit(peer, KIND_GATEWAY, spanOf(store, slot));
+      const mayShow = (slot: number) => this.#limits.permit(peer, kind, spanOf(store, slot));
       store.rankGateways(region, ranking, this.#homes, mayShow);
     }
     const best = ranking.ranked().map(({ owner, slot }) => ({

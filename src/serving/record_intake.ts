@@ -10,6 +10,7 @@ import { RECORD_BYTES_MAX } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import { NO_POSITION, type Position } from "../base/position.ts";
 import { formatUuid, isNilUuid, parseUuid } from "../base/uuid.ts";
+import { ownerIdOf } from "../record/access.ts";
 import { idOfDomain, idOfForeignKey } from "../record/derived_id.ts";
 import { canonicalDomain } from "../record/domain.ts";
 import { attachedIdOf, type OwnedRecord, type OwnedView } from "../record/kind_row.ts";
@@ -65,7 +66,7 @@ export function acceptRecord(
   sent: OwnedRecord,
   peer: AuthenticatedPeer,
 ): AcceptedRecord {
-  const record = validated(row, withId(row, sent, peer));
+  const record = validated(row, withOwner(row, withId(row, sent, peer), peer));
   const { id, domain, region, ttlMs } = record;
   return { row, record, id, domain, region, gatewayId: attachedIdOf(row, record) ?? NIL_ID, ttlMs };
 }
@@ -100,6 +101,13 @@ function withId(row: AnyKindRow, record: OwnedRecord, peer: AuthenticatedPeer): 
     });
   }
   return { ...record, id: parseUuid(idOfDomain(canonicalDomain(record.domain), hash("sha1"))) };
+}
+
+/** Returns the record with the caller as its owner, if it is of a kind that names one. */
+function withOwner(row: AnyKindRow, record: OwnedRecord, peer: AuthenticatedPeer): OwnedRecord {
+  return row.ownership === undefined
+    ? record
+    : { ...record, owner: ownerIdOf(peer) } as OwnedRecord;
 }
 
 /** Returns the id of a foreign key; an id that was given must be the same. */

@@ -1,12 +1,17 @@
 /**
- * The free capacity of gateways and the order of ResolveGateways: the highest smallest free
- * fraction first, ties by id (design §3).
+ * The free capacity of gateways, and the order in which the best of them are offered: by rank, the highest
+ * first, ties by id. The rank of a gateway is its smallest free fraction (design §3), that of a gateway
+ * of the Maps protocol follows from the free capacity that it tells (capacityRank).
  *
  * The free fraction is the smallest of (capacity - used) / capacity over the dimensions that the
  * gateway specifies. A gateway that specifies no capacity counts as 0, because nothing is known to
  * be free. A draining gateway is not offered. Mirrors of a region that is out of reach come last.
  */
-import type { GatewayView } from "../../schemas/gen/record.ts";
+import type { GatewayView, MapsGatewayView } from "../../schemas/gen/record.ts";
+import { KIND_GATEWAY, KIND_MAPS_GATEWAY } from "../record/key.ts";
+import type { OwnedView } from "../record/kind_row.ts";
+import type { RecordKind } from "../record/kinds.ts";
+import { capacityRank } from "../record/maps/maps_gateway.ts";
 import { BoundedBest } from "./bounded_best.ts";
 
 /**
@@ -26,12 +31,19 @@ function free(capacity: number, used: number): number {
   return capacity > 0 ? (capacity - used) / capacity : Infinity;
 }
 
+/** Returns the rank of a gateway of a kind. */
+function rankOf(kind: number, gateway: OwnedView): number {
+  return kind === KIND_MAPS_GATEWAY
+    ? capacityRank(gateway as MapsGatewayView)
+    : freeFraction(gateway as GatewayView);
+}
+
 /** A candidate gateway: its position and rank. */
 export interface RankedGateway<Owner> {
   /** The partition that holds it. */
   readonly owner: Owner;
   readonly slot: number;
-  readonly fraction: number;
+  readonly rank: number;
   /** Id of the gateway, 16 bytes. */
   readonly id: Uint8Array;
   /** Whether it is the mirror of a suspended region. */
@@ -40,7 +52,7 @@ export interface RankedGateway<Owner> {
 
 function compareRanks<Owner>(left: RankedGateway<Owner>, right: RankedGateway<Owner>): number {
   return Number(left.isSuspended) - Number(right.isSuspended) ||
-    right.fraction - left.fraction || compareIds(left.id, 0, right.id, 0);
+    right.rank - left.rank || compareIds(left.id, 0, right.id, 0);
 }
 
 /** Orders 16-byte ids as unsigned numbers. */
@@ -58,22 +70,29 @@ export function compareIds(
 }
 
 /**
- * A collector of the best gateways of many partitions. Its contents are valid until the next apply.
+ * A collector of the best gateways of one kind, of many partitions. Its contents are valid until the next
+ * apply.
  */
 export class GatewayRanking<Owner> {
+  /** The kind of gateway. */
+  readonly kind: RecordKind;
   readonly #best: BoundedBest<RankedGateway<Owner>>;
 
-  /** @param limit number of gateways wanted. */
-  constructor(limit: number) {
+  /**
+   * @param limit number of gateways wanted.
+   * @param kind default: the gateways of identities.
+   */
+  constructor(limit: number, kind: RecordKind = KIND_GATEWAY) {
+    this.kind = kind;
     this.#best = new BoundedBest<RankedGateway<Owner>>(limit, compareRanks);
   }
 
   /** Offers the gateway on which the view is positioned. */
-  offer(owner: Owner, slot: number, gateway: GatewayView, isSuspended = false): void {
-    const fraction = freeFraction(gateway);
+  offer(owner: Owner, slot: number, gateway: OwnedView, isSuspended = false): void {
+    const rank = rankOf(this.kind, gateway);
     const worst = this.#best.worst;
-    if (worst?.isSuspended === isSuspended && fraction < worst.fraction) return;
-    this.#best.add({ owner, slot, fraction, id: gateway.id, isSuspended });
+    if (worst?.isSuspended === isSuspended && rank < worst.rank) return;
+    this.#best.add({ owner, slot, rank, id: gateway.id, isSuspended });
   }
 
   /** Returns the best gateways, the freest first. */

@@ -4,8 +4,8 @@
  */
 import { compareBytes } from "../base/bytes.ts";
 import { BoundedBest } from "./bounded_best.ts";
-import type { GatewayView } from "../../schemas/gen/record.ts";
-import { KIND_GATEWAY, KIND_MIRROR } from "../record/key.ts";
+import { KIND_MIRROR } from "../record/key.ts";
+import type { OwnedView } from "../record/kind_row.ts";
 import { compareIds } from "./free_capacity.ts";
 import { type MirrorChoice, rankOf, SUSPENDED_RANK } from "./mirrors/mirror_reads.ts";
 import type { PartitionState } from "./partition_state.ts";
@@ -96,23 +96,24 @@ export function listRegion(state: PartitionState, options: RegionList): number[]
 }
 
 /**
- * Calls `visit` for the slot of each gateway of a region that is not draining: live ones, and the mirrors
+ * Calls `visit` for the slot of each gateway of a kind and region that is not draining: live ones, and the mirrors
  * that the choice serves.
  */
 export function forEachGateway(
   state: PartitionState,
+  kind: number,
   region: Uint8Array,
   choice: MirrorChoice,
-  visit: (slot: number, gateway: GatewayView, isSuspended: boolean) => void,
+  visit: (slot: number, gateway: OwnedView, isSuspended: boolean) => void,
 ): void {
-  forEachInRegion(state, KIND_GATEWAY, region, (slot) => {
-    const gateway = state.recordView(slot) as GatewayView;
+  forEachInRegion(state, kind, region, (slot) => {
+    const gateway = state.recordView(slot);
     if (gateway.state === 0) visit(slot, gateway, false);
   });
   const { mirrors } = state;
-  forEachMirrorInRegion(state, KIND_GATEWAY, region, choice, (slot) => {
+  forEachMirrorInRegion(state, kind, region, choice, (slot) => {
     const isSuspended = rankOf(mirrors.view(slot), choice) >= SUSPENDED_RANK;
-    const gateway = mirrors.recordView(slot) as GatewayView;
+    const gateway = mirrors.recordView(slot);
     if (gateway.state === 0) visit(slot, gateway, isSuspended);
   });
 }

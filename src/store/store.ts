@@ -254,7 +254,7 @@ export class PartitionStore {
     choice: MirrorChoice,
     mayOffer: (slot: number) => boolean,
   ): void {
-    forEachGateway(this.#state, region, choice, (slot, gateway, isSuspended) => {
+    forEachGateway(this.#state, ranking.kind, region, choice, (slot, gateway, isSuspended) => {
       if (mayOffer(slot)) ranking.offer(this, slot, gateway, isSuspended);
     });
   }

@@ -125,6 +125,14 @@ export class RegistryHarness {
     return defined(this.#running, "The registry must run");
   }
 
+  /** Makes the node a member of its cluster, whose apply version then rises to that of the program. */
+  async raiseVersion(): Promise<void> {
+    const pin = new Uint8Array(32);
+    await this.world.wait(this.registry.putMember({ nodeId: 1, addresses: [], pin, nextPin: pin }));
+    this.registry.placement.hurry();
+    await this.world.settle();
+  }
+
   /** Starts from the content of the disk; rejects like `Registry.open`. */
   async start(): Promise<void> {
     const process = new Process(this.world);

@@ -1,5 +1,6 @@
 /**
- * Lists records of a region: the best gateways, and pages of agents or gateways. On a single node a
+ * Lists records of a region: the best gateways, and pages of agents or gateways, also of those of the Maps
+ * protocol. On a single node a
  * page is ordered by partition and id; in a cluster its nodes are asked in parallel, and the order
  * is that of their answers.
  */
@@ -7,6 +8,8 @@ import { RegistryError } from "../../base/errors.ts";
 import { LIST_ITEMS_MAX, RESOLVE_GATEWAYS_MAX } from "../../base/limits.ts";
 import { AGENT } from "../../record/agent.ts";
 import { GATEWAY } from "../../record/gateway.ts";
+import { MAPS_AGENT } from "../../record/maps/maps_agent.ts";
+import { capacityRank, MAPS_GATEWAY } from "../../record/maps/maps_gateway.ts";
 import type { OwnedView, ReadableKind } from "../../record/kind_row.ts";
 import {
   decodeListCursor,
@@ -27,6 +30,8 @@ import type {
   CallOptions,
   ListedAgent,
   ListedGateway,
+  ListedMapsAgent,
+  ListedMapsGateway,
   ListOptions,
   Page,
   Receipt,
@@ -41,24 +46,67 @@ const NO_CURSOR = new Uint8Array(0);
 const PAGE_ROUNDS_MAX = 4;
 const CAPACITIES = ["cpu", "memoryMiB", "storageMiB", "bandwidthMbps", "connections"] as const;
 
-/** The calls ResolveGateways, ListAgentsByRegion and ListGatewaysByRegion. */
+/** The operations that return pages. */
+type PageName =
+  | "listAgentsByRegion"
+  | "listGatewaysByRegion"
+  | "listMapsAgents"
+  | "listMapsGateways";
+
+/** A list of the first few by rank. */
+interface RankedList<Item> {
+  readonly name: "resolveGateways" | "bestMapsGateways";
+  readonly decode: Decode<Page<Item>>;
+  /** Returns the rank, as the nodes compute it: the highest comes first. */
+  readonly rankOf: (item: Item) => number;
+}
+
+/** The calls that list records. */
 export class ListCalls {
   readonly #invoker: Invoker;
   readonly #reply = OPERATIONS.listAgentsByRegion.reply.newView();
   readonly #agents = this.#decoder(AGENT, (agent, remainingMs) => ({ agent, remainingMs }));
   readonly #gateways = this.#decoder(GATEWAY, (gateway, remainingMs) => ({ gateway, remainingMs }));
+  readonly #mapsAgents = this.#decoder(
+    MAPS_AGENT,
+    (agent, remainingMs) => ({ agent, remainingMs }),
+  );
+  readonly #mapsGateways = this.#decoder(MAPS_GATEWAY, (gateway, remainingMs) => ({
+    gateway,
+    remainingMs,
+  }));
 
   constructor(invoker: Invoker) {
     this.#invoker = invoker;
   }
 
   /** See `Client.resolveGateways`. */
-  bestGateways(region: string, options: ResolveGatewaysOptions = {}): Promise<Page<ListedGateway>> {
-    const limit = options.limit ?? RESOLVE_GATEWAYS_DEFAULT;
-    const { cluster } = this.#invoker;
-    if (cluster !== undefined) return this.#bestInCluster(cluster, region, limit, options);
-    const body = { region, limit, cursor: NO_CURSOR };
-    return this.#invoker.invoke("resolveGateways", body, this.#gateways, options);
+  bestGateways(region: string, options?: ResolveGatewaysOptions): Promise<Page<ListedGateway>> {
+    return this.#best(
+      {
+        name: "resolveGateways",
+        decode: this.#gateways,
+        rankOf: ({ gateway }) => freeFraction(gateway),
+      },
+      region,
+      options,
+    );
+  }
+
+  /** See `MapsClient.bestGateways`. */
+  bestMapsGateways(
+    region: string,
+    options?: ResolveGatewaysOptions,
+  ): Promise<Page<ListedMapsGateway>> {
+    return this.#best(
+      {
+        name: "bestMapsGateways",
+        decode: this.#mapsGateways,
+        rankOf: ({ gateway }) => capacityRank(gateway),
+      },
+      region,
+      options,
+    );
   }
 
   /** See `Client.listAgents`. */
@@ -71,8 +119,18 @@ export class ListCalls {
     return this.#page("listGatewaysByRegion", region, options, this.#gateways);
   }
 
+  /** See `MapsClient.listAgents`. */
+  mapsAgents(region: string, options: ListOptions = {}): Promise<Page<ListedMapsAgent>> {
+    return this.#page("listMapsAgents", region, options, this.#mapsAgents);
+  }
+
+  /** See `MapsClient.listGateways`. */
+  mapsGateways(region: string, options: ListOptions = {}): Promise<Page<ListedMapsGateway>> {
+    return this.#page("listMapsGateways", region, options, this.#mapsGateways);
+  }
+
   #page<T>(
-    name: "listAgentsByRegion" | "listGatewaysByRegion",
+    name: PageName,
     region: string,
     options: ListOptions,
     decode: Decode<Page<T>>,
@@ -90,33 +148,36 @@ export class ListCalls {
     );
   }
 
-  async #bestInCluster(
-    cluster: ClusterRouting,
+  async #best<Item extends ListedGateway | ListedMapsGateway>(
+    { name, decode, rankOf }: RankedList<Item>,
     region: string,
-    asked: number,
-    options: CallOptions,
-  ): Promise<Page<ListedGateway>> {
+    options: ResolveGatewaysOptions = {},
+  ): Promise<Page<Item>> {
+    const { cluster } = this.#invoker;
+    const { limit: asked = RESOLVE_GATEWAYS_DEFAULT } = options;
+    if (cluster === undefined) {
+      const body = { region, limit: asked, cursor: NO_CURSOR };
+      return await this.#invoker.invoke(name, body, decode, options);
+    }
     const limit = checkedLimit(asked, RESOLVE_GATEWAYS_MAX);
-    const pages: Page<ListedGateway>[] = [];
-    await scatter<Page<ListedGateway>>(cluster, {
+    const pages: Page<Item>[] = [];
+    await scatter<Page<Item>>(cluster, {
       cursor: newListCursor(cluster.partitioner.partitionCount),
       options,
       // Each node may have all of the best.
       wanted: (nodes) => nodes * limit,
-      ask: ({ cursor }, left, part) => {
-        const body = { region, limit, cursor };
-        return this.#invoker.invoke("resolveGateways", body, this.#gateways, left, part);
-      },
+      ask: ({ cursor }, left, part) =>
+        this.#invoker.invoke(name, { region, limit, cursor }, decode, left, part),
       take: (page) => pages.push(page),
     });
     const items = pages.flatMap((page) => page.items)
       .map((item) => ({
         item,
-        free: freeFraction(item.gateway),
+        rank: rankOf(item),
         suspended: Number(item.source?.suspended === true),
       }))
       .sort((left, right) =>
-        left.suspended - right.suspended || right.free - left.free ||
+        left.suspended - right.suspended || right.rank - left.rank ||
         (left.item.gateway.id < right.item.gateway.id ? -1 : 1)
       )
       .slice(0, limit)

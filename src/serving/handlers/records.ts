@@ -35,7 +35,8 @@ export function recordHandlers(
       inPlace: (request, out, caller, permits) => lists.resolveMany(request, out, caller, permits),
     },
     resolveGateways: {
-      inSteps: (request, writer, peer) => lists.resolveGateways(request, writer, peer),
+      inSteps: (request, writer, peer) =>
+        lists.resolveGateways(KIND_GATEWAY, request, writer, peer),
     },
     listAgentsByRegion: {
       inSteps: (request, writer, peer) => lists.list(KIND_AGENT, request, writer, peer),

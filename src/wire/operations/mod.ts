@@ -7,6 +7,7 @@ import type { StructCodec } from "../../../schemas/runtime/codec.ts";
 import { DELEGATION_OPERATIONS } from "./delegations.ts";
 import { GOVERNANCE_OPERATIONS } from "./governance.ts";
 import { IDENTITY_OPERATIONS } from "./identities.ts";
+import { MAPS_OPERATIONS } from "./maps.ts";
 import { MIRROR_OPERATIONS } from "./mirrors.ts";
 import { NODE_OPERATIONS } from "./node.ts";
 import { joined, type Operation } from "./operation.ts";
@@ -28,6 +29,7 @@ export const OPERATIONS = joined(
   REGION_OPERATIONS,
   GOVERNANCE_OPERATIONS,
   DELEGATION_OPERATIONS,
+  MAPS_OPERATIONS,
 );
 
 /** The name of an operation. */

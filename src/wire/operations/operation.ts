@@ -113,7 +113,7 @@ export function named<T extends OperationTable>(rows: T): T {
 /** A type without the properties of `T`. */
 type Without<T> = { readonly [Name in keyof T]?: never };
 
-/** Joins the tables of nine subjects; a name that two of them use does not compile. */
+/** Joins the tables of ten subjects; a name that two of them use does not compile. */
 export function joined<
   A extends OperationTable,
   B extends OperationTable & Without<A>,
@@ -124,10 +124,11 @@ export function joined<
   G extends OperationTable & Without<A & B & C & D & E & F>,
   H extends OperationTable & Without<A & B & C & D & E & F & G>,
   I extends OperationTable & Without<A & B & C & D & E & F & G & H>,
+  J extends OperationTable & Without<A & B & C & D & E & F & G & H & I>,
 >(
-  ...[a, b, c, d, e, f, g, h, i]: readonly [A, B, C, D, E, F, G, H, I]
-): A & B & C & D & E & F & G & H & I {
-  return { ...a, ...b, ...c, ...d, ...e, ...f, ...g, ...h, ...i };
+  ...[a, b, c, d, e, f, g, h, i, j]: readonly [A, B, C, D, E, F, G, H, I, J]
+): A & B & C & D & E & F & G & H & I & J {
+  return { ...a, ...b, ...c, ...d, ...e, ...f, ...g, ...h, ...i, ...j };
 }
 
 /**

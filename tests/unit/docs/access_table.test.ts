@@ -142,12 +142,38 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   closeDelegation: { any: "_____f__d_" },
 };
 
+/** Records that name their owner, a gateway, an agent, or the fronts together. */
+const ownedBy = (name: string, owners: string): Expected => ({
+  [`own ${name}`]: owners,
+  [`${name} of the fronts`]: "_____f__d_",
+  [`other ${name}`]: "________d_",
+});
+const LOCATED: Expected = { any: "agpc_fk_d_" };
+const MAPS_CELLS: Readonly<Record<string, Expected>> = {
+  registerMapsGateway: ownedBy("mapsGateway", "_g______d_"),
+  registerMapsAgent: {
+    ...ownedBy("mapsAgent", "a_______d_"),
+    ...{
+      "own mapsAgent, domain not granted": "________d_",
+      "mapsAgent of the fronts, domain not granted": "_____f__d_",
+      "other mapsAgent, domain not granted": "________d_",
+    },
+  },
+  registerMapsEndpoint: ownedBy("mapsEndpoint", "_g______d_"),
+  getMapsGateway: LOCATED,
+  getMapsAgent: LOCATED,
+  bestMapsGateways: LOCATED,
+  listMapsGateways: LOCATED,
+  listMapsAgents: LOCATED,
+};
+
 const PINNED_RULES: Readonly<Record<string, Expected>> = {
   inspect: { "state of the cluster": "agpcnfk_d_" },
   govern: { "the governed plane": "agpcn_k_ds" },
   propose: { "proposals of descriptors": "___c__k_d_" },
   apply: { "proposals of descriptors": "___c__k_d_" },
   read: { "any record": "_gpc__k_d_" },
+  locate: { "any record of another system": "agpc_fk_d_" },
   write: { "own record": "ag______d_" },
   renew: { "own record": "ag______d_" },
   administer: { "members, placement, bans, keys": "___c____d_" },
@@ -210,7 +236,7 @@ function testCells(
   });
 }
 
-testCells("operation", operationRows(), OPERATION_CELLS);
+testCells("operation", operationRows(), { ...OPERATION_CELLS, ...MAPS_CELLS });
 testCells("pinned rule", ruleRows(true), PINNED_RULES);
 testCells("unpinned rule", ruleRows(false), UNPINNED_RULES);
 testCells("credential hash", credentialRows(), CREDENTIAL_CELLS);

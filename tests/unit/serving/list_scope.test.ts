@@ -7,7 +7,7 @@ import { FrameWriter } from "../../../schemas/runtime/writer.ts";
 import { developmentPeer } from "../../../identity/enrolment/development_peer.ts";
 import { toHex } from "../../../src/base/bytes.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { KIND_AGENT } from "../../../src/record/key.ts";
+import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
 import { CredentialRedaction } from "../../../src/serving/credential_redaction.ts";
 import type { ListSteps } from "../../../src/serving/list_job.ts";
 import { ListPath } from "../../../src/serving/list_path.ts";
@@ -132,7 +132,7 @@ async function asked(
   );
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   const steps: ListSteps = name === "resolveGateways"
-    ? lists.resolveGateways(request, () => out, PEER)
+    ? lists.resolveGateways(KIND_GATEWAY, request, () => out, PEER)
     : lists.list(KIND_AGENT, request, () => out, PEER);
   for (;;) {
     const { done, value } = steps.next();

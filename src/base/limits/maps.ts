@@ -1,0 +1,16 @@
+/** Limits of the records and the service of the Maps protocol. */
+import { TTL_MS_MAX } from "./records.ts";
+
+/** Size of a credential: the hash of a certificate in any notation. */
+export const MAPS_CREDENTIAL_BYTES_MAX = 256;
+/** Length of a name that is hashed into an id, in UTF-16 units: above all names that are valid. */
+export const MAPS_NAME_LENGTH_MAX = 256;
+/** Largest amount of a dimension of capacity: the largest of the protocol's type. */
+export const MAPS_CAPACITY_MAX = 0x7fff_ffff;
+/** Gateways that an agent is offered. */
+export const MAPS_GATEWAYS_OFFERED = 10;
+/**
+ * Default lease of a record, ms: the longest one. Clients renew by registering again, and some register
+ * only when they start.
+ */
+export const MAPS_LEASE_MS_DEFAULT: number = TTL_MS_MAX;
