@@ -2,6 +2,7 @@
 import { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
 import { BackedRelayRegistry } from "./backed_registry.ts";
+import { LeasedRelayBackend } from "./leased/leased_backend.ts";
 import { MemoryRelayBackend } from "./memory_backend.ts";
 import type { RelayBackend } from "./relay_backend.ts";
 import type { RelayRegistry } from "./relay_registry.ts";
@@ -45,14 +46,20 @@ async function backendOf(
       const { RedisRelayBackend } = await import("./redis/redis_backend.ts");
       return new RedisRelayBackend(address, world.entropy, times);
     }
+    case "etcd": {
+      const { EtcdStore } = await import("./leased/etcd_store.ts");
+      return new LeasedRelayBackend(new EtcdStore(address, fetch), times);
+    }
+    case "consul": {
+      const { ConsulStore } = await import("./leased/consul_store.ts");
+      return new LeasedRelayBackend(new ConsulStore(address, fetch, times), times);
+    }
     case "cluster":
       if (cluster !== undefined) return cluster(times);
-      break;
-    default:
+      throw new RegistryError(
+        "invalid_configuration",
+        "The relay backend must be another than cluster here: no cluster was given",
+        { field: "relay-backend" },
+      );
   }
-  throw new RegistryError(
-    "invalid_configuration",
-    `The relay backend ${address.kind} is not served here`,
-    { field: "relay-backend" },
-  );
 }

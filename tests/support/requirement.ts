@@ -45,6 +45,8 @@ export const PROC: Requirement<string> = {
 /** The checker of alert rules. */
 export const PROMTOOL: Requirement<string> = program("promtool", "prometheus");
 /** A backend of the relay registry. */
+export const ETCD: Requirement<string> = program("etcd", "etcd-server");
+/** Another one. */
 export const REDIS_SERVER: Requirement<string> = program("redis-server", "redis-server");
 /** The published vectors' folder. */
 export const VECTORS: Requirement<string> = {

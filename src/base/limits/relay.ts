@@ -44,3 +44,12 @@ export const RELAY_RECONNECT_MS_CAP = 1_000;
 export const RELAY_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 /** Characters of a backend's own words in a message. */
 export const RELAY_EXCERPT_CHARACTERS_MAX = 200;
+/**
+ * Attempts of a step that others come between, at etcd and Consul: each attempt of one call fails only
+ * because another call on the same entry succeeded.
+ */
+export const RELAY_ATTEMPTS_MAX = 16;
+/** Entries of a kind that are read from there for a list: those that ended are among them. */
+export const RELAY_STORED_ENTRIES_MAX = 2 * RELAY_LIST_ENTRIES_MAX;
+/** Shortest lease of Consul's sessions, ms. */
+export const CONSUL_TTL_MS_MIN = 10_000;

@@ -5,16 +5,14 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RELAY_RETRY_MS } from "../../../src/base/limits.ts";
-import { openRelayRegistry } from "../../../src/relay/open_relay_registry.ts";
 import type { RelayRegistry } from "../../../src/relay/relay_registry.ts";
 import { BackendServer } from "../../support/backend_server.ts";
-import { testWorld } from "../../support/production_world.ts";
 import { redisPlan, withRedis } from "../../support/redis_server.ts";
 import { codeOf, rejectionOf } from "../../support/refusal.ts";
 import { REDIS_SERVER, testWith } from "../../support/requirement.ts";
 import { until } from "../../support/until.ts";
 import { testConformance } from "../../unit/relay/conformance.ts";
-import { serverStage } from "./server_stage.ts";
+import { serverStage, timed, withFrontAt } from "./server_stage.ts";
 
 const redisTest = testWith(REDIS_SERVER);
 const TIMES = { relayTtlMs: 3_000, agentTtlMs: 2_000 };
@@ -41,18 +39,6 @@ testConformance(
     }),
 );
 
-async function withFront(
-  url: string,
-  use: (front: RelayRegistry) => Promise<void>,
-): Promise<void> {
-  const front = await openRelayRegistry(url, { world: testWorld(), ...TIMES });
-  try {
-    await use(front);
-  } finally {
-    await front.close();
-  }
-}
-
 /** Runs a test at a server of its own, with a front. */
 function ownServerTest(
   name: string,
@@ -69,13 +55,9 @@ function ownServerTest(
     ));
 }
 
+const withFront = (url: string, use: (front: RelayRegistry) => Promise<void>) =>
+  withFrontAt(url, TIMES, use);
 const relay = (relayId: string) => ({ relayId, address: "192.0.2.1", grpcPort: 1 });
-
-async function timed(call: Promise<unknown>): Promise<{ code: string; tookMs: number }> {
-  const startMs = performance.now();
-  const code = await codeOf(call);
-  return { code, tookMs: performance.now() - startMs };
-}
 
 ownServerTest("RedisRelayBackend serves again by itself after its server was killed", async (
   front,

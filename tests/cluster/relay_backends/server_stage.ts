@@ -4,6 +4,7 @@ import { openRelayRegistry } from "../../../src/relay/open_relay_registry.ts";
 import type { RelayRegistry } from "../../../src/relay/relay_registry.ts";
 import type { RelayTimes } from "../../../src/relay/relay_times.ts";
 import { testWorld } from "../../support/production_world.ts";
+import { codeOf } from "../../support/refusal.ts";
 import { until } from "../../support/until.ts";
 import type { RelayStage } from "../../unit/relay/conformance.ts";
 
@@ -45,4 +46,25 @@ export function serverStage(url: string, { times, clockErrorMs }: ServerTimes): 
 function worldAt(clockOffsetMs: number): World {
   const world = testWorld();
   return { ...world, wall: { unixMs: () => world.wall.unixMs() + clockOffsetMs } };
+}
+
+/** Uses a front of the backend of a URL. */
+export async function withFrontAt(
+  url: string,
+  times: RelayTimes,
+  use: (front: RelayRegistry) => Promise<void>,
+): Promise<void> {
+  const front = await openRelayRegistry(url, { world: testWorld(), ...times });
+  try {
+    await use(front);
+  } finally {
+    await front.close();
+  }
+}
+
+/** Returns the code with which a call ends, `ok` if it succeeds, and how long it took. */
+export async function timed(call: Promise<unknown>): Promise<{ code: string; tookMs: number }> {
+  const startMs = performance.now();
+  const code = await codeOf(call);
+  return { code, tookMs: performance.now() - startMs };
 }

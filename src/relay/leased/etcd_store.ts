@@ -1,0 +1,219 @@
+/**
+ * etcd 3.4 or newer by its JSON gateway (`/v3/…`), which every member serves.
+ *
+ * Leases have whole seconds; etcd ends none before two, and prolongs all of them when it elects a leader.
+ * Its keys: `crs/relay/<relay id>` and `crs/agent/<agent id>`.
+ *
+ * Source: etcd's `rpc.proto` (Txn, Range, LeaseGrant, LeaseKeepAlive); 64-bit numbers are texts and
+ * members with a zero value are left out, as protobuf's JSON form has it.
+ */
+import { RegistryError } from "../../base/errors.ts";
+import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
+import { RELAY_RETRY_MS } from "../../base/limits.ts";
+import { excerptOf, integerOf, senseless, textOf } from "../foreign_answer.ts";
+import type { BackendCall } from "../relay_backend.ts";
+import type { HttpAddress } from "../relay_url.ts";
+import {
+  type JsonAnswer,
+  JsonHttp,
+  listOf,
+  membersOf,
+  objectOf,
+  type SendRequest,
+} from "./json_http.ts";
+import type {
+  EntryCondition,
+  EntryKey,
+  EntryWrite,
+  LeasedEntry,
+  LeasedKind,
+  LeaseStore,
+  Reading,
+} from "./lease_store.ts";
+
+const utf8 = new TextEncoder();
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Codes of gRPC that etcd's errors have. */
+const NOT_FOUND = 5;
+const RESOURCE_EXHAUSTED = 8;
+const UNAVAILABLE = 14;
+/** Its words about users and rights, which have several codes. */
+const NO_ACCESS = /user name is empty|invalid auth token|permission denied|authentication failed/;
+
+/** A store in etcd. */
+export class EtcdStore implements LeaseStore {
+  readonly name: string;
+  readonly #http: JsonHttp;
+
+  constructor(address: HttpAddress, send: SendRequest) {
+    this.name = address.name;
+    this.#http = new JsonHttp(address, send);
+  }
+
+  async read(
+    keys: readonly EntryKey[],
+    call: BackendCall,
+  ): Promise<Reading<readonly (LeasedEntry | undefined)[]>> {
+    const ranges = keys.map((key) => ({ key: encodeKey(key) }));
+    const { found, unixMs } = await this.#ranges(ranges, keys.map(({ kind }) => kind), call);
+    return { entries: found.map(([entry]) => entry), unixMs };
+  }
+
+  async list(
+    kinds: readonly LeasedKind[],
+    countMax: number,
+    call: BackendCall,
+  ): Promise<readonly (readonly LeasedEntry[])[]> {
+    const ranges = kinds.map((kind) => ({
+      key: encodeText(prefixOf(kind)),
+      // The text after all that begin with the prefix: "0" follows "/".
+      range_end: encodeText(prefixOf(kind).replace(/\/$/, "0")),
+      limit: String(countMax),
+    }));
+    return (await this.#ranges(ranges, kinds, call)).found;
+  }
+
+  async commit(
+    conditions: readonly EntryCondition[],
+    { key, value, lease }: EntryWrite,
+    call: BackendCall,
+  ): Promise<boolean> {
+    const answer = await this.#request("/v3/kv/txn", {
+      compare: conditions.map(comparison),
+      success: [{ request_put: { key: encodeKey(key), value: encodeText(value), lease } }],
+    }, call);
+    // The lease of the write ended meanwhile.
+    if (answer === "not_found") return false;
+    return objectOf(answer).succeeded === true;
+  }
+
+  async grant(ttlMs: number, call: BackendCall): Promise<string> {
+    const TTL = String(Math.ceil(ttlMs / 1000));
+    const answer = await this.#request("/v3/lease/grant", { TTL }, call);
+    if (answer === "not_found") throw senseless("a lease");
+    return positiveOf(objectOf(answer).ID);
+  }
+
+  async renew(lease: string, call: BackendCall): Promise<boolean> {
+    const answer = await this.#request("/v3/lease/keepalive", { ID: lease }, call);
+    if (answer === "not_found") return false;
+    const { result, error } = objectOf(answer);
+    if (error !== undefined) throw this.#failure(answer, membersOf(error));
+    const { TTL } = membersOf(result);
+    return TTL !== undefined && integerOf(TTL, "a lease's time") > 0;
+  }
+
+  async revoke(lease: string, call: BackendCall): Promise<void> {
+    await this.#request("/v3/lease/revoke", { ID: lease }, call);
+  }
+
+  /** Reads ranges of keys in one transaction. */
+  async #ranges(
+    ranges: readonly object[],
+    kinds: readonly LeasedKind[],
+    call: BackendCall,
+  ): Promise<{ found: readonly (readonly LeasedEntry[])[]; unixMs: number }> {
+    const success = ranges.map((range) => ({ request_range: range }));
+    const answer = await this.#request("/v3/kv/txn", { success }, call);
+    if (answer === "not_found") throw senseless("entries");
+    const responses = listOf(objectOf(answer).responses);
+    if (responses.length !== ranges.length) throw senseless(`${ranges.length} ranges`);
+    const found = responses.map((response, index) => {
+      const { response_range } = membersOf(response);
+      return listOf(membersOf(response_range).kvs).map((kv) => entryOf(kv, kinds[index]!));
+    });
+    return { found, unixMs: answer.unixMs };
+  }
+
+  /** Returns the answer of a request that succeeded, or that something it names is not there. */
+  async #request(
+    path: string,
+    body: unknown,
+    call: BackendCall,
+  ): Promise<JsonAnswer | "not_found"> {
+    const answer = await this.#http.request("POST", path, body, call);
+    if (answer.status === 200) return answer;
+    const error = objectOf(answer);
+    if (error.code === NOT_FOUND) return "not_found";
+    throw this.#failure(answer, error);
+  }
+
+  #failure({ status }: JsonAnswer, error: Record<string, unknown>): RegistryError {
+    const code = error.code ?? error.grpc_code;
+    const message = error.message ?? error.error;
+    const words = `${status} ${typeof message === "string" ? excerptOf(message) : ""}`;
+    if (NO_ACCESS.test(words)) {
+      return new RegistryError("invalid_configuration", `${this.name} refuses access: ${words}`);
+    }
+    switch (code) {
+      case RESOURCE_EXHAUSTED:
+        if (words.includes("space exceeded")) {
+          return new RegistryError(
+            "storage_unavailable",
+            `${this.name} accepts no writes: ${words}`,
+          );
+        }
+        return new RegistryError("overloaded", `${this.name} has too much to do: ${words}`, {
+          retryAfterMs: RELAY_RETRY_MS,
+        });
+      case UNAVAILABLE:
+        return new RegistryError("connection_lost", `${this.name} is not ready: ${words}`);
+      default:
+        return new RegistryError("internal", `${this.name} failed: ${words}`);
+    }
+  }
+}
+
+function prefixOf(kind: LeasedKind): string {
+  return `crs/${kind}/`;
+}
+
+function encodeText(text: string): string {
+  return encodeBase64(utf8.encode(text));
+}
+
+function encodeKey({ kind, id }: EntryKey): string {
+  return encodeText(prefixOf(kind) + id);
+}
+
+function comparison(condition: EntryCondition): object {
+  const key = encodeKey(condition.key);
+  if ("is" in condition) {
+    return { key, target: "CREATE", result: "EQUAL", create_revision: "0" };
+  }
+  return "lease" in condition
+    ? { key, target: "LEASE", result: "EQUAL", lease: condition.lease }
+    : { key, target: "MOD", result: "EQUAL", mod_revision: condition.revision };
+}
+
+function entryOf(kv: unknown, kind: LeasedKind): LeasedEntry {
+  const { key, value, lease, mod_revision } = membersOf(kv);
+  const text = decodeText(key);
+  const prefix = prefixOf(kind);
+  if (!text.startsWith(prefix)) throw senseless(`a key that begins with ${prefix}`);
+  return {
+    kind,
+    id: text.slice(prefix.length),
+    value: decodeText(value),
+    lease: positiveOf(lease),
+    revision: positiveOf(mod_revision),
+  };
+}
+
+/** Returns a positive 64-bit number as the text that it is. */
+function positiveOf(value: unknown): string {
+  const text = textOf(value, "a number as text");
+  if (!/^[1-9]\d{0,18}$/.test(text)) throw senseless("a positive number");
+  return text;
+}
+
+function decodeText(value: unknown): string {
+  const bytes = decodeBase64(textOf(value, "base64"));
+  if (bytes === undefined) throw senseless("base64");
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    throw senseless("UTF-8");
+  }
+}

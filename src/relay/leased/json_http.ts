@@ -1,0 +1,115 @@
+/**
+ * Requests to a server that answers in JSON. Answers are bounded, decoded and given the server's time;
+ * what the server says in an error, and whether a request may be repeated, is for the caller.
+ */
+import { RegistryError } from "../../base/errors.ts";
+import { RELAY_ANSWER_BYTES_MAX } from "../../base/limits.ts";
+import { excerptOf, senseless } from "../foreign_answer.ts";
+import type { BackendCall } from "../relay_backend.ts";
+import type { HttpAddress } from "../relay_url.ts";
+
+/** Sends a request: `fetch`, or a server in the same process. */
+export type SendRequest = (request: Request) => Promise<Response>;
+
+/** An answer. */
+export interface JsonAnswer {
+  readonly status: number;
+  readonly text: string;
+  /** The server's time, whole seconds in ms. */
+  readonly unixMs: number;
+}
+
+/** A client of one server. */
+export class JsonHttp {
+  readonly name: string;
+  readonly #origin: string;
+  readonly #send: SendRequest;
+
+  constructor({ name, origin }: HttpAddress, send: SendRequest) {
+    this.name = name;
+    this.#origin = origin;
+    this.#send = send;
+  }
+
+  /** Sends a request. Rejects with the signal's reason, `connection_lost` or `internal`. */
+  async request(
+    method: "POST" | "PUT",
+    path: string,
+    body: unknown,
+    { signal }: BackendCall,
+  ): Promise<JsonAnswer> {
+    try {
+      const response = await this.#send(
+        new Request(this.#origin + path, {
+          method,
+          headers: { "content-type": "application/json" },
+          body: body === undefined ? null : JSON.stringify(body),
+          // A redirect could lead anywhere.
+          redirect: "manual",
+          signal,
+        }),
+      );
+      const bytes = await boundedBody(response);
+      const unixMs = Date.parse(response.headers.get("date") ?? "");
+      if (Number.isNaN(unixMs)) throw senseless("dated");
+      return { status: response.status, text: new TextDecoder().decode(bytes), unixMs };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof RegistryError) throw error;
+      throw new RegistryError(
+        "connection_lost",
+        `${this.name} cannot be reached: ${wordsOf(error)}`,
+      );
+    }
+  }
+}
+
+/** Parses an answer as a JSON object; throws `internal` for another text. */
+export function objectOf({ text }: JsonAnswer): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw senseless("JSON");
+  }
+  return membersOf(value);
+}
+
+/** Returns a value as an object; throws `internal` for another. */
+export function membersOf(value: unknown): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw senseless("an object");
+  }
+  return value as Record<string, unknown>;
+}
+
+/** Returns a value as a list; throws `internal` for another. An absent one is empty. */
+export function listOf(value: unknown): readonly unknown[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw senseless("a list");
+  return value;
+}
+
+async function boundedBody({ body }: Response): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  // Leaving the loop early cancels the body.
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > RELAY_ANSWER_BYTES_MAX) {
+      throw senseless(`at most ${RELAY_ANSWER_BYTES_MAX} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+function wordsOf(error: unknown): string {
+  return excerptOf(error instanceof Error ? error.message : String(error));
+}
