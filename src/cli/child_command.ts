@@ -16,6 +16,12 @@ const SAID_CHARACTERS_MAX = 4_096;
 /** Flags for V8, as in the task `start`. */
 export const V8_FLAGS = "--v8-flags=--heap-growing-percent=30,--max-semi-space-size=8,--expose-gc";
 
+/**
+ * Arguments that run a program. The packages were installed when the parent started; children that
+ * install them as well wait for each other, and say so on their standard error.
+ */
+const RUN = ["run", "-A", "--node-modules-dir=manual", V8_FLAGS];
+
 /** The options of a {@link ChildCommand}. */
 export interface ChildCommandOptions {
   /** Its name in messages, such as `the node of the demonstration`. */
@@ -47,7 +53,7 @@ export class ChildCommand {
     this.#name = name;
     this.#onLine = onLine;
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", V8_FLAGS, Deno.mainModule, ...command, "--json", "--stop-with-stdin"],
+      args: [...RUN, Deno.mainModule, ...command, "--json", "--stop-with-stdin"],
       env: withoutSettings(environment),
       clearEnv: true,
       stdin: "piped",

@@ -3,13 +3,14 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { cleanEnvironment } from "../support/crs_process.ts";
 import { within } from "../support/until.ts";
+import { DENO_RUN } from "../support/deno_run.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
 const DEADLINE_MS = 30_000;
 
 /** Runs `crs <args> <redirection>` in a shell. */
 async function inShell(args: string, redirection: string) {
-  const line = `"$0" run -A "$1" ${args} ${redirection}`;
+  const line = `"$0" ${DENO_RUN.join(" ")} "$1" ${args} ${redirection}`;
   const child = new Deno.Command("bash", {
     args: ["-o", "pipefail", "-c", line, Deno.execPath(), MAIN],
     env: cleanEnvironment(),

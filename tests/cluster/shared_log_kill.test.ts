@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { DENO_RUN } from "../support/deno_run.ts";
 
 const ROUNDS = 4;
 const ACKNOWLEDGED_MIN = 300;
@@ -16,7 +17,7 @@ const worker = new URL("../support/log_worker.ts", import.meta.url);
  */
 async function liveAndDie(folder: string): Promise<{ found: number; acknowledged: number }> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", worker.pathname, folder],
+    args: [...DENO_RUN, worker.pathname, folder],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();

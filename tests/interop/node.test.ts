@@ -4,7 +4,8 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { crs, type CrsProcess, startCrs } from "../support/crs_process.ts";
+import { crsInProcess } from "../support/crs_in_process.ts";
+import { type CrsProcess, startCrs } from "../support/crs_process.ts";
 import { modernNode } from "../support/modern_node.ts";
 import { testWith } from "../support/requirement.ts";
 
@@ -25,7 +26,7 @@ async function run(node: string, entry: string, ...args: string[]): Promise<stri
 
 /** Returns the document of a command that must succeed. */
 async function done(...args: string[]): Promise<Record<string, string>> {
-  const { code, stdout, stderr } = await crs([...args, "--json"]);
+  const { code, stdout, stderr } = await crsInProcess([...args, "--json"]);
   assert.is(code, 0, `crs ${args.join(" ")}: ${stderr}${stdout}`);
   return JSON.parse(stdout);
 }

@@ -11,6 +11,7 @@ import { pathToFileURL } from "node:url";
 import type { BatchWork } from "./batch.ts";
 import type { Ending } from "./totals.ts";
 import { parseReport, stripAnsi } from "./totals.ts";
+import { DENO_RUN } from "../support/deno_run.ts";
 
 /** Options of the run of some test files. */
 export interface ProcessOptions {
@@ -114,7 +115,7 @@ function spawn(options: ProcessOptions, mark: string): Deno.ChildProcess {
   const { files, importMap, reportPath, testDeadlineMs } = options;
   const work: BatchWork = { files: files.map((file) => pathToFileURL(file).href), mark };
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", `--import-map=${importMap}`, BATCH],
+    args: [...DENO_RUN, `--import-map=${importMap}`, BATCH],
     env: {
       CRS_TEST_BATCH: JSON.stringify(work),
       CRS_TEST_DEADLINE_MS: String(testDeadlineMs),

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { CHECKERS } from "./checkers/mod.ts";
 import { runSeed } from "./runner.ts";
 import type { RunResult } from "./runner.ts";
+import { DENO_RUN } from "../support/deno_run.ts";
 
 /** The parsed command line. */
 interface Wishes {
@@ -114,7 +115,7 @@ async function runInJobs(wishes: Wishes): Promise<Tally> {
   const parts = await Promise.all(Array.from({ length: jobs }, async (_, part) => {
     const own = ["--part", `${part}`, "--from", `${from}`, "--seeds", `${seeds}`];
     const command = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", fileURLToPath(import.meta.url), ...own]
+      args: [...DENO_RUN, fileURLToPath(import.meta.url), ...own]
         .concat(["--jobs", `${jobs}`], isAll ? ["--all"] : []),
       stdin: "null",
       stderr: "inherit",

@@ -2,6 +2,7 @@
 import { UNLISTED_CODE } from "../../src/serving/listed_codes.ts";
 import { failFile } from "./listed_codes.ts";
 import { within } from "./until.ts";
+import { DENO_RUN } from "./deno_run.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).href;
 /** Deadline for starting processes, generous because they start slowly on a busy machine. */
@@ -62,7 +63,7 @@ export class CrsProcess {
   ) {
     const first = preload === undefined ? [] : ["--preload", preload];
     if (v8Flags !== undefined) first.push(`--v8-flags=${v8Flags}`);
-    const run = ["run", "-A", ...first, MAIN, ...args];
+    const run = [...DENO_RUN, ...first, MAIN, ...args];
     const limited = ["-c", `ulimit -n ${openFilesMax}; exec "$@"`, "sh", Deno.execPath(), ...run];
     this.child = new Deno.Command(openFilesMax === undefined ? Deno.execPath() : "sh", {
       args: openFilesMax === undefined ? run : limited,

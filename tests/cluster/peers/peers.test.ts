@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { defined } from "../../../src/base/assert.ts";
 import { until, within } from "../../support/until.ts";
 import { QuicNode, type StatedMember } from "./quic_node.ts";
+import { DENO_RUN } from "../../support/deno_run.ts";
 
 /** The node process. */
 class Third {
@@ -18,7 +19,7 @@ class Third {
   constructor(folder: string) {
     const script = new URL("./node_process.ts", import.meta.url).pathname;
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", script, "3", folder],
+      args: [...DENO_RUN, script, "3", folder],
       stdin: "piped",
       stdout: "piped",
     }).spawn();

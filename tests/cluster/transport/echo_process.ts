@@ -1,5 +1,6 @@
 /** Starts {@link file://./echo_server.ts} and communicates with it. */
 import type { EchoServerStats } from "./echo_server.ts";
+import { DENO_RUN } from "../../support/deno_run.ts";
 
 /** A running server. */
 export class EchoProcess {
@@ -25,7 +26,7 @@ export class EchoProcess {
   static async start(): Promise<EchoProcess> {
     const script = new URL("./echo_server.ts", import.meta.url);
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--v8-flags=--expose-gc", script.pathname],
+      args: [...DENO_RUN, "--v8-flags=--expose-gc", script.pathname],
       // A single arena of glibc. With one per thread, freed memory is only reused by the same
       // thread, and memory grows for 10,000 sessions instead of 6,000.
       env: { MALLOC_ARENA_MAX: "1" },

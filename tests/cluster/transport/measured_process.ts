@@ -1,6 +1,7 @@
 /** Measurements of memory in a process of their own, whose garbage can be collected. */
 import * as assert from "uvu/assert";
 import { within } from "../../support/until.ts";
+import { DENO_RUN } from "../../support/deno_run.ts";
 
 /** Runs a program of this folder and returns the JSON that it prints. */
 export async function measuredBy<Figures>(program: string): Promise<Figures> {
@@ -8,7 +9,7 @@ export async function measuredBy<Figures>(program: string): Promise<Figures> {
   const output = await within(
     "the process",
     new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", "--v8-flags=--expose-gc", path],
+      args: [...DENO_RUN, "--v8-flags=--expose-gc", path],
     }).output(),
     60_000,
   );

@@ -8,6 +8,7 @@ import type { Session, Trust } from "../../../transport/transport.ts";
 import { testWorld } from "../../support/production_world.ts";
 import { until, within } from "../../support/until.ts";
 import { EchoProcess } from "./echo_process.ts";
+import { DENO_RUN } from "../../support/deno_run.ts";
 
 const { scheduler } = testWorld();
 
@@ -148,8 +149,7 @@ test("session: a client that exits right after its goodbye is seen to leave by t
   withServer({}, async (bench) => {
     const client = new Deno.Command(Deno.execPath(), {
       args: [
-        "run",
-        "-A",
+        ...DENO_RUN,
         new URL("./leaving_client.ts", import.meta.url).pathname,
         String(bench.server.port),
         [...bench.server.sha256].join(","),

@@ -6,6 +6,7 @@
 import { fileURLToPath } from "node:url";
 import { uvuReplacedBy } from "../../runner/uvu_map.ts";
 import { type Mutant, rewrite } from "./mutant.ts";
+import { DENO_RUN } from "../../support/deno_run.ts";
 
 /** The folders that a simulation, or a test file that catches a mutant, needs. */
 const FOLDERS = ["src", "schemas", "identity", "transport", "tests/sim", "tests/support"];
@@ -69,9 +70,7 @@ export class Workshop {
     await this.#furnish(planted);
     const command = new Deno.Command(Deno.execPath(), {
       args: [
-        "run",
-        "-A",
-        "--no-check",
+        ...DENO_RUN,
         "--no-lock",
         "tests/sim/mutants/probe.ts",
         seeds.join(","),
@@ -99,7 +98,7 @@ export class Workshop {
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
     await Deno.copyFile(ROOT + file, path);
     const command = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", "--no-lock", `--import-map=${this.#importMap()}`, file],
+      args: [...DENO_RUN, "--no-lock", `--import-map=${this.#importMap()}`, file],
       cwd: this.#folder,
       env: { NO_COLOR: "1" },
       stdin: "null",

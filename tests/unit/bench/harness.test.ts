@@ -13,7 +13,8 @@ import {
   ServerProcess,
 } from "../../../bench/harness.ts";
 
-const evaluate = (source: string) => ({ args: ["eval", source] });
+// As in support/deno_run.ts: a program that installs the packages waits for others that do.
+const evaluate = (source: string) => ({ args: ["eval", "--node-modules-dir=manual", source] });
 
 test("ServerProcess waits for its ready line, reads its memory and ends it", async () => {
   const server = await ServerProcess.start({

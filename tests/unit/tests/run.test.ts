@@ -6,6 +6,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { LONGEST } from "../../run.ts";
 import { parseTotals, runningTest } from "../../runner/totals.ts";
+import { DENO_RUN } from "../../support/deno_run.ts";
 
 const RUNNER = new URL("../../run.ts", import.meta.url).pathname;
 const REQUIREMENT = new URL("../../support/requirement.ts", import.meta.url).href;
@@ -27,7 +28,7 @@ async function runOn(files: Record<string, string>, ...flags: string[]): Promise
       await Deno.writeTextFile(`${folder}/${name}.test.ts`, HEAD + source);
     }
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", RUNNER, `--folder=${folder}`, ...flags],
+      args: [...DENO_RUN, RUNNER, `--folder=${folder}`, ...flags],
     }).output();
     const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
     return { code, text, lastLine: text.trimEnd().split("\n").at(-1)! };
