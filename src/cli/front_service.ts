@@ -64,11 +64,12 @@ export function frontService(
 /** Returns the command of the front. */
 function frontCommand(
   { dataFolder, enrolFront }: RunningNode,
-  { http, httpNames, insecureHttp, logLevel }: NodeConfig,
+  { http, httpNames, insecureHttp, readCache, logLevel }: NodeConfig,
   identity: string,
 ): string[] {
   return [
     ...["front", "--http", http, "--data", dataFolder, "--log-level", logLevel],
+    ...["--read-cache", `${readCache}`],
     ...(enrolFront === undefined ? [] : ["--identity", identity]),
     ...httpNames.split(",").filter(Boolean).flatMap((name) => ["--http-name", name]),
     ...(insecureHttp ? ["--insecure-http"] : []),

@@ -30,6 +30,8 @@ export interface FrontOptions {
   readonly tls?: FrontTls;
   /** Whether plain HTTP is served beyond loopback. */
   readonly allowsInsecureHttp: boolean;
+  /** Descriptors that are kept as they are answered. */
+  readonly readCache: number;
   readonly world: World;
   readonly logger: Logger;
 }
@@ -50,7 +52,7 @@ export interface Front {
  * @throws RegistryError `invalid_configuration` if it may not, or cannot, listen there.
  */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const { client, http, hostNames, tls, allowsInsecureHttp, world, logger } = options;
+  const { client, http, hostNames, tls, allowsInsecureHttp, readCache, world, logger } = options;
   const isLocal = isLoopbackHost(http.host);
   if (!isLocal && tls === undefined && !allowsInsecureHttp) {
     throw new RegistryError(
@@ -64,7 +66,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const callers = new FrontCallers({ client, clock: world.monotonic });
   // As an anonymous caller: what it may read, everybody may.
   const governedReader = client.delegate({ kind: "none" });
-  const app = new HttpApp({ client, callers, governedReader, world, logger, hostNames });
+  const app = new HttpApp({ client, callers, governedReader, world, logger, hostNames, readCache });
   const listener = await openHttpListener({
     ...http,
     handler: (request, peer) => app.answer(request, peer),

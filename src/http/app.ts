@@ -73,6 +73,7 @@ export interface HttpAppOptions {
   /** Lower-case host names by which the face is reached, besides `localhost` and addresses. */
   readonly hostNames?: readonly string[];
   /** Limits; see src/base/limits/http.ts for their defaults. */
+  readonly readCache?: number;
   readonly inFlightMax?: number;
   readonly streamsMax?: number;
   readonly answerMsMax?: number;
@@ -141,7 +142,7 @@ export class HttpApp {
       ...recordRoutes("agent", node),
       ...nodeRoutes(node),
       watchRoute(),
-      ...governedRoutes(this.#governed, this.#metrics),
+      ...governedRoutes(this.#governed, this.#metrics, options.readCache),
       ...identityRoutes(),
       ...banRoutes(options.world.wall),
       ...trustRoutes(),

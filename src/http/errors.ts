@@ -69,7 +69,7 @@ export const ERROR_NAMES: Readonly<Record<ErrorCode, ErrorName>> = {
   stale_version: "StaleVersion",
   no_quorum: "NoQuorum",
   bad_signature: "BadSignature",
-  frozen: "StoreUnavailable",
+  frozen: "StaleVersion",
   // The node forgot a delegation that the client of this face opens again.
   unknown_delegation: "StoreUnavailable",
 };

@@ -5,6 +5,8 @@
  */
 import { LOG_LEVELS } from "../base/logger.ts";
 import {
+  HTTP_WRITTEN_COUNT_DEFAULT,
+  HTTP_WRITTEN_COUNT_MAX,
   MEMBER_NAME_BYTES_MAX,
   MEMBER_RENEWAL_GRACE_MS_DEFAULT,
   REGION_BYTES_MAX,
@@ -109,6 +111,13 @@ export const SETTINGS = {
     default: "",
     bytesMax: 512,
     description: "names by which HTTP is reached, besides localhost and addresses",
+  },
+  readCache: {
+    kind: "integer",
+    default: HTTP_WRITTEN_COUNT_DEFAULT,
+    min: 0,
+    max: HTTP_WRITTEN_COUNT_MAX,
+    description: "descriptors that HTTP keeps as they are answered, within 32 MiB",
   },
   insecureHttp: {
     kind: "flag",

@@ -2,6 +2,7 @@
  * Runs a front in this process: connects to the registry, serves HTTP, and ends on a signal: it stops
  * listening, then closes its session.
  */
+import { HTTP_WRITTEN_COUNT_DEFAULT, HTTP_WRITTEN_COUNT_MAX } from "../../base/limits.ts";
 import type { LogLevel } from "../../base/logger.ts";
 import type { Role } from "../../base/peer.ts";
 import { VERSION } from "../../base/version.ts";
@@ -16,6 +17,7 @@ import type { Endpoint } from "../../../transport/transport.ts";
 import { endpointText } from "../endpoint_text.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { usageFailure } from "../failure.ts";
+import { integerFlag } from "../integer_flag.ts";
 import { jsonDocument, type ServerOptions, type Shell, withClient } from "../shell.ts";
 import { identityOf } from "../target.ts";
 import type { Terminal } from "../terminal.ts";
@@ -27,16 +29,20 @@ export interface FrontFlags extends ServerOptions {
   readonly httpName?: readonly string[];
   readonly tlsCertificate?: string;
   readonly tlsKey?: string;
+  readonly readCache?: string;
   readonly insecureHttp?: boolean;
   readonly logLevel?: LogLevel;
   readonly stopWithStdin?: boolean;
 }
+
+const READ_CACHE = { default: HTTP_WRITTEN_COUNT_DEFAULT, min: 0, max: HTTP_WRITTEN_COUNT_MAX };
 
 /** Starts a front and resolves with the exit code when it has ended. */
 export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
   const http = listenOf(flags.http);
   const tls = tlsOf(flags, terminal);
+  const readCache = integerFlag("read-cache", flags.readCache, READ_CACHE);
   const logger = createLogger({
     level: flags.logLevel ?? "info",
     format: logFormatOf("auto", terminal.isErrTty),
@@ -54,6 +60,7 @@ export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<num
         hostNames: flags.httpName ?? [],
         ...(tls === undefined ? {} : { tls }),
         allowsInsecureHttp: flags.insecureHttp === true,
+        readCache,
         world: processWorld(),
         logger,
       });

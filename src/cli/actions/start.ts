@@ -102,7 +102,6 @@ function prepared(flags: Readonly<Record<string, unknown>>, terminal: Terminal) 
   const config = loadConfig({ flags: settings, environment: terminal.environment });
   const logger = createLogger({ level: config.logLevel, format: logFormat(config, terminal) });
   warnOfServiceVariables(terminal, logger);
-  for (const remark of compat?.remarks ?? []) logger.warn(remark);
   if (compat?.hasAmnesia === true) {
     checkInMemory(config.data);
     checkWipeable(config.data);

@@ -1,5 +1,6 @@
 /** The command `crs front`: serves the registry over HTTP. */
 import { Option } from "commander";
+import { HTTP_WRITTEN_COUNT_DEFAULT } from "../../base/limits.ts";
 import { LOG_LEVELS } from "../../base/logger.ts";
 import type { FrontFlags } from "../actions/front.ts";
 import { collect, type MakeCommand, newServerCommand } from "./options.ts";
@@ -27,6 +28,11 @@ export const frontCommand: MakeCommand = (shell, run) =>
       "PEM file of its certificate and intermediates: serves HTTPS",
     )
     .option("--tls-key <file>", "PEM file of the key of that certificate, mode 0600")
+    .option(
+      "--read-cache <count>",
+      "descriptors that are kept as they are answered, within 32 MiB " +
+        `(default: ${HTTP_WRITTEN_COUNT_DEFAULT})`,
+    )
     .option(
       "--insecure-http",
       "serves plain HTTP beyond loopback, where others can read and change what is sent",

@@ -4,7 +4,7 @@
  * programs would change a node otherwise.
  */
 import { decodeBase64 } from "../../base/base64.ts";
-import { SIGNERS_MAX } from "../../base/limits.ts";
+import { HTTP_WRITTEN_COUNT_MAX, SIGNERS_MAX } from "../../base/limits.ts";
 import { isSignerId } from "../../governance/signer_set.ts";
 import { parseEndpoint } from "../../node/config.ts";
 import type { SettingKey } from "../../node/settings.ts";
@@ -31,8 +31,6 @@ export interface SvcRegistrySettings {
   readonly signers: ConfiguredSigners | undefined;
   /** Whether nothing may be left of the node once it stops. */
   readonly hasAmnesia: boolean;
-  /** Remarks about settings that have no effect here. */
-  readonly remarks: readonly string[];
 }
 
 /** Its levels that have other names here. */
@@ -60,6 +58,9 @@ export function svcRegistrySettings(
     settings: {
       ...(data === undefined ? {} : { data }),
       ...(level === undefined ? {} : { logLevel: LEVELS.get(level) ?? level }),
+      ...(READ_CACHE_CAP === undefined
+        ? {}
+        : { readCache: countOf(READ_CACHE_CAP, "READ_CACHE_CAP") }),
       ...(metrics === undefined ? {} : { opsHost: metrics.host, opsPort: String(metrics.port) }),
     },
     http,
@@ -68,9 +69,6 @@ export function svcRegistrySettings(
       allowSigner ?? SIGNER_ALLOWLIST?.split(",").filter((entry) => entry.trim() !== ""),
     ),
     hasAmnesia: switchOf(AMNESIA ?? "", "AMNESIA"),
-    remarks: READ_CACHE_CAP === undefined
-      ? []
-      : ["READ_CACHE_CAP has no effect: the front keeps the whole governed log in memory"],
   };
 }
 
@@ -78,6 +76,12 @@ function endpointOf(text: string, name: string) {
   const endpoint = parseEndpoint(text);
   if (endpoint !== undefined) return endpoint;
   throw wrong(name, "host:port, an IPv6 address in brackets", text);
+}
+
+/** Returns a number of descriptors; one above the limit here is the limit. */
+function countOf(text: string, name: string): string {
+  if (!/^\d{1,15}$/.test(text)) throw wrong(name, "a number of descriptors", text);
+  return String(Math.min(Number(text), HTTP_WRITTEN_COUNT_MAX));
 }
 
 function switchOf(text: string, name: string): boolean {

@@ -179,6 +179,7 @@ function checkSupersession(body: JsonObject): void {
 
 function checkSize({ length }: Uint8Array): void {
   if (length <= GOVERNED_PAYLOAD_BYTES_MAX) return;
-  const message = `Payload must have at most ${GOVERNED_PAYLOAD_BYTES_MAX} bytes: it has ${length}`;
-  throw new RegistryError("too_large", message);
+  const message =
+    `Payload must have at most ${GOVERNED_PAYLOAD_BYTES_MAX} bytes in its RFC 8785 form: it has ${length}`;
+  throw new RegistryError("too_large", message, { field: "payload" });
 }

@@ -3,7 +3,7 @@
  * newer one, or until others need the room; older versions are read rarely and are written each time.
  */
 import { descriptorJson } from "../../answers/governed_json.ts";
-import { HTTP_WRITTEN_BYTES_MAX } from "../../base/limits.ts";
+import { HTTP_WRITTEN_BYTES_MAX, HTTP_WRITTEN_COUNT_DEFAULT } from "../../base/limits.ts";
 import type { AppliedEntry, GovernedLog } from "../../governance/governed_log.ts";
 import { MeasuredText } from "../measured_text.ts";
 import { jsonText } from "../json_text.ts";
@@ -25,12 +25,19 @@ interface Kept extends WrittenDescriptor {
 export class WrittenDescriptors {
   /** By id, the one that was written first is the first one. */
   readonly #kept = new Map<string, Kept>();
+  readonly #countMax: number;
   readonly #bytesMax: number;
   #bytes = 0;
 
-  /** @param bytesMax bytes of all that are kept. */
-  constructor(bytesMax: number = HTTP_WRITTEN_BYTES_MAX) {
+  /** @param countMax maximum number of those that are kept. @param bytesMax bytes of all of them. */
+  constructor(countMax = HTTP_WRITTEN_COUNT_DEFAULT, bytesMax = HTTP_WRITTEN_BYTES_MAX) {
+    this.#countMax = countMax;
     this.#bytesMax = bytesMax;
+  }
+
+  /** The number of those that are kept. */
+  get count(): number {
+    return this.#kept.size;
   }
 
   /** The bytes of all that are kept. */
@@ -55,7 +62,7 @@ export class WrittenDescriptors {
     this.#kept.set(id, written);
     this.#bytes += written.text.byteLength;
     for (const oldest of this.#kept.keys()) {
-      if (this.#bytes <= this.#bytesMax) break;
+      if (this.#kept.size <= this.#countMax && this.#bytes <= this.#bytesMax) break;
       this.#drop(oldest);
     }
   }

@@ -26,9 +26,12 @@ const params = z.strictObject({ id: descriptorId });
 
 type Wait = z.output<typeof waitQuery>;
 
-/** Returns these routes. */
-export function descriptorRoutes(source: GovernedSource): readonly HttpRoute[] {
-  const written = new WrittenDescriptors();
+/** Returns these routes. @param readCache the number of descriptors that are kept as they are answered. */
+export function descriptorRoutes(
+  source: GovernedSource,
+  readCache: number | undefined,
+): readonly HttpRoute[] {
+  const written = new WrittenDescriptors(readCache);
   return [
     versionRoute(source, `${REGISTRY}/version`, "get_registry_version"),
     versionRoute(source, "/version", "get_version"),

@@ -8,15 +8,16 @@ import { governedEventsRoute } from "./governed_events.ts";
 import { proofRoutes } from "./proofs.ts";
 import { proposalRoutes } from "./proposals.ts";
 
-/** Returns these routes, and adds their metrics. */
+/** Returns these routes, and adds their metrics. @param readCache as for {@link descriptorRoutes}. */
 export function governedRoutes(
   source: GovernedSource,
   metrics: HttpMetrics,
+  readCache: number | undefined,
 ): readonly HttpRoute[] {
   const events = new GovernedEvents(source);
   metrics.addDescriptors(() => descriptorCounts(source));
   return [
-    ...descriptorRoutes(source),
+    ...descriptorRoutes(source, readCache),
     ...proposalRoutes({ source, events, metrics }),
     ...proofRoutes(source),
     governedEventsRoute(source, events),

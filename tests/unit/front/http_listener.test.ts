@@ -237,14 +237,14 @@ test("startFront refuses plain HTTP beyond loopback unless it is told to", async
   };
   try {
     const http = { host: "0.0.0.0", port: 0 };
-    await startFront({ ...options, http, allowsInsecureHttp: false });
+    await startFront({ ...options, http, allowsInsecureHttp: false, readCache: 1 });
     assert.unreachable();
   } catch (error) {
     assert.is((error as RegistryError).code, "invalid_configuration");
     assert.match((error as RegistryError).message, /--insecure-http/);
   }
   const http = { host: "127.0.0.1", port: 0 };
-  const front = await startFront({ ...options, http, allowsInsecureHttp: false });
+  const front = await startFront({ ...options, http, allowsInsecureHttp: false, readCache: 1 });
   const response = await fetch(`http://127.0.0.1:${front.http.port}/healthz`);
   assert.equal(await response.json(), { status: "ok" });
   assert.match(front.notice, /Callers have their own rights/);

@@ -38,6 +38,8 @@ test("HttpApp answers each code of the registry with its status, name, hint and 
       reason: code,
     });
     assert.is(headers.has("retry-after"), status === 503 || status === 429, code);
+    // A conflict does not end by waiting.
+    assert.ok(status < 500 || ERROR_TABLE[code].class !== "conflict", code);
     assert.is(headers.has("www-authenticate"), status === 401, code);
   }
 });

@@ -29,11 +29,26 @@ test("WrittenDescriptors keeps no more bytes than its limit, the last ones", () 
   const ids = ["a@eu", "b@eu", "c@eu"];
   for (const id of ids) harness.decide(harness.next({ id }));
   const sizes = ids.map((id) => new WrittenDescriptors().of(log.headOf(id)!, log).text.byteLength);
-  const written = new WrittenDescriptors(sizes[1]! + sizes[2]!);
+  const written = new WrittenDescriptors(3, sizes[1]! + sizes[2]!);
   const [a, , c] = ids.map((id) => written.of(log.headOf(id)!, log));
   assert.is(written.bytes, sizes[1]! + sizes[2]!);
   assert.is(written.of(log.headOf("c@eu")!, log), c);
   assert.is.not(written.of(log.headOf("a@eu")!, log), a);
+});
+
+test("WrittenDescriptors keeps no more descriptors than its limit, and none if that is 0", () => {
+  const harness = new GovernanceHarness();
+  const { log } = harness.plane;
+  for (const id of ["a@eu", "b@eu", "c@eu"]) harness.decide(harness.next({ id }));
+  const heads = [...log.ids].map((id) => log.headOf(id)!);
+  const two = new WrittenDescriptors(2);
+  const [a, , c] = heads.map((head) => two.of(head, log));
+  assert.is(two.count, 2);
+  assert.is(two.of(heads[2]!, log), c);
+  assert.is.not(two.of(heads[0]!, log), a);
+  const none = new WrittenDescriptors(0);
+  for (const head of heads) assert.is(none.of(head, log).text.text, two.of(head, log).text.text);
+  assert.equal([none.count, none.bytes], [0, 0]);
 });
 
 test.run();

@@ -36,13 +36,13 @@ test("svcRegistrySettings: each setting has its place, and flags come before var
     logLevel: "debug",
     opsHost: "::1",
     opsPort: "9401",
+    readCache: "1000",
   });
   assert.is(found.http, "127.0.0.1:9400");
   assert.is(found.hasAmnesia, false);
   assert.is(found.signers?.threshold, 2);
   assert.equal(found.signers?.signers.map(({ id }) => id), ["a", "b"]);
   assert.equal(found.signers?.signers[1]?.publicKey, B.key.publicKey);
-  assert.match(found.remarks.join(), /READ_CACHE_CAP has no effect/);
   const flags = {
     ...{ bind: "localhost:1234", db: "/other", sigThreshold: "1" },
     allowSigner: [`b=${B.key.text}`],
