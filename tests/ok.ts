@@ -28,6 +28,14 @@ const CHECKS: readonly Check[] = [
         ? undefined
         : "the program capnp is missing; Debian's package capnproto brings it",
   },
+  {
+    name: "generated protos",
+    args: ["run", "-A", "schemas/generator/protobuf.ts", "--check"],
+    obstacle: async () =>
+      await hasProgram("npx")
+        ? undefined
+        : "the program npx is missing; Debian's package npm brings it",
+  },
   { name: "generated pages", args: ["run", "-A", "docs/generate.ts", "--check"] },
   {
     name: "examples",

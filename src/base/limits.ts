@@ -30,5 +30,6 @@ export * from "./limits/client.ts";
 export * from "./limits/cli.ts";
 export * from "./limits/node.ts";
 export * from "./limits/http.ts";
+export * from "./limits/grpc.ts";
 export * from "./limits/relay.ts";
 export * from "./limits/maps.ts";

@@ -28,7 +28,10 @@ export interface ChildCommandOptions {
   readonly name: string;
   /** The command and its flags, without `--json`; it takes `--stop-with-stdin`. */
   readonly command: readonly string[];
+  /** Its settings are left out, as they are meant for the parent. */
   readonly environment: Terminal["environment"];
+  /** Settings of the child that other users of the machine must not see, as variables. */
+  readonly variables?: Readonly<Record<string, string>>;
   /** Called with each line of its standard error. */
   readonly onLine?: (line: string) => void;
 }
@@ -49,12 +52,12 @@ export class ChildCommand {
   #hasEnded = false;
   #isStopping = false;
 
-  constructor({ name, command, environment, onLine }: ChildCommandOptions) {
+  constructor({ name, command, environment, variables, onLine }: ChildCommandOptions) {
     this.#name = name;
     this.#onLine = onLine;
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [...RUN, Deno.mainModule, ...command, "--json", "--stop-with-stdin"],
-      env: withoutSettings(environment),
+      env: { ...withoutSettings(environment), ...variables },
       clearEnv: true,
       stdin: "piped",
       stdout: "piped",
@@ -158,7 +161,7 @@ function failureOf(document: unknown, name: string): RegistryError | undefined {
   return new CliFailure(known, `${name}: ${message}`, { advice });
 }
 
-/** Returns the environment without settings, which are meant for the parent. */
+/** Returns the environment without settings. */
 function withoutSettings(environment: Terminal["environment"]): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {

@@ -18,7 +18,8 @@ export const FRONT_SERVICE = "front";
 
 /** The document that a front prints at its start. */
 export interface StartedFront {
-  readonly http: Endpoint;
+  readonly http?: Endpoint;
+  readonly grpc?: Endpoint;
 }
 
 /** Returns the front beside a node, not yet started. */
@@ -31,7 +32,7 @@ export function frontService(
     readonly world: World;
   },
 ): SupervisedService<StartedFront> {
-  let { http } = config;
+  let { http, grpc } = config;
   const identity = `${identityFolder(node.dataFolder)}/front`;
   return new SupervisedService({
     name: FRONT_SERVICE,
@@ -40,15 +41,17 @@ export function frontService(
       await node.enrolFront?.(identity);
       const child = new ChildCommand({
         name: "The front",
-        command: frontCommand(node, { ...config, http }, identity),
+        command: frontCommand(node, { ...config, http, grpc }, identity),
         environment: terminal.environment,
+        variables: { CRS_RELAY_BACKEND: config.relayBackend },
         onLine: (line) => terminal.err(`${line}\n`),
       });
       return {
         ready: async () => {
           const started = await child.ready<StartedFront>();
           // A port that the system chose stays the same after a restart.
-          http = endpointText(started.http);
+          if (started.http !== undefined) http = endpointText(started.http);
+          if (started.grpc !== undefined) grpc = endpointText(started.grpc);
           return started;
         },
         ended: child.ended,
@@ -64,14 +67,31 @@ export function frontService(
 /** Returns the command of the front. */
 function frontCommand(
   { dataFolder, enrolFront }: RunningNode,
-  { http, httpNames, insecureHttp, readCache, logLevel }: NodeConfig,
+  config: NodeConfig,
   identity: string,
 ): string[] {
+  const { http, httpNames, insecureHttp, readCache, logLevel } = config;
+  const { grpc, tlsCertPath, tlsKeyPath } = config;
+  const given = (flag: string, value: string) => value === "" ? [] : [flag, value];
   return [
-    ...["front", "--http", http, "--data", dataFolder, "--log-level", logLevel],
+    ...["front", "--data", dataFolder, "--log-level", logLevel],
     ...["--read-cache", `${readCache}`],
     ...(enrolFront === undefined ? [] : ["--identity", identity]),
+    ...given("--http", http),
     ...httpNames.split(",").filter(Boolean).flatMap((name) => ["--http-name", name]),
     ...(insecureHttp ? ["--insecure-http"] : []),
+    ...given("--tls-certificate", tlsCertPath),
+    ...given("--tls-key", tlsKeyPath),
+    ...(grpc === "" ? [] : grpcFlags(config)),
+  ];
+}
+
+function grpcFlags(config: NodeConfig): string[] {
+  const { grpc, insecureGrpc, legacyClients, olderRelays, relayTtl, agentTtl } = config;
+  return [
+    ...["--grpc", grpc, "--relay-ttl", `${relayTtl}ms`, "--agent-ttl", `${agentTtl}ms`],
+    ...(insecureGrpc ? ["--insecure-grpc"] : []),
+    ...(legacyClients ? ["--legacy-clients"] : []),
+    ...(olderRelays ? ["--older-relays"] : []),
   ];
 }

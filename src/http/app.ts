@@ -72,6 +72,8 @@ export interface HttpAppOptions {
   readonly logger: Logger;
   /** Lower-case host names by which the face is reached, besides `localhost` and addresses. */
   readonly hostNames?: readonly string[];
+  /** Returns metrics of other faces in the Prometheus text format, which are shown with its own. */
+  readonly moreMetrics?: () => Promise<string>;
   /** Limits; see src/base/limits/http.ts for their defaults. */
   readonly readCache?: number;
   readonly inFlightMax?: number;
@@ -134,7 +136,7 @@ export class HttpApp {
     this.#metrics = new HttpMetrics([
       ["requests_in_flight", "Requests being answered.", () => this.#inFlight],
       ["event_streams", "Open event streams.", () => this.#streams],
-    ]);
+    ], options.moreMetrics);
     this.#governed = new GovernedSource(options.governedReader, world);
     const node = new NodeCondition(options.client, options.world.monotonic);
     const routes = [

@@ -40,8 +40,17 @@ export class HttpMetrics {
   readonly #updates: Counter<"result">;
   readonly #lagged: Counter<"service">;
 
-  /** @param gauges values that are read when metrics are: name, description, value. */
-  constructor(gauges: readonly (readonly [name: string, help: string, value: () => number])[]) {
+  readonly #more: (() => Promise<string>) | undefined;
+
+  /**
+   * @param gauges values that are read when metrics are: name, description, value.
+   * @param more returns further metrics as text.
+   */
+  constructor(
+    gauges: readonly (readonly [name: string, help: string, value: () => number])[],
+    more?: () => Promise<string>,
+  ) {
+    this.#more = more;
     const registers = [this.#registry];
     this.#requests = new Counter({
       name: "requests_total",
@@ -125,7 +134,8 @@ export class HttpMetrics {
 
   /** Returns all metrics in the Prometheus text format, and its media type. */
   async render(): Promise<{ readonly text: string; readonly contentType: string }> {
-    return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
+    const texts = [await this.#registry.metrics(), await this.#more?.() ?? ""];
+    return { text: texts.filter(Boolean).join("\n"), contentType: this.#registry.contentType };
   }
 }
 

@@ -278,7 +278,8 @@ function parseSetting(
     case "path":
       return typeof raw === "string" && isPath(raw, setting.bytesMax) ? raw : undefined;
     case "audience":
-      return typeof raw === "string" && isAudience(raw, setting.bytesMax) ? raw : undefined;
+    case "url":
+      return typeof raw === "string" && isVisibleText(raw, setting.bytesMax) ? raw : undefined;
     case "name":
       return typeof raw === "string" && isName(raw, setting.bytesMax) ? raw : undefined;
   }
@@ -349,7 +350,7 @@ function isPath(text: string, bytesMax: number): boolean {
   return text !== "" && !text.includes("\0") && new TextEncoder().encode(text).length <= bytesMax;
 }
 
-function isAudience(text: string, bytesMax: number): boolean {
+function isVisibleText(text: string, bytesMax: number): boolean {
   return text.length <= bytesMax && /^[!-~]+$/.test(text);
 }
 

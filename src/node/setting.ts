@@ -30,6 +30,7 @@ export interface TextSetting {
     | "path"
     | "name"
     | "audience"
+    | "url"
     | "endpoint"
     | "listen"
     | "pin"
@@ -79,6 +80,7 @@ export function wantedOf(setting: Setting): string {
     case "pin":
       return "sha256: and 64 hexadecimal digits";
     case "audience":
+    case "url":
       return `1 to ${setting.bytesMax} visible ASCII characters`;
     case "name":
       return `1 to ${setting.bytesMax} of a-z, 0-9 and -, a letter or digit first and last`;

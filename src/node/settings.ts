@@ -10,6 +10,9 @@ import {
   MEMBER_NAME_BYTES_MAX,
   MEMBER_RENEWAL_GRACE_MS_DEFAULT,
   REGION_BYTES_MAX,
+  RELAY_TTL_MS_DEFAULT,
+  RELAY_TTL_MS_MAX,
+  RELAY_TTL_MS_MIN,
   RENEWAL_GRACE_MS_DEFAULT,
   RENEWAL_GRACE_MS_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
@@ -124,6 +127,66 @@ export const SETTINGS = {
     default: false,
     description:
       "whether plain HTTP may be served beyond loopback, where others can read and change it",
+  },
+  grpc: {
+    kind: "listen",
+    default: "",
+    bytesMax: 255,
+    description: "address for gRPC, which the same front serves; empty: no gRPC",
+  },
+  insecureGrpc: {
+    kind: "flag",
+    default: false,
+    description:
+      "whether plain gRPC may be served beyond loopback, where others can read and change it",
+  },
+  tlsCertPath: {
+    kind: "path",
+    default: "",
+    bytesMax: 4_096,
+    description:
+      "PEM file of the certificate with which HTTP and gRPC are served over TLS; it is " +
+      "never replaced by the node, so clients may pin it",
+  },
+  tlsKeyPath: {
+    kind: "path",
+    default: "",
+    bytesMax: 4_096,
+    description: "PEM file of the key of that certificate, mode 0600",
+  },
+  legacyClients: {
+    kind: "flag",
+    default: false,
+    description:
+      "whether callers of gRPC without an identity are served: whoever reaches the port acts as the " +
+      "front, which owns what they register",
+  },
+  olderRelays: {
+    kind: "flag",
+    default: false,
+    description:
+      "whether heartbeats of agents may leave out their relay; they count whichever relay " +
+      "holds the agent",
+  },
+  relayBackend: {
+    kind: "url",
+    default: "memory:",
+    bytesMax: 512,
+    description: "where relays and their agents are kept; memory: is the front alone",
+  },
+  relayTtl: {
+    kind: "milliseconds",
+    default: RELAY_TTL_MS_DEFAULT,
+    min: RELAY_TTL_MS_MIN,
+    max: RELAY_TTL_MS_MAX,
+    description: "time for which a relay lives without heartbeat",
+  },
+  agentTtl: {
+    kind: "milliseconds",
+    default: RELAY_TTL_MS_DEFAULT,
+    min: RELAY_TTL_MS_MIN,
+    max: RELAY_TTL_MS_MAX,
+    description: "time for which an agent of a relay lives without heartbeat",
   },
   data: {
     kind: "path",

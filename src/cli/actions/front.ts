@@ -1,12 +1,18 @@
 /**
- * Runs a front in this process: connects to the registry, serves HTTP, and ends on a signal: it stops
- * listening, then closes its session.
+ * Runs a front in this process: connects to the registry, serves HTTP and gRPC, and ends on a signal: it
+ * stops listening, then closes its session.
  */
-import { HTTP_WRITTEN_COUNT_DEFAULT, HTTP_WRITTEN_COUNT_MAX } from "../../base/limits.ts";
+import {
+  HTTP_WRITTEN_COUNT_DEFAULT,
+  HTTP_WRITTEN_COUNT_MAX,
+  RELAY_TTL_MS_MAX,
+  RELAY_TTL_MS_MIN,
+} from "../../base/limits.ts";
 import type { LogLevel } from "../../base/logger.ts";
 import type { Role } from "../../base/peer.ts";
 import { VERSION } from "../../base/version.ts";
-import { type Front, startFront } from "../../front/front.ts";
+import { type Front, type FrontOptions, startFront } from "../../front/front.ts";
+import type { GrpcFaceSettings } from "../../front/grpc_face.ts";
 import type { FrontTls } from "../../front/https_server.ts";
 import { parseEndpoint } from "../../node/config.ts";
 import { createLogger, logFormatOf } from "../../node/logger.ts";
@@ -14,6 +20,7 @@ import { processWorld } from "../../node/process_world.ts";
 import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
 import { readFile, readKeyFile } from "../../../identity/files/private_file.ts";
 import type { Endpoint } from "../../../transport/transport.ts";
+import { parseDuration } from "../duration.ts";
 import { endpointText } from "../endpoint_text.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { usageFailure } from "../failure.ts";
@@ -25,12 +32,21 @@ import { StopRequest } from "../stop_request.ts";
 
 /** Flags of `crs front`. */
 export interface FrontFlags extends ServerOptions {
-  readonly http: string;
+  readonly http?: string;
   readonly httpName?: readonly string[];
+  readonly grpc?: string;
   readonly tlsCertificate?: string;
   readonly tlsKey?: string;
+  readonly tlsCertPath?: string;
+  readonly tlsKeyPath?: string;
   readonly readCache?: string;
   readonly insecureHttp?: boolean;
+  readonly insecureGrpc?: boolean;
+  readonly legacyClients?: boolean;
+  readonly olderRelays?: boolean;
+  readonly relayBackend?: string;
+  readonly relayTtl?: string;
+  readonly agentTtl?: string;
   readonly logLevel?: LogLevel;
   readonly stopWithStdin?: boolean;
 }
@@ -40,9 +56,8 @@ const READ_CACHE = { default: HTTP_WRITTEN_COUNT_DEFAULT, min: 0, max: HTTP_WRIT
 /** Starts a front and resolves with the exit code when it has ended. */
 export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
-  const http = listenOf(flags.http);
+  const faces = facesOf(flags, terminal);
   const tls = tlsOf(flags, terminal);
-  const readCache = integerFlag("read-cache", flags.readCache, READ_CACHE);
   const logger = createLogger({
     level: flags.logLevel ?? "info",
     format: logFormatOf("auto", terminal.isErrTty),
@@ -56,20 +71,19 @@ export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<num
       checkRole(identity?.own.identity.role);
       const front = await startFront({
         client,
-        http,
-        hostNames: flags.httpName ?? [],
+        isDevelopment: identity === undefined,
+        ...faces,
         ...(tls === undefined ? {} : { tls }),
-        allowsInsecureHttp: flags.insecureHttp === true,
-        readCache,
         world: processWorld(),
         logger,
       });
       try {
-        const started = { version: VERSION, http: front.http, servers: endpoints };
+        const { http, grpc } = front;
+        const started = { version: VERSION, http, grpc, servers: endpoints };
         terminal.out(
           flags.json === true
             ? jsonDocument(started)
-            : startedText(`http${tls === undefined ? "" : "s"}://`, endpoints, front),
+            : startedText(front, { isTls: tls !== undefined, servers: endpoints }),
         );
         await stop.requested;
       } finally {
@@ -85,9 +99,58 @@ export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<num
   }
 }
 
-/** Returns what HTTPS needs; undefined: plain HTTP. Callers prove certificates of the front's own domain. */
+/** Returns what is served, and where. */
+function facesOf(
+  flags: FrontFlags,
+  { environment }: Terminal,
+): Pick<FrontOptions, "http" | "grpc"> {
+  if (flags.http === undefined && flags.grpc === undefined) {
+    throw usageFailure(
+      "--http or --grpc must be given: a front serves one of them, or both",
+      "For example --http 127.0.0.1:9402 or --grpc 127.0.0.1:50051.",
+      "http",
+    );
+  }
+  return {
+    ...(flags.http === undefined ? {} : {
+      http: {
+        endpoint: listenOf("http", flags.http, 9402),
+        hostNames: flags.httpName ?? [],
+        allowsInsecure: flags.insecureHttp === true,
+        readCache: integerFlag("read-cache", flags.readCache, READ_CACHE),
+      },
+    }),
+    ...(flags.grpc === undefined ? {} : { grpc: grpcOf(flags, flags.grpc, environment) }),
+  };
+}
+
+function grpcOf(
+  flags: FrontFlags,
+  listen: string,
+  environment: Terminal["environment"],
+): GrpcFaceSettings {
+  const ttl = (field: string, text: string | undefined) =>
+    text === undefined ? undefined : parseDuration(text, `--${field}`, RELAY_TTL_BOUNDS);
+  const relayTtlMs = ttl("relay-ttl", flags.relayTtl);
+  const agentTtlMs = ttl("agent-ttl", flags.agentTtl);
+  return {
+    endpoint: listenOf("grpc", listen, 50051),
+    allowsInsecure: flags.insecureGrpc === true,
+    allowsLegacyClients: flags.legacyClients === true,
+    allowsOlderRelays: flags.olderRelays === true,
+    relayBackend: flags.relayBackend ?? environment["CRS_RELAY_BACKEND"] ?? "memory:",
+    relayTimes: {
+      ...(relayTtlMs === undefined ? {} : { relayTtlMs }),
+      ...(agentTtlMs === undefined ? {} : { agentTtlMs }),
+    },
+  };
+}
+
+const RELAY_TTL_BOUNDS = { min: RELAY_TTL_MS_MIN, max: RELAY_TTL_MS_MAX };
+
+/** Returns what TLS needs; undefined: plain text. Callers prove certificates of the front's own domain. */
 function tlsOf(flags: FrontFlags, terminal: Terminal): FrontTls | undefined {
-  const { tlsCertificate, tlsKey } = flags;
+  const { tlsCertificate = flags.tlsCertPath, tlsKey = flags.tlsKeyPath } = flags;
   if (tlsCertificate === undefined && tlsKey === undefined) return undefined;
   const chainPem = tlsCertificate === undefined ? undefined : readFile(tlsCertificate);
   const keyPem = tlsKey === undefined ? undefined : readKeyFile(tlsKey);
@@ -113,33 +176,42 @@ function checkRole(role: Role | undefined): void {
   );
 }
 
-/** Returns the address on which HTTP is served; port 0 is a free one. */
-function listenOf(text: string): Endpoint {
+/** Returns the address of `--<flag>`; port 0 is a free one. */
+function listenOf(flag: "http" | "grpc", text: string, port: number): Endpoint {
   const endpoint = parseEndpoint(text, 0);
   if (endpoint !== undefined) return endpoint;
   throw usageFailure(
-    `--http must be host:port: found ${JSON.stringify(text)}`,
-    "For example --http 127.0.0.1:9402 or --http [::1]:9402.",
-    "http",
+    `--${flag} must be host:port: found ${JSON.stringify(text)}`,
+    `For example --${flag} 127.0.0.1:${port} or --${flag} [::1]:${port}.`,
+    flag,
   );
 }
 
 function startedText(
-  scheme: string,
-  servers: readonly Endpoint[],
-  { http, notice }: Front,
+  { http, grpc, notice }: Front,
+  { isTls, servers }: { readonly isTls: boolean; readonly servers: readonly Endpoint[] },
 ): string {
-  const url = scheme + endpointText(http);
+  const url = http === undefined ? "" : `http${isTls ? "s" : ""}://${endpointText(http)}`;
+  const lines = [
+    ...(http === undefined ? [] : [`  HTTP         ${url}  /docs /openapi.json /healthz /metrics`]),
+    ...(grpc === undefined
+      ? []
+      : [`  gRPC         ${endpointText(grpc)}${isTls ? "  (TLS)" : ""}`]),
+    `  asks         ${servers.map(endpointText).join(", ")}`,
+    `  identity     ${notice}`,
+  ];
+  const plaintext = isTls ? "" : "-plaintext ";
+  const trials = [
+    ...(http === undefined ? [] : [`  curl -s ${url}/v1/gateways`, `  curl -sN ${url}/v1/watch`]),
+    ...(grpc === undefined ? [] : [`  grpcurl ${plaintext}${endpointText(grpc)} list`]),
+  ];
   return `Central registry ${VERSION}: front
 
-  serves       ${url}  /docs /openapi.json /healthz /readyz /metrics
-  asks         ${servers.map(endpointText).join(", ")}
-  identity     ${notice}
+${lines.join("\n")}
 
 Try next, in a second terminal:
 
-  curl -s ${url}/v1/gateways
-  curl -sN ${url}/v1/watch
+${trials.join("\n")}
 
 Stop it with ^C.
 `;

@@ -63,8 +63,8 @@ export async function startAndWait(
       if (compat?.signers !== undefined) {
         await node.agreeOnSigners(compat.signers, starting.signal);
       }
-      const http = config.http || compat?.http;
-      if (http !== undefined && http !== "") {
+      const http = config.http || compat?.http || "";
+      if (http !== "" || config.grpc !== "") {
         front = frontService(node, { ...config, http }, { terminal, logger, world });
       }
       const started = await unlessStopped(front, stop);
@@ -164,7 +164,7 @@ function startedJson(node: RunningNode, front: StartedFront | undefined): unknow
     ops,
     dataFolder: resolve(node.dataFolder),
     created,
-    ...(front === undefined ? {} : { http: front.http }),
+    ...front,
   };
 }
 
@@ -179,9 +179,11 @@ function startedText(
   const tls = node.tlsAddresses.length === 0
     ? ""
     : `               ${node.tlsAddresses.map(endpointText).join(", ")}  TLS, TCP\n`;
-  const http = front === undefined
+  const scheme = config.tlsCertPath === "" ? "http" : "https";
+  const http = front?.http === undefined
     ? ""
-    : `  HTTP         http://${endpointText(front.http)}  /docs /openapi.json /metrics\n`;
+    : `  HTTP         ${scheme}://${endpointText(front.http)}  /docs /openapi.json /metrics\n`;
+  const grpc = front?.grpc === undefined ? "" : `  gRPC         ${endpointText(front.grpc)}\n`;
   const made = node.created ? "new" : "existing";
   const isDefaultFolder = resolve(node.dataFolder) === resolve(SETTINGS.data.default);
   const crs = invocation(terminal.environment);
@@ -200,7 +202,7 @@ function startedText(
   return `Central registry ${VERSION}: node ${node.nodeId}, region ${config.region}
 
   listens on   ${addresses}  ${udp}, UDP
-${tls}${http}  operations   http://${endpointText(node.ops)}  /healthz /readyz /metrics
+${tls}${http}${grpc}  operations   http://${endpointText(node.ops)}  /healthz /readyz /metrics
   data         ${resolve(node.dataFolder)}  (${made}, cluster ${node.clusterId})
   identity     ${node.notice}
 

@@ -228,25 +228,43 @@ test("openHttpListener says which port is taken", () =>
     }
   }));
 
-test("startFront refuses plain HTTP beyond loopback unless it is told to", async () => {
+test("startFront refuses plain text beyond loopback unless it is told to", async () => {
   const options = {
     client: new FakeClient({ delegate: () => ({ close() {} }) }).client,
-    hostNames: [],
+    isDevelopment: false,
     world: testWorld(),
     logger: SILENT_LOGGER,
   };
-  try {
-    const http = { host: "0.0.0.0", port: 0 };
-    await startFront({ ...options, http, allowsInsecureHttp: false, readCache: 1 });
-    assert.unreachable();
-  } catch (error) {
-    assert.is((error as RegistryError).code, "invalid_configuration");
-    assert.match((error as RegistryError).message, /--insecure-http/);
+  const httpAt = (host: string) => (
+    { endpoint: { host, port: 0 }, hostNames: [], allowsInsecure: false, readCache: 1 }
+  );
+  const grpcAt = (host: string) => ({
+    endpoint: { host, port: 0 },
+    allowsInsecure: false,
+    allowsLegacyClients: false,
+    allowsOlderRelays: false,
+    relayBackend: "memory:",
+    relayTimes: {},
+  });
+  const refused = [
+    [{ http: httpAt("0.0.0.0") }, /--insecure-http/],
+    [{ http: httpAt("127.0.0.1"), grpc: grpcAt("0.0.0.0") }, /--insecure-grpc/],
+    [{ http: httpAt("0.0.0.0"), grpc: grpcAt("127.0.0.1") }, /--insecure-http/],
+  ] as const;
+  for (const [faces, message] of refused) {
+    try {
+      await startFront({ ...options, ...faces });
+      assert.unreachable();
+    } catch (error) {
+      assert.is((error as RegistryError).code, "invalid_configuration");
+      assert.match((error as RegistryError).message, message);
+    }
   }
-  const http = { host: "127.0.0.1", port: 0 };
-  const front = await startFront({ ...options, http, allowsInsecureHttp: false, readCache: 1 });
-  const response = await fetch(`http://127.0.0.1:${front.http.port}/healthz`);
+  const faces = { http: httpAt("127.0.0.1"), grpc: grpcAt("127.0.0.1") };
+  const front = await startFront({ ...options, ...faces });
+  const response = await fetch(`http://127.0.0.1:${front.http?.port}/healthz`);
   assert.equal(await response.json(), { status: "ok" });
+  assert.ok(front.grpc!.port > 0);
   assert.match(front.notice, /Callers have their own rights/);
   await front.close();
 });

@@ -1,0 +1,69 @@
+/**
+ * The second half of `deno task generate`: checks schemas/proto with buf's linter and writes
+ * schemas/proto/gen with protoc-gen-es. With `--check` it writes nothing and exits with 1 when a file is
+ * out of date. Exits with 3 when npx is missing, and with 2 when buf refuses a file. A tool: no module of
+ * the registry imports it.
+ */
+const EXIT_OUT_OF_DATE = 1;
+const EXIT_REFUSED = 2;
+const EXIT_NO_NPX = 3;
+const PACKAGES = ["@bufbuild/buf@1.75.0", "@bufbuild/protoc-gen-es@2.17.0"];
+const GENERATED = "schemas/proto/gen";
+
+const root = new URL("../../", import.meta.url);
+
+function fail(message: string, exitCode: number): never {
+  console.error(`generate: ${message}`);
+  Deno.exit(exitCode);
+}
+
+/** Runs a shell command with buf in its path, in the folder of the protos. */
+function withBuf(command: string): void {
+  const args = [...PACKAGES.flatMap((name) => ["-p", name]), "-c", command];
+  try {
+    const { success, stdout, stderr } = new Deno.Command("npx", {
+      args: ["-y", "--loglevel", "error", ...args],
+      cwd: new URL("schemas/proto/", root),
+    }).outputSync();
+    if (success) return;
+    const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
+    fail(`buf refuses the files of schemas/proto:\n${said.trim()}`, EXIT_REFUSED);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    fail("the program npx is missing; Debian's package npm brings it", EXIT_NO_NPX);
+  }
+}
+
+/** Returns the files of a folder by their paths in it. */
+function filesIn(folder: string, below = ""): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const { name, isDirectory } of Deno.readDirSync(`${folder}/${below}`)) {
+    const path = below + name;
+    if (!isDirectory) files.set(path, Deno.readTextFileSync(`${folder}/${path}`));
+    else for (const [inner, text] of filesIn(folder, `${path}/`)) files.set(inner, text);
+  }
+  return files;
+}
+
+function main(): void {
+  const present = new URL(GENERATED, root).pathname;
+  if (!Deno.args.includes("--check")) {
+    withBuf("buf lint && rm -rf gen && buf generate");
+    return;
+  }
+  const fresh = Deno.makeTempDirSync();
+  try {
+    withBuf(`buf lint && buf generate --output ${fresh}`);
+    const [wanted, found] = [filesIn(`${fresh}/gen`), filesIn(present)];
+    const stale = [...new Set([...wanted.keys(), ...found.keys()])].sort()
+      .filter((path) => wanted.get(path) !== found.get(path));
+    for (const path of stale) console.error(`generate: ${GENERATED}/${path} is out of date`);
+    if (stale.length === 0) return;
+    console.error("generate: run `deno task generate`");
+  } finally {
+    Deno.removeSync(fresh, { recursive: true });
+  }
+  Deno.exit(EXIT_OUT_OF_DATE);
+}
+
+main();

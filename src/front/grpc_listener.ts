@@ -1,0 +1,226 @@
+/**
+ * The listener of the gRPC face: `node:http2`, without TLS for clients that know that it speaks HTTP/2
+ * (prior knowledge), or with it (ALPN h2). Connections, their calls, headers and times are bounded.
+ *
+ * When all places are taken, a connection that never had a call makes room, else the one that is idle
+ * for longest; while all are busy, a further connection is dropped.
+ */
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type ServerHttp2Session,
+} from "node:http2";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { RegistryError } from "../base/errors.ts";
+import {
+  GRPC_CHECK_MS,
+  GRPC_CONNECTION_STREAMS_MAX,
+  GRPC_CONNECTIONS_MAX,
+  GRPC_DRAIN_MS,
+  GRPC_HANDSHAKE_MS_MAX,
+  GRPC_METADATA_BYTES_MAX,
+} from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Timer, World } from "../base/world.ts";
+import type { CallStream } from "../grpc/call_stream.ts";
+import { bindAddress } from "../../identity/trust/listen_rule.ts";
+import { checkServerCertificate } from "../../transport/server_certificate.ts";
+import { TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
+import { GrpcConnection } from "./grpc_connection.ts";
+import { type FrontTls, Handshakes } from "./https_server.ts";
+
+/** The options of the listener. */
+export interface GrpcListenerOptions {
+  /** A literal address, or `localhost`. */
+  readonly host: string;
+  /** TCP port; 0 lets the system choose. */
+  readonly port: number;
+  /** Answers the call on a stream; never throws. */
+  readonly serve: (stream: CallStream) => void;
+  readonly logger: Logger;
+  readonly world: Pick<World, "monotonic" | "scheduler" | "entropy">;
+  /** Absent: it speaks plain text. */
+  readonly tls?: FrontTls;
+  /** The limit of concurrent connections. Default {@link GRPC_CONNECTIONS_MAX}. */
+  readonly connectionsMax?: number;
+}
+
+/** An open listener. */
+export class GrpcListener {
+  readonly #options: GrpcListenerOptions;
+  readonly #handshakes = new Handshakes();
+  readonly #connections = new Set<GrpcConnection>();
+  /** Those that never had a call, and those that have none now; the longest idle first. */
+  readonly #silent = new Set<GrpcConnection>();
+  readonly #idle = new Set<GrpcConnection>();
+  #acceptor: TcpAcceptor | undefined;
+  #timer: Timer | undefined;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Opens the listener.
+   *
+   * @throws RegistryError `invalid_configuration` if the address cannot be bound.
+   */
+  static async open(options: GrpcListenerOptions): Promise<GrpcListener> {
+    const listener = new GrpcListener(options);
+    await listener.#bind();
+    return listener;
+  }
+
+  private constructor(options: GrpcListenerOptions) {
+    this.#options = options;
+  }
+
+  get host(): string {
+    return bindAddress(this.#options.host);
+  }
+
+  get port(): number {
+    return this.#acceptor?.port ?? this.#options.port;
+  }
+
+  /** The number of open connections. */
+  get count(): number {
+    return this.#connections.size;
+  }
+
+  /**
+   * Stops listening, waits a moment for calls in progress and drops the rest; resolves when the port is
+   * free. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#timer?.cancel();
+    this.#handshakes.closeAll();
+    const ended = this.#acceptor?.close();
+    for (const connection of this.#connections) connection.finish();
+    const timer = this.#options.world.scheduler.after(GRPC_DRAIN_MS, () => {
+      for (const connection of this.#connections) connection.drop();
+    });
+    await ended;
+    timer.cancel();
+  }
+
+  async #bind(): Promise<void> {
+    const { host } = this;
+    const { port, world: { scheduler }, logger } = this.#options;
+    try {
+      this.#acceptor = await TcpAcceptor.bind({
+        host,
+        port,
+        makeServer: (unlessOwn) => this.#newServer(unlessOwn),
+        scheduler,
+        observer: {
+          failing: (error) => logger.warn("The gRPC listener failed", { error }),
+          reopened: () => {},
+          accepting: () => {},
+        },
+      });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `Cannot listen on ${host} TCP port ${port} (${reason}): stop the program ` +
+        "that has it, or choose another port with --grpc";
+      throw new RegistryError("invalid_configuration", message, { field: "grpc" }, error);
+    }
+    this.#lookLater();
+  }
+
+  #lookLater(): void {
+    this.#timer = this.#options.world.scheduler.after(GRPC_CHECK_MS, () => {
+      for (const connection of this.#connections) connection.look();
+      this.#lookLater();
+    });
+  }
+
+  #newServer(unlessOwn: UnlessOwn): Http2Server | Http2SecureServer {
+    const { tls, logger } = this.#options;
+    const server = tls === undefined
+      ? createServer(HTTP2_OPTIONS)
+      : this.#newSecureServer(tls, unlessOwn);
+    server.on("session", (session: ServerHttp2Session) => this.#take(session));
+    server.on("error", (error) => {
+      // A server that does not listen could not be bound, which the acceptor reports.
+      if (server.listening) logger.warn("The gRPC listener failed", { error });
+    });
+    server.on("sessionError", () => {});
+    return server;
+  }
+
+  #newSecureServer(tls: FrontTls, unlessOwn: UnlessOwn): Http2SecureServer {
+    const { certificate, clientAuthorities } = tls;
+    checkServerCertificate(certificate);
+    const server = createSecureServer({
+      ...HTTP2_OPTIONS,
+      allowHTTP1: false,
+      ALPNProtocols: ["h2"],
+      cert: certificate.chainPem,
+      key: certificate.keyPem,
+      ca: [...clientAuthorities],
+      minVersion: "TLSv1.3",
+      requestCert: clientAuthorities.length > 0,
+      // Whoever has no certificate is anonymous, and an invalid one is refused by the node.
+      rejectUnauthorized: false,
+      handshakeTimeout: GRPC_HANDSHAKE_MS_MAX,
+    });
+    server.on(
+      "connection",
+      (socket: Socket) => unlessOwn(socket, () => this.#handshakes.begin(socket)),
+    );
+    server.on("secureConnection", (socket: TLSSocket) => this.#handshakes.end(socket));
+    server.on("unknownProtocol", (socket: Socket) => socket.destroy());
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    return server;
+  }
+
+  #take(session: ServerHttp2Session): void {
+    const { serve, world, tls, connectionsMax = GRPC_CONNECTIONS_MAX } = this.#options;
+    const connection = new GrpcConnection({
+      session,
+      isTls: tls !== undefined,
+      serve,
+      world,
+      busy: (one) => {
+        this.#silent.delete(one);
+        this.#idle.delete(one);
+      },
+      // The last calls of a connection may end after it.
+      idle: (one) => {
+        if (this.#connections.has(one)) this.#idle.add(one);
+      },
+      ended: (one) => this.#leave(one),
+    });
+    if (this.#connections.size >= connectionsMax) {
+      const [longest] = this.#silent.size > 0 ? this.#silent : this.#idle;
+      (longest ?? connection).drop();
+      if (longest === undefined) return;
+      this.#leave(longest);
+    }
+    this.#connections.add(connection);
+    this.#silent.add(connection);
+    if (this.#closing !== undefined) connection.drop();
+  }
+
+  #leave(connection: GrpcConnection): void {
+    this.#connections.delete(connection);
+    this.#silent.delete(connection);
+    this.#idle.delete(connection);
+  }
+}
+
+const HTTP2_OPTIONS = {
+  // In MB, the smallest there is: buffers of one connection.
+  maxSessionMemory: 1,
+  settings: {
+    enablePush: false,
+    maxConcurrentStreams: GRPC_CONNECTION_STREAMS_MAX,
+    maxHeaderListSize: GRPC_METADATA_BYTES_MAX,
+  },
+} as const;

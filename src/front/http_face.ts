@@ -1,0 +1,94 @@
+/** The HTTP face of a front: the app of src/http and its listener. */
+import { RegistryError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { World } from "../base/world.ts";
+import type { Client } from "../client/types.ts";
+import { HttpApp } from "../http/app.ts";
+import type { HttpCallers } from "../http/callers.ts";
+import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
+import type { Endpoint } from "../../transport/transport.ts";
+import { openHttpListener } from "./http_listener.ts";
+import type { FrontTls } from "./https_server.ts";
+
+/** What is served over HTTP. */
+export interface HttpFaceSettings {
+  /** Where it listens; port 0 lets the system choose. */
+  readonly endpoint: Endpoint;
+  /** Host names by which it is reached, besides `localhost` and addresses. */
+  readonly hostNames: readonly string[];
+  /** Whether plain HTTP is served beyond loopback. */
+  readonly allowsInsecure: boolean;
+  /** Descriptors that are kept as they are answered. */
+  readonly readCache: number;
+}
+
+/** Options of {@link startHttpFace}. */
+export interface HttpFaceOptions {
+  readonly settings: HttpFaceSettings;
+  readonly client: Client;
+  readonly callers: HttpCallers;
+  /** Absent: plain HTTP. */
+  readonly tls?: FrontTls;
+  /** Returns metrics of other faces in the Prometheus text format, which are shown with its own. */
+  readonly moreMetrics?: () => Promise<string>;
+  readonly world: World;
+  readonly logger: Logger;
+}
+
+/** A running face. */
+export interface RunningHttpFace {
+  readonly endpoint: Endpoint;
+  /** Stops serving. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the face.
+ *
+ * @throws RegistryError `invalid_configuration` if it may not, or cannot, listen there.
+ */
+export async function startHttpFace(options: HttpFaceOptions): Promise<RunningHttpFace> {
+  const { settings, client, callers, tls, moreMetrics, world, logger } = options;
+  const { endpoint, hostNames, allowsInsecure, readCache } = settings;
+  const isLocal = isLoopbackHost(endpoint.host);
+  if (!isLocal && tls === undefined && !allowsInsecure) {
+    throw new RegistryError(
+      "invalid_configuration",
+      `--http must be 127.0.0.1, ::1 or localhost: found ${endpoint.host}. Beyond loopback anybody ` +
+        "who reaches the port could read and change what callers send, as it is plain text; name a " +
+        "certificate with --tls-certificate, or say --insecure-http",
+      { field: "http" },
+    );
+  }
+  // As an anonymous caller: what it may read, everybody may.
+  const governedReader = client.delegate({ kind: "none" });
+  const app = new HttpApp({
+    client,
+    callers,
+    governedReader,
+    world,
+    logger,
+    hostNames,
+    readCache,
+    ...(moreMetrics === undefined ? {} : { moreMetrics }),
+  });
+  const listener = await openHttpListener({
+    ...endpoint,
+    handler: (request, peer) => app.answer(request, peer),
+    quick: (request, peer) => app.quick(request, peer),
+    logger,
+    scheduler: world.scheduler,
+    ...(tls === undefined ? {} : { tls }),
+  });
+  if (tls === undefined && !isLocal) {
+    logger.warn("Plain HTTP is served beyond loopback", { host: listener.host });
+  }
+  return {
+    endpoint: { host: listener.host, port: listener.port },
+    close: async () => {
+      await listener.close();
+      app.close();
+      governedReader.close();
+    },
+  };
+}
