@@ -243,6 +243,34 @@ struct MapsEndpoint {
   credential @22 :Text;
 }
 
+struct MapsSeeder {
+  # A front that serves the Maps protocol, where its clients begin.
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  # Derived from address and port.
+  owner :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  # As that of a gateway.
+  address :group $bytes { high @4 :UInt64; low @5 :UInt64; }
+  process @6 :UInt64;
+  leaseExpiryMs @7 :UInt64;
+  incarnation :group { generation @8 :UInt32; index @9 :UInt64; }
+  revision :group { generation @10 :UInt32; index @11 :UInt64; }
+  sequence @12 :UInt32;
+  ttlMs @13 :UInt32;
+  lastSeenUnixS @14 :UInt32;
+  writer @15 :UInt32;
+  port @16 :UInt16;
+  state @17 :UInt8;
+  scope @18 :UInt8;
+  domain @19 :Text;
+  # Its host name; empty: none.
+  region @20 :Text;
+  extra @21 :Extra;
+  name @22 :Text;
+  # For people.
+  pin @23 :Data;
+  # SHA-256 of its TLS certificate, by which clients know it; empty: it serves plain text.
+}
+
 enum AliasState {
   pending @0;
   # No register with its claim was seen yet.

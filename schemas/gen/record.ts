@@ -1361,6 +1361,167 @@ export const mapsEndpointCodec = new StructCodec<MapsEndpoint, MapsEndpointView>
   newView: () => new MapsEndpointView(),
 });
 
+/** A front that serves the Maps protocol, where its clients begin. */
+export interface MapsSeeder {
+  /** Derived from address and port. */
+  id: Uint8Array;
+  /** As that of a gateway. */
+  owner: Uint8Array;
+  address: Uint8Array;
+  process: number;
+  leaseExpiryMs: number;
+  incarnation: {
+    generation: number;
+    index: number;
+  };
+  revision: {
+    generation: number;
+    index: number;
+  };
+  sequence: number;
+  ttlMs: number;
+  lastSeenUnixS: number;
+  writer: number;
+  port: number;
+  state: number;
+  scope: number;
+  /** Its host name; empty: none. */
+  domain: string;
+  region: string;
+  extra: Extra | undefined;
+  /** For people. */
+  name: string;
+  /** SHA-256 of its TLS certificate, by which clients know it; empty: it serves plain text. */
+  pin: Uint8Array;
+}
+
+/** A flyweight over {@link MapsSeeder}. */
+export class MapsSeederView extends StructView<MapsSeeder> {
+  #extra: ExtraView | undefined;
+
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get owner(): Uint8Array { return this.$fixed(16, 16); }
+  set owner(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get ownerOffset(): number { return this.$fixedOffset(16, 16); }
+  ownerEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get address(): Uint8Array { return this.$fixed(32, 16); }
+  set address(value: Uint8Array) { this.$setFixed(32, 16, value); }
+  get addressOffset(): number { return this.$fixedOffset(32, 16); }
+  addressEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(32, 16, bytes, offset); }
+  get process(): number { return this.$uint64(48); }
+  set process(value: number) { this.$setUint64(48, value); }
+  get leaseExpiryMs(): number { return this.$uint64(56); }
+  set leaseExpiryMs(value: number) { this.$setUint64(56, value); }
+  get incarnationGeneration(): number { return this.$uint32(64); }
+  set incarnationGeneration(value: number) { this.$setUint32(64, value); }
+  get incarnationIndex(): number { return this.$uint64(72); }
+  set incarnationIndex(value: number) { this.$setUint64(72, value); }
+  get revisionGeneration(): number { return this.$uint32(68); }
+  set revisionGeneration(value: number) { this.$setUint32(68, value); }
+  get revisionIndex(): number { return this.$uint64(80); }
+  set revisionIndex(value: number) { this.$setUint64(80, value); }
+  get sequence(): number { return this.$uint32(88); }
+  set sequence(value: number) { this.$setUint32(88, value); }
+  get ttlMs(): number { return this.$uint32(92); }
+  set ttlMs(value: number) { this.$setUint32(92, value); }
+  get lastSeenUnixS(): number { return this.$uint32(96); }
+  set lastSeenUnixS(value: number) { this.$setUint32(96, value); }
+  get writer(): number { return this.$uint32(100); }
+  set writer(value: number) { this.$setUint32(100, value); }
+  get port(): number { return this.$uint16(104); }
+  set port(value: number) { this.$setUint16(104, value); }
+  get state(): number { return this.$uint8(106); }
+  set state(value: number) { this.$setUint8(106, value); }
+  get scope(): number { return this.$uint8(107); }
+  set scope(value: number) { this.$setUint8(107, value); }
+  get domain(): string { return this.$text(0); }
+  get domainBytes(): Uint8Array { return this.$textBytes(0); }
+  get domainOffset(): number { return this.$textOffset(0); }
+  get domainLength(): number { return this.$textLength(0); }
+  get region(): string { return this.$text(1); }
+  get regionBytes(): Uint8Array { return this.$textBytes(1); }
+  get regionOffset(): number { return this.$textOffset(1); }
+  get regionLength(): number { return this.$textLength(1); }
+  get hasExtra(): boolean { return this.$has(2); }
+  get extra(): ExtraView { return this.$struct(2, this.#extra ??= new ExtraView()); }
+  get name(): string { return this.$text(3); }
+  get nameBytes(): Uint8Array { return this.$textBytes(3); }
+  get nameOffset(): number { return this.$textOffset(3); }
+  get nameLength(): number { return this.$textLength(3); }
+  get pin(): Uint8Array { return this.$dataBytes(4); }
+  get pinOffset(): number { return this.$dataOffset(4); }
+  get pinLength(): number { return this.$dataLength(4); }
+
+  override toPlain(): MapsSeeder {
+    this.$payPlain();
+    const fixed = this.$fixed(0, 48);
+    return {
+      id: fixed.subarray(0, 16),
+      owner: fixed.subarray(16, 32),
+      address: fixed.subarray(32, 48),
+      process: this.process,
+      leaseExpiryMs: this.leaseExpiryMs,
+      incarnation: {
+        generation: this.incarnationGeneration,
+        index: this.incarnationIndex,
+      },
+      revision: {
+        generation: this.revisionGeneration,
+        index: this.revisionIndex,
+      },
+      sequence: this.sequence,
+      ttlMs: this.ttlMs,
+      lastSeenUnixS: this.lastSeenUnixS,
+      writer: this.writer,
+      port: this.port,
+      state: this.state,
+      scope: this.scope,
+      domain: this.domain,
+      region: this.region,
+      extra: this.hasExtra ? this.extra.toPlain() : undefined,
+      name: this.name,
+      pin: this.$dataCopy(4),
+    };
+  }
+}
+
+function putMapsSeeder(out: FrameWriter, at: number, value: Input<MapsSeeder>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  out.$fixed(at + 16, 16, value.owner);
+  out.$fixed(at + 32, 16, value.address);
+  UINT64.write(view, at + 48, value.process, "process");
+  UINT64.write(view, at + 56, value.leaseExpiryMs, "leaseExpiryMs");
+  UINT32.write(view, at + 64, value.incarnation.generation, "incarnation.generation");
+  UINT64.write(view, at + 72, value.incarnation.index, "incarnation.index");
+  UINT32.write(view, at + 68, value.revision.generation, "revision.generation");
+  UINT64.write(view, at + 80, value.revision.index, "revision.index");
+  UINT32.write(view, at + 88, value.sequence, "sequence");
+  UINT32.write(view, at + 92, value.ttlMs, "ttlMs");
+  UINT32.write(view, at + 96, value.lastSeenUnixS, "lastSeenUnixS");
+  UINT32.write(view, at + 100, value.writer, "writer");
+  UINT16.write(view, at + 104, value.port, "port");
+  UINT8.write(view, at + 106, value.state, "state");
+  UINT8.write(view, at + 107, value.scope, "scope");
+  out.$text(at + 112, value.domain, "domain");
+  out.$text(at + 120, value.region, "region");
+  out.$nested<Extra>(at + 128, value.extra, extraCodec.layout);
+  out.$text(at + 136, value.name, "name");
+  out.$data(at + 144, value.pin);
+}
+
+/** Encodes and decodes {@link MapsSeeder}. */
+export const mapsSeederCodec = new StructCodec<MapsSeeder, MapsSeederView>({
+  name: "MapsSeeder",
+  dataWords: 14,
+  pointerWords: 5,
+  put: putMapsSeeder,
+  newView: () => new MapsSeederView(),
+});
+
 /** Maps a domain to its agent, in the domain's own partition. */
 export interface Alias {
   agentId: Uint8Array;

@@ -1,6 +1,7 @@
 /** The SDK's calls on gateways and agents of the Maps protocol (schemas/proto/maps). */
 import type { MapsAgentInfo, MapsAgentInput } from "../record/maps/maps_agent.ts";
 import type { MapsGatewayInfo, MapsGatewayInput } from "../record/maps/maps_gateway.ts";
+import type { MapsSeederInfo, MapsSeederInput } from "../record/maps/maps_seeder.ts";
 import type { ListOptions, Page, RecordSource, ResolveGatewaysOptions } from "./answer_types.ts";
 import type { CallOptions } from "./call_options.ts";
 
@@ -52,4 +53,12 @@ export interface MapsClient {
   listGateways(region: string, options?: ListOptions): Promise<Page<ListedMapsGateway>>;
   /** Like {@link listGateways}, for agents. */
   listAgents(region: string, options?: ListOptions): Promise<Page<ListedMapsAgent>>;
+  /**
+   * Announces a front that serves the Maps protocol, or extends its lease.
+   *
+   * @throws RegistryError `permission_denied` to all but fronts.
+   */
+  registerSeeder(seeder: MapsSeederInput, options?: CallOptions): Promise<void>;
+  /** Returns fronts of a region that serve the Maps protocol, up to the limit. */
+  listSeeders(region: string, options?: ListOptions): Promise<readonly MapsSeederInfo[]>;
 }

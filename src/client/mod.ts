@@ -21,6 +21,7 @@ export {
   type VerifiedDescriptor,
   verifyBundle,
 } from "../governance/verification/verify_bundle.ts";
+export { mapsIdOf } from "./maps_ids.ts";
 export type * from "./identity_types.ts";
 export type * from "./credentials.ts";
 export type * from "./types.ts";
@@ -40,4 +41,6 @@ export type {
   MapsCapacity,
   MapsGatewayInfo,
   MapsGatewayInput,
+  MapsSeederInfo,
+  MapsSeederInput,
 } from "./records.ts";

@@ -7,5 +7,6 @@ export type {
   MapsGatewayInfo,
   MapsGatewayInput,
 } from "../record/maps/maps_gateway.ts";
+export type { MapsSeederInfo, MapsSeederInput } from "../record/maps/maps_seeder.ts";
 export type { Capacity } from "../record/field_types.ts";
 export type { Position as Incarnation } from "../base/position.ts";

@@ -41,6 +41,7 @@ import {
   type WholeReply,
 } from "./reply.ts";
 import { readJsonBody } from "./request_body.ts";
+import { Seeders } from "./seeders.ts";
 import {
   type AnswerFacts,
   checkedBody,
@@ -55,6 +56,7 @@ import { documentRoutes } from "./routes/documents.ts";
 import { governedRoutes } from "./routes/governed.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { identityRoutes } from "./routes/identity.ts";
+import { mapsRoutes } from "./routes/maps.ts";
 import { nodeRoutes } from "./routes/node.ts";
 import { recordRoutes } from "./routes/records.ts";
 import { trustRoutes } from "./routes/trust.ts";
@@ -148,6 +150,7 @@ export class HttpApp {
       ...identityRoutes(),
       ...banRoutes(options.world.wall),
       ...trustRoutes(),
+      ...mapsRoutes(new Seeders(options.client, world.monotonic), node),
       ...healthRoutes("", node, this.#metrics),
       ...healthRoutes("/v1/registry", node, this.#metrics),
     ];

@@ -4,7 +4,9 @@ import type { MonotonicClock } from "../base/world.ts";
 import type { Client, NodeStatus } from "../client/types.ts";
 
 /** The client of the face itself. */
-export type FaceClient = Pick<Client, "status" | "nodeStatus">;
+export type FaceClient = Pick<Client, "status" | "nodeStatus"> & {
+  readonly maps: Pick<Client["maps"], "listSeeders">;
+};
 
 /** The status of the node, as this face's own identity reads it. */
 export class NodeCondition {

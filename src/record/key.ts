@@ -29,6 +29,8 @@ export const KIND_MAPS_GATEWAY = 9;
 export const KIND_MAPS_AGENT = 10;
 /** The claim of a gateway of the Maps protocol on its endpoint. */
 export const KIND_MAPS_ENDPOINT = 11;
+/** A front that serves the Maps protocol. */
+export const KIND_MAPS_SEEDER = 12;
 /** The kinds of the table of a partition that are no kinds of record. */
 export const RESERVED_KINDS: ReadonlySet<number> = new Set([
   KIND_ALIAS,

@@ -145,6 +145,9 @@ export const NAMED_OWNERS_APPLY_VERSION = 10;
 /** The apply version from which on a partition stores records of the Maps protocol. */
 export const MAPS_APPLY_VERSION = 11;
 
+/** The apply version from which on a partition stores where the Maps protocol is served. */
+export const MAPS_SEEDERS_APPLY_VERSION = 12;
+
 /** Ownership of records that name their owner. */
 export interface NamedOwnership<Stored, View> {
   /** Roles of the identities that may own such records. */

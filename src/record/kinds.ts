@@ -12,6 +12,7 @@ import type { KindRow } from "./kind_row.ts";
 import { MAPS_AGENT } from "./maps/maps_agent.ts";
 import { MAPS_ENDPOINT } from "./maps/maps_endpoint.ts";
 import { MAPS_GATEWAY } from "./maps/maps_gateway.ts";
+import { MAPS_SEEDER } from "./maps/maps_seeder.ts";
 import { PLACEMENT } from "./placement.ts";
 import { RELAY } from "./relay.ts";
 
@@ -23,6 +24,7 @@ const OWN_ROWS = {
   mapsGateway: MAPS_GATEWAY,
   mapsAgent: MAPS_AGENT,
   mapsEndpoint: MAPS_ENDPOINT,
+  mapsSeeder: MAPS_SEEDER,
 } as const;
 
 type Rows = typeof ROWS;

@@ -37,6 +37,8 @@ export const HTTP_STREAM_RETRY_MS = 1_000;
 export const HTTP_RETRY_AFTER_MS = 1_000;
 /** Levels of objects and arrays in a body. */
 export const HTTP_JSON_DEPTH_MAX = 32;
+/** Regions whose seeders are kept for the next who asks. */
+export const HTTP_SEEDER_REGIONS_MAX = 64;
 /** Receipts in the headers of an answer; the body has all of them. */
 export const HTTP_RECEIPT_HEADERS_MAX = 16;
 /** Records in one answer of service discovery: more would be an answer of 100 MB. */

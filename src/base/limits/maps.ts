@@ -5,6 +5,10 @@ import { TTL_MS_MAX } from "./records.ts";
 export const MAPS_CREDENTIAL_BYTES_MAX = 256;
 /** Length of a name that is hashed into an id, in UTF-16 units: above all names that are valid. */
 export const MAPS_NAME_LENGTH_MAX = 256;
+/** Size of a seeder's name, for people. */
+export const MAPS_SEEDER_NAME_BYTES_MAX = 63;
+/** Seeders in an answer. */
+export const MAPS_SEEDERS_TOLD = 5;
 /** Largest amount of a dimension of capacity: the largest of the protocol's type. */
 export const MAPS_CAPACITY_MAX = 0x7fff_ffff;
 /** Gateways that an agent is offered. */

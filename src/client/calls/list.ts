@@ -9,6 +9,7 @@ import { LIST_ITEMS_MAX, RESOLVE_GATEWAYS_MAX } from "../../base/limits.ts";
 import { AGENT } from "../../record/agent.ts";
 import { GATEWAY } from "../../record/gateway.ts";
 import { MAPS_AGENT } from "../../record/maps/maps_agent.ts";
+import { MAPS_SEEDER, type MapsSeederInfo } from "../../record/maps/maps_seeder.ts";
 import { capacityRank, MAPS_GATEWAY } from "../../record/maps/maps_gateway.ts";
 import type { OwnedView, ReadableKind } from "../../record/kind_row.ts";
 import {
@@ -51,7 +52,8 @@ type PageName =
   | "listAgentsByRegion"
   | "listGatewaysByRegion"
   | "listMapsAgents"
-  | "listMapsGateways";
+  | "listMapsGateways"
+  | "listMapsSeeders";
 
 /** A list of the first few by rank. */
 interface RankedList<Item> {
@@ -71,6 +73,7 @@ export class ListCalls {
     MAPS_AGENT,
     (agent, remainingMs) => ({ agent, remainingMs }),
   );
+  readonly #mapsSeeders = this.#decoder(MAPS_SEEDER, (seeder) => ({ seeder }));
   readonly #mapsGateways = this.#decoder(MAPS_GATEWAY, (gateway, remainingMs) => ({
     gateway,
     remainingMs,
@@ -122,6 +125,14 @@ export class ListCalls {
   /** See `MapsClient.listAgents`. */
   mapsAgents(region: string, options: ListOptions = {}): Promise<Page<ListedMapsAgent>> {
     return this.#page("listMapsAgents", region, options, this.#mapsAgents);
+  }
+
+  /** See `MapsClient.listSeeders`. */
+  mapsSeeders(
+    region: string,
+    options: ListOptions = {},
+  ): Promise<Page<{ readonly seeder: MapsSeederInfo }>> {
+    return this.#page("listMapsSeeders", region, options, this.#mapsSeeders);
   }
 
   /** See `MapsClient.listGateways`. */

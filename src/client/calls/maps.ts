@@ -22,6 +22,11 @@ import {
   type MapsGatewayInfo,
   type MapsGatewayInput,
 } from "../../record/maps/maps_gateway.ts";
+import {
+  MAPS_SEEDER,
+  type MapsSeederInfo,
+  type MapsSeederInput,
+} from "../../record/maps/maps_seeder.ts";
 import type { RecordInfo, RecordInput } from "../../record/plain.ts";
 import { infoOf, toStored } from "../../record/stored_form.ts";
 import { ask, type Invoker } from "../invoker.ts";
@@ -32,7 +37,11 @@ import type { CallOptions, ListOptions, Page, ResolveGatewaysOptions } from "../
 import type { ListCalls } from "./list.ts";
 
 /** The operations that register a record of the Maps protocol. */
-type RegisterName = "registerMapsEndpoint" | "registerMapsGateway" | "registerMapsAgent";
+type RegisterName =
+  | "registerMapsEndpoint"
+  | "registerMapsGateway"
+  | "registerMapsAgent"
+  | "registerMapsSeeder";
 
 /** The calls of {@link MapsClient}. */
 export class MapsCalls implements MapsClient {
@@ -89,6 +98,15 @@ export class MapsCalls implements MapsClient {
 
   listAgents(region: string, options: ListOptions = {}): Promise<Page<ListedMapsAgent>> {
     return this.#list.mapsAgents(region, options);
+  }
+
+  async registerSeeder(seeder: MapsSeederInput, options?: CallOptions): Promise<void> {
+    await this.#register("registerMapsSeeder", MAPS_SEEDER, seeder, options);
+  }
+
+  async listSeeders(region: string, options: ListOptions = {}): Promise<readonly MapsSeederInfo[]> {
+    const { items } = await this.#list.mapsSeeders(region, options);
+    return items.map(({ seeder }) => seeder);
   }
 
   /** Registers a record under the id of its key. */

@@ -1,5 +1,10 @@
 /** Handlers of the operations on records of the Maps protocol. */
-import { KIND_MAPS_AGENT, KIND_MAPS_ENDPOINT, KIND_MAPS_GATEWAY } from "../../record/key.ts";
+import {
+  KIND_MAPS_AGENT,
+  KIND_MAPS_ENDPOINT,
+  KIND_MAPS_GATEWAY,
+  KIND_MAPS_SEEDER,
+} from "../../record/key.ts";
 import type { MAPS_OPERATIONS } from "../../wire/operations/maps.ts";
 import type { Handlers } from "../handler.ts";
 import type { RecordPaths } from "./records.ts";
@@ -35,6 +40,12 @@ export function mapsHandlers(
     },
     listMapsAgents: {
       inSteps: (request, writer, peer) => lists.list(KIND_MAPS_AGENT, request, writer, peer),
+    },
+    registerMapsSeeder: {
+      fromView: (request, context) => writes.register(KIND_MAPS_SEEDER, request, context),
+    },
+    listMapsSeeders: {
+      inSteps: (request, writer, peer) => lists.list(KIND_MAPS_SEEDER, request, writer, peer),
     },
   };
 }

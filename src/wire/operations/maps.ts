@@ -1,6 +1,6 @@
 /**
  * Operations on the records of the Maps protocol: gateways and agents of clients that may prove no identity,
- * and the claims on gateways' endpoints. They are kept apart from those of identities, so that what nobody
+ * the claims on gateways' endpoints, and the fronts that serve the protocol. They are kept apart from those of identities, so that what nobody
  * has vouched for never answers a lookup that is about identities.
  */
 import {
@@ -13,7 +13,12 @@ import {
   resolveGatewaysRequestCodec,
 } from "../../../schemas/gen/wire.ts";
 import type { ErrorCode } from "../../base/errors.ts";
-import { KIND_MAPS_AGENT, KIND_MAPS_ENDPOINT, KIND_MAPS_GATEWAY } from "../../record/key.ts";
+import {
+  KIND_MAPS_AGENT,
+  KIND_MAPS_ENDPOINT,
+  KIND_MAPS_GATEWAY,
+  KIND_MAPS_SEEDER,
+} from "../../record/key.ts";
 import type { RecordKind } from "../../record/kinds.ts";
 import { named, operation } from "./operation.ts";
 
@@ -84,4 +89,6 @@ export const MAPS_OPERATIONS = named({
   }),
   listMapsGateways: list(126, KIND_MAPS_GATEWAY),
   listMapsAgents: list(127, KIND_MAPS_AGENT),
+  registerMapsSeeder: register(128, KIND_MAPS_SEEDER),
+  listMapsSeeders: list(129, KIND_MAPS_SEEDER),
 });

@@ -165,6 +165,8 @@ const MAPS_CELLS: Readonly<Record<string, Expected>> = {
   bestMapsGateways: LOCATED,
   listMapsGateways: LOCATED,
   listMapsAgents: LOCATED,
+  registerMapsSeeder: ownedBy("mapsSeeder", "________d_"),
+  listMapsSeeders: LOCATED,
 };
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {

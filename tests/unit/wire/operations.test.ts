@@ -93,6 +93,8 @@ const LATER_NAMES = [
   "125 bestMapsGateways",
   "126 listMapsGateways",
   "127 listMapsAgents",
+  "128 registerMapsSeeder",
+  "129 listMapsSeeders",
 ];
 
 test("operations keep their ids", () => {
