@@ -26,7 +26,7 @@ export class RedisConnection {
   readonly #name: string;
   readonly #hashes = new Map<string, string>();
   /** Resolves when the connection is open, rejects when an attempt failed. */
-  #attempt = Promise.withResolvers<void>();
+  #attempt = pendingAttempt();
   /** The error that the connection told before it closed. */
   #failure: unknown;
   /** Bytes received since an answer was complete. */
@@ -34,7 +34,6 @@ export class RedisConnection {
 
   constructor({ name, host, port, username, password, isTls }: RedisAddress, entropy: Entropy) {
     this.#name = name;
-    this.#attempt.promise.catch(() => {});
     this.#redis = new Redis({
       host,
       port,
@@ -62,6 +61,8 @@ export class RedisConnection {
       this.#attempt.resolve();
     });
     this.#redis.on("close", () => this.#endAttempt(this.#refusal(this.#failure)));
+    // The library gives up when it cannot even begin to connect.
+    this.#redis.on("end", () => this.#endAttempt(this.#refusal(this.#failure)));
   }
 
   /** Runs a script with one key; its reply is not validated. Rejects with coded errors only. */
@@ -71,8 +72,7 @@ export class RedisConnection {
     values: readonly (string | number)[],
     { signal }: BackendCall,
   ): Promise<unknown> {
-    await this.#attempt.promise;
-    signal.throwIfAborted();
+    await this.#opened(signal);
     try {
       return await this.#evaluate(script, key, values, signal);
     } catch (error) {
@@ -110,11 +110,18 @@ export class RedisConnection {
     }
   }
 
+  /** Waits for the outcome of the attempt to connect, or for the end of a call. */
+  #opened(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      this.#attempt.promise.then(() => signal.aborted ? reject(signal.reason) : resolve(), reject);
+    });
+  }
+
   /** Ends the attempt for all that wait for it; others wait for the next one. */
   #endAttempt(reason: RegistryError): void {
     this.#attempt.reject(reason);
-    this.#attempt = Promise.withResolvers();
-    this.#attempt.promise.catch(() => {});
+    this.#attempt = pendingAttempt();
   }
 
   /** Closes the connection when an answer exceeds its bound. */
@@ -133,4 +140,11 @@ export class RedisConnection {
     const reason = error instanceof Error && error.name !== "ReplyError" ? this.#failure : error;
     return redisRefusal(this.#name, reason ?? error ?? new Error("the connection was closed"));
   }
+}
+
+/** Returns an attempt for whose failure nobody needs to wait. */
+function pendingAttempt(): PromiseWithResolvers<void> {
+  const attempt = Promise.withResolvers<void>();
+  attempt.promise.catch(() => {});
+  return attempt;
 }

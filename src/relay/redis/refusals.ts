@@ -37,6 +37,9 @@ export function redisRefusal(name: string, error: unknown): RegistryError {
   const message = error instanceof Error ? error.message : String(error);
   const words = excerptOf(message);
   if (!(error instanceof Error) || error.name !== "ReplyError") {
+    if (/certificate/i.test(words)) {
+      return new RegistryError("tls_failed", `${name} is not trusted: ${words}`);
+    }
     return new RegistryError("connection_lost", `${name} cannot be reached: ${words}`);
   }
   const retry = { retryAfterMs: RELAY_RETRY_MS };
