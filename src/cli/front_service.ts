@@ -88,10 +88,13 @@ function frontCommand(
 
 function grpcFlags(config: NodeConfig): string[] {
   const { grpc, insecureGrpc, legacyClients, olderRelays, relayTtl, agentTtl } = config;
+  const { mapsLease, grpcAdvertise } = config;
   return [
     ...["--grpc", grpc, "--relay-ttl", `${relayTtl}ms`, "--agent-ttl", `${agentTtl}ms`],
     ...(insecureGrpc ? ["--insecure-grpc"] : []),
     ...(legacyClients ? ["--legacy-clients"] : []),
     ...(olderRelays ? ["--older-relays"] : []),
+    ...["--maps-lease", `${mapsLease}ms`],
+    ...(grpcAdvertise === "" ? [] : ["--grpc-advertise", grpcAdvertise]),
   ];
 }

@@ -52,9 +52,12 @@ export interface Front {
 export async function startFront(options: FrontOptions): Promise<Front> {
   const { client, http, grpc, tls, world } = options;
   const callers = new FrontCallers({ client, clock: world.monotonic });
-  const grpcFace = grpc === undefined
-    ? undefined
-    : await startGrpcFace({ ...options, settings: grpc, callers });
+  const grpcFace = grpc === undefined ? undefined : await startGrpcFace({
+    ...options,
+    settings: grpc,
+    callers,
+    ...(http?.hostNames[0] === undefined ? {} : { hostName: http.hostNames[0] }),
+  });
   const httpFace = http === undefined ? undefined : await startHttpFace({
     ...options,
     settings: http,

@@ -1,4 +1,6 @@
 /** The gRPC face of a front: its services, who may call them, and the listener. */
+import { X509Certificate } from "node:crypto";
+import { toHex } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
@@ -6,17 +8,22 @@ import type { Client } from "../client/types.ts";
 import { GrpcApp } from "../grpc/app.ts";
 import { ERROR_DETAILS } from "../grpc/status.ts";
 import type { GrpcService } from "../grpc/service.ts";
+import { mapsService } from "../grpc/maps/maps_service.ts";
 import { aeroRegistryService } from "../grpc/services/aero_registry.ts";
 import { healthService } from "../grpc/services/health.ts";
 import { reflectionServices } from "../grpc/services/reflection.ts";
 import type { HttpCallers } from "../http/callers.ts";
 import { openRelayRegistry } from "../relay/open_relay_registry.ts";
+import { addressFromText } from "../record/validation.ts";
 import type { RelayTimes } from "../relay/relay_times.ts";
+import { certificatesOf } from "../../identity/pki/certificate.ts";
+import { sha256 } from "../../identity/pki/sha256.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 import { FrontGrpcCallers } from "./grpc_callers.ts";
 import { GrpcListener } from "./grpc_listener.ts";
 import type { FrontTls } from "./https_server.ts";
+import { SeederAnnouncement } from "./seeder_announcement.ts";
 import { SharedRelays } from "./shared_relays.ts";
 
 /** What is served over gRPC, and to whom. */
@@ -32,6 +39,10 @@ export interface GrpcFaceSettings {
   /** Where relays and agents are kept: a URL, see `openRelayRegistry`. */
   readonly relayBackend: string;
   readonly relayTimes: Partial<RelayTimes>;
+  /** How long records of the Maps protocol last after each registration, ms. */
+  readonly mapsLeaseMs: number;
+  /** Where clients reach gRPC, an address. Absent: where it listens, if others can reach that. */
+  readonly advertised?: Endpoint;
 }
 
 /** Options of {@link startGrpcFace}. */
@@ -43,6 +54,8 @@ export interface GrpcFaceOptions {
   readonly isDevelopment: boolean;
   /** Absent: plain text. */
   readonly tls?: FrontTls;
+  /** The host name by which the front is reached; absent: none. */
+  readonly hostName?: string;
   readonly world: World;
   readonly logger: Logger;
 }
@@ -79,6 +92,7 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
         relaysOf: isDevelopment ? () => relays : (context) => shared.for(context),
         allowsOlderRelays,
       }),
+      mapsService({ leaseMs: settings.mapsLeaseMs, logger }),
     ], {
       isServing: () => !isStopping && client.status.state === "connected",
       world,
@@ -101,15 +115,48 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
   if (tls === undefined && !isLocal) {
     logger.warn("Plain gRPC is served beyond loopback", { host: listener.host });
   }
+  const listened = { host: listener.host, port: listener.port };
+  const announcement = announce(settings.advertised ?? listened, options);
   return {
-    endpoint: { host: listener.host, port: listener.port },
+    endpoint: listened,
     metrics: () => app.metrics.render(),
     close: async () => {
       isStopping = true;
+      announcement?.close();
       await listener.close();
       await relays.close();
     },
   };
+}
+
+/** Announces where clients of the Maps protocol begin; not an address that nobody else reaches. */
+function announce(
+  endpoint: Endpoint,
+  { client, tls, hostName = "", world, logger }: GrpcFaceOptions,
+): SeederAnnouncement | undefined {
+  if (!isReachable(endpoint.host)) return undefined;
+  const pin = tls === undefined ? "" : pinOfChain(tls.certificate.chainPem);
+  return new SeederAnnouncement({
+    seat: { endpoint, domain: hostName, pin },
+    client,
+    world,
+    logger,
+  });
+}
+
+function isReachable(host: string): boolean {
+  try {
+    addressFromText(host);
+    return host !== "";
+  } catch {
+    return false;
+  }
+}
+
+/** Returns the hash of the first certificate, by which clients know the server. */
+function pinOfChain(chainPem: string): string {
+  const [leaf] = certificatesOf(chainPem);
+  return leaf === undefined ? "" : toHex(sha256(new X509Certificate(leaf).raw));
 }
 
 /** Adds health and reflection, which describe all services. */

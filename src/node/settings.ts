@@ -5,14 +5,9 @@
  */
 import { LOG_LEVELS } from "../base/logger.ts";
 import {
-  HTTP_WRITTEN_COUNT_DEFAULT,
-  HTTP_WRITTEN_COUNT_MAX,
   MEMBER_NAME_BYTES_MAX,
   MEMBER_RENEWAL_GRACE_MS_DEFAULT,
   REGION_BYTES_MAX,
-  RELAY_TTL_MS_DEFAULT,
-  RELAY_TTL_MS_MAX,
-  RELAY_TTL_MS_MIN,
   RENEWAL_GRACE_MS_DEFAULT,
   RENEWAL_GRACE_MS_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
@@ -22,6 +17,7 @@ import {
   WAL_HARD_BYTES,
   WAL_SOFT_BYTES,
 } from "../base/limits.ts";
+import { FRONT_SETTINGS } from "./front_settings.ts";
 import type { Setting } from "./setting.ts";
 
 const MIB = 1024 * 1024;
@@ -101,93 +97,7 @@ export const SETTINGS = {
     max: 65_535,
     description: "TCP port for /healthz, /readyz and /metrics; 0 lets the system choose",
   },
-  http: {
-    kind: "listen",
-    default: "",
-    bytesMax: 255,
-    description:
-      "address for HTTP: runs crs front beside the node, and starts it again when it ends; " +
-      "empty: no HTTP",
-  },
-  httpNames: {
-    kind: "hosts",
-    default: "",
-    bytesMax: 512,
-    description: "names by which HTTP is reached, besides localhost and addresses",
-  },
-  readCache: {
-    kind: "integer",
-    default: HTTP_WRITTEN_COUNT_DEFAULT,
-    min: 0,
-    max: HTTP_WRITTEN_COUNT_MAX,
-    description: "descriptors that HTTP keeps as they are answered, within 32 MiB",
-  },
-  insecureHttp: {
-    kind: "flag",
-    default: false,
-    description:
-      "whether plain HTTP may be served beyond loopback, where others can read and change it",
-  },
-  grpc: {
-    kind: "listen",
-    default: "",
-    bytesMax: 255,
-    description: "address for gRPC, which the same front serves; empty: no gRPC",
-  },
-  insecureGrpc: {
-    kind: "flag",
-    default: false,
-    description:
-      "whether plain gRPC may be served beyond loopback, where others can read and change it",
-  },
-  tlsCertPath: {
-    kind: "path",
-    default: "",
-    bytesMax: 4_096,
-    description:
-      "PEM file of the certificate with which HTTP and gRPC are served over TLS; it is " +
-      "never replaced by the node, so clients may pin it",
-  },
-  tlsKeyPath: {
-    kind: "path",
-    default: "",
-    bytesMax: 4_096,
-    description: "PEM file of the key of that certificate, mode 0600",
-  },
-  legacyClients: {
-    kind: "flag",
-    default: false,
-    description:
-      "whether callers of gRPC without an identity are served: whoever reaches the port acts as the " +
-      "front, which owns what they register",
-  },
-  olderRelays: {
-    kind: "flag",
-    default: false,
-    description:
-      "whether heartbeats of agents may leave out their relay; they count whichever relay " +
-      "holds the agent",
-  },
-  relayBackend: {
-    kind: "url",
-    default: "memory:",
-    bytesMax: 512,
-    description: "where relays and their agents are kept; memory: is the front alone",
-  },
-  relayTtl: {
-    kind: "milliseconds",
-    default: RELAY_TTL_MS_DEFAULT,
-    min: RELAY_TTL_MS_MIN,
-    max: RELAY_TTL_MS_MAX,
-    description: "time for which a relay lives without heartbeat",
-  },
-  agentTtl: {
-    kind: "milliseconds",
-    default: RELAY_TTL_MS_DEFAULT,
-    min: RELAY_TTL_MS_MIN,
-    max: RELAY_TTL_MS_MAX,
-    description: "time for which an agent of a relay lives without heartbeat",
-  },
+  ...FRONT_SETTINGS,
   data: {
     kind: "path",
     default: "./data",

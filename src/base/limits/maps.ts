@@ -7,6 +7,11 @@ export const MAPS_CREDENTIAL_BYTES_MAX = 256;
 export const MAPS_NAME_LENGTH_MAX = 256;
 /** Size of a seeder's name, for people. */
 export const MAPS_SEEDER_NAME_BYTES_MAX = 63;
+/** Lease of a seeder, ms, and the interval at which a front extends it: three may be lost. */
+export const MAPS_SEEDER_LEASE_MS = 40_000;
+export const MAPS_SEEDER_BEAT_MS = 10_000;
+/** Pause after a failure to announce a front, ms. */
+export const MAPS_SEEDER_RETRY_MS = 2_000;
 /** Seeders in an answer. */
 export const MAPS_SEEDERS_TOLD = 5;
 /** Largest amount of a dimension of capacity: the largest of the protocol's type. */

@@ -5,8 +5,11 @@
 import {
   HTTP_WRITTEN_COUNT_DEFAULT,
   HTTP_WRITTEN_COUNT_MAX,
+  MAPS_LEASE_MS_DEFAULT,
   RELAY_TTL_MS_MAX,
   RELAY_TTL_MS_MIN,
+  TTL_MS_MAX,
+  TTL_MS_MIN,
 } from "../../base/limits.ts";
 import type { LogLevel } from "../../base/logger.ts";
 import type { Role } from "../../base/peer.ts";
@@ -47,6 +50,8 @@ export interface FrontFlags extends ServerOptions {
   readonly relayBackend?: string;
   readonly relayTtl?: string;
   readonly agentTtl?: string;
+  readonly mapsLease?: string;
+  readonly grpcAdvertise?: string;
   readonly logLevel?: LogLevel;
   readonly stopWithStdin?: boolean;
 }
@@ -133,6 +138,7 @@ function grpcOf(
     text === undefined ? undefined : parseDuration(text, `--${field}`, RELAY_TTL_BOUNDS);
   const relayTtlMs = ttl("relay-ttl", flags.relayTtl);
   const agentTtlMs = ttl("agent-ttl", flags.agentTtl);
+  const { mapsLease, grpcAdvertise } = flags;
   return {
     endpoint: listenOf("grpc", listen, 50051),
     allowsInsecure: flags.insecureGrpc === true,
@@ -143,6 +149,12 @@ function grpcOf(
       ...(relayTtlMs === undefined ? {} : { relayTtlMs }),
       ...(agentTtlMs === undefined ? {} : { agentTtlMs }),
     },
+    mapsLeaseMs: mapsLease === undefined
+      ? MAPS_LEASE_MS_DEFAULT
+      : parseDuration(mapsLease, "--maps-lease", { min: TTL_MS_MIN, max: TTL_MS_MAX }),
+    ...(grpcAdvertise === undefined
+      ? {}
+      : { advertised: listenOf("grpc-advertise", grpcAdvertise, 50051) }),
   };
 }
 
@@ -177,7 +189,7 @@ function checkRole(role: Role | undefined): void {
 }
 
 /** Returns the address of `--<flag>`; port 0 is a free one. */
-function listenOf(flag: "http" | "grpc", text: string, port: number): Endpoint {
+function listenOf(flag: "http" | "grpc" | "grpc-advertise", text: string, port: number): Endpoint {
   const endpoint = parseEndpoint(text, 0);
   if (endpoint !== undefined) return endpoint;
   throw usageFailure(

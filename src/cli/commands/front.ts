@@ -62,7 +62,7 @@ export const frontCommand: MakeCommand = (shell, run) => {
     );
 };
 
-/** Adds the options of the relay registry. */
+/** Adds the options of the relay registry and of the Maps protocol. */
 function addRelayOptions(command: Command): Command {
   return command
     .option(
@@ -83,5 +83,13 @@ function addRelayOptions(command: Command): Command {
       "--relay-ttl <duration>",
       "time for which a relay lives without heartbeat (default: 30s)",
     )
-    .option("--agent-ttl <duration>", "the same time for an agent (default: 30s)");
+    .option("--agent-ttl <duration>", "the same time for an agent (default: 30s)")
+    .option(
+      "--maps-lease <duration>",
+      "time for which a gateway or agent of the Maps protocol lasts after each registration (default: 24h)",
+    )
+    .option(
+      "--grpc-advertise <address:port>",
+      "where clients reach gRPC, as GET /seeder tells (default: where it listens)",
+    );
 }
