@@ -98,6 +98,10 @@ export { loadConfig } from "./src/node/config_file.ts";
 export { type RunningNode, startNode, type StartNodeOptions } from "./src/node/node.ts";
 
 // The relay registry.
+export {
+  ClusterRelayBackend,
+  type ClusterRelayBackendOptions,
+} from "./src/relay/cluster_backend.ts";
 export type { BackendCall, RelayBackend } from "./src/relay/relay_backend.ts";
 export {
   openRelayRegistry,

@@ -68,7 +68,9 @@ whoever holds a capability, by a front; the columns show one with every [scope](
 that region's trust bundle; it may follow this region, in the name of its own, and nothing else.
 
 A record is _own_ if its id is the peer's, _attached_ if it is an agent that names the peer as its
-gateway, and _granted_ if the peer's grants name it. Records are registered in the region of the
+gateway, and _granted_ if the peer's grants name it. Records of other systems, such as relays, name
+their owner: they are own if that is the peer. All fronts together own those that they register for callers
+without an identity. Records are registered in the region of the
 certificate. The domain of an agent or gateway, and the gateway of an agent, must be granted.
 
 ## Operations

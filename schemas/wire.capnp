@@ -1385,3 +1385,103 @@ struct GovernanceAuditReply {
   # Records ever made; the oldest ones are not kept.
   records @1 :List(Governance.GovernanceAuditRecord);
 }
+
+struct RegisterRelayRequest {
+  relayId @0 :Text;
+  address @1 :Text;
+  grpcPort @2 :UInt32;
+  # An Int32 in two's complement.
+  ttlMs @3 :UInt32;
+  # 0: the default.
+  credentialHash @4 :Data;
+  # Empty, or the hash under which alone the relay may be written.
+  process @5 :UInt64;
+  # A random number for each registration, the same when it is repeated.
+}
+
+struct HeartbeatRelayRequest {
+  relayId @0 :Text;
+  credentialHash @1 :Data;
+}
+
+struct PlaceAgentRequest {
+  agentId @0 :Text;
+  relayId @1 :Text;
+  ttlMs @2 :UInt32;
+  # 0: the default.
+  credentialHash @3 :Data;
+  # That of the relay.
+  process @4 :UInt64;
+  # As in RegisterRelayRequest.
+}
+
+struct HeartbeatAgentRequest {
+  agentId @0 :Text;
+  relayId @1 :Text;
+  # The relay that must hold the agent; empty: any.
+  credentialHash @2 :Data;
+  # That of the relay.
+}
+
+struct HeartbeatReply {
+  renewAfterMs @0 :UInt32;
+}
+
+struct GetRelayRequest {
+  relayId @0 :Text;
+}
+
+struct GetRelayReply {
+  relay @0 :Data;
+  # The stored form of a Relay.
+  remainingMs @1 :UInt32;
+  unixMs @2 :UInt64;
+  # The node's wall clock.
+}
+
+struct GetPlacementRequest {
+  agentId @0 :Text;
+}
+
+struct GetPlacementReply {
+  placement @0 :Data;
+  # The stored form of a Placement.
+  remainingMs @1 :UInt32;
+  relayPart @2 :UInt8;
+  # One of RESOLVED_PARTS. notFound: the relay's incarnation has ended; elsewhere: another node knows.
+  unixMs @3 :UInt64;
+}
+
+struct ListRelaysRequest {
+  cursor @0 :Data;
+  # As in ListRequest.
+  limit @1 :UInt32;
+}
+
+struct ListPlacementsRequest {
+  relayId @0 :Text;
+  # Empty: the placements at all relays.
+  cursor @1 :Data;
+  limit @2 :UInt32;
+}
+
+struct ListNamedReply {
+  items @0 :List(RecordReply);
+  # Stored forms of a Relay or a Placement.
+  nextCursor @1 :Data;
+  unixMs @2 :UInt64;
+}
+
+struct FindRelayRequest {
+  # Between nodes.
+  relayId @0 :Text;
+  credentialHash @1 :Data;
+}
+
+struct FindRelayReply {
+  id :group $bytes { high @0 :UInt64; low @1 :UInt64; }
+  owner :group $bytes { high @2 :UInt64; low @3 :UInt64; }
+  incarnation :group { generation @4 :UInt32; index @5 :UInt64; }
+  # Zero: the relay is not registered.
+  isSameCredential @6 :Bool;
+}

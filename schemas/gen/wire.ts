@@ -7600,3 +7600,627 @@ export const governanceAuditReplyCodec = new StructCodec<GovernanceAuditReply, G
   put: putGovernanceAuditReply,
   newView: () => new GovernanceAuditReplyView(),
 });
+
+export interface RegisterRelayRequest {
+  relayId: string;
+  address: string;
+  /** An Int32 in two's complement. */
+  grpcPort: number;
+  /** 0: the default. */
+  ttlMs: number;
+  /** Empty, or the hash under which alone the relay may be written. */
+  credentialHash: Uint8Array;
+  /** A random number for each registration, the same when it is repeated. */
+  process: number;
+}
+
+/** A flyweight over {@link RegisterRelayRequest}. */
+export class RegisterRelayRequestView extends StructView<RegisterRelayRequest> {
+  get relayId(): string { return this.$text(0); }
+  get relayIdBytes(): Uint8Array { return this.$textBytes(0); }
+  get relayIdOffset(): number { return this.$textOffset(0); }
+  get relayIdLength(): number { return this.$textLength(0); }
+  get address(): string { return this.$text(1); }
+  get addressBytes(): Uint8Array { return this.$textBytes(1); }
+  get addressOffset(): number { return this.$textOffset(1); }
+  get addressLength(): number { return this.$textLength(1); }
+  get grpcPort(): number { return this.$uint32(0); }
+  set grpcPort(value: number) { this.$setUint32(0, value); }
+  get ttlMs(): number { return this.$uint32(4); }
+  set ttlMs(value: number) { this.$setUint32(4, value); }
+  get credentialHash(): Uint8Array { return this.$dataBytes(2); }
+  get credentialHashOffset(): number { return this.$dataOffset(2); }
+  get credentialHashLength(): number { return this.$dataLength(2); }
+  get process(): number { return this.$uint64(8); }
+  set process(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): RegisterRelayRequest {
+    this.$payPlain();
+    return {
+      relayId: this.relayId,
+      address: this.address,
+      grpcPort: this.grpcPort,
+      ttlMs: this.ttlMs,
+      credentialHash: this.$dataCopy(2),
+      process: this.process,
+    };
+  }
+}
+
+function putRegisterRelayRequest(out: FrameWriter, at: number, value: Input<RegisterRelayRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.grpcPort, "grpcPort");
+  UINT32.write(view, at + 4, value.ttlMs, "ttlMs");
+  UINT64.write(view, at + 8, value.process, "process");
+  out.$text(at + 16, value.relayId, "relayId");
+  out.$text(at + 24, value.address, "address");
+  out.$data(at + 32, value.credentialHash);
+}
+
+/** Encodes and decodes {@link RegisterRelayRequest}. */
+export const registerRelayRequestCodec = new StructCodec<RegisterRelayRequest, RegisterRelayRequestView>({
+  name: "RegisterRelayRequest",
+  dataWords: 2,
+  pointerWords: 3,
+  put: putRegisterRelayRequest,
+  newView: () => new RegisterRelayRequestView(),
+});
+
+export interface HeartbeatRelayRequest {
+  relayId: string;
+  credentialHash: Uint8Array;
+}
+
+/** A flyweight over {@link HeartbeatRelayRequest}. */
+export class HeartbeatRelayRequestView extends StructView<HeartbeatRelayRequest> {
+  get relayId(): string { return this.$text(0); }
+  get relayIdBytes(): Uint8Array { return this.$textBytes(0); }
+  get relayIdOffset(): number { return this.$textOffset(0); }
+  get relayIdLength(): number { return this.$textLength(0); }
+  get credentialHash(): Uint8Array { return this.$dataBytes(1); }
+  get credentialHashOffset(): number { return this.$dataOffset(1); }
+  get credentialHashLength(): number { return this.$dataLength(1); }
+
+  override toPlain(): HeartbeatRelayRequest {
+    this.$payPlain();
+    return {
+      relayId: this.relayId,
+      credentialHash: this.$dataCopy(1),
+    };
+  }
+}
+
+function putHeartbeatRelayRequest(out: FrameWriter, at: number, value: Input<HeartbeatRelayRequest>): void {
+  out.$text(at + 0, value.relayId, "relayId");
+  out.$data(at + 8, value.credentialHash);
+}
+
+/** Encodes and decodes {@link HeartbeatRelayRequest}. */
+export const heartbeatRelayRequestCodec = new StructCodec<HeartbeatRelayRequest, HeartbeatRelayRequestView>({
+  name: "HeartbeatRelayRequest",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putHeartbeatRelayRequest,
+  newView: () => new HeartbeatRelayRequestView(),
+});
+
+export interface PlaceAgentRequest {
+  agentId: string;
+  relayId: string;
+  /** 0: the default. */
+  ttlMs: number;
+  /** That of the relay. */
+  credentialHash: Uint8Array;
+  /** As in RegisterRelayRequest. */
+  process: number;
+}
+
+/** A flyweight over {@link PlaceAgentRequest}. */
+export class PlaceAgentRequestView extends StructView<PlaceAgentRequest> {
+  get agentId(): string { return this.$text(0); }
+  get agentIdBytes(): Uint8Array { return this.$textBytes(0); }
+  get agentIdOffset(): number { return this.$textOffset(0); }
+  get agentIdLength(): number { return this.$textLength(0); }
+  get relayId(): string { return this.$text(1); }
+  get relayIdBytes(): Uint8Array { return this.$textBytes(1); }
+  get relayIdOffset(): number { return this.$textOffset(1); }
+  get relayIdLength(): number { return this.$textLength(1); }
+  get ttlMs(): number { return this.$uint32(0); }
+  set ttlMs(value: number) { this.$setUint32(0, value); }
+  get credentialHash(): Uint8Array { return this.$dataBytes(2); }
+  get credentialHashOffset(): number { return this.$dataOffset(2); }
+  get credentialHashLength(): number { return this.$dataLength(2); }
+  get process(): number { return this.$uint64(8); }
+  set process(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): PlaceAgentRequest {
+    this.$payPlain();
+    return {
+      agentId: this.agentId,
+      relayId: this.relayId,
+      ttlMs: this.ttlMs,
+      credentialHash: this.$dataCopy(2),
+      process: this.process,
+    };
+  }
+}
+
+function putPlaceAgentRequest(out: FrameWriter, at: number, value: Input<PlaceAgentRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.ttlMs, "ttlMs");
+  UINT64.write(view, at + 8, value.process, "process");
+  out.$text(at + 16, value.agentId, "agentId");
+  out.$text(at + 24, value.relayId, "relayId");
+  out.$data(at + 32, value.credentialHash);
+}
+
+/** Encodes and decodes {@link PlaceAgentRequest}. */
+export const placeAgentRequestCodec = new StructCodec<PlaceAgentRequest, PlaceAgentRequestView>({
+  name: "PlaceAgentRequest",
+  dataWords: 2,
+  pointerWords: 3,
+  put: putPlaceAgentRequest,
+  newView: () => new PlaceAgentRequestView(),
+});
+
+export interface HeartbeatAgentRequest {
+  agentId: string;
+  /** The relay that must hold the agent; empty: any. */
+  relayId: string;
+  /** That of the relay. */
+  credentialHash: Uint8Array;
+}
+
+/** A flyweight over {@link HeartbeatAgentRequest}. */
+export class HeartbeatAgentRequestView extends StructView<HeartbeatAgentRequest> {
+  get agentId(): string { return this.$text(0); }
+  get agentIdBytes(): Uint8Array { return this.$textBytes(0); }
+  get agentIdOffset(): number { return this.$textOffset(0); }
+  get agentIdLength(): number { return this.$textLength(0); }
+  get relayId(): string { return this.$text(1); }
+  get relayIdBytes(): Uint8Array { return this.$textBytes(1); }
+  get relayIdOffset(): number { return this.$textOffset(1); }
+  get relayIdLength(): number { return this.$textLength(1); }
+  get credentialHash(): Uint8Array { return this.$dataBytes(2); }
+  get credentialHashOffset(): number { return this.$dataOffset(2); }
+  get credentialHashLength(): number { return this.$dataLength(2); }
+
+  override toPlain(): HeartbeatAgentRequest {
+    this.$payPlain();
+    return {
+      agentId: this.agentId,
+      relayId: this.relayId,
+      credentialHash: this.$dataCopy(2),
+    };
+  }
+}
+
+function putHeartbeatAgentRequest(out: FrameWriter, at: number, value: Input<HeartbeatAgentRequest>): void {
+  out.$text(at + 0, value.agentId, "agentId");
+  out.$text(at + 8, value.relayId, "relayId");
+  out.$data(at + 16, value.credentialHash);
+}
+
+/** Encodes and decodes {@link HeartbeatAgentRequest}. */
+export const heartbeatAgentRequestCodec = new StructCodec<HeartbeatAgentRequest, HeartbeatAgentRequestView>({
+  name: "HeartbeatAgentRequest",
+  dataWords: 0,
+  pointerWords: 3,
+  put: putHeartbeatAgentRequest,
+  newView: () => new HeartbeatAgentRequestView(),
+});
+
+export interface HeartbeatReply {
+  renewAfterMs: number;
+}
+
+/** A flyweight over {@link HeartbeatReply}. */
+export class HeartbeatReplyView extends StructView<HeartbeatReply> {
+  get renewAfterMs(): number { return this.$uint32(0); }
+  set renewAfterMs(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): HeartbeatReply {
+    this.$payPlain();
+    return {
+      renewAfterMs: this.renewAfterMs,
+    };
+  }
+}
+
+function putHeartbeatReply(out: FrameWriter, at: number, value: Input<HeartbeatReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.renewAfterMs, "renewAfterMs");
+}
+
+/** Encodes and decodes {@link HeartbeatReply}. */
+export const heartbeatReplyCodec = new StructCodec<HeartbeatReply, HeartbeatReplyView>({
+  name: "HeartbeatReply",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putHeartbeatReply,
+  newView: () => new HeartbeatReplyView(),
+});
+
+export interface GetRelayRequest {
+  relayId: string;
+}
+
+/** A flyweight over {@link GetRelayRequest}. */
+export class GetRelayRequestView extends StructView<GetRelayRequest> {
+  get relayId(): string { return this.$text(0); }
+  get relayIdBytes(): Uint8Array { return this.$textBytes(0); }
+  get relayIdOffset(): number { return this.$textOffset(0); }
+  get relayIdLength(): number { return this.$textLength(0); }
+
+  override toPlain(): GetRelayRequest {
+    this.$payPlain();
+    return {
+      relayId: this.relayId,
+    };
+  }
+}
+
+function putGetRelayRequest(out: FrameWriter, at: number, value: Input<GetRelayRequest>): void {
+  out.$text(at + 0, value.relayId, "relayId");
+}
+
+/** Encodes and decodes {@link GetRelayRequest}. */
+export const getRelayRequestCodec = new StructCodec<GetRelayRequest, GetRelayRequestView>({
+  name: "GetRelayRequest",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putGetRelayRequest,
+  newView: () => new GetRelayRequestView(),
+});
+
+export interface GetRelayReply {
+  /** The stored form of a Relay. */
+  relay: Uint8Array;
+  remainingMs: number;
+  /** The node's wall clock. */
+  unixMs: number;
+}
+
+/** A flyweight over {@link GetRelayReply}. */
+export class GetRelayReplyView extends StructView<GetRelayReply> {
+  get relay(): Uint8Array { return this.$dataBytes(0); }
+  get relayOffset(): number { return this.$dataOffset(0); }
+  get relayLength(): number { return this.$dataLength(0); }
+  get remainingMs(): number { return this.$uint32(0); }
+  set remainingMs(value: number) { this.$setUint32(0, value); }
+  get unixMs(): number { return this.$uint64(8); }
+  set unixMs(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): GetRelayReply {
+    this.$payPlain();
+    return {
+      relay: this.$dataCopy(0),
+      remainingMs: this.remainingMs,
+      unixMs: this.unixMs,
+    };
+  }
+}
+
+function putGetRelayReply(out: FrameWriter, at: number, value: Input<GetRelayReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.remainingMs, "remainingMs");
+  UINT64.write(view, at + 8, value.unixMs, "unixMs");
+  out.$data(at + 16, value.relay);
+}
+
+/** Encodes and decodes {@link GetRelayReply}. */
+export const getRelayReplyCodec = new StructCodec<GetRelayReply, GetRelayReplyView>({
+  name: "GetRelayReply",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putGetRelayReply,
+  newView: () => new GetRelayReplyView(),
+});
+
+export interface GetPlacementRequest {
+  agentId: string;
+}
+
+/** A flyweight over {@link GetPlacementRequest}. */
+export class GetPlacementRequestView extends StructView<GetPlacementRequest> {
+  get agentId(): string { return this.$text(0); }
+  get agentIdBytes(): Uint8Array { return this.$textBytes(0); }
+  get agentIdOffset(): number { return this.$textOffset(0); }
+  get agentIdLength(): number { return this.$textLength(0); }
+
+  override toPlain(): GetPlacementRequest {
+    this.$payPlain();
+    return {
+      agentId: this.agentId,
+    };
+  }
+}
+
+function putGetPlacementRequest(out: FrameWriter, at: number, value: Input<GetPlacementRequest>): void {
+  out.$text(at + 0, value.agentId, "agentId");
+}
+
+/** Encodes and decodes {@link GetPlacementRequest}. */
+export const getPlacementRequestCodec = new StructCodec<GetPlacementRequest, GetPlacementRequestView>({
+  name: "GetPlacementRequest",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putGetPlacementRequest,
+  newView: () => new GetPlacementRequestView(),
+});
+
+export interface GetPlacementReply {
+  /** The stored form of a Placement. */
+  placement: Uint8Array;
+  remainingMs: number;
+  /** One of RESOLVED_PARTS. notFound: the relay's incarnation has ended; elsewhere: another node knows. */
+  relayPart: number;
+  unixMs: number;
+}
+
+/** A flyweight over {@link GetPlacementReply}. */
+export class GetPlacementReplyView extends StructView<GetPlacementReply> {
+  get placement(): Uint8Array { return this.$dataBytes(0); }
+  get placementOffset(): number { return this.$dataOffset(0); }
+  get placementLength(): number { return this.$dataLength(0); }
+  get remainingMs(): number { return this.$uint32(0); }
+  set remainingMs(value: number) { this.$setUint32(0, value); }
+  get relayPart(): number { return this.$uint8(4); }
+  set relayPart(value: number) { this.$setUint8(4, value); }
+  get unixMs(): number { return this.$uint64(8); }
+  set unixMs(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): GetPlacementReply {
+    this.$payPlain();
+    return {
+      placement: this.$dataCopy(0),
+      remainingMs: this.remainingMs,
+      relayPart: this.relayPart,
+      unixMs: this.unixMs,
+    };
+  }
+}
+
+function putGetPlacementReply(out: FrameWriter, at: number, value: Input<GetPlacementReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.remainingMs, "remainingMs");
+  UINT8.write(view, at + 4, value.relayPart, "relayPart");
+  UINT64.write(view, at + 8, value.unixMs, "unixMs");
+  out.$data(at + 16, value.placement);
+}
+
+/** Encodes and decodes {@link GetPlacementReply}. */
+export const getPlacementReplyCodec = new StructCodec<GetPlacementReply, GetPlacementReplyView>({
+  name: "GetPlacementReply",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putGetPlacementReply,
+  newView: () => new GetPlacementReplyView(),
+});
+
+export interface ListRelaysRequest {
+  /** As in ListRequest. */
+  cursor: Uint8Array;
+  limit: number;
+}
+
+/** A flyweight over {@link ListRelaysRequest}. */
+export class ListRelaysRequestView extends StructView<ListRelaysRequest> {
+  get cursor(): Uint8Array { return this.$dataBytes(0); }
+  get cursorOffset(): number { return this.$dataOffset(0); }
+  get cursorLength(): number { return this.$dataLength(0); }
+  get limit(): number { return this.$uint32(0); }
+  set limit(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): ListRelaysRequest {
+    this.$payPlain();
+    return {
+      cursor: this.$dataCopy(0),
+      limit: this.limit,
+    };
+  }
+}
+
+function putListRelaysRequest(out: FrameWriter, at: number, value: Input<ListRelaysRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.limit, "limit");
+  out.$data(at + 8, value.cursor);
+}
+
+/** Encodes and decodes {@link ListRelaysRequest}. */
+export const listRelaysRequestCodec = new StructCodec<ListRelaysRequest, ListRelaysRequestView>({
+  name: "ListRelaysRequest",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putListRelaysRequest,
+  newView: () => new ListRelaysRequestView(),
+});
+
+export interface ListPlacementsRequest {
+  /** Empty: the placements at all relays. */
+  relayId: string;
+  cursor: Uint8Array;
+  limit: number;
+}
+
+/** A flyweight over {@link ListPlacementsRequest}. */
+export class ListPlacementsRequestView extends StructView<ListPlacementsRequest> {
+  get relayId(): string { return this.$text(0); }
+  get relayIdBytes(): Uint8Array { return this.$textBytes(0); }
+  get relayIdOffset(): number { return this.$textOffset(0); }
+  get relayIdLength(): number { return this.$textLength(0); }
+  get cursor(): Uint8Array { return this.$dataBytes(1); }
+  get cursorOffset(): number { return this.$dataOffset(1); }
+  get cursorLength(): number { return this.$dataLength(1); }
+  get limit(): number { return this.$uint32(0); }
+  set limit(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): ListPlacementsRequest {
+    this.$payPlain();
+    return {
+      relayId: this.relayId,
+      cursor: this.$dataCopy(1),
+      limit: this.limit,
+    };
+  }
+}
+
+function putListPlacementsRequest(out: FrameWriter, at: number, value: Input<ListPlacementsRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.limit, "limit");
+  out.$text(at + 8, value.relayId, "relayId");
+  out.$data(at + 16, value.cursor);
+}
+
+/** Encodes and decodes {@link ListPlacementsRequest}. */
+export const listPlacementsRequestCodec = new StructCodec<ListPlacementsRequest, ListPlacementsRequestView>({
+  name: "ListPlacementsRequest",
+  dataWords: 1,
+  pointerWords: 2,
+  put: putListPlacementsRequest,
+  newView: () => new ListPlacementsRequestView(),
+});
+
+export interface ListNamedReply {
+  /** Stored forms of a Relay or a Placement. */
+  items: RecordReply[];
+  nextCursor: Uint8Array;
+  unixMs: number;
+}
+
+/** A flyweight over {@link ListNamedReply}. */
+export class ListNamedReplyView extends StructView<ListNamedReply> {
+  #items: StructList<RecordReply, RecordReplyView> | undefined;
+
+  get items(): StructList<RecordReply, RecordReplyView> { return this.$list(0, this.#items ??= new StructList(new RecordReplyView())); }
+  get nextCursor(): Uint8Array { return this.$dataBytes(1); }
+  get nextCursorOffset(): number { return this.$dataOffset(1); }
+  get nextCursorLength(): number { return this.$dataLength(1); }
+  get unixMs(): number { return this.$uint64(0); }
+  set unixMs(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): ListNamedReply {
+    this.$payPlain();
+    return {
+      items: this.items.toPlain(),
+      nextCursor: this.$dataCopy(1),
+      unixMs: this.unixMs,
+    };
+  }
+}
+
+function putListNamedReply(out: FrameWriter, at: number, value: Input<ListNamedReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.unixMs, "unixMs");
+  out.$structs<RecordReply>(at + 8, value.items, recordReplyCodec.layout, "items");
+  out.$data(at + 16, value.nextCursor);
+}
+
+/** Encodes and decodes {@link ListNamedReply}. */
+export const listNamedReplyCodec = new StructCodec<ListNamedReply, ListNamedReplyView>({
+  name: "ListNamedReply",
+  dataWords: 1,
+  pointerWords: 2,
+  put: putListNamedReply,
+  newView: () => new ListNamedReplyView(),
+});
+
+/** Between nodes. */
+export interface FindRelayRequest {
+  relayId: string;
+  credentialHash: Uint8Array;
+}
+
+/** A flyweight over {@link FindRelayRequest}. */
+export class FindRelayRequestView extends StructView<FindRelayRequest> {
+  get relayId(): string { return this.$text(0); }
+  get relayIdBytes(): Uint8Array { return this.$textBytes(0); }
+  get relayIdOffset(): number { return this.$textOffset(0); }
+  get relayIdLength(): number { return this.$textLength(0); }
+  get credentialHash(): Uint8Array { return this.$dataBytes(1); }
+  get credentialHashOffset(): number { return this.$dataOffset(1); }
+  get credentialHashLength(): number { return this.$dataLength(1); }
+
+  override toPlain(): FindRelayRequest {
+    this.$payPlain();
+    return {
+      relayId: this.relayId,
+      credentialHash: this.$dataCopy(1),
+    };
+  }
+}
+
+function putFindRelayRequest(out: FrameWriter, at: number, value: Input<FindRelayRequest>): void {
+  out.$text(at + 0, value.relayId, "relayId");
+  out.$data(at + 8, value.credentialHash);
+}
+
+/** Encodes and decodes {@link FindRelayRequest}. */
+export const findRelayRequestCodec = new StructCodec<FindRelayRequest, FindRelayRequestView>({
+  name: "FindRelayRequest",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putFindRelayRequest,
+  newView: () => new FindRelayRequestView(),
+});
+
+export interface FindRelayReply {
+  id: Uint8Array;
+  owner: Uint8Array;
+  /** Zero: the relay is not registered. */
+  incarnation: {
+    generation: number;
+    index: number;
+  };
+  isSameCredential: boolean;
+}
+
+/** A flyweight over {@link FindRelayReply}. */
+export class FindRelayReplyView extends StructView<FindRelayReply> {
+  get id(): Uint8Array { return this.$fixed(0, 16); }
+  set id(value: Uint8Array) { this.$setFixed(0, 16, value); }
+  get idOffset(): number { return this.$fixedOffset(0, 16); }
+  idEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(0, 16, bytes, offset); }
+  get owner(): Uint8Array { return this.$fixed(16, 16); }
+  set owner(value: Uint8Array) { this.$setFixed(16, 16, value); }
+  get ownerOffset(): number { return this.$fixedOffset(16, 16); }
+  ownerEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
+  get incarnationGeneration(): number { return this.$uint32(32); }
+  set incarnationGeneration(value: number) { this.$setUint32(32, value); }
+  get incarnationIndex(): number { return this.$uint64(40); }
+  set incarnationIndex(value: number) { this.$setUint64(40, value); }
+  get isSameCredential(): boolean { return this.$bool(36, 1); }
+  set isSameCredential(value: boolean) { this.$setBool(36, 1, value); }
+
+  override toPlain(): FindRelayReply {
+    this.$payPlain();
+    const fixed = this.$fixed(0, 32);
+    return {
+      id: fixed.subarray(0, 16),
+      owner: fixed.subarray(16, 32),
+      incarnation: {
+        generation: this.incarnationGeneration,
+        index: this.incarnationIndex,
+      },
+      isSameCredential: this.isSameCredential,
+    };
+  }
+}
+
+function putFindRelayReply(out: FrameWriter, at: number, value: Input<FindRelayReply>): void {
+  const view = out.view;
+  out.$fixed(at + 0, 16, value.id);
+  out.$fixed(at + 16, 16, value.owner);
+  UINT32.write(view, at + 32, value.incarnation.generation, "incarnation.generation");
+  UINT64.write(view, at + 40, value.incarnation.index, "incarnation.index");
+  if (value.isSameCredential) out.bytes[at + 36]! |= 1;
+}
+
+/** Encodes and decodes {@link FindRelayReply}. */
+export const findRelayReplyCodec = new StructCodec<FindRelayReply, FindRelayReplyView>({
+  name: "FindRelayReply",
+  dataWords: 6,
+  pointerWords: 0,
+  put: putFindRelayReply,
+  newView: () => new FindRelayReplyView(),
+});

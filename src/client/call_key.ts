@@ -2,10 +2,12 @@
  * The partition whose leader serves a call, found from the operation's description and the request
  * body. A wrong answer costs a trip, never correctness: the node refuses what it does not serve.
  */
+import { sha256 } from "@noble/hashes/sha2.js";
 import { WORD_BYTES } from "../../schemas/runtime/cursor.ts";
 import type { ByteSource } from "../../schemas/runtime/writer.ts";
 import { isNilUuid, UUID_BYTES } from "../base/uuid.ts";
 import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
+import { idOfForeignKey } from "../record/derived_id.ts";
 import { canonicalDomainBytes } from "../record/domain.ts";
 import { KIND_ALIAS } from "../record/key.ts";
 import type { Partitioner } from "../ring/partition.ts";
@@ -26,10 +28,22 @@ export function partitionOfCall(
 ): number {
   const { records, group } = operation;
   if (records === undefined) return group === undefined ? ANY_NODE : GROUP_ROUTES[group];
-  const { kinds, keyOf, recordOf, domainOf } = records;
+  const { kinds, keyOf, recordOf, domainOf, foreignKeyOf } = records;
   if (keyOf !== undefined) return partitionOfNamed(partitioner, keyOf, body);
+  if (foreignKeyOf !== undefined) {
+    return partitionOfForeignKey(partitioner, kinds[0]!, foreignKeyOf(body));
+  }
   if (recordOf !== undefined) return partitionOfRecord(partitioner, kinds[0]!, recordOf(body));
   return domainOf === undefined ? ANY_NODE : partitionOfDomain(partitioner, domainOf(body));
+}
+
+/** Returns the partition of a key that another system gave. */
+export function partitionOfForeignKey(
+  partitioner: Partitioner,
+  kind: number,
+  parts: readonly string[],
+): number {
+  return partitionOfId(partitioner, kind, idOfForeignKey(parts, sha256), 0);
 }
 
 function partitionOfNamed(

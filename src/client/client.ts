@@ -39,6 +39,7 @@ import { goesHome, HomeCalls, manyAtHome, sourceHome } from "./home_calls.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { OwnershipSequence } from "./ownership.ts";
 import type { AgentInput, GatewayInput } from "./records.ts";
+import type { RelayClient } from "./relay_types.ts";
 import { Router } from "./router.ts";
 import { RingMapWatch } from "./watch/ring_watch.ts";
 import type {
@@ -191,6 +192,10 @@ class RegistryClient implements Client, OperationCaller {
 
   get governed(): GovernedCalls {
     return this.#calls.governed;
+  }
+
+  get relays(): RelayClient {
+    return this.#calls.relays;
   }
 
   get status(): ClientStatus {

@@ -13,6 +13,7 @@ import { StatusCalls } from "./calls/node.ts";
 import { OwnCalls } from "./calls/own.ts";
 import { RegisterCalls } from "./calls/register.ts";
 import { MapsCalls } from "./calls/maps.ts";
+import { RelayCalls } from "./calls/relays.ts";
 import { ResolveCalls } from "./calls/resolve.ts";
 import { GovernedCalls } from "./governed/governed_client.ts";
 import { ask, type Invoker, type OperationCaller } from "./invoker.ts";
@@ -55,6 +56,7 @@ export class DirectCalls implements RegistryCalls, OperationCaller {
   readonly identities: IdentityCalls;
   readonly governed: GovernedCalls;
   readonly maps: MapsCalls;
+  readonly relays: RelayCalls;
   readonly get: GetCalls;
   readonly resolve: ResolveCalls;
   readonly list: ListCalls;
@@ -75,6 +77,11 @@ export class DirectCalls implements RegistryCalls, OperationCaller {
     this.identities = new IdentityCalls(invoker);
     this.governed = new GovernedCalls(invoker, world);
     this.maps = new MapsCalls(invoker, ownership, this.list);
+    this.relays = new RelayCalls(invoker, {
+      entropy: world.entropy,
+      clock: world.monotonic,
+      timeoutMs,
+    });
     this.#node = new StatusCalls(invoker);
   }
 

@@ -23,6 +23,7 @@ export {
 } from "../governance/verification/verify_bundle.ts";
 export { mapsIdOf } from "./maps_ids.ts";
 export type * from "./identity_types.ts";
+export type * from "./relay_types.ts";
 export type * from "./credentials.ts";
 export type * from "./types.ts";
 export type { Guarded, GuardedRequest, RequestFault } from "../../identity/capabilities/guarded.ts";

@@ -33,6 +33,7 @@ import type {
 import type { CallOptions } from "./call_options.ts";
 import type { IdentityClient } from "./calls/identity.ts";
 import type { GovernedClient } from "./governed/governed_types.ts";
+import type { RelayClient } from "./relay_types.ts";
 import type { Credentials } from "./credentials.ts";
 import type { CallerEvidence } from "./delegation/evidence.ts";
 import type { Dialer, Endpoint, Trust } from "../../transport/transport.ts";
@@ -308,6 +309,8 @@ export interface RegistryCalls {
 
   /** Gateways and agents of the Maps protocol. */
   readonly maps: MapsClient;
+  /** Relays, and the agents placed at them. */
+  readonly relays: RelayClient;
 }
 
 /**

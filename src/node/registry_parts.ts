@@ -23,6 +23,7 @@ import { identityHandlers } from "../serving/handlers/identities.ts";
 import { type NodeDuties, nodeHandlers } from "../serving/handlers/node.ts";
 import { mapsHandlers } from "../serving/handlers/maps.ts";
 import { recordHandlers } from "../serving/handlers/records.ts";
+import { relayHandlers } from "../serving/handlers/relays.ts";
 import { stepHandlers } from "../serving/handlers/steps.ts";
 import { watchHandlers } from "../serving/handlers/watches.ts";
 import type { HeldClock } from "../serving/held_clock.ts";
@@ -31,6 +32,7 @@ import { NO_LINKS } from "../serving/identities/identity_links.ts";
 import { IdentityService } from "../serving/identities/identity_service.ts";
 import { LeaderCalls } from "../serving/leader_calls.ts";
 import { LeaseDriver } from "../serving/lease_driver.ts";
+import { ListPages } from "../serving/list_pages.ts";
 import { ListPath } from "../serving/list_path.ts";
 import { ListTurns } from "../serving/list_turns.ts";
 import { NO_NODE_CALLS } from "../serving/node_calls.ts";
@@ -48,6 +50,8 @@ import { RemovalNotes } from "../serving/removal_notes.ts";
 import { RenewPath } from "../serving/renew_path.ts";
 import { ReplyWriter } from "../serving/reply_writer.ts";
 import { RequestAdmission } from "../serving/request_admission.ts";
+import { RelayReads } from "../serving/relays/relay_reads.ts";
+import { RelayWrites } from "../serving/relays/relay_writes.ts";
 import { RequestRouter } from "../serving/request_router.ts";
 import { RightsEnforcer } from "../serving/rights_enforcer.ts";
 import type { GovernanceParts } from "./governance_parts.ts";
@@ -222,19 +226,18 @@ export function requestParts(
   readonly watches: WatchHub;
 } {
   const { options, groups, clock, table, proposer, leaders, claimSteps, claims } = parts;
-  const { access, admission, replies, histories, homes, foreign } = parts;
+  const { access, admission, replies, homes, foreign } = parts;
   const { identities, bans, notes } = identity;
   const { world, world: { entropy, scheduler }, logger } = options;
   const redaction = new CredentialRedaction(access.policy);
   const reads = new ReadPath(table, replies, redaction, homes);
+  const pages = new ListPages(table, replies, redaction, homes);
   const renewals = new RenewPath({ table, proposer, access, entropy, foreign });
   const registrar = new Registrar({ ...parts, entropy, logger });
   const agents = new AttachedAgents({ table, proposer, leaders, scheduler });
   const watches = new WatchHub({
-    table,
+    ...parts,
     followers: identity.regions.followers,
-    histories,
-    replies,
     redaction,
     policy: access.policy,
     clock: world.monotonic,
@@ -252,7 +255,7 @@ export function requestParts(
   });
   const records = {
     reads,
-    lists: new ListPath(table, reads, replies, redaction, homes),
+    lists: new ListPath(table, reads, replies, pages, homes),
     writes: new WritePath({ table, proposer, registrar, agents, notes, foreign }),
     renewals,
   };
@@ -262,6 +265,10 @@ export function requestParts(
     handlers: {
       ...recordHandlers(records),
       ...mapsHandlers(records),
+      ...relayHandlers(
+        new RelayWrites({ ...parts, registrar, renewals, entropy, region: homes.own }),
+        new RelayReads({ ...parts, redaction, pages, wall: world.wall }),
+      ),
       ...nodeHandlers(node),
       ...identityHandlers(identities),
       ...stepHandlers(steps),

@@ -13,6 +13,7 @@ import {
   RELAY_LIST_ENTRIES_MAX,
   RELAY_RETRY_MS,
 } from "../base/limits.ts";
+import { compareUtf8 } from "../base/utf8_order.ts";
 import type { Scheduler } from "../base/world.ts";
 import type { BackendCall, RelayBackend } from "./relay_backend.ts";
 import type {
@@ -66,7 +67,7 @@ export class BackedRelayRegistry implements RelayRegistry {
       (call) => this.#backend.relays(RELAY_LIST_ENTRIES_MAX + 1, call),
     );
     checkSize("relays", relays, ({ relayId, address }) => [relayId, address]);
-    return relays.sort((left, right) => compareIds(left.relayId, right.relayId));
+    return relays.sort((left, right) => compareUtf8(left.relayId, right.relayId));
   }
 
   async registerAgent(
@@ -136,7 +137,7 @@ export class BackedRelayRegistry implements RelayRegistry {
       options,
       (call) => this.#backend.agents(relayId, RELAY_LIST_ENTRIES_MAX + 1, call),
     );
-    return placements.sort((left, right) => compareIds(left.agentId, right.agentId));
+    return placements.sort((left, right) => compareUtf8(left.agentId, right.agentId));
   }
 
   /** Runs a step of the backend, and answers by the deadline even if the backend does not. */
@@ -232,21 +233,6 @@ function checkSize<T>(
       `Cannot list ${what}, as a list may have ${RELAY_LIST_BYTES_MAX} bytes: it has ${bytes}`,
     );
   }
-}
-
-/** Orders well-formed texts as their UTF-8 bytes are ordered. */
-function compareIds(left: string, right: string): number {
-  const shared = Math.min(left.length, right.length);
-  for (let at = 0; at < shared; at++) {
-    const difference = codeOrder(left.charCodeAt(at)) - codeOrder(right.charCodeAt(at));
-    if (difference !== 0) return difference;
-  }
-  return left.length - right.length;
-}
-
-/** Returns a number that puts surrogates, which stand for code points from U+10000, last. */
-function codeOrder(unit: number): number {
-  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x1_0000 : unit;
 }
 
 function missing(field: string, name: string): RegistryError {

@@ -21,7 +21,7 @@ import {
   writeFault,
 } from "../record/access.ts";
 import { KIND_AGENT } from "../record/key.ts";
-import type { RecordKind } from "../record/kinds.ts";
+import { RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
 import type { Operation } from "../wire/operations/mod.ts";
 import type { Partition } from "./partitions.ts";
 import type { AcceptedRecord } from "./record_intake.ts";
@@ -153,7 +153,7 @@ export class AccessControl {
     if (peer.role === "development" && !peer.revoked.aborted) return undefined;
     const end = start + UUID_BYTES;
     if (kind !== KIND_AGENT || peer.role !== "gateway") {
-      const facts = { kind, id: bytes.subarray(start, end) };
+      const facts = factsOf(kind, bytes, start, partition);
       const answer = authorize(peer, "renew", facts, this.policy);
       return answer === "allowed" ? undefined : answer;
     }
@@ -168,6 +168,17 @@ export class AccessControl {
     // A gateway must not keep an agent alive for longer than the agent itself could renew.
     return this.#rights?.hasLapsed(agent.writer) === true ? "permission_denied" : undefined;
   }
+}
+
+/** Returns what is known of a record to be renewed: its key, and its owner if the record names it. */
+function factsOf(kind: number, bytes: Uint8Array, start: number, { store }: Partition): KeyFacts {
+  const end = start + UUID_BYTES;
+  const slot = RECORD_KINDS.find(kind)?.ownership === undefined
+    ? -1
+    : store.find(kind, bytes, start, end);
+  return slot === -1
+    ? { kind, id: bytes.subarray(start, end) }
+    : recordFacts(kind, store.recordView(slot));
 }
 
 /** Reason, other than the session, for which a peer may not write a record. */
@@ -189,6 +200,7 @@ function reasonOf(
 ): string {
   switch (fault) {
     case "owner":
+      if (facts.ownerId !== undefined) return ": it belongs to another owner";
       return `: its own record is the ${role} ${formatUuid(subjectId)}`;
     case "region":
       return ` in region ${facts.region}: its certificate is of region ${region}`;

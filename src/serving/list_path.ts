@@ -16,7 +16,6 @@ import {
   resolveManyRequestCodec,
   type ResolveOutcome,
 } from "../../schemas/gen/wire.ts";
-import { WORD_BYTES } from "../../schemas/runtime/cursor.ts";
 import type { FrameWriter, Input } from "../../schemas/runtime/writer.ts";
 import { defined } from "../base/assert.ts";
 import { type ErrorCode, errorCodeToWire, RegistryError, toRegistryError } from "../base/errors.ts";
@@ -29,27 +28,16 @@ import {
   RESOLVE_ITEMS_MAX,
 } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
-import { UUID_BYTES } from "../base/uuid.ts";
 import type { RecordKind } from "../record/kinds.ts";
 import { GatewayRanking } from "../store/free_capacity.ts";
-import { emptySpan, type StoredSpan } from "../store/reply.ts";
 import { canonicalDomainBytes } from "../record/domain.ts";
 import type { PartitionStore } from "../store/store.ts";
 import type { ReadPoint } from "../replication/group_interface.ts";
 import type { Caller } from "./caller.ts";
-import type { CredentialRedaction } from "./credential_redaction.ts";
 import type { ListBarrier, ListSteps } from "./list_job.ts";
-import {
-  keepItems,
-  type ListPage,
-  newPage,
-  noteRead,
-  partsNow,
-  type ReadPart,
-  spanBytes,
-} from "./list_page.ts";
+import { type ListPage, newPage, noteRead, type ReadPart, spanBytes } from "./list_page.ts";
+import { checkedLimit, type ListPages, permission, spanOf } from "./list_pages.ts";
 import { type ListScope, listScope } from "./list_scope.ts";
-import { leaseRemainingMs } from "./lease_times.ts";
 import { notReplica, type Partition, type PartitionTable } from "./partitions.ts";
 import { pointOf, type ReadAnswer, type ReadBarrier, type ReadPermits } from "./read_answer.ts";
 import { askedOf, type ReadPath } from "./read_path.ts";
@@ -85,7 +73,7 @@ export class ListPath {
   readonly #table: PartitionTable;
   readonly #reads: ReadPath;
   readonly #replies: ReplyWriter;
-  readonly #redaction: CredentialRedaction;
+  readonly #pages: ListPages;
   readonly #homes: MirrorHomes;
   readonly #limits = new ReadLimits();
   readonly #manyRequest = resolveManyRequestCodec.newView();
@@ -94,13 +82,13 @@ export class ListPath {
     table: PartitionTable,
     reads: ReadPath,
     replies: ReplyWriter,
-    redaction: CredentialRedaction,
+    pages: ListPages,
     homes: MirrorHomes,
   ) {
     this.#table = table;
     this.#reads = reads;
     this.#replies = replies;
-    this.#redaction = redaction;
+    this.#pages = pages;
     this.#homes = homes;
   }
 
@@ -116,48 +104,15 @@ export class ListPath {
     writer: () => FrameWriter,
     peer: AuthenticatedPeer,
   ): ListSteps {
-    const page = newPage(kind, peer);
-    const steps = this.#listSteps(request, page);
-    return this.#stepsOf(steps, request, writer, page);
-  }
-
-  *#listSteps(request: RequestView, page: ListPage): Generator<ListBarrier | undefined, void> {
     const body = request.bodyInto(listRequestCodec.newView());
     const region = checkedRegion(body.regionBytes);
-    const limit = checkedLimit(body.limit, LIST_ITEMS_MAX);
-    const { partitionCount } = this.#table.partitioner;
-    const scope = listScope(body.cursor, partitionCount);
-    for (let id = 0; id < partitionCount; id++) {
-      if (!scope.wants(id)) continue;
-      const partition = this.#table.at(id);
-      if (!partition.isHere) {
-        scope.leaveOut(id, notReplica(partition));
-        continue;
-      }
-      const point = yield* permission(partition, request.maxStalenessMs, scope);
-      if (point === undefined) continue;
-      noteRead(page, { partition, point });
-      const afterId = scope.afterId(id);
-      const wanted = limit - page.items.length;
-      // One more than wanted shows whether another page follows.
-      const slots = partition.store.listRegion({
-        kind: page.kind,
-        region,
-        limit: wanted + 1,
-        afterId,
-        mirrors: this.#homes,
-      });
-      const before = page.items.length;
-      const taken = this.#takeSlots({ partition, point }, slots, wanted, page);
-      if (page.items.length > before) page.shown.push({ partition, point: { ...point } });
-      if (taken < slots.length) {
-        scope.stop(id, taken > 0 ? idOfSlot(partition, slots[taken - 1]!) : afterId);
-        break;
-      }
-      scope.finish(id);
-      yield undefined;
-    }
-    page.nextCursor = scope.nextCursor();
+    return this.#pages.list(newPage(kind, peer), request, {
+      cursor: body.cursor,
+      limit: checkedLimit(body.limit, LIST_ITEMS_MAX),
+      slotsOf: ({ store }, limit, afterId) =>
+        store.listRegion({ kind, region, limit, afterId, mirrors: this.#homes }),
+      answer: (page) => this.#pages.answer(request, writer(), page, listReplyCodec, page),
+    });
   }
 
   /**
@@ -171,8 +126,11 @@ export class ListPath {
     peer: AuthenticatedPeer,
   ): ListSteps {
     const page = newPage(kind, peer);
-    const steps = this.#gatewaySteps(request, page);
-    return this.#stepsOf(steps, request, writer, page);
+    return this.#pages.stepsOf(
+      this.#gatewaySteps(request, page),
+      page,
+      (page) => this.#pages.answer(request, writer(), page, listReplyCodec, page),
+    );
   }
 
   *#gatewaySteps(request: RequestView, page: ListPage): Generator<ListBarrier | undefined, void> {
@@ -190,7 +148,7 @@ export class ListPath {
       ranked = this.#rank(ask);
     }
     for (const { partition, point, slot } of ranked.best) {
-      if (this.#takeSlots({ partition, point }, [slot], 1, page) === 0) break;
+      if (this.#pages.takeSlots({ partition, point }, [slot], 1, page) === 0) break;
       page.shown.push({ partition, point: { ...point } });
     }
     for (const part of ranked.read) {
@@ -227,19 +185,6 @@ export class ListPath {
       slot,
     }));
     return { best, read };
-  }
-
-  #stepsOf(
-    steps: Generator<ListBarrier | undefined, void>,
-    request: RequestView,
-    writer: () => FrameWriter,
-    page: ListPage,
-  ): ListSteps {
-    return {
-      next: () => steps.next(),
-      keep: () => keepItems(page),
-      answer: () => this.#answerPage(request, writer(), page),
-    };
   }
 
   /**
@@ -306,47 +251,6 @@ export class ListPath {
       ),
     };
   }
-
-  /**
-   * Adds records to a page, at most `wanted` and while it has room, without those that the peer may not
-   * read. Returns the number of records dealt with.
-   */
-  #takeSlots(
-    { partition, point }: ReadPart,
-    slots: readonly number[],
-    wanted: number,
-    page: ListPage,
-  ): number {
-    let taken = 0;
-    while (taken < wanted && taken < slots.length && page.bytes < LIST_PAGE_BYTES) {
-      const slot = slots[taken]!;
-      const { mirrors } = partition.store;
-      const isMirror = mirrors.isMirror(slot);
-      const span = spanOf(partition.store, slot);
-      taken++;
-      if (!this.#limits.permit(page.peer, page.kind, span)) continue;
-      page.bytes += span.end - span.start;
-      if (isMirror) {
-        const source = this.#homes.readSourceOf(mirrors.view(slot), point.ageBoundMs);
-        page.sources.set(page.items.length, source);
-      }
-      page.items.push({
-        record: this.#redaction.redact(page.peer, page.kind, span),
-        remainingMs: isMirror ? 0 : leaseRemainingMs(partition, slot),
-      });
-    }
-    return taken;
-  }
-
-  #answerPage(request: RequestView, out: FrameWriter, page: ListPage): void {
-    const parts = partsNow(page, request.maxStalenessMs);
-    this.#replies.begin(request.id);
-    for (const { partition, point } of parts) this.#replies.addReceipt(partition.id, point);
-    for (const [index, read] of page.sources) {
-      page.items[index] = { ...page.items[index]!, source: this.#homes.agedNow(read) };
-    }
-    this.#replies.success(out, listReplyCodec, { items: page.items, nextCursor: page.nextCursor });
-  }
 }
 
 /** Outcome of a domain beyond a page's bytes: to be requested again, with fewer domains. */
@@ -356,21 +260,6 @@ function refusedDomain(code: ErrorCode): Input<ResolveOutcome> {
   return { reply: undefined, code: errorCodeToWire(code), cacheMs: 0, receipts: [] };
 }
 
-/** Returns the stored form of a record, or of the mirror of one. */
-function spanOf(store: PartitionStore, slot: number): StoredSpan {
-  const { mirrors } = store;
-  return mirrors.isMirror(slot)
-    ? mirrors.locate(slot, emptySpan())
-    : store.locate(slot, emptySpan());
-}
-
-/** Returns the id of a record: the first field of an agent's and of a gateway's stored form. */
-function idOfSlot(partition: Partition, slot: number): Uint8Array {
-  const span = partition.store.locate(slot, emptySpan());
-  const at = span.start + WORD_BYTES;
-  return span.bytes.subarray(at, at + UUID_BYTES);
-}
-
 function checkedRegion(region: Uint8Array): Uint8Array {
   if (region.length >= 1 && region.length <= REGION_BYTES_MAX) return region;
   throw new RegistryError(
@@ -378,52 +267,4 @@ function checkedRegion(region: Uint8Array): Uint8Array {
     `region must have 1 to ${REGION_BYTES_MAX} bytes: found ${region.length}`,
     { field: "region" },
   );
-}
-
-function checkedLimit(limit: number, max: number): number {
-  if (limit <= max) return limit === 0 ? Math.min(100, max) : limit;
-  throw new RegistryError("invalid_argument", `limit must be at most ${max}: found ${limit}`, {
-    field: "limit",
-  });
-}
-
-/**
- * Waits until a partition permits a read. Returns undefined if it is left out of the list, because
- * another node leads it.
- */
-function* permission(
-  partition: Partition,
-  maxStalenessMs: number,
-  scope: ListScope,
-): Generator<ListBarrier | undefined, ReadPoint | undefined> {
-  const { id, group } = partition;
-  for (;;) {
-    const point = group.readPoint(maxStalenessMs);
-    if (point !== undefined) return point;
-    const elsewhere = group.readElsewhere(maxStalenessMs);
-    if (elsewhere !== undefined) {
-      scope.leaveOut(id, elsewhere);
-      return undefined;
-    }
-    let permitted: ReadPoint | RegistryError | undefined;
-    yield {
-      async readBarrier(stalenessMs, timeoutMs) {
-        permitted = await group.readBarrier(stalenessMs, timeoutMs);
-        return scope.isPartial && isOfAnother(permitted) ? undefined : permitted;
-      },
-    };
-    if (permitted === undefined) continue;
-    if (permitted instanceof RegistryError) {
-      scope.leaveOut(id, permitted);
-      return undefined;
-    }
-    // That of a follower has grown older since.
-    if (permitted.ageBoundMs === 0) return permitted;
-  }
-}
-
-function isOfAnother(permitted: ReadPoint | RegistryError): permitted is RegistryError {
-  return permitted instanceof RegistryError &&
-    (permitted.code === "not_leader" || permitted.code === "not_replica" ||
-      permitted.code === "too_stale");
 }

@@ -93,6 +93,29 @@ export class RenewPath {
     };
   }
 
+  /**
+   * Renews one record that the caller may renew, at a leader that was confirmed in this turn; waits for
+   * its cover if that is too short.
+   *
+   * @throws RegistryError if an extension was not logged.
+   */
+  async renewOne(
+    partition: Partition,
+    { kind, id, incarnation }: Omit<Waiting, "position">,
+    context: RequestContext,
+  ): Promise<RenewOutcome> {
+    const renew = () => {
+      const outcome = partition.store.renew(kind, id, 0, incarnation, partition.group.timeMs());
+      if (outcome === "renewed") this.renewed++;
+      return outcome;
+    };
+    const outcome = renew();
+    if (outcome !== "needs_extension") return outcome;
+    const code = await this.#extend(partition, context);
+    if (code !== undefined) throw new RegistryError(code, "The lease was not extended in the log");
+    return renew();
+  }
+
   /** Renews from memory where possible, and sorts the other items by what they wait for. */
   #renewNow(
     items: RenewRequestView["items"],

@@ -10,6 +10,7 @@ import { NO_POSITION, type Position } from "../../src/base/position.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { connectCaller } from "../../src/client/client.ts";
 import type { OperationCaller } from "../../src/client/invoker.ts";
+import type { World } from "../../src/base/world.ts";
 import type { Client, ClientOptions } from "../../src/client/types.ts";
 import type { AccessPolicy } from "../../src/record/access.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../../src/record/key.ts";
@@ -170,13 +171,16 @@ export class RegistryHarness {
     this.#running = undefined;
   }
 
-  /** Connects an SDK client. Each has its own host. */
-  async client(options: ClientOptions = {}): Promise<Client & OperationCaller> {
+  /** Connects an SDK client. Each has its own host, and may have clocks of its own. */
+  async client(
+    options: ClientOptions = {},
+    world: World = this.world,
+  ): Promise<Client & OperationCaller> {
     return await this.world.wait(connectCaller({
       endpoints: [{ host: HOST, port: PORT }],
       dialer: this.dialer(),
       trust: { kind: "pins", sha256: [] },
-      world: this.world,
+      world,
       options,
     }));
   }

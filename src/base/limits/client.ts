@@ -134,3 +134,5 @@ export const CLIENT_HEDGE_SHARE = 0.05;
 export const CLIENT_HEDGE_BURST = 32;
 /** Bounded reads watched at a time: 100,000/s for 10 ms; the others get no further request. */
 export const CLIENT_HEDGE_WATCHED_MAX = 1_024;
+/** Items of a list that the SDK reads as a whole: some 50 MB of objects. */
+export const NAMED_LIST_ITEMS_MAX = 100_000;

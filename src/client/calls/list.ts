@@ -233,7 +233,7 @@ export async function* allPages<T>(
 }
 
 /** Reads one page of a list over all nodes of a cluster. */
-async function pageOfCluster<T>(
+export async function pageOfCluster<T>(
   cluster: ClusterRouting,
   { cursor: start, limit: asked, options }: {
     readonly cursor: Uint8Array;

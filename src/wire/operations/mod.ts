@@ -13,6 +13,7 @@ import { NODE_OPERATIONS } from "./node.ts";
 import { joined, type Operation } from "./operation.ts";
 import { RECORD_OPERATIONS } from "./records.ts";
 import { REGION_OPERATIONS } from "./regions.ts";
+import { RELAY_OPERATIONS } from "./relays.ts";
 import { STEP_OPERATIONS } from "./steps.ts";
 import { WATCH_OPERATIONS } from "./watches.ts";
 
@@ -30,6 +31,7 @@ export const OPERATIONS = joined(
   GOVERNANCE_OPERATIONS,
   DELEGATION_OPERATIONS,
   MAPS_OPERATIONS,
+  RELAY_OPERATIONS,
 );
 
 /** The name of an operation. */

@@ -22,6 +22,11 @@ export interface ConcernedRecords<View> {
    * @throws RegistryError `invalid_argument` if the request names no such record.
    */
   readonly keyOf?: (body: View) => KeyFacts;
+  /**
+   * Extracts the parts of the foreign key by which a request names one record (KindRow.foreignKey). Its
+   * handler decides access, as the owner stands in the record.
+   */
+  readonly foreignKeyOf?: (body: View) => readonly string[];
   /** Extracts the domain by which a request names one record. */
   readonly domainOf?: (body: View) => string;
   /** Whether a read may name several records, access to each of which its handler decides. */
@@ -113,7 +118,7 @@ export function named<T extends OperationTable>(rows: T): T {
 /** A type without the properties of `T`. */
 type Without<T> = { readonly [Name in keyof T]?: never };
 
-/** Joins the tables of ten subjects; a name that two of them use does not compile. */
+/** Joins the tables of eleven subjects; a name that two of them use does not compile. */
 export function joined<
   A extends OperationTable,
   B extends OperationTable & Without<A>,
@@ -125,10 +130,11 @@ export function joined<
   H extends OperationTable & Without<A & B & C & D & E & F & G>,
   I extends OperationTable & Without<A & B & C & D & E & F & G & H>,
   J extends OperationTable & Without<A & B & C & D & E & F & G & H & I>,
+  K extends OperationTable & Without<A & B & C & D & E & F & G & H & I & J>,
 >(
-  ...[a, b, c, d, e, f, g, h, i, j]: readonly [A, B, C, D, E, F, G, H, I, J]
-): A & B & C & D & E & F & G & H & I & J {
-  return { ...a, ...b, ...c, ...d, ...e, ...f, ...g, ...h, ...i, ...j };
+  ...[a, b, c, d, e, f, g, h, i, j, k]: readonly [A, B, C, D, E, F, G, H, I, J, K]
+): A & B & C & D & E & F & G & H & I & J & K {
+  return { ...a, ...b, ...c, ...d, ...e, ...f, ...g, ...h, ...i, ...j, ...k };
 }
 
 /**

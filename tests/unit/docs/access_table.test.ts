@@ -168,6 +168,17 @@ const MAPS_CELLS: Readonly<Record<string, Expected>> = {
   registerMapsSeeder: ownedBy("mapsSeeder", "________d_"),
   listMapsSeeders: LOCATED,
 };
+const RELAY_CELLS: Readonly<Record<string, Expected>> = {
+  registerRelay: ownedBy("relay", "_g______d_"),
+  heartbeatRelay: ownedBy("relay", "_g______d_"),
+  placeAgent: ownedBy("placement", "_g______d_"),
+  heartbeatAgent: ownedBy("placement", "_g______d_"),
+  getPlacement: LOCATED,
+  getRelay: LOCATED,
+  listRelays: LOCATED,
+  listPlacements: LOCATED,
+  findRelay: { any: "____n___d_" },
+};
 
 const PINNED_RULES: Readonly<Record<string, Expected>> = {
   inspect: { "state of the cluster": "agpcnfk_d_" },
@@ -238,7 +249,7 @@ function testCells(
   });
 }
 
-testCells("operation", operationRows(), { ...OPERATION_CELLS, ...MAPS_CELLS });
+testCells("operation", operationRows(), { ...OPERATION_CELLS, ...MAPS_CELLS, ...RELAY_CELLS });
 testCells("pinned rule", ruleRows(true), PINNED_RULES);
 testCells("unpinned rule", ruleRows(false), UNPINNED_RULES);
 testCells("credential hash", credentialRows(), CREDENTIAL_CELLS);

@@ -10,6 +10,7 @@ import { RegistryError } from "../../../src/base/errors.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../../src/record/key.ts";
 import { CredentialRedaction } from "../../../src/serving/credential_redaction.ts";
 import type { ListSteps } from "../../../src/serving/list_job.ts";
+import { ListPages } from "../../../src/serving/list_pages.ts";
 import { ListPath } from "../../../src/serving/list_path.ts";
 import { listScope } from "../../../src/serving/list_scope.ts";
 import {
@@ -127,7 +128,7 @@ async function asked(
     table,
     new ReadPath(table, replies, redaction, NO_HOMES),
     replies,
-    redaction,
+    new ListPages(table, replies, redaction, NO_HOMES),
     NO_HOMES,
   );
   const out = new FrameWriter({ bytesMax: 1 << 20 });

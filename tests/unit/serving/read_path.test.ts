@@ -8,6 +8,7 @@ import { developmentPeer } from "../../../identity/enrolment/development_peer.ts
 import { RegistryError } from "../../../src/base/errors.ts";
 import { CredentialRedaction } from "../../../src/serving/credential_redaction.ts";
 import type { ListBarrier, ListSteps } from "../../../src/serving/list_job.ts";
+import { ListPages } from "../../../src/serving/list_pages.ts";
 import { ListPath } from "../../../src/serving/list_path.ts";
 import {
   type Partition,
@@ -47,7 +48,13 @@ function read(table: PartitionTable, name: OperationName, body: any) {
   const replies = new ReplyWriter(1);
   const redaction = new CredentialRedaction();
   const reads = new ReadPath(table, replies, redaction, NO_HOMES);
-  const lists = new ListPath(table, reads, replies, redaction, NO_HOMES);
+  const lists = new ListPath(
+    table,
+    reads,
+    replies,
+    new ListPages(table, replies, redaction, NO_HOMES),
+    NO_HOMES,
+  );
   const out = new FrameWriter({ bytesMax: 1 << 20 });
   const bucket = new TokenBucket({ ratePerSecond: 1e6, burst: 1e6, nowMs: 0 });
   const answer: ReadAnswer | ListBarrier = name === "resolveAgent"
@@ -281,7 +288,7 @@ test("a list whose steps are turns apart holds what it read, whatever becomes of
     table,
     new ReadPath(table, replies, redaction, NO_HOMES),
     replies,
-    redaction,
+    new ListPages(table, replies, redaction, NO_HOMES),
     NO_HOMES,
   );
   await write(1_001, 1);

@@ -95,6 +95,15 @@ const LATER_NAMES = [
   "127 listMapsAgents",
   "128 registerMapsSeeder",
   "129 listMapsSeeders",
+  "110 registerRelay",
+  "111 heartbeatRelay",
+  "112 placeAgent",
+  "113 heartbeatAgent",
+  "114 getPlacement",
+  "115 getRelay",
+  "116 listRelays",
+  "117 listPlacements",
+  "118 findRelay",
 ];
 
 test("operations keep their ids", () => {
