@@ -1340,11 +1340,13 @@ struct GovernedLogRequest {
   waitMs @1 :UInt32;
   # Time for which the node waits if there are none.
   knowsGenesis @2 :Bool;
+  id @3 :Text;
+  # Only entries of this descriptor; empty: all.
 }
 
 struct GovernedLogReply {
   version @0 :UInt64;
-  # The newest one there is.
+  # The newest one there is; with an id, of its entries.
   ageBoundMs @1 :UInt32;
   # The answer is complete up to this long ago; 0xffffffff: not known.
   genesis @2 :Data;

@@ -7307,6 +7307,8 @@ export interface GovernedLogRequest {
   /** Time for which the node waits if there are none. */
   waitMs: number;
   knowsGenesis: boolean;
+  /** Only entries of this descriptor; empty: all. */
+  id: string;
 }
 
 /** A flyweight over {@link GovernedLogRequest}. */
@@ -7317,6 +7319,10 @@ export class GovernedLogRequestView extends StructView<GovernedLogRequest> {
   set waitMs(value: number) { this.$setUint32(8, value); }
   get knowsGenesis(): boolean { return this.$bool(12, 1); }
   set knowsGenesis(value: boolean) { this.$setBool(12, 1, value); }
+  get id(): string { return this.$text(0); }
+  get idBytes(): Uint8Array { return this.$textBytes(0); }
+  get idOffset(): number { return this.$textOffset(0); }
+  get idLength(): number { return this.$textLength(0); }
 
   override toPlain(): GovernedLogRequest {
     this.$payPlain();
@@ -7324,6 +7330,7 @@ export class GovernedLogRequestView extends StructView<GovernedLogRequest> {
       after: this.after,
       waitMs: this.waitMs,
       knowsGenesis: this.knowsGenesis,
+      id: this.id,
     };
   }
 }
@@ -7333,19 +7340,20 @@ function putGovernedLogRequest(out: FrameWriter, at: number, value: Input<Govern
   UINT64.write(view, at + 0, value.after, "after");
   UINT32.write(view, at + 8, value.waitMs, "waitMs");
   if (value.knowsGenesis) out.bytes[at + 12]! |= 1;
+  out.$text(at + 16, value.id, "id");
 }
 
 /** Encodes and decodes {@link GovernedLogRequest}. */
 export const governedLogRequestCodec = new StructCodec<GovernedLogRequest, GovernedLogRequestView>({
   name: "GovernedLogRequest",
   dataWords: 2,
-  pointerWords: 0,
+  pointerWords: 1,
   put: putGovernedLogRequest,
   newView: () => new GovernedLogRequestView(),
 });
 
 export interface GovernedLogReply {
-  /** The newest one there is. */
+  /** The newest one there is; with an id, of its entries. */
   version: number;
   /** The answer is complete up to this long ago; 0xffffffff: not known. */
   ageBoundMs: number;

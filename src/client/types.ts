@@ -7,6 +7,7 @@
 import type { Guarded } from "../../identity/capabilities/guarded.ts";
 import type { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
+import type { DelegatedBy } from "../base/peer.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import type {
   AgentAnswer,
@@ -365,6 +366,8 @@ export interface Client extends RegistryCalls {
  * its owner.
  */
 export interface DelegatedClient extends RegistryCalls {
+  /** The kind of evidence that the registry checks with the caller's first call. */
+  readonly evidence: DelegatedBy;
   /** Ends the caller's delegations and watches; later calls reject with `shutting_down`. Idempotent. */
   close(): void;
 }

@@ -201,8 +201,10 @@ export class HttpApp {
       const call = this.#begin(request, peer);
       this.#checkOrigin(request, peer);
       const authorization = headers.get("authorization");
-      callers.take({ peer, authorization, method, path: target }).release();
-      const answer = found.route.atOnce!(found.path, { header: (name) => headers.get(name) });
+      const taken = callers.take({ peer, authorization, method, path: target });
+      taken.release();
+      const context = { client: taken.client, header: (name: string) => headers.get(name) };
+      const answer = found.route.atOnce!(found.path, context);
       if (answer === undefined) return undefined;
       call.route = found.route.path;
       call.facts = answer.facts ?? {};

@@ -1,8 +1,8 @@
 /** The callers of the HTTP face: who sends a request, and the client that acts for them. */
-import type { RegistryCalls } from "../client/types.ts";
+import type { DelegatedClient, RegistryCalls } from "../client/types.ts";
 
-/** The registry as one caller may use it. */
-export type CallerClient = RegistryCalls;
+/** The registry as one caller may use it. Without `evidence` there is nothing that it has to prove. */
+export type CallerClient = RegistryCalls & Partial<Pick<DelegatedClient, "evidence">>;
 
 /** The sender of a request, as the listener identifies it. */
 export interface HttpPeer {

@@ -87,9 +87,12 @@ export interface HttpRoute {
    * `handle` must answer; otherwise both give the same answer. Absent: only `handle` answers.
    */
   readonly atOnce:
-    | ((path: unknown, context: Pick<RouteContext, "header">) => RouteAnswer | undefined)
+    | ((path: unknown, context: QuickContext) => RouteAnswer | undefined)
     | undefined;
 }
+
+/** The context of a request that may be answered at once. */
+export type QuickContext = Pick<RouteContext, "client" | "header">;
 
 const NOTHING = z.strictObject({});
 type Nothing = typeof NOTHING;
@@ -113,7 +116,7 @@ export function route<
       ): Promise<RouteAnswer>;
       atOnce?(
         path: z.output<Path>,
-        context: Pick<RouteContext, "header">,
+        context: QuickContext,
       ): RouteAnswer | undefined;
     },
 ): HttpRoute {

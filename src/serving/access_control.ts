@@ -40,13 +40,16 @@ export function isLimitedToIds({ capability }: AuthenticatedPeer): boolean {
 }
 
 /**
- * Checks that the peer's capability, if it is one, extends to an id.
+ * Checks that the peer's capability, if it is one, extends to an id; "" is all of them.
  *
  * @throws RegistryError `permission_denied`.
  */
 export function demandId(peer: AuthenticatedPeer, id: string): void {
   if (peer.capability === undefined || permitsId(peer.capability, id)) return;
-  demand("permission_denied", peer, `access ${id}: it is for other ids`);
+  const what = id === ""
+    ? "access what names no id: it is for some ids"
+    : `access ${id}: it is for other ids`;
+  demand("permission_denied", peer, what);
 }
 
 /** Checks requests against the access policy. */

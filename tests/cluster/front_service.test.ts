@@ -71,6 +71,18 @@ async function takesCapabilities(administrator: string, data: string, url: strin
   };
   assert.is(await ask("GET", "/v1/agents"), 200);
   assert.is(await ask("GET", "/v1/gateways"), 403, "the front checks the path");
+  // One with another signature, where everybody may read.
+  const minted = ["identity", "capability", "mint", "--scope", "registry:read", ...identity];
+  const valid = await printed(...minted);
+  const place = valid.length - 10;
+  const changed = valid[place] === "A" ? "B" : "A";
+  const forged = valid.slice(0, place) + changed + valid.slice(place + 1);
+  for (const [token, status] of [[undefined, 200], [valid, 200], [forged, 401]] as const) {
+    const response = await fetch(`${url}/v1/registry/version`, {
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    });
+    assert.is(response.status, status, await response.text());
+  }
   assert.is(
     await ask("POST", "/v1/agents", `{"domain": "a.example"}`),
     403,

@@ -31,6 +31,8 @@ export class FakeClient {
     this.client = new Proxy({} as Client & OperationCaller, {
       get: (_, name: string) => {
         if (name === "status") return { endpoint: { host: "127.0.0.1", port: 4_443 } };
+        // It is nobody's delegate, unless the test says so.
+        if (name === "evidence") return answers[name];
         return parts.get(name) ?? method(name);
       },
     });

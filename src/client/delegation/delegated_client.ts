@@ -5,6 +5,7 @@
 import { readCapability } from "../../../identity/capabilities/capability.ts";
 import { Guarded, RequestCaveats } from "../../../identity/capabilities/guarded.ts";
 import { capabilityRefused } from "../../../identity/capabilities/verify.ts";
+import type { DelegatedBy } from "../../base/peer.ts";
 import type { World } from "../../base/world.ts";
 import { DirectCalls } from "../direct_calls.ts";
 import type { OwnershipSequence } from "../ownership.ts";
@@ -30,7 +31,7 @@ export function delegatedClient(
   const delegation = new ClientDelegation(openRequest(evidence));
   const invoker = new DelegatedInvoker(router, delegation);
   const watches = new DelegatedWatches(router.watches, delegation);
-  return new DelegatedCalls({ ...parts, invoker, watches }, () => {
+  return new DelegatedCalls({ ...parts, invoker, watches }, evidence.kind, () => {
     watches.close();
     delegation.close();
   });
@@ -54,10 +55,16 @@ export function capabilityClient(
 }
 
 class DelegatedCalls extends DirectCalls implements DelegatedClient {
+  readonly evidence: DelegatedBy;
   readonly #onClose: () => void;
 
-  constructor(parts: ConstructorParameters<typeof DirectCalls>[0], onClose: () => void) {
+  constructor(
+    parts: ConstructorParameters<typeof DirectCalls>[0],
+    evidence: DelegatedBy,
+    onClose: () => void,
+  ) {
     super(parts);
+    this.evidence = evidence;
     this.#onClose = onClose;
   }
 

@@ -5,12 +5,19 @@ import type {
   ProposalReply,
   ProposalState,
 } from "../../../schemas/gen/wire.ts";
+import { RegistryError } from "../../base/errors.ts";
 import { GOVERNED_FOLLOW_WAIT_MS } from "../../base/limits.ts";
 import type { World } from "../../base/world.ts";
+import { GovernedLog } from "../../governance/governed_log.ts";
 import type { PayloadSignature } from "../../governance/documents/signature.ts";
 import type { CallOptions } from "../call_options.ts";
 import { ask, type Invoker } from "../invoker.ts";
-import type { FirstSigner, GovernedClient, GovernedLogPage } from "./governed_types.ts";
+import type {
+  DescriptorHistory,
+  FirstSigner,
+  GovernedClient,
+  GovernedLogPage,
+} from "./governed_types.ts";
 import { LogView } from "./governed_view.ts";
 
 /** Implements {@link GovernedClient} by an invoker. */
@@ -62,14 +69,32 @@ export class GovernedCalls implements GovernedClient {
   }
 
   log(
-    { after, waitMs = 0, knowsGenesis = false }: {
-      readonly after: number;
-      readonly waitMs?: number;
-      readonly knowsGenesis?: boolean;
-    },
+    { after, waitMs = 0, knowsGenesis = false, id = "" }: Parameters<GovernedClient["log"]>[0],
     options?: CallOptions,
   ): Promise<GovernedLogPage> {
-    return ask(this.#invoker, "readGovernedLog", { after, waitMs, knowsGenesis }, options);
+    return ask(this.#invoker, "readGovernedLog", { after, waitMs, knowsGenesis, id }, options);
+  }
+
+  async history(
+    id: string,
+    wait?: { readonly after: number; readonly ms: number },
+    options?: CallOptions,
+  ): Promise<DescriptorHistory> {
+    const { monotonic } = this.#world;
+    const knowsGenesis = true;
+    if (wait !== undefined) {
+      await this.log({ after: wait.after, waitMs: wait.ms, knowsGenesis, id }, options);
+    }
+    const startMs = monotonic.nowMs();
+    const log = new GovernedLog("");
+    for (let after = 0;;) {
+      const { entries, version, ageBoundMs } = await this.log({ after, knowsGenesis, id }, options);
+      for (const record of entries) after = log.load(record).entry.version;
+      if (after >= version) {
+        return { log, ageMs: () => monotonic.nowMs() - startMs + ageBoundMs };
+      }
+      if (entries.length === 0) throw new RegistryError("malformed", "A log has its entries");
+    }
   }
 
   async bundle(id: string, since = 0, options?: CallOptions): Promise<string> {

@@ -9,7 +9,7 @@ import type {
 import type { RegistryError } from "../../base/errors.ts";
 import type { JsonObject } from "../../governance/documents/json_members.ts";
 import type { PayloadSignature } from "../../governance/documents/signature.ts";
-import type { AppliedEntry } from "../../governance/governed_log.ts";
+import type { AppliedEntry, GovernedLog } from "../../governance/governed_log.ts";
 import type { GovernedPlane } from "../../governance/governed_plane.ts";
 import type { CallOptions } from "../call_options.ts";
 
@@ -71,9 +71,27 @@ export interface GovernedClient {
 
   /** Returns entries after a version; if there are none, waits up to `waitMs` for one. */
   log(
-    request: { readonly after: number; readonly waitMs?: number; readonly knowsGenesis?: boolean },
+    request: {
+      readonly after: number;
+      readonly waitMs?: number;
+      readonly knowsGenesis?: boolean;
+      /** Only entries of this descriptor. */
+      readonly id?: string;
+    },
     options?: CallOptions,
   ): Promise<GovernedLogPage>;
+
+  /**
+   * Returns all versions of one descriptor, for callers that may not read others.
+   *
+   * @param wait waits up to `ms` for a version after the global version `after`.
+   * @throws RegistryError those of a read.
+   */
+  history(
+    id: string,
+    wait?: { readonly after: number; readonly ms: number },
+    options?: CallOptions,
+  ): Promise<DescriptorHistory>;
 
   /** Returns the bundle of a descriptor, to be verified offline ({@link GovernedVerifier}). */
   bundle(id: string, since?: number, options?: CallOptions): Promise<string>;
@@ -90,6 +108,15 @@ export interface GovernedClient {
    * @throws RegistryError if the first entries cannot be read.
    */
   view(options?: CallOptions): Promise<GovernedView>;
+}
+
+/** The versions of one descriptor, as they were read. */
+export interface DescriptorHistory {
+  /** Has entries of this descriptor only, so that its own version and proofs mean nothing. */
+  readonly log: GovernedLog;
+
+  /** Returns the age of what was read, ms. */
+  ageMs(): number;
 }
 
 /** A copy of the governed log in this process, which follows the registry until it is closed. */

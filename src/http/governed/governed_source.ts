@@ -4,16 +4,22 @@
  * not read, as the first caller who may, and then the registry is asked about each caller first.
  */
 import type { GovernedClient, GovernedView } from "../../client/mod.ts";
-import { RegistryError, toRegistryError } from "../../base/errors.ts";
+import { ERROR_TABLE, RegistryError, toRegistryError } from "../../base/errors.ts";
 import { HTTP_GOVERNED_AGE_MS_MAX, HTTP_PERMISSION_MS } from "../../base/limits.ts";
 import type { World } from "../../base/world.ts";
 import type { AppliedEntry, GovernedLog } from "../../governance/governed_log.ts";
 import type { GovernedPlane } from "../../governance/governed_plane.ts";
+import type { CallerClient } from "../callers.ts";
 
 /** A client of the governed plane. */
-export interface GovernedReader {
+export type GovernedReader = Pick<CallerClient, "evidence"> & {
   readonly governed: Pick<GovernedClient, "view" | "status">;
-}
+};
+
+/** What answers about descriptors are made of: a view, or the versions of one descriptor. */
+export type DescriptorsView = Pick<GovernedView, "version" | "ageMs"> & {
+  readonly plane: Pick<GovernedPlane, "log"> | undefined;
+};
 
 /** A view, whichever client reads it. */
 interface OpenView {
@@ -30,6 +36,9 @@ export class GovernedSource {
   #opening: Promise<OpenView> | undefined;
   #view: GovernedView | undefined;
   #openView: GovernedView | undefined;
+  /** When callers of an open view had proven what they present, monotonic ms. */
+  readonly #provenMs = new WeakMap<GovernedReader, number>();
+  readonly #proving = new WeakMap<GovernedReader, Promise<void>>();
 
   /** @param reader reads for everybody, if it may. */
   constructor(reader: GovernedReader, world: Pick<World, "monotonic" | "scheduler">) {
@@ -42,19 +51,21 @@ export class GovernedSource {
     return this.#view?.plane?.log;
   }
 
-  /** The view, if it is here and everybody may read it. */
-  get openView(): GovernedView | undefined {
-    return this.#openView;
+  /** Returns the view, if it is here and nobody need be asked whether the caller may read it. */
+  openViewFor(caller: GovernedReader): GovernedView | undefined {
+    return this.#openView !== undefined && this.#isProven(caller) ? this.#openView : undefined;
   }
 
   /**
-   * Returns the view for a caller.
+   * Returns the view for a caller. Where everybody may read, what the caller presents must be valid, but
+   * need not permit it.
    *
    * @throws RegistryError if the caller may not read, or the registry cannot be asked.
    */
   async view(caller: GovernedReader): Promise<GovernedView> {
     const { view, isOpen } = await (this.#opening ?? this.#open(caller));
     if (!isOpen) await caller.governed.status();
+    else if (!this.#isProven(caller)) await this.#prove(caller);
     const opening = this.#opening;
     // The client that reads it may have ended; the next request has another one read.
     const isOld = view.ageMs() >= HTTP_GOVERNED_AGE_MS_MAX;
@@ -106,6 +117,33 @@ export class GovernedSource {
     this.#listeners.clear();
   }
 
+  #isProven(caller: GovernedReader): boolean {
+    if (caller.evidence === undefined || caller.evidence === "none") return true;
+    const provenMs = this.#provenMs.get(caller) ?? -Infinity;
+    return this.#world.monotonic.nowMs() - provenMs < HTTP_PERMISSION_MS;
+  }
+
+  /** Has the registry check what a caller presents. @throws RegistryError if it is not valid. */
+  #prove(caller: GovernedReader): Promise<void> {
+    const known = this.#proving.get(caller);
+    if (known !== undefined) return known;
+    const proving = this.#askAbout(caller).finally(() => this.#proving.delete(caller));
+    this.#proving.set(caller, proving);
+    return proving;
+  }
+
+  async #askAbout(caller: GovernedReader): Promise<void> {
+    try {
+      await caller.governed.status({ timeoutMs: HTTP_PERMISSION_MS });
+    } catch (error) {
+      const { code } = toRegistryError(error);
+      // Everybody may read what is here, also while the registry is out of reach.
+      const isValid = code === "permission_denied" || ERROR_TABLE[code].class === "unavailable";
+      if (!isValid) throw error;
+    }
+    this.#provenMs.set(caller, this.#world.monotonic.nowMs());
+  }
+
   #open(caller: GovernedReader): Promise<OpenView> {
     const opening = this.#opened(caller);
     this.#opening = opening;
@@ -140,7 +178,7 @@ export class GovernedSource {
 }
 
 /** Returns the plane of a view. @throws RegistryError `not_found` while it is not governed. */
-export function planeOf({ plane }: GovernedView): GovernedPlane {
+export function planeOf<Plane>({ plane }: { readonly plane: Plane | undefined }): Plane {
   if (plane !== undefined) return plane;
   throw new RegistryError(
     "not_found",

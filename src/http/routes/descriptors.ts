@@ -1,7 +1,7 @@
 /** Routes that read descriptors from the copy of the log, with their age. */
 import { z } from "zod";
 import { descriptorJson } from "../../answers/governed_json.ts";
-import { RegistryError } from "../../base/errors.ts";
+import { RegistryError, toRegistryError } from "../../base/errors.ts";
 import { GOVERNED_WAIT_MS_MAX, HTTP_PAGE_DEFAULT, LIST_ITEMS_MAX } from "../../base/limits.ts";
 import type { GovernedView } from "../../client/mod.ts";
 import type { AppliedEntry } from "../../governance/governed_log.ts";
@@ -12,7 +12,7 @@ import {
   regionMapSchema,
   waitQuery,
 } from "../governed/governed_schemas.ts";
-import { type GovernedSource, planeOf } from "../governed/governed_source.ts";
+import { type DescriptorsView, type GovernedSource, planeOf } from "../governed/governed_source.ts";
 import { descriptorTag, WrittenDescriptors } from "../governed/written_descriptors.ts";
 import { type HttpRoute, route, type RouteAnswer, type RouteContext } from "../route.ts";
 
@@ -79,7 +79,7 @@ function versionRoute(source: GovernedSource, path: string, name: string): HttpR
     handle: async ({ query }, context) =>
       answerOf(context, await readView(source, query, context, (view) => view.version)),
     atOnce: (_, context) => {
-      const { openView } = source;
+      const openView = source.openViewFor(context.client);
       return openView === undefined ? undefined : answerOf(context, openView);
     },
   });
@@ -160,8 +160,9 @@ function headRoute(source: GovernedSource, written: WrittenDescriptors): HttpRou
     },
     errors: ["NotFound"],
     handle: async ({ path: { id }, query }, context) => {
-      const view = await readView(
+      const view = await readDescriptor(
         source,
+        id,
         query,
         context,
         ({ plane }) => plane?.log.headOf(id)?.entry.version ?? 0,
@@ -174,7 +175,7 @@ function headRoute(source: GovernedSource, written: WrittenDescriptors): HttpRou
       return answerOf(context, view, head);
     },
     atOnce: ({ id }, context) => {
-      const { openView } = source;
+      const openView = source.openViewFor(context.client);
       const head = openView?.plane?.log.headOf(id);
       return head === undefined ? undefined : answerOf(context, openView!, head);
     },
@@ -206,7 +207,8 @@ function versionsRoute(source: GovernedSource): HttpRoute {
     errors: ["NotFound"],
     handle: async ({ path: { id }, query }, context) => {
       const { after = 0, limit = HTTP_PAGE_DEFAULT } = query;
-      const view = await readView(source, { max_staleness_ms: query.max_staleness_ms }, context);
+      const { max_staleness_ms } = query;
+      const view = await readDescriptor(source, id, { max_staleness_ms }, context);
       const { log } = planeOf(view);
       const all = log.versionsOf(id);
       if (all.length === 0) throw noDescriptor(id);
@@ -240,13 +242,13 @@ function oneVersionRoute(source: GovernedSource, written: WrittenDescriptors): H
     },
     errors: ["NotFound"],
     handle: async ({ path: { id, version }, query }, context) => {
-      const view = await readView(source, query, context);
+      const view = await readDescriptor(source, id, query, context);
       const applied = planeOf(view).log.versionsOf(id)[Number(version) - 1];
       if (applied === undefined) throw noDescriptor(`version ${version} of ${id}`);
       return answerOf(context, view, applied);
     },
     atOnce: ({ id, version }, context) => {
-      const { openView } = source;
+      const openView = source.openViewFor(context.client);
       const applied = openView?.plane?.log.versionsOf(id)[Number(version) - 1];
       return applied === undefined ? undefined : answerOf(context, openView!, applied);
     },
@@ -294,6 +296,33 @@ export async function readView(
   return await source.view(client);
 }
 
+/**
+ * Returns a view for a caller that reads one descriptor, as {@link readView}. A caller that may not read all
+ * of them may be allowed to read this one, by its capability, which the registry compares.
+ *
+ * @throws RegistryError as `GovernedSource.view`.
+ */
+async function readDescriptor(
+  source: GovernedSource,
+  id: string,
+  query: Wait,
+  context: RouteContext,
+  versionOf?: (view: GovernedView) => number,
+): Promise<DescriptorsView> {
+  try {
+    return await readView(source, query, context, versionOf);
+  } catch (error) {
+    if (toRegistryError(error).code !== "permission_denied") throw error;
+    const { client: { governed }, signal } = context;
+    const { after, wait } = query;
+    const waits = after === undefined || wait === undefined
+      ? undefined
+      : { after, ms: waitMsOf(wait) };
+    const { log, ageMs } = await governed.history(id, waits, { signal });
+    return { plane: { log }, version: log.headOf(id)?.entry.version ?? 0, ageMs };
+  }
+}
+
 function waitMsOf(text: string): number {
   const amount = parseInt(text, 10);
   return Math.min(text.endsWith("ms") ? amount : amount * 1_000, GOVERNED_WAIT_MS_MAX);
@@ -304,7 +333,7 @@ type Conditions = Pick<RouteContext, "header">;
 
 /** Returns a function that answers with a version of a descriptor. */
 function answers(written: WrittenDescriptors) {
-  return (context: Conditions, view: GovernedView, applied: AppliedEntry): RouteAnswer => {
+  return (context: Conditions, view: DescriptorsView, applied: AppliedEntry): RouteAnswer => {
     const { text, etag } = written.of(applied, planeOf(view).log);
     const { id, idVersion: version } = applied.entry;
     return { ...matched(context, view, etag, () => text), facts: { descriptor_id: id, version } };
@@ -314,7 +343,7 @@ function answers(written: WrittenDescriptors) {
 /** Returns an answer with its ETag, or 304, for which no body is made, if the caller has it. */
 function matched(
   { header }: Conditions,
-  view: GovernedView,
+  view: Pick<DescriptorsView, "ageMs">,
   etag: string,
   bodyOf: () => unknown,
 ): RouteAnswer {
@@ -323,11 +352,11 @@ function matched(
   return { body: bodyOf(), headers: { etag, "cache-control": "no-cache", ...ageHeaders(view) } };
 }
 
-function notModified(view: GovernedView, etag: string): RouteAnswer {
+function notModified(view: Pick<DescriptorsView, "ageMs">, etag: string): RouteAnswer {
   return { status: 304, headers: { etag, ...ageHeaders(view) } };
 }
 
-function ageHeaders(view: GovernedView): Record<string, string> {
+function ageHeaders(view: Pick<DescriptorsView, "ageMs">): Record<string, string> {
   return { "x-registry-age-ms": String(Math.max(0, Math.ceil(view.ageMs()))) };
 }
 

@@ -148,22 +148,22 @@ export class GovernanceService {
   }
 
   /**
-   * Returns the entries after a version, in order, as many as fit. If there are none, it waits for the
-   * next one, up to `waitMs`. A replica that follows answers with what it has, and says how old that may
+   * Returns the entries after a version, all or those of one descriptor, in order, as many as fit. If there
+   * are none, it waits for the next one, up to `waitMs`. A replica that follows answers with what it has, and says how old that may
    * be.
    *
    * @throws RegistryError `overloaded` if too many requests wait; `invalid_argument`.
    */
   async log(
-    { after, waitMs, knowsGenesis }: GovernedLogRequest,
+    { after, waitMs, knowsGenesis, id }: GovernedLogRequest,
     deadlineMs: number,
   ): Promise<Input<GovernedLogReply>> {
     if (waitMs > GOVERNED_WAIT_MS_MAX) {
       throw invalid("waitMs", `be at most ${GOVERNED_WAIT_MS_MAX}: found ${waitMs}`);
     }
     const { store } = waitMs === 0 ? await this.#current(deadlineMs) : this.#here();
-    const isNews = ({ version, plane }: GovernanceStore) =>
-      version > after || plane !== undefined && !knowsGenesis;
+    const isNews = (store: GovernanceStore) =>
+      newestOf(store, id) > after || store.plane !== undefined && !knowsGenesis;
     if (waitMs > 0 && !isNews(store)) {
       // An answer with nothing new is better than none.
       const untilMs = Math.min(waitMs, this.#leftMs(deadlineMs) / 2);
@@ -173,14 +173,15 @@ export class GovernanceService {
       };
       await this.#parts.waiters.wait(isOver, untilMs);
     }
-    return this.#entriesAfter(after, knowsGenesis);
+    return this.#entriesAfter(after, knowsGenesis, id);
   }
 
-  #entriesAfter(after: number, knowsGenesis: boolean): Input<GovernedLogReply> {
-    const { group, store: { plane, version } } = this.#here();
+  #entriesAfter(after: number, knowsGenesis: boolean, id: string): Input<GovernedLogReply> {
+    const { group, store } = this.#here();
+    const { plane } = store;
     const entries: Input<GovernedEntryRecord>[] = [];
     let byteCount = 0;
-    for (let next = after + 1; next <= version; next++) {
+    for (const next of versionsAfter(store, after, id)) {
       const { leaf, payload } = plane!.log.at(next)!;
       byteCount += leaf.length + payload.length + ENTRY_BYTES_MORE;
       if (entries.length > 0 && byteCount > GOVERNED_LOG_REPLY_BYTES_MAX) break;
@@ -188,7 +189,7 @@ export class GovernanceService {
     }
     const ageMs = group.provenAgeMs();
     return {
-      version,
+      version: newestOf(store, id),
       ageBoundMs: ageMs < UNKNOWN_AGE_MS ? Math.ceil(ageMs) : UNKNOWN_AGE_MS,
       genesis: knowsGenesis ? NO_GENESIS : plane?.genesis.bytes ?? NO_GENESIS,
       entries,
@@ -323,6 +324,26 @@ export class GovernanceService {
       "deadline_exceeded",
       "The request's deadline passed before it was served",
     );
+  }
+}
+
+/** Returns the newest version of the log, or of the entries of one descriptor; 0 if there are none. */
+function newestOf({ plane, version }: GovernanceStore, id: string): number {
+  return id === "" ? version : plane?.log.headOf(id)?.entry.version ?? 0;
+}
+
+/** Iterates over the versions of {@link newestOf} after one of them. */
+function* versionsAfter(
+  { plane, version }: GovernanceStore,
+  after: number,
+  id: string,
+): IterableIterator<number> {
+  if (id === "") {
+    for (let next = after + 1; next <= version; next++) yield next;
+    return;
+  }
+  for (const { entry } of plane?.log.versionsOf(id) ?? []) {
+    if (entry.version > after) yield entry.version;
   }
 }
 

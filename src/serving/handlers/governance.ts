@@ -47,7 +47,10 @@ export function governanceHandlers(
       return await service.proposal(proposal, deadlineMs);
     },
     governanceStatus: (_, { deadlineMs }) => service.status(deadlineMs),
-    readGovernedLog: (request, { deadlineMs }) => service.log(request, deadlineMs),
+    readGovernedLog: async (request, { peer, deadlineMs }) => {
+      demandId(peer, request.id);
+      return await service.log(request, deadlineMs);
+    },
     governedBundle: async (request, { peer, deadlineMs }) => {
       demandId(peer, request.id);
       return { text: await service.bundle(request, deadlineMs) };

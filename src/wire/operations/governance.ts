@@ -103,6 +103,7 @@ export const GOVERNANCE_OPERATIONS = named({
     cost: 10,
     codes: [],
     group: "governed",
+    checksIds: true,
   }),
   governedBundle: operation({
     id: 87,

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { connect } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { RegistryError } from "../../../src/base/errors.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { type HttpListener, openHttpListener } from "../../../src/front/http_listener.ts";
 import type { HttpCallers } from "../../../src/http/callers.ts";
@@ -277,6 +278,28 @@ test("HttpApp.quick keeps to the limit of requests in flight", () =>
     assert.not(wasQuick);
     assert.match(answer, /^HTTP\/1\.1 503 /);
   }, { inFlightMax: 0 }));
+
+test("HttpApp.quick answers whoever presents something once the registry has found it valid", () => {
+  let isValid = false;
+  const status = () =>
+    isValid ? Promise.resolve({}) : Promise.reject(new RegistryError("unauthenticated", "Forged"));
+  const { client } = new FakeClient({});
+  const caller = { ...client, evidence: "capability", governed: { status } } as never;
+  const callers: HttpCallers = { take: () => ({ client: caller, release() {} }) };
+  return Pair.with(async (pair) => {
+    const ask = () => pair.ask(requestOf(`GET ${HEAD}`, [LOCAL, "Authorization: Bearer x"]));
+    for (let times = 0; times < 2; times++) {
+      const { answer, wasQuick } = await ask();
+      assert.not(wasQuick);
+      assert.match(answer, /^HTTP\/1\.1 401 /);
+    }
+    isValid = true;
+    assert.not((await ask()).wasQuick);
+    const { answer, wasQuick } = await ask();
+    assert.ok(wasQuick);
+    assert.match(answer, /^HTTP\/1\.1 200 /);
+  }, { callers });
+});
 
 test("HttpApp.quick answers nothing of a view that is not everybody's", () =>
   Pair.with(async (pair) => {

@@ -2,9 +2,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { decodeBase64 } from "../../../src/base/base64.ts";
-import { RegistryError } from "../../../src/base/errors.ts";
+import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import { HTTP_PERMISSION_MS } from "../../../src/base/limits.ts";
 import { type LogFacts, SILENT_LOGGER } from "../../../src/base/logger.ts";
+import type { DelegatedBy } from "../../../src/base/peer.ts";
 import { GovernedVerifier } from "../../../src/client/mod.ts";
 import type { ReadPayload } from "../../../src/governance/documents/payload.ts";
 import type { AppliedEntry } from "../../../src/governance/governed_log.ts";
@@ -23,6 +24,7 @@ import {
   signatureOf,
   type TestSigner,
 } from "../../support/governance.ts";
+import { readerOf, REFUSED_READER } from "../../support/governed_view.ts";
 import { firstSigners, placeGoverned, servicePayload } from "../../support/governed_registry.ts";
 import { HttpFace, openRegistryFace, type RegistryFace } from "../../support/http_face.ts";
 import { SteppedWorld } from "../../support/stepped_world.ts";
@@ -390,6 +392,103 @@ test("the governed plane is read for those who may read it, where the face itsel
   assert.is((await face.ask("GET", `${V}/version`)).json.version, 7);
   mayRead = false;
   assert.is((await face.ask("GET", `${V}/version`)).status, 403);
+});
+
+/** A caller of a plane that everybody may read, who presents something, and what the registry says of it. */
+function presenting(evidence: DelegatedBy) {
+  const plane = new GovernanceHarness();
+  plane.decide(plane.next({ id: "svc@eu" }));
+  let said: ErrorCode | undefined;
+  const asked: unknown[] = [];
+  const status = (options: unknown) => {
+    asked.push(options);
+    return said === undefined ? Promise.resolve({}) : Promise.reject(new RegistryError(said, ""));
+  };
+  const { client } = new FakeClient({});
+  const world = new SteppedWorld();
+  const caller = { ...client, evidence, governed: { status } };
+  const face = new HttpFace({ client: caller as never, governedReader: readerOf(plane) }, world);
+  return { face, world, asked, say: (code: ErrorCode | undefined) => void (said = code) };
+}
+
+test("what a caller presents must be valid, also where everybody may read", async () => {
+  const { face, world, asked, say } = presenting("capability");
+  const paths = [
+    "version",
+    "descriptors",
+    "descriptors/svc@eu",
+    "regions/map",
+    "events",
+    "tile/0/000",
+  ];
+  for (const code of ["unauthenticated", "malformed"] as const) {
+    say(code);
+    for (const path of paths) {
+      const { status } = await face.open("GET", `${V}/${path}`);
+      assert.is(status, code === "malformed" ? 400 : 401, path);
+    }
+  }
+  say(undefined);
+  assert.is((await face.ask("GET", `${V}/version`)).json.version, 1);
+  const before = asked.length;
+  say("unauthenticated");
+  assert.is((await face.ask("GET", `${V}/descriptors/svc@eu`)).status, 200, "a moment ago it was");
+  assert.is(asked.length, before);
+  await world.pass(HTTP_PERMISSION_MS);
+  assert.is((await face.ask("GET", `${V}/descriptors/svc@eu`)).status, 401);
+});
+
+test("a valid caller reads what everybody may, whatever else it may do and while nobody can be asked", async () => {
+  for (const code of ["permission_denied", "connection_lost", "deadline_exceeded"] as const) {
+    const { face, asked, say } = presenting("certificate");
+    say(code);
+    const answers = await Promise.all([1, 2].map(() => face.ask("GET", `${V}/version`)));
+    assert.equal(answers.map(({ status }) => status), [200, 200], code);
+    assert.equal(asked, [{ timeoutMs: HTTP_PERMISSION_MS }], "asked once for both");
+  }
+  const { face, asked } = presenting("none");
+  assert.is((await face.ask("GET", `${V}/version`)).status, 200);
+  assert.equal(asked, []);
+});
+
+test("a caller who may read some descriptors reads those, as the registry decides", async () => {
+  const plane = new GovernanceHarness();
+  for (const id of ["svc@eu", "svc@eu", "other@eu"]) plane.decide(plane.next({ id }));
+  const denied = () => Promise.reject(new RegistryError("permission_denied", "Not this one"));
+  const waits: unknown[] = [];
+  const history = (id: string, wait: unknown) => {
+    waits.push(wait);
+    return id === "svc@eu" ? Promise.resolve({ log: plane.plane.log, ageMs: () => 9 }) : denied();
+  };
+  const bundle = (id: string) => id === "svc@eu" ? Promise.resolve("{}") : denied();
+  const { client } = new FakeClient({});
+  const governed = { view: denied, status: denied, history, bundle };
+  const face = new HttpFace({
+    client: { ...client, evidence: "capability", governed } as never,
+    governedReader: REFUSED_READER,
+  });
+  const head = await face.ask("GET", `${V}/descriptors/svc@eu`);
+  assert.equal([head.status, head.json.version, head.json.state], [200, 2, "published"]);
+  assert.is(head.headers.get("x-registry-age-ms"), "9");
+  const etag = head.headers.get("etag")!;
+  const same = await face.ask("GET", `${V}/descriptors/svc@eu`, {
+    headers: { "if-none-match": etag },
+  });
+  assert.is(same.status, 304);
+  const all = await face.ask("GET", `${V}/descriptors/svc@eu/versions`);
+  assert.equal(all.json.versions.map(({ state }: { state: string }) => state), [
+    "replaced",
+    "published",
+  ]);
+  assert.is((await face.ask("GET", `${V}/descriptors/svc@eu/versions/1`)).json.version, 1);
+  assert.is((await face.ask("GET", `${V}/bundle/svc@eu`)).text, "{}\n");
+  await face.ask("GET", `${V}/descriptors/svc@eu?after=2&wait=5s`);
+  assert.equal(waits, [undefined, undefined, undefined, undefined, { after: 2, ms: 5_000 }]);
+  for (
+    const path of ["descriptors/other@eu", "bundle/other@eu", "version", "descriptors", "events"]
+  ) {
+    assert.is((await face.ask("GET", `${V}/${path}`)).status, 403, path);
+  }
 });
 
 test("a caller who may no longer read is told nothing more, in an event stream or after a wait", async () => {

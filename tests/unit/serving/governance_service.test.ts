@@ -216,7 +216,33 @@ test("the governed plane: a capability proposes and applies for the ids of its p
   const { caller } = await run(owner.governed.proposal(own.proposal));
   assert.is(caller, "capability:00000000-0000-4000-8000-000000000001");
   assert.is((await run(governed.apply(own.proposal))).version, 1);
+  // It reads those, whose versions are all that it is told of.
+  const second = servicePayload(2, first);
+  const third = servicePayload(3, second);
+  for (const payload of [other, second, third]) {
+    const { proposal } = await run(owner.governed.propose(payload.bytes, signed(payload)));
+    await run(owner.governed.apply(proposal));
+  }
+  const { log, ageMs } = await run(governed.history("svc@eu"));
+  assert.equal(log.versionsOf("svc@eu").map(({ entry }) => entry.version), [1, 3, 4]);
+  assert.equal(log.versionsOf("svc@eu").map((one) => log.stateOf(one)), [
+    "replaced",
+    "replaced",
+    "published",
+  ]);
+  assert.equal([...log.ids], ["svc@eu"]);
+  assert.ok(ageMs() >= 0 && ageMs() < 1_000);
+  assert.equal([...(await run(governed.history("svc@eu1"))).log.ids], []);
+  for (const id of ["svc-other@eu", "svc@"]) {
+    assert.is(await refusalOf(harness, governed.history(id)), denied);
+  }
+  const waiting = governed.history("svc@eu", { after: 4, ms: 30_000 });
+  const fourth = servicePayload(4, third);
+  const next = await run(owner.governed.propose(fourth.bytes, signed(fourth)));
+  await run(owner.governed.apply(next.proposal));
+  assert.is((await run(waiting)).log.headOf("svc@eu")?.entry.version, 5);
   // What names no id, or may concern others, is refused.
+  assert.is(await refusalOf(harness, governed.log({ after: 0 })), denied);
   assert.is(await refusalOf(harness, governed.status()), denied);
   assert.is(await refusalOf(harness, governed.init(firstSigners([A, B, C]), 2)), denied);
 });
