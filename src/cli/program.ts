@@ -14,6 +14,7 @@ import { descriptorCommand, governanceCommand } from "./commands/governance.ts";
 import { identityCommand } from "./commands/identity.ts";
 import { partitionCommand } from "./commands/partition.ts";
 import { regionCommand } from "./commands/region.ts";
+import { relayCommand } from "./commands/relay.ts";
 import { startCommand } from "./commands/start.ts";
 import { statusCommand } from "./commands/status.ts";
 import { watchCommand } from "./commands/watch.ts";
@@ -89,6 +90,7 @@ const COMMANDS: readonly ((shell: Shell, run: RunAction) => Command)[] = [
   clusterCommand,
   partitionCommand,
   regionCommand,
+  relayCommand,
   identityCommand,
   governanceCommand,
   descriptorCommand,

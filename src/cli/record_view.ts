@@ -204,7 +204,8 @@ export function addressText({ address, port }: { address: string; port: number }
   return port === 0 ? host : `${host}:${port}`;
 }
 
-function receiptsText(receipts: readonly Receipt[]): string {
+/** Formats receipts as one line. */
+export function receiptsText(receipts: readonly Receipt[]): string {
   return receipts.map(receiptText).join("; ");
 }
 

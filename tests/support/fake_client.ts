@@ -14,8 +14,8 @@ export class FakeClient {
   readonly client: Client & OperationCaller;
 
   /**
-   * @param answers results by the name of the method, including `identities.…`, `governed.…` and `maps.…`; a function is
-   * called for its result.
+   * @param answers results by the name of the method, including `identities.…`, `governed.…`, `maps.…` and
+   * `relays.…`; a function is called for its result.
    */
   constructor(answers: Readonly<Record<string, unknown>>) {
     const { calls } = this;
@@ -27,7 +27,9 @@ export class FakeClient {
     };
     const part = (of: string) =>
       new Proxy({}, { get: (_, name: string) => method(`${of}.${name}`) });
-    const parts = new Map(["identities", "governed", "maps"].map((name) => [name, part(name)]));
+    const parts = new Map(
+      ["identities", "governed", "maps", "relays"].map((name) => [name, part(name)]),
+    );
     this.client = new Proxy({} as Client & OperationCaller, {
       get: (_, name: string) => {
         if (name === "status") return { endpoint: { host: "127.0.0.1", port: 4_443 } };
