@@ -11,6 +11,7 @@ import {
   RELAY_ID_BYTES_MAX,
   RELAY_LIST_BYTES_MAX,
   RELAY_LIST_ENTRIES_MAX,
+  RELAY_LISTS_MAX,
   RELAY_RETRY_MS,
 } from "../base/limits.ts";
 import { compareUtf8 } from "../base/utf8_order.ts";
@@ -27,13 +28,19 @@ import type {
 
 const utf8 = new TextEncoder();
 
+/** Calls that the backend has not finished, also after their callers were answered. */
+interface Room {
+  count: number;
+  readonly countMax: number;
+}
+
 /** A relay registry over a backend, which it owns. */
 export class BackedRelayRegistry implements RelayRegistry {
   readonly #backend: RelayBackend;
   readonly #scheduler: Scheduler;
   readonly #closing = new AbortController();
-  /** Calls that the backend has not finished, also after their callers were answered. */
-  #callCount = 0;
+  readonly #calls: Room = { count: 0, countMax: RELAY_CALLS_MAX };
+  readonly #lists: Room = { count: 0, countMax: RELAY_LISTS_MAX };
   #closed: Promise<void> | undefined;
 
   constructor(backend: RelayBackend, { scheduler }: { readonly scheduler: Scheduler }) {
@@ -65,6 +72,7 @@ export class BackedRelayRegistry implements RelayRegistry {
     const relays = await this.#call(
       options,
       (call) => this.#backend.relays(RELAY_LIST_ENTRIES_MAX + 1, call),
+      this.#lists,
     );
     checkSize("relays", relays, ({ relayId, address }) => [relayId, address]);
     return relays.sort((left, right) => compareUtf8(left.relayId, right.relayId));
@@ -136,6 +144,7 @@ export class BackedRelayRegistry implements RelayRegistry {
     const placements = await this.#call(
       options,
       (call) => this.#backend.agents(relayId, RELAY_LIST_ENTRIES_MAX + 1, call),
+      this.#lists,
     );
     return placements.sort((left, right) => compareUtf8(left.agentId, right.agentId));
   }
@@ -144,14 +153,16 @@ export class BackedRelayRegistry implements RelayRegistry {
   async #call<T>(
     { timeoutMs = RELAY_CALL_MS_DEFAULT, signal }: RelayCallOptions = {},
     step: (call: BackendCall) => Promise<T>,
+    room = this.#calls,
   ): Promise<T> {
     if (!(timeoutMs > 0 && timeoutMs < Infinity)) {
       throw refused("timeoutMs", `timeoutMs must be positive: current value is ${timeoutMs}`);
     }
     if (signal?.aborted) throw canceled();
     this.#closing.signal.throwIfAborted();
-    if (this.#callCount === RELAY_CALLS_MAX) {
-      const message = `${this.#backend.name} has ${RELAY_CALLS_MAX} calls to answer already`;
+    if (room.count === room.countMax) {
+      const what = room === this.#lists ? "lists" : "calls";
+      const message = `${this.#backend.name} has ${room.countMax} ${what} to answer already`;
       throw new RegistryError("overloaded", message, { retryAfterMs: RELAY_RETRY_MS });
     }
     const ended = new AbortController();
@@ -164,21 +175,23 @@ export class BackedRelayRegistry implements RelayRegistry {
     signal?.addEventListener("abort", cancel);
     this.#closing.signal.addEventListener("abort", close);
     try {
-      return await raced(ended.signal, this.#counted(step, { signal: ended.signal, timeoutMs }));
+      const call = { signal: ended.signal, timeoutMs };
+      return await raced(ended.signal, counted(room, () => step(call)));
     } finally {
       timer.cancel();
       signal?.removeEventListener("abort", cancel);
       this.#closing.signal.removeEventListener("abort", close);
     }
   }
+}
 
-  async #counted<T>(step: (call: BackendCall) => Promise<T>, call: BackendCall): Promise<T> {
-    this.#callCount++;
-    try {
-      return await step(call);
-    } finally {
-      this.#callCount--;
-    }
+/** Runs a step, and counts it until it has ended. */
+async function counted<T>(room: Room, step: () => Promise<T>): Promise<T> {
+  room.count++;
+  try {
+    return await step();
+  } finally {
+    room.count--;
   }
 }
 

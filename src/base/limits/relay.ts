@@ -12,9 +12,11 @@ export const RELAY_TTL_MS_MIN = 100;
 export const RELAY_TTL_MS_MAX = 86_400_000;
 /** Time for a call without a timeout, ms: relays give up after 5 s, and are to hear why before. */
 export const RELAY_CALL_MS_DEFAULT = 3_000;
-/** Calls in flight per registry: a fleet of relays that all come back at once. */
+/** Calls in flight per registry, lists apart: a fleet of relays that all come back at once. */
 export const RELAY_CALLS_MAX = 1_024;
-/** Retry hint when that limit, or a backend's memory, is used up, ms. */
+/** Lists in flight per registry: each may take tens of MB until it is answered. */
+export const RELAY_LISTS_MAX = 8;
+/** Retry hint when such a limit, or a backend's memory, is used up, ms. */
 export const RELAY_RETRY_MS = 1_000;
 /** Entries of a list: several times the agents of a large site. */
 export const RELAY_LIST_ENTRIES_MAX = 32_768;

@@ -10,6 +10,7 @@ import {
   RELAY_ID_BYTES_MAX,
   RELAY_LIST_BYTES_MAX,
   RELAY_LIST_ENTRIES_MAX,
+  RELAY_LISTS_MAX,
 } from "../../../src/base/limits.ts";
 import { BackedRelayRegistry } from "../../../src/relay/backed_registry.ts";
 import type { BackendCall, RelayBackend } from "../../../src/relay/relay_backend.ts";
@@ -153,17 +154,23 @@ test("BackedRelayRegistry bounds the calls in flight, those of gone callers incl
   const { backend, front } = stage();
   let finish = () => {};
   const finished = new Promise<void>((resolve) => finish = resolve);
-  backend.answer = () => finished.then(() => true);
+  backend.answer = () => finished.then(() => []);
   const caller = new AbortController();
   const calls = Array.from(
     { length: RELAY_CALLS_MAX },
     () => codeOf(front.heartbeatRelay("r1", { signal: caller.signal })),
   );
   assert.is(await codeOf(front.heartbeatRelay("r1")), "overloaded");
+  const lists = Array.from(
+    { length: RELAY_LISTS_MAX },
+    (_, index) => codeOf(index % 2 === 0 ? front.listRelays() : front.agentsOf("r1")),
+  );
+  assert.is(await codeOf(front.listAgents()), "overloaded");
   caller.abort();
   for (const code of await Promise.all(calls)) assert.is(code, "canceled");
   assert.is(await codeOf(front.heartbeatRelay("r1")), "overloaded");
   finish();
+  for (const code of await Promise.all(lists)) assert.is(code, "ok");
   await new Promise((resolve) => setTimeout(resolve, 0));
   assert.is(await codeOf(front.heartbeatRelay("r1")), "ok");
 });
