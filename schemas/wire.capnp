@@ -73,7 +73,7 @@ struct RingMap {
   partitionCount @2 :UInt32;
   hashKey :group $bytes { high @3 :UInt64; low @4 :UInt64; }
   nodes @5 :List(RingNode);
-  placements @6 :List(Placement);
+  placements @6 :List(RingPlacement);
   # One entry if all partitions have the same placement, otherwise one per partition.
 }
 
@@ -93,7 +93,7 @@ struct RingAddress {
   port @2 :UInt16;
 }
 
-struct Placement {
+struct RingPlacement {
   leader @0 :UInt32;
   # Node id; 0: not known.
   replicas @1 :List(UInt32);

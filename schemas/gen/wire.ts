@@ -458,13 +458,13 @@ export interface RingMap {
   hashKey: Uint8Array;
   nodes: RingNode[];
   /** One entry if all partitions have the same placement, otherwise one per partition. */
-  placements: Placement[];
+  placements: RingPlacement[];
 }
 
 /** A flyweight over {@link RingMap}. */
 export class RingMapView extends StructView<RingMap> {
   #nodes: StructList<RingNode, RingNodeView> | undefined;
-  #placements: StructList<Placement, PlacementView> | undefined;
+  #placements: StructList<RingPlacement, RingPlacementView> | undefined;
 
   get epochGeneration(): number { return this.$uint32(0); }
   set epochGeneration(value: number) { this.$setUint32(0, value); }
@@ -477,7 +477,7 @@ export class RingMapView extends StructView<RingMap> {
   get hashKeyOffset(): number { return this.$fixedOffset(16, 16); }
   hashKeyEquals(bytes: Uint8Array, offset = 0): boolean { return this.$fixedEquals(16, 16, bytes, offset); }
   get nodes(): StructList<RingNode, RingNodeView> { return this.$list(0, this.#nodes ??= new StructList(new RingNodeView())); }
-  get placements(): StructList<Placement, PlacementView> { return this.$list(1, this.#placements ??= new StructList(new PlacementView())); }
+  get placements(): StructList<RingPlacement, RingPlacementView> { return this.$list(1, this.#placements ??= new StructList(new RingPlacementView())); }
 
   override toPlain(): RingMap {
     this.$payPlain();
@@ -501,7 +501,7 @@ function putRingMap(out: FrameWriter, at: number, value: Input<RingMap>): void {
   UINT32.write(view, at + 4, value.partitionCount, "partitionCount");
   out.$fixed(at + 16, 16, value.hashKey);
   out.$structs<RingNode>(at + 32, value.nodes, ringNodeCodec.layout, "nodes");
-  out.$structs<Placement>(at + 40, value.placements, placementCodec.layout, "placements");
+  out.$structs<RingPlacement>(at + 40, value.placements, ringPlacementCodec.layout, "placements");
 }
 
 /** Encodes and decodes {@link RingMap}. */
@@ -616,22 +616,22 @@ export const ringAddressCodec = new StructCodec<RingAddress, RingAddressView>({
   newView: () => new RingAddressView(),
 });
 
-export interface Placement {
+export interface RingPlacement {
   /** Node id; 0: not known. */
   leader: number;
   /** Node ids. */
   replicas: number[];
 }
 
-/** A flyweight over {@link Placement}. */
-export class PlacementView extends StructView<Placement> {
+/** A flyweight over {@link RingPlacement}. */
+export class RingPlacementView extends StructView<RingPlacement> {
   #replicas: ScalarList | undefined;
 
   get leader(): number { return this.$uint32(0); }
   set leader(value: number) { this.$setUint32(0, value); }
   get replicas(): ScalarList { return this.$list(0, this.#replicas ??= new ScalarList(UINT32)); }
 
-  override toPlain(): Placement {
+  override toPlain(): RingPlacement {
     this.$payPlain();
     return {
       leader: this.leader,
@@ -640,19 +640,19 @@ export class PlacementView extends StructView<Placement> {
   }
 }
 
-function putPlacement(out: FrameWriter, at: number, value: Input<Placement>): void {
+function putRingPlacement(out: FrameWriter, at: number, value: Input<RingPlacement>): void {
   const view = out.view;
   UINT32.write(view, at + 0, value.leader, "leader");
   out.$scalars(at + 8, value.replicas, UINT32, "replicas");
 }
 
-/** Encodes and decodes {@link Placement}. */
-export const placementCodec = new StructCodec<Placement, PlacementView>({
-  name: "Placement",
+/** Encodes and decodes {@link RingPlacement}. */
+export const ringPlacementCodec = new StructCodec<RingPlacement, RingPlacementView>({
+  name: "RingPlacement",
   dataWords: 1,
   pointerWords: 1,
-  put: putPlacement,
-  newView: () => new PlacementView(),
+  put: putRingPlacement,
+  newView: () => new RingPlacementView(),
 });
 
 export interface Request {

@@ -62,9 +62,16 @@ export const compiledSchemas: Uint8Array | undefined = request?.stdout;
 export const FILES: readonly FileModel[] = request === undefined ? [] : readRequest(request.stdout);
 
 /** All structs by name; empty if `capnp` is missing. */
-export const STRUCTS: ReadonlyMap<string, StructModel> = new Map(
-  FILES.flatMap(({ structs }) => structs.map((struct) => [struct.name, struct])),
-);
+export const STRUCTS: ReadonlyMap<string, StructModel> = structsByName();
+
+function structsByName(): Map<string, StructModel> {
+  const byName = new Map<string, StructModel>();
+  for (const struct of FILES.flatMap(({ structs }) => structs)) {
+    if (byName.has(struct.name)) throw new Error(`Two structs are called ${struct.name}`);
+    byName.set(struct.name, struct);
+  }
+  return byName;
+}
 
 /**
  * Calls `register`, which registers tests, for each struct that `includes` accepts. If `capnp` is

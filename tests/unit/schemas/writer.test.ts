@@ -6,11 +6,11 @@ import { agentCodec } from "../../../schemas/gen/record.ts";
 import {
   idRequestCodec,
   listReplyCodec,
-  placementCodec,
   recordReplyCodec,
   resolveRequestCodec,
   responseCodec,
   ResponseView,
+  ringPlacementCodec,
 } from "../../../schemas/gen/wire.ts";
 import { FrameWriter, inspectFrame } from "../../../schemas/runtime.ts";
 
@@ -128,12 +128,12 @@ test("codec decode shares nothing with the message", () => {
 });
 
 test("codec decode reads a segment inside of a larger array", () => {
-  const segment = placementCodec.encode({ leader: 3, replicas: [3, 4, 5] });
+  const segment = ringPlacementCodec.encode({ leader: 3, replicas: [3, 4, 5] });
   const around = new Uint8Array(segment.length + 13).fill(0xee);
   around.set(segment, 5);
   const shifted = around.subarray(2);
   assert.equal(
-    placementCodec.decode(shifted, 3, 3 + segment.length),
+    ringPlacementCodec.decode(shifted, 3, 3 + segment.length),
     { leader: 3, replicas: [3, 4, 5] },
   );
 });
