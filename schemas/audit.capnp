@@ -24,6 +24,8 @@ enum AuditAction {
   removeRegion @15;
   acceptFeed @16;
   capability @17;
+  depart @18;
+  stay @19;
 }
 
 struct AuditEntry {

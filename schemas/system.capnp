@@ -173,3 +173,50 @@ struct RemovedRegion {
   name @0 :Text;
   fence @1 :UInt64;
 }
+
+struct PutDepartureCommand {
+  # Begins the departure of a node, or gives it another goal.
+  nodeId @0 :UInt32;
+  successor @1 :UInt32;
+  # The node that is to take its place; 0: whichever.
+  replacedRevision @2 :UInt64;
+  # 0: the node is not departing.
+  goal @3 :Wire.DepartureGoal;
+  isFewerAllowed @4 :Bool;
+  # Whether partitions may be left with fewer replicas than wished.
+  isAutomatic @5 :Bool;
+  # By the registry itself, because the node is silent.
+  detail @6 :Text;
+  # Who asked for it.
+}
+
+struct EndDepartureCommand {
+  # Ends a departure: the node may hold partitions again, or is gone.
+  nodeId @0 :UInt32;
+  revision @1 :UInt64;
+  # Of the departure; another one is refused.
+  detail @2 :Text;
+}
+
+struct HandedOverCommand {
+  # The departing node leads nothing any more.
+  nodeId @0 :UInt32;
+  revision @1 :UInt64;
+}
+
+struct RemoveDepartedCommand {
+  # Removes a member whose departure has that goal, and that holds nothing.
+  nodeId @0 :UInt32;
+  revision @1 :UInt64;
+}
+
+struct DepartureRecord {
+  # In images only.
+  put @0 :PutDepartureCommand;
+  revision @1 :UInt64;
+  beganMs @2 :UInt64;
+  # Group time.
+  heldAtFirst @3 :UInt32;
+  # Replicas of partitions that the node held then.
+  hasHandedOver @4 :Bool;
+}

@@ -697,6 +697,8 @@ struct SystemReplica {
 struct ReportPlacementRequest {
   # Placement changes that the leaders of the partitions have completed.
   changes @0 :List(MadeChange);
+  handedOver @1 :UInt64;
+  # Revision of the departure for which the node has handed over all that it led; 0: it has not.
 }
 
 struct MadeChange {
@@ -756,6 +758,8 @@ struct MemberStatus {
   lagEntriesMax @9 :UInt64;
   # For the partitions that the answering node leads: count of replicas on this member that lack
   # committed entries, and the maximum number of entries that one of them lacks.
+  departure @10 :DepartureGoal;
+  # Unset: the node is not departing.
 }
 
 struct PartitionStatusRequest {
@@ -1486,4 +1490,48 @@ struct FindRelayReply {
   incarnation :group { generation @4 :UInt32; index @5 :UInt64; }
   # Zero: the relay is not registered.
   isSameCredential @6 :Bool;
+}
+
+enum DepartureGoal {
+  # Where the departure of a node ends: it holds nothing any more, or it is no member any more.
+  unset @0;
+  drained @1;
+  removed @2;
+}
+
+struct DepartRequest {
+  # Begins the departure of a node, or gives it another goal.
+  nodeId @0 :UInt32;
+  successor @1 :UInt32;
+  # The node that is to take its place; 0: whichever.
+  goal @2 :DepartureGoal;
+  isFewerAllowed @3 :Bool;
+  # Whether partitions may be left with fewer replicas than wished.
+}
+
+struct StayRequest {
+  # Ends the departure of a node, which may then hold partitions again.
+  nodeId @0 :UInt32;
+}
+
+struct DeparturesReply {
+  departures @0 :List(DepartureStatus);
+}
+
+struct DepartureStatus {
+  # A node that is leaving, as the leader of group 0 sees it.
+  nodeId @0 :UInt32;
+  successor @1 :UInt32;
+  goal @2 :DepartureGoal;
+  isAutomatic @3 :Bool;
+  hasHandedOver @4 :Bool;
+  # Whether it has handed over everything that it led.
+  isVoter @5 :Bool;
+  # Whether it still votes in group 0.
+  isMember @6 :Bool;
+  holds @7 :UInt32;
+  heldAtFirst @8 :UInt32;
+  # Replicas of partitions on it: now, and at the beginning.
+  elapsedMs @9 :UInt64;
+  # Time since the beginning.
 }

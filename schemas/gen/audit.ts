@@ -37,6 +37,8 @@ export const AUDIT_ACTIONS = {
   removeRegion: 15,
   acceptFeed: 16,
   capability: 17,
+  depart: 18,
+  stay: 19,
 } as const;
 
 /** The names of AuditAction by number. */
@@ -59,6 +61,8 @@ export const AUDIT_ACTION_NAMES: readonly (AuditAction | undefined)[] = [
   "removeRegion",
   "acceptFeed",
   "capability",
+  "depart",
+  "stay",
 ];
 
 export interface AuditEntry {

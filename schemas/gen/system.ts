@@ -962,3 +962,247 @@ export const removedRegionCodec = new StructCodec<RemovedRegion, RemovedRegionVi
   put: putRemovedRegion,
   newView: () => new RemovedRegionView(),
 });
+
+/** Begins the departure of a node, or gives it another goal. */
+export interface PutDepartureCommand {
+  nodeId: number;
+  /** The node that is to take its place; 0: whichever. */
+  successor: number;
+  /** 0: the node is not departing. */
+  replacedRevision: number;
+  goal: number;
+  /** Whether partitions may be left with fewer replicas than wished. */
+  isFewerAllowed: boolean;
+  /** By the registry itself, because the node is silent. */
+  isAutomatic: boolean;
+  /** Who asked for it. */
+  detail: string;
+}
+
+/** A flyweight over {@link PutDepartureCommand}. */
+export class PutDepartureCommandView extends StructView<PutDepartureCommand> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get successor(): number { return this.$uint32(4); }
+  set successor(value: number) { this.$setUint32(4, value); }
+  get replacedRevision(): number { return this.$uint64(8); }
+  set replacedRevision(value: number) { this.$setUint64(8, value); }
+  get goal(): number { return this.$uint16(16); }
+  set goal(value: number) { this.$setUint16(16, value); }
+  get isFewerAllowed(): boolean { return this.$bool(18, 1); }
+  set isFewerAllowed(value: boolean) { this.$setBool(18, 1, value); }
+  get isAutomatic(): boolean { return this.$bool(18, 2); }
+  set isAutomatic(value: boolean) { this.$setBool(18, 2, value); }
+  get detail(): string { return this.$text(0); }
+  get detailBytes(): Uint8Array { return this.$textBytes(0); }
+  get detailOffset(): number { return this.$textOffset(0); }
+  get detailLength(): number { return this.$textLength(0); }
+
+  override toPlain(): PutDepartureCommand {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      successor: this.successor,
+      replacedRevision: this.replacedRevision,
+      goal: this.goal,
+      isFewerAllowed: this.isFewerAllowed,
+      isAutomatic: this.isAutomatic,
+      detail: this.detail,
+    };
+  }
+}
+
+function putPutDepartureCommand(out: FrameWriter, at: number, value: Input<PutDepartureCommand>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT32.write(view, at + 4, value.successor, "successor");
+  UINT64.write(view, at + 8, value.replacedRevision, "replacedRevision");
+  UINT16.write(view, at + 16, value.goal, "goal");
+  if (value.isFewerAllowed) out.bytes[at + 18]! |= 1;
+  if (value.isAutomatic) out.bytes[at + 18]! |= 2;
+  out.$text(at + 24, value.detail, "detail");
+}
+
+/** Encodes and decodes {@link PutDepartureCommand}. */
+export const putDepartureCommandCodec = new StructCodec<PutDepartureCommand, PutDepartureCommandView>({
+  name: "PutDepartureCommand",
+  dataWords: 3,
+  pointerWords: 1,
+  put: putPutDepartureCommand,
+  newView: () => new PutDepartureCommandView(),
+});
+
+/** Ends a departure: the node may hold partitions again, or is gone. */
+export interface EndDepartureCommand {
+  nodeId: number;
+  /** Of the departure; another one is refused. */
+  revision: number;
+  detail: string;
+}
+
+/** A flyweight over {@link EndDepartureCommand}. */
+export class EndDepartureCommandView extends StructView<EndDepartureCommand> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get revision(): number { return this.$uint64(8); }
+  set revision(value: number) { this.$setUint64(8, value); }
+  get detail(): string { return this.$text(0); }
+  get detailBytes(): Uint8Array { return this.$textBytes(0); }
+  get detailOffset(): number { return this.$textOffset(0); }
+  get detailLength(): number { return this.$textLength(0); }
+
+  override toPlain(): EndDepartureCommand {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      revision: this.revision,
+      detail: this.detail,
+    };
+  }
+}
+
+function putEndDepartureCommand(out: FrameWriter, at: number, value: Input<EndDepartureCommand>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT64.write(view, at + 8, value.revision, "revision");
+  out.$text(at + 16, value.detail, "detail");
+}
+
+/** Encodes and decodes {@link EndDepartureCommand}. */
+export const endDepartureCommandCodec = new StructCodec<EndDepartureCommand, EndDepartureCommandView>({
+  name: "EndDepartureCommand",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putEndDepartureCommand,
+  newView: () => new EndDepartureCommandView(),
+});
+
+/** The departing node leads nothing any more. */
+export interface HandedOverCommand {
+  nodeId: number;
+  revision: number;
+}
+
+/** A flyweight over {@link HandedOverCommand}. */
+export class HandedOverCommandView extends StructView<HandedOverCommand> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get revision(): number { return this.$uint64(8); }
+  set revision(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): HandedOverCommand {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      revision: this.revision,
+    };
+  }
+}
+
+function putHandedOverCommand(out: FrameWriter, at: number, value: Input<HandedOverCommand>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT64.write(view, at + 8, value.revision, "revision");
+}
+
+/** Encodes and decodes {@link HandedOverCommand}. */
+export const handedOverCommandCodec = new StructCodec<HandedOverCommand, HandedOverCommandView>({
+  name: "HandedOverCommand",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putHandedOverCommand,
+  newView: () => new HandedOverCommandView(),
+});
+
+/** Removes a member whose departure has that goal, and that holds nothing. */
+export interface RemoveDepartedCommand {
+  nodeId: number;
+  revision: number;
+}
+
+/** A flyweight over {@link RemoveDepartedCommand}. */
+export class RemoveDepartedCommandView extends StructView<RemoveDepartedCommand> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get revision(): number { return this.$uint64(8); }
+  set revision(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): RemoveDepartedCommand {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      revision: this.revision,
+    };
+  }
+}
+
+function putRemoveDepartedCommand(out: FrameWriter, at: number, value: Input<RemoveDepartedCommand>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT64.write(view, at + 8, value.revision, "revision");
+}
+
+/** Encodes and decodes {@link RemoveDepartedCommand}. */
+export const removeDepartedCommandCodec = new StructCodec<RemoveDepartedCommand, RemoveDepartedCommandView>({
+  name: "RemoveDepartedCommand",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putRemoveDepartedCommand,
+  newView: () => new RemoveDepartedCommandView(),
+});
+
+/** In images only. */
+export interface DepartureRecord {
+  put: PutDepartureCommand | undefined;
+  revision: number;
+  /** Group time. */
+  beganMs: number;
+  /** Replicas of partitions that the node held then. */
+  heldAtFirst: number;
+  hasHandedOver: boolean;
+}
+
+/** A flyweight over {@link DepartureRecord}. */
+export class DepartureRecordView extends StructView<DepartureRecord> {
+  #put: PutDepartureCommandView | undefined;
+
+  get hasPut(): boolean { return this.$has(0); }
+  get put(): PutDepartureCommandView { return this.$struct(0, this.#put ??= new PutDepartureCommandView()); }
+  get revision(): number { return this.$uint64(0); }
+  set revision(value: number) { this.$setUint64(0, value); }
+  get beganMs(): number { return this.$uint64(8); }
+  set beganMs(value: number) { this.$setUint64(8, value); }
+  get heldAtFirst(): number { return this.$uint32(16); }
+  set heldAtFirst(value: number) { this.$setUint32(16, value); }
+  get hasHandedOver(): boolean { return this.$bool(20, 1); }
+  set hasHandedOver(value: boolean) { this.$setBool(20, 1, value); }
+
+  override toPlain(): DepartureRecord {
+    this.$payPlain();
+    return {
+      put: this.hasPut ? this.put.toPlain() : undefined,
+      revision: this.revision,
+      beganMs: this.beganMs,
+      heldAtFirst: this.heldAtFirst,
+      hasHandedOver: this.hasHandedOver,
+    };
+  }
+}
+
+function putDepartureRecord(out: FrameWriter, at: number, value: Input<DepartureRecord>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.revision, "revision");
+  UINT64.write(view, at + 8, value.beganMs, "beganMs");
+  UINT32.write(view, at + 16, value.heldAtFirst, "heldAtFirst");
+  if (value.hasHandedOver) out.bytes[at + 20]! |= 1;
+  out.$nested<PutDepartureCommand>(at + 24, value.put, putDepartureCommandCodec.layout);
+}
+
+/** Encodes and decodes {@link DepartureRecord}. */
+export const departureRecordCodec = new StructCodec<DepartureRecord, DepartureRecordView>({
+  name: "DepartureRecord",
+  dataWords: 3,
+  pointerWords: 1,
+  put: putDepartureRecord,
+  newView: () => new DepartureRecordView(),
+});

@@ -187,6 +187,22 @@ export const REGION_PAUSE_NAMES: readonly (RegionPause | undefined)[] = [
   "resume",
 ];
 
+/** Where the departure of a node ends: it holds nothing any more, or it is no member any more. */
+export type DepartureGoal = keyof typeof DEPARTURE_GOALS;
+
+/** The numbers of DepartureGoal. */
+export const DEPARTURE_GOALS = {
+  drained: 1,
+  removed: 2,
+} as const;
+
+/** The names of DepartureGoal by number. */
+export const DEPARTURE_GOAL_NAMES: readonly (DepartureGoal | undefined)[] = [
+  undefined,
+  "drained",
+  "removed",
+];
+
 /** The first frame of every stream, 24 bytes, written by the transport. */
 export interface StreamPreface {
   /** 0x41435253 */
@@ -4021,6 +4037,8 @@ export const systemReplicaCodec = new StructCodec<SystemReplica, SystemReplicaVi
 /** Placement changes that the leaders of the partitions have completed. */
 export interface ReportPlacementRequest {
   changes: MadeChange[];
+  /** Revision of the departure for which the node has handed over all that it led; 0: it has not. */
+  handedOver: number;
 }
 
 /** A flyweight over {@link ReportPlacementRequest}. */
@@ -4028,23 +4046,28 @@ export class ReportPlacementRequestView extends StructView<ReportPlacementReques
   #changes: StructList<MadeChange, MadeChangeView> | undefined;
 
   get changes(): StructList<MadeChange, MadeChangeView> { return this.$list(0, this.#changes ??= new StructList(new MadeChangeView())); }
+  get handedOver(): number { return this.$uint64(0); }
+  set handedOver(value: number) { this.$setUint64(0, value); }
 
   override toPlain(): ReportPlacementRequest {
     this.$payPlain();
     return {
       changes: this.changes.toPlain(),
+      handedOver: this.handedOver,
     };
   }
 }
 
 function putReportPlacementRequest(out: FrameWriter, at: number, value: Input<ReportPlacementRequest>): void {
-  out.$structs<MadeChange>(at + 0, value.changes, madeChangeCodec.layout, "changes");
+  const view = out.view;
+  UINT64.write(view, at + 0, value.handedOver, "handedOver");
+  out.$structs<MadeChange>(at + 8, value.changes, madeChangeCodec.layout, "changes");
 }
 
 /** Encodes and decodes {@link ReportPlacementRequest}. */
 export const reportPlacementRequestCodec = new StructCodec<ReportPlacementRequest, ReportPlacementRequestView>({
   name: "ReportPlacementRequest",
-  dataWords: 0,
+  dataWords: 1,
   pointerWords: 1,
   put: putReportPlacementRequest,
   newView: () => new ReportPlacementRequestView(),
@@ -4260,6 +4283,8 @@ export interface MemberStatus {
    * committed entries, and the maximum number of entries that one of them lacks.
    */
   lagEntriesMax: number;
+  /** Unset: the node is not departing. */
+  departure: number;
 }
 
 /** A flyweight over {@link MemberStatus}. */
@@ -4291,6 +4316,8 @@ export class MemberStatusView extends StructView<MemberStatus> {
   set laggingCount(value: number) { this.$setUint32(12, value); }
   get lagEntriesMax(): number { return this.$uint64(16); }
   set lagEntriesMax(value: number) { this.$setUint64(16, value); }
+  get departure(): number { return this.$uint16(6); }
+  set departure(value: number) { this.$setUint16(6, value); }
 
   override toPlain(): MemberStatus {
     this.$payPlain();
@@ -4305,6 +4332,7 @@ export class MemberStatusView extends StructView<MemberStatus> {
       roundTripUs: this.roundTripUs,
       laggingCount: this.laggingCount,
       lagEntriesMax: this.lagEntriesMax,
+      departure: this.departure,
     };
   }
 }
@@ -4316,6 +4344,7 @@ function putMemberStatus(out: FrameWriter, at: number, value: Input<MemberStatus
   UINT32.write(view, at + 8, value.roundTripUs, "roundTripUs");
   UINT32.write(view, at + 12, value.laggingCount, "laggingCount");
   UINT64.write(view, at + 16, value.lagEntriesMax, "lagEntriesMax");
+  UINT16.write(view, at + 6, value.departure, "departure");
   out.$text(at + 24, value.zone, "zone");
   out.$text(at + 32, value.host, "host");
   out.$structs<RingAddress>(at + 40, value.addresses, ringAddressCodec.layout, "addresses");
@@ -8231,4 +8260,197 @@ export const findRelayReplyCodec = new StructCodec<FindRelayReply, FindRelayRepl
   pointerWords: 0,
   put: putFindRelayReply,
   newView: () => new FindRelayReplyView(),
+});
+
+/** Begins the departure of a node, or gives it another goal. */
+export interface DepartRequest {
+  nodeId: number;
+  /** The node that is to take its place; 0: whichever. */
+  successor: number;
+  goal: number;
+  /** Whether partitions may be left with fewer replicas than wished. */
+  isFewerAllowed: boolean;
+}
+
+/** A flyweight over {@link DepartRequest}. */
+export class DepartRequestView extends StructView<DepartRequest> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get successor(): number { return this.$uint32(4); }
+  set successor(value: number) { this.$setUint32(4, value); }
+  get goal(): number { return this.$uint16(8); }
+  set goal(value: number) { this.$setUint16(8, value); }
+  get isFewerAllowed(): boolean { return this.$bool(10, 1); }
+  set isFewerAllowed(value: boolean) { this.$setBool(10, 1, value); }
+
+  override toPlain(): DepartRequest {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      successor: this.successor,
+      goal: this.goal,
+      isFewerAllowed: this.isFewerAllowed,
+    };
+  }
+}
+
+function putDepartRequest(out: FrameWriter, at: number, value: Input<DepartRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT32.write(view, at + 4, value.successor, "successor");
+  UINT16.write(view, at + 8, value.goal, "goal");
+  if (value.isFewerAllowed) out.bytes[at + 10]! |= 1;
+}
+
+/** Encodes and decodes {@link DepartRequest}. */
+export const departRequestCodec = new StructCodec<DepartRequest, DepartRequestView>({
+  name: "DepartRequest",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putDepartRequest,
+  newView: () => new DepartRequestView(),
+});
+
+/** Ends the departure of a node, which may then hold partitions again. */
+export interface StayRequest {
+  nodeId: number;
+}
+
+/** A flyweight over {@link StayRequest}. */
+export class StayRequestView extends StructView<StayRequest> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): StayRequest {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+    };
+  }
+}
+
+function putStayRequest(out: FrameWriter, at: number, value: Input<StayRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+}
+
+/** Encodes and decodes {@link StayRequest}. */
+export const stayRequestCodec = new StructCodec<StayRequest, StayRequestView>({
+  name: "StayRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putStayRequest,
+  newView: () => new StayRequestView(),
+});
+
+export interface DeparturesReply {
+  departures: DepartureStatus[];
+}
+
+/** A flyweight over {@link DeparturesReply}. */
+export class DeparturesReplyView extends StructView<DeparturesReply> {
+  #departures: StructList<DepartureStatus, DepartureStatusView> | undefined;
+
+  get departures(): StructList<DepartureStatus, DepartureStatusView> { return this.$list(0, this.#departures ??= new StructList(new DepartureStatusView())); }
+
+  override toPlain(): DeparturesReply {
+    this.$payPlain();
+    return {
+      departures: this.departures.toPlain(),
+    };
+  }
+}
+
+function putDeparturesReply(out: FrameWriter, at: number, value: Input<DeparturesReply>): void {
+  out.$structs<DepartureStatus>(at + 0, value.departures, departureStatusCodec.layout, "departures");
+}
+
+/** Encodes and decodes {@link DeparturesReply}. */
+export const departuresReplyCodec = new StructCodec<DeparturesReply, DeparturesReplyView>({
+  name: "DeparturesReply",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putDeparturesReply,
+  newView: () => new DeparturesReplyView(),
+});
+
+/** A node that is leaving, as the leader of group 0 sees it. */
+export interface DepartureStatus {
+  nodeId: number;
+  successor: number;
+  goal: number;
+  isAutomatic: boolean;
+  /** Whether it has handed over everything that it led. */
+  hasHandedOver: boolean;
+  /** Whether it still votes in group 0. */
+  isVoter: boolean;
+  isMember: boolean;
+  holds: number;
+  /** Replicas of partitions on it: now, and at the beginning. */
+  heldAtFirst: number;
+  /** Time since the beginning. */
+  elapsedMs: number;
+}
+
+/** A flyweight over {@link DepartureStatus}. */
+export class DepartureStatusView extends StructView<DepartureStatus> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get successor(): number { return this.$uint32(4); }
+  set successor(value: number) { this.$setUint32(4, value); }
+  get goal(): number { return this.$uint16(8); }
+  set goal(value: number) { this.$setUint16(8, value); }
+  get isAutomatic(): boolean { return this.$bool(10, 1); }
+  set isAutomatic(value: boolean) { this.$setBool(10, 1, value); }
+  get hasHandedOver(): boolean { return this.$bool(10, 2); }
+  set hasHandedOver(value: boolean) { this.$setBool(10, 2, value); }
+  get isVoter(): boolean { return this.$bool(10, 4); }
+  set isVoter(value: boolean) { this.$setBool(10, 4, value); }
+  get isMember(): boolean { return this.$bool(10, 8); }
+  set isMember(value: boolean) { this.$setBool(10, 8, value); }
+  get holds(): number { return this.$uint32(12); }
+  set holds(value: number) { this.$setUint32(12, value); }
+  get heldAtFirst(): number { return this.$uint32(16); }
+  set heldAtFirst(value: number) { this.$setUint32(16, value); }
+  get elapsedMs(): number { return this.$uint64(24); }
+  set elapsedMs(value: number) { this.$setUint64(24, value); }
+
+  override toPlain(): DepartureStatus {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      successor: this.successor,
+      goal: this.goal,
+      isAutomatic: this.isAutomatic,
+      hasHandedOver: this.hasHandedOver,
+      isVoter: this.isVoter,
+      isMember: this.isMember,
+      holds: this.holds,
+      heldAtFirst: this.heldAtFirst,
+      elapsedMs: this.elapsedMs,
+    };
+  }
+}
+
+function putDepartureStatus(out: FrameWriter, at: number, value: Input<DepartureStatus>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT32.write(view, at + 4, value.successor, "successor");
+  UINT16.write(view, at + 8, value.goal, "goal");
+  if (value.isAutomatic) out.bytes[at + 10]! |= 1;
+  if (value.hasHandedOver) out.bytes[at + 10]! |= 2;
+  if (value.isVoter) out.bytes[at + 10]! |= 4;
+  if (value.isMember) out.bytes[at + 10]! |= 8;
+  UINT32.write(view, at + 12, value.holds, "holds");
+  UINT32.write(view, at + 16, value.heldAtFirst, "heldAtFirst");
+  UINT64.write(view, at + 24, value.elapsedMs, "elapsedMs");
+}
+
+/** Encodes and decodes {@link DepartureStatus}. */
+export const departureStatusCodec = new StructCodec<DepartureStatus, DepartureStatusView>({
+  name: "DepartureStatus",
+  dataWords: 4,
+  pointerWords: 0,
+  put: putDepartureStatus,
+  newView: () => new DepartureStatusView(),
 });

@@ -26,6 +26,8 @@ export interface Membership {
   readonly isNew: boolean;
   readonly members: readonly ClusterMember[];
   readonly systemReplicas: readonly SystemReplica[];
+  /** True once the node has learned that it was removed from the cluster: it takes part no more. */
+  readonly isRemoved?: boolean;
 }
 
 /** The contents of the file. */
@@ -86,6 +88,7 @@ function isMembership(value: Membership): boolean {
   const { nodeId, clusterId, generation, partitionCount, region, replica, isNew } = value;
   return [nodeId, generation, partitionCount, replica].every(isNumber) && isId(clusterId) &&
     typeof region === "string" && typeof isNew === "boolean" &&
+    ["boolean", "undefined"].includes(typeof value.isRemoved) &&
     Array.isArray(value.members) && value.members.every(isMember) &&
     Array.isArray(value.systemReplicas) &&
     value.systemReplicas.every((one) => isNumber(one.replica) && isNumber(one.nodeId));

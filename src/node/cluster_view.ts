@@ -2,11 +2,12 @@
  * The cluster and its partitions as this node sees them, for operators. Its own replicas are described
  * exactly; members and placements are those of its copy of group 0, which may be behind.
  */
-import type {
-  ClusterStatusReply,
-  MemberStatus,
-  PartitionStatusReply,
-  ReplicaStatus,
+import {
+  type ClusterStatusReply,
+  DEPARTURE_GOALS,
+  type MemberStatus,
+  type PartitionStatusReply,
+  type ReplicaStatus,
 } from "../../schemas/gen/wire.ts";
 import { defined } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -240,12 +241,13 @@ export class ClusterView {
 
   #members(lags: ReadonlyMap<number, Lag>): MemberStatus[] {
     const { self, groups, peers } = this.#options;
-    const { members } = groups.system.store.state;
+    const { members, departures } = groups.system.store.state;
     const links = new Map(peers().map((peer) => [peer.node as number, peer]));
     return members.all.map(({ nodeId, addresses, pin, nextPin }) => {
       const { zone = "", host = "" } = members.admission(nodeId) ?? {};
       const link = links.get(nodeId);
       const lag = lags.get(nodeId);
+      const departure = departures.of(nodeId);
       return {
         nodeId,
         zone,
@@ -257,6 +259,7 @@ export class ClusterView {
         roundTripUs: Math.round((link?.roundTripMs ?? 0) * 1_000),
         laggingCount: lag?.count ?? 0,
         lagEntriesMax: lag?.entriesMax ?? 0,
+        departure: departure === undefined ? 0 : DEPARTURE_GOALS[departure.goal],
       };
     });
   }

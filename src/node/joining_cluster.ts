@@ -14,7 +14,8 @@ import { type JoinAttempts, repeatJoin } from "./join_attempts.ts";
  * Checks that a start may found, join or continue a cluster with its data folder.
  *
  * @param hasLog whether the data folder has a log.
- * @throws RegistryError `invalid_configuration`; `corrupt` if the log of a member is gone.
+ * @throws RegistryError `invalid_configuration`, also for the folder of a node that was removed from its
+ * cluster; `corrupt` if the log of a member is gone.
  */
 export function checkStart(
   { authority, data, found, join }: NodeConfig,
@@ -22,6 +23,7 @@ export function checkStart(
   hasLog: boolean,
 ): void {
   const membership = file?.membership;
+  if (membership?.isRemoved === true) throw wasRemoved(data, membership.nodeId);
   if (authority !== "" && !hasLog && membership === undefined && !found && join === "") {
     throw new RegistryError(
       "invalid_configuration",
@@ -47,6 +49,15 @@ export function checkStart(
       { field: "join" },
     );
   }
+}
+
+function wasRemoved(data: string, nodeId: number): RegistryError {
+  return new RegistryError(
+    "invalid_configuration",
+    `The data folder ${data} must not be that of a removed node: node ${nodeId} was removed from its ` +
+      "cluster, and all that it held is on other nodes. To join as a new node, start with an empty folder",
+    { field: "data" },
+  );
 }
 
 /** The dependencies of {@link joinCluster}. */

@@ -75,6 +75,7 @@ class Node {
   readonly #acceptClockSetBack: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #onOpened: (() => void) | undefined;
+  readonly #onRemoved: (nodeId: number) => void;
   readonly #postponed: PostponedWrites;
   readonly #startedMs: number;
   readonly #readiness = new Readiness(() => this.#registry?.view.leaderless().length ?? 0);
@@ -100,10 +101,11 @@ class Node {
   #stopped: Promise<void> | undefined;
 
   constructor(options: StartNodeOptions) {
-    const { config, world, logger, signal, onOpened } = options;
+    const { config, world, logger, signal, onOpened, onRemoved = () => {} } = options;
     const { acceptDataLoss = false, acceptClockSetBack = false } = options;
     this.#signal = signal;
     this.#onOpened = onOpened;
+    this.#onRemoved = onRemoved;
     this.#postponed = new PostponedWrites(logger);
     this.#acceptDataLoss = acceptDataLoss;
     this.#acceptClockSetBack = acceptClockSetBack;
@@ -122,10 +124,8 @@ class Node {
       region: config.region,
       snapshot: () =>
         snapshotOf({
-          registry: this.#registry,
-          cluster: this.#cluster,
-          listener: this.#listener,
-          sessions: this.#sessions,
+          ...{ registry: this.#registry, cluster: this.#cluster },
+          ...{ listener: this.#listener, sessions: this.#sessions },
           ready: this.#readiness.ready,
           ...{ events: this.#events, tcpPorts: this.#tcpPorts },
           serviceRestarts: options.serviceRestarts?.() ?? new Map(),
@@ -264,6 +264,7 @@ class Node {
         this.#sessions?.pushRingMapSoon();
         if (this.#cluster?.hasOthers === true) this.#identity?.membersChanged?.();
       },
+      onRemoved: this.#onRemoved,
     }, hasLog);
     this.#closers.push(() => this.#cluster?.close());
   }
@@ -331,8 +332,7 @@ class Node {
       identity,
       facts: {
         features: 0,
-        clusterId: registry.cluster.clusterId,
-        nodeId: this.#nodeId,
+        ...{ clusterId: registry.cluster.clusterId, nodeId: this.#nodeId },
         region: registry.cluster.region,
         frameBytesMax: REQUEST_FRAME_BYTES_MAX,
         requestsInFlightMax: REQUESTS_IN_FLIGHT_MAX,

@@ -14,6 +14,7 @@ import { IDENTITY_CHECK_MS, MEMBERS_LOOK_MS, REQUEST_TIMEOUT_MS_DEFAULT } from "
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { PeerInput } from "../replication/group_host.ts";
+import type { PlacementReport } from "../replication/placement/plan.ts";
 import { PeerNetwork, type PeerStatus } from "../replication/peers/peer_network.ts";
 import type { NodeAddress } from "../../identity/files/node_file.ts";
 import type { Dialer, Listener } from "../../transport/transport.ts";
@@ -31,6 +32,7 @@ import {
 import type { ClusterRuntime, OwnPeerIdentity } from "./cluster_runtime.ts";
 import type { NodeConfig } from "./config.ts";
 import { checkStart, joinCluster } from "./joining_cluster.ts";
+import { LeavingMembers } from "./leaving_members.ts";
 import { MissedMembers } from "./missed_members.ts";
 import type { DialedMember } from "./node_certificate.ts";
 import { NodeRequests } from "./node_requests.ts";
@@ -50,6 +52,8 @@ export interface NodeClusterOptions {
   readonly onError: (stage: string, error: unknown) => void;
   /** Called when members or placements have changed. */
   readonly onRing: () => void;
+  /** Called when this node has learned that it was removed from the cluster. */
+  readonly onRemoved: (nodeId: number) => void;
 }
 
 /** A node's part in its cluster. */
@@ -73,6 +77,7 @@ export class NodeCluster {
   #renewal: Timer | undefined;
   #announcement: Announcement | undefined;
   #isClosed = false;
+  readonly #leaving = new LeavingMembers(() => this.#registry?.groups.system);
 
   private constructor(options: NodeClusterOptions, file: ClusterFile) {
     const { runtime, world } = options;
@@ -219,14 +224,10 @@ export class NodeCluster {
         isConnected: (node: number) => this.#isConnected(node),
       },
       placement: {
-        report: async (node: number, changes: readonly MadeChange[]) => {
-          await this.#requests.call(
-            node,
-            "reportPlacement",
-            { changes },
-            REQUEST_TIMEOUT_MS_DEFAULT,
-          );
+        report: async (node: number, done: PlacementReport) => {
+          await this.#requests.call(node, "reportPlacement", done, REQUEST_TIMEOUT_MS_DEFAULT);
         },
+        isConnected: (node: number) => this.#isConnected(node),
         mayLead: (node: number) =>
           this.peers.some((peer) => peer.node === node && peer.isConnected && peer.isWritable),
       },
@@ -388,6 +389,7 @@ export class NodeCluster {
       this.#membersChanged();
       this.#options.onRing();
     }
+    if (this.#leaving.look()) this.#updateLinks(this.#file.membership?.members ?? []);
     const { scheduler } = this.#options.world;
     this.#timer = scheduler.after(MEMBERS_LOOK_MS, () => this.#look());
   }
@@ -395,22 +397,37 @@ export class NodeCluster {
   #membersChanged(): void {
     const { state } = this.#registry!.groups.system.store;
     const { membership } = this.#file;
-    if (membership === undefined || !state.members.has(this.nodeId)) return;
+    if (membership === undefined) return;
+    if (!state.members.has(this.nodeId)) return this.#removed(membership);
     const { members, systemReplicas } = this.#registry!.joining.describe();
     const before = JSON.stringify([membership.members, membership.systemReplicas]);
     if (JSON.stringify([members, systemReplicas]) === before) return;
     const generation = state.versions.generation;
+    this.#leaving.note(membership.members);
+    this.#record({ ...membership, members, systemReplicas, generation });
+    this.#updateLinks(members);
+  }
+
+  /** Records the membership; a node that cannot goes on with what it recorded before. */
+  #record(membership: Membership): void {
     try {
-      this.#keep({ ...membership, members, systemReplicas, generation });
+      this.#keep(membership);
     } catch (error) {
       this.#options.logger.warn("The members of the cluster could not be recorded", { error });
     }
-    this.#updateLinks(members);
+  }
+
+  /** Takes part no more, at this start and later ones, if this node was removed from the cluster. */
+  #removed(membership: Membership): void {
+    const { nodeId } = this;
+    if (membership.isRemoved === true || !this.#leaving.wasRemoved({ nodeId })) return;
+    this.#record({ ...membership, isRemoved: true });
+    this.#options.onRemoved(nodeId);
   }
 
   #updateLinks(known: Membership["members"]): void {
     const membership = defined(this.#file.membership, "This node is a member");
-    const members = this.#missed.with(known);
+    const members = this.#leaving.with(this.#missed.with(known));
     this.#network?.update(peerMembers({ ...membership, members }));
   }
 
@@ -422,8 +439,6 @@ export class NodeCluster {
     this.#renewal = scheduler.after(IDENTITY_CHECK_MS, () => this.#checkIdentity());
   }
 }
-
-type MadeChange = { partition: number; revision: number; configurationIndex: number };
 
 /** No cluster yet, in a request to join. */
 const NO_CLUSTER = new Uint8Array(16);

@@ -23,6 +23,7 @@ import type { AliasJanitor } from "../serving/alias_janitor.ts";
 import type { BanFeed } from "../serving/ban_feed.ts";
 import type { Checkpoints } from "../serving/governance/checkpoints.ts";
 import { EntryWaiters } from "../serving/governance/entry_waiters.ts";
+import { DepartureAdministration } from "../serving/departure_administration.ts";
 import { HeldClock } from "../serving/held_clock.ts";
 import type { IdentityService } from "../serving/identities/identity_service.ts";
 import type { LeaseDriver } from "../serving/lease_driver.ts";
@@ -132,10 +133,11 @@ export class Registry {
       clusterStatus: () => this.view.status(),
       partitionStatus: (partition) => this.view.partition(partition),
       join: (request, requester) => this.#join(request, requester),
-      confirmPlacement: (changes, from) => this.placement.runner.confirm(changes, from),
+      reportedPlacement: (report, from) => this.placement.runner.reported(report, from),
       proposeSystem: (from, request, deadlineMs) =>
         this.identities.group.proposeFor(from, request, deadlineMs),
       systemReadPoint: () => this.identities.group.readPoint(),
+      departures: this.#departures(),
     });
     this.router = router;
     this.renewals = renewals;
@@ -161,13 +163,23 @@ export class Registry {
       world,
       logger,
       onPlace: (place) => this.table.put(place),
-      report: placement?.report ?? (() => Promise.resolve()),
-      mayLead: placement?.mayLead ?? (() => false),
+      ...(placement ?? NO_PLACEMENT),
+      ban: (node) => this.identities.administration.banRemoved(node),
     });
     const { leases, janitor } = backgroundParts(parts);
     this.leases = leases;
     this.janitor = janitor;
     feed.followTypes(["claimed", "claim_dropped"], janitor);
+  }
+
+  #departures(): DepartureAdministration {
+    const { nodeId, placement } = this.#options;
+    return new DepartureAdministration({
+      group: this.identities.group,
+      isConnected: (node) => node === nodeId || placement?.isConnected(node) === true,
+      systemVoters: () => this.view.status().systemVoters,
+      timeMs: () => this.groups.system.group.timeMs(),
+    });
   }
 
   /**
@@ -360,6 +372,13 @@ function sameMember(left: Member, right: Member): boolean {
         address.port === other.port;
     });
 }
+
+/** The ways of placement at a node that has no peers. */
+const NO_PLACEMENT: NonNullable<RegistryOptions["placement"]> = {
+  report: () => Promise.resolve(),
+  mayLead: () => false,
+  isConnected: () => false,
+};
 
 /** The links of a node that has no peers. */
 const NO_PEERS: PeerLinks = {

@@ -61,7 +61,7 @@ export interface RegistryOptions {
   /** Replicas of group 0 of which other nodes told; default: none. */
   readonly told?: ReplicaDirectory;
   /** The means by which placement reaches other nodes; default: there are none. */
-  readonly placement?: Pick<PlacementWorkOptions, "report" | "mayLead">;
+  readonly placement?: Pick<PlacementWorkOptions, "report" | "mayLead" | "isConnected">;
   /** Returns the state of the links to other nodes; default: there are none. */
   readonly peerStatus?: () => readonly PeerStatus[];
   /** Requests to other nodes; default: there are none. */

@@ -20,6 +20,8 @@ export interface StartNodeOptions {
   readonly serviceRestarts?: () => ReadonlyMap<string, number>;
   /** Called when everything is open, before the node reports that it is ready. */
   readonly onOpened?: () => void;
+  /** Called when the node has learned that it was removed from its cluster; the caller then stops it. */
+  readonly onRemoved?: (nodeId: number) => void;
 }
 
 /** A running node. */

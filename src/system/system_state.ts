@@ -1,4 +1,5 @@
 /** The parts of group 0's state, in the order of their sections in images. A new part gets a line here. */
+import { DepartureState } from "./departures/departure_state.ts";
 import { FoundingState } from "./founding/founding_state.ts";
 import { AuditState } from "./identities/audit_state.ts";
 import { IdentityState } from "./identity_state.ts";
@@ -23,6 +24,7 @@ export class SystemState {
   readonly placement: PlacementState = new PlacementState(this.founding, this.replicas);
   readonly versions: VersionState = new VersionState(this.founding, this.members);
   readonly regions = new RegionState(this.founding, this.members, this.versions, this.audit);
+  readonly departures = new DepartureState(this);
 
   /** The parts, in the order of their sections. Later ones may depend on earlier ones. */
   readonly parts: readonly SubMachine[] = [
@@ -34,5 +36,6 @@ export class SystemState {
     this.placement,
     this.versions,
     this.regions,
+    this.departures,
   ];
 }

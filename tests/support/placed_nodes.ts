@@ -188,7 +188,8 @@ export class PlacedNodes {
       world: process,
       logger: SILENT_LOGGER,
       onPlace: () => {},
-      report: async (node, made) => await this.nodes.get(node)?.work.runner.confirm(made, id),
+      report: async (node, done) => await this.nodes.get(node)?.work.runner.reported(done, id),
+      isConnected: (node) => this.#processes.has(node) && !this.cut.has(`${id}-${node}`),
       mayLead: (node) => this.#mayLead(id, node),
     });
     work.start();

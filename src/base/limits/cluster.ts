@@ -6,6 +6,14 @@ export const CLUSTER_NODES_MAX = 64;
 export const MEMBERS_MAX = 1_024;
 /** Bytes of the name of a zone or a host: those of a DNS label. */
 export const MEMBER_NAME_BYTES_MAX = 63;
+/** Characters of the name of who asked for a departure: a SPIFFE URI. */
+export const DEPARTURE_DETAIL_MAX = 2_048;
+/** The time for which the replicas of a departing node wait until it has handed over what it leads, ms. */
+export const DEPARTURE_LEADERS_MS_MAX = 30_000;
+/** The time for which a node must be silent for its departure not to wait for it, ms. */
+export const DEPARTURE_SILENT_MS = 5_000;
+/** The time for which a node may be silent until its replicas move to others, ms: longer than a restart. */
+export const NODE_SILENT_MS_MAX = 600_000;
 /** Replica ids assigned by one command: those of all partitions for one step of a usual plan. */
 export const REPLICAS_ASSIGNED_MAX = 1_024;
 /** Replicas that exist at once: three of each of 8,192 partitions, and as many in the middle of a move. */

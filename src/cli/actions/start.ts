@@ -1,7 +1,7 @@
 /**
  * Runs a node in this process: prints its addresses, waits for a signal, drains and closes. The
- * first signal shuts it down gracefully, a second one exits at once. A log that accepts no more
- * writes does not end the node, which keeps serving reads.
+ * first signal shuts it down gracefully, a second one exits at once; so does the node's removal from
+ * its cluster. A log that accepts no more writes does not end the node, which keeps serving reads.
  */
 import { resolve } from "node:path";
 import { RegistryError } from "../../base/errors.ts";
@@ -57,6 +57,12 @@ export async function startAndWait(
       signal: starting.signal,
       serviceRestarts: () => new Map(front === undefined ? [] : [[FRONT_SERVICE, front.restarts]]),
       onOpened: releaseMemory,
+      onRemoved: (nodeId) => {
+        logger.warn("This node was removed from the cluster: it stops, and starts no more", {
+          nodeId,
+        });
+        stop.request("SIGTERM");
+      },
     });
     if (flags["stopWithStdin"] === true) terminal.onInputEnd(() => stop.request("SIGTERM"));
     try {

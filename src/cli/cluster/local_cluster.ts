@@ -3,9 +3,11 @@
  *
  * The first node of a new cluster founds it, and the others join it. Nodes whose folders belong to
  * the cluster already return to it, all at the same time, because none of them can serve alone. A
- * folder that was emptied joins as a new node: a second cluster is never founded beside members.
+ * folder that was emptied joins as a new node: a second cluster is never founded beside members. The
+ * folder of a node that was removed from the cluster is left alone.
  */
 import { defined } from "../../base/assert.ts";
+import { RegistryError } from "../../base/errors.ts";
 import { readNodeFile } from "../../../identity/files/node_file.ts";
 import { formatPin } from "../../../identity/pki/certificate.ts";
 import { readClusterFile } from "../../node/cluster_file.ts";
@@ -49,8 +51,10 @@ export class LocalCluster {
    * @throws RegistryError the error of the first node that does not start; the others are stopped.
    */
   async start(): Promise<readonly NodeProcessState[]> {
-    const { nodes } = this.#settings;
+    const nodes = this.#settings.nodes.filter((node) => !wasRemoved(node));
     const members = nodes.filter(isMember);
+    const hasRemoved = nodes.length < this.#settings.nodes.length;
+    if (members.length === 0 && hasRemoved) throw allRemoved();
     try {
       const first = members.length === 0 ? [defined(nodes[0], "There is a node")] : members;
       const running = await Promise.all(first.map((node) => this.#startNode(node, ["--found"])));
@@ -87,4 +91,18 @@ export class LocalCluster {
 /** Reports whether a node's folder belongs to a cluster. @throws RegistryError `corrupt`. */
 function isMember({ folder }: LocalNode): boolean {
   return readClusterFile(folder)?.membership !== undefined;
+}
+
+/** Reports whether a folder is that of a node that was removed from its cluster. @throws as {@link isMember}. */
+function wasRemoved({ folder }: LocalNode): boolean {
+  return readClusterFile(folder)?.membership?.isRemoved === true;
+}
+
+function allRemoved(): RegistryError {
+  return new RegistryError(
+    "invalid_configuration",
+    "At least one folder must be that of a member: those that belonged to the cluster are of nodes that " +
+      "were removed from it. Start more nodes with --nodes, or another cluster with --data",
+    { field: "nodes" },
+  );
 }

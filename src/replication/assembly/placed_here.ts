@@ -26,10 +26,13 @@ export interface PlacedHere extends ReplicaPlace {
   readonly isFounding: boolean;
 }
 
-/** Returns the node of a replica; undefined if no replica has that id now. */
+/**
+ * Returns the node of a replica, which may have been removed from the cluster; undefined if no replica has
+ * that id now.
+ */
 export function nodeOfReplica(state: SystemState, replica: number): NodeId | undefined {
   const node = replica === FOUNDER_REPLICA
-    ? state.members.founder
+    ? state.members.first || undefined
     : state.replicas.replica(replica)?.nodeId;
   return node as NodeId | undefined;
 }

@@ -9,7 +9,7 @@
  * partition whose node in it is out of reach stays where it is.
  *
  * A node whose log takes no writes, because its disk is full, hands over everything that it leads, group 0
- * too, and gets nothing until the log takes writes again.
+ * too, and gets nothing until the log takes writes again. So does a node that departs.
  */
 import { type NodeId, partitionId } from "../../base/ids.ts";
 import {
@@ -28,7 +28,7 @@ export interface LeaderBalanceOptions {
   readonly groups: ClusterGroups;
   readonly self: NodeId;
   readonly monotonic: MonotonicClock;
-  /** Reports whether a node can be reached and its log takes writes; this node itself counts. */
+  /** Reports whether a node can be reached, its log takes writes and it stays; this node itself counts. */
   readonly mayLead: (node: number) => boolean;
 }
 
@@ -62,6 +62,7 @@ export class LeaderBalance {
   run(): void {
     const { groups, self, monotonic } = this.#options;
     const nowMs = monotonic.nowMs();
+    if (groups.system.store.state.departures.has(self)) return this.#handOver();
     if (groups.nodes.log.stats().writable) this.#unwritableSinceMs = Infinity;
     else {
       this.#unwritableSinceMs = Math.min(this.#unwritableSinceMs, nowMs);

@@ -1,6 +1,7 @@
 /**
  * Carries the plan out at the leader of group 0: makes members replicas of group 0, its voters of some
- * of them, places the governed plane, and moves partitions to the nodes on which they are wished.
+ * of them, places the governed plane, and moves partitions to the nodes on which they are wished, away
+ * from those that depart (departures.ts).
  *
  * Each step is a command that names what it replaces, so that a runner that was paused, or a second one
  * on a node that believes it still leads, changes nothing. Replica ids that no placement names are
@@ -21,10 +22,11 @@ import {
   REQUEST_TIMEOUT_MS_DEFAULT,
 } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { WallClock } from "../../base/world.ts";
+import type { MonotonicClock, WallClock } from "../../base/world.ts";
 import type { ConfChange, MemberChange, MemberStatus } from "../../raft/mod.ts";
 import { EMPTY_DATA } from "../../raft/mod.ts";
 import type { PlacementNode } from "../../ring/placement.ts";
+import { encodeHandedOver } from "../../system/departures/departure_codec.ts";
 import { encodePutPlacement, type PlacementStep } from "../../system/placement/placement_state.ts";
 import { encodeAssignReplicas, encodeRetireReplicas } from "../../system/replicas/replica_state.ts";
 import { GOVERNED_APPLY_VERSION } from "../../system/versions/version_state.ts";
@@ -32,16 +34,20 @@ import { FOUNDING_POINT } from "../group_founding.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 import type { ClusterGroups } from "../assembly/cluster_groups.ts";
 import { nodeOfReplica, nodesOf, systemReplicaOf } from "../assembly/placed_here.ts";
+import { Departures, type DeparturesOptions } from "./departures.ts";
 import {
   beginMove,
   endMove,
   type MadeChange,
+  type PlacementReport,
   planMoves,
   type PlannedMove,
   wishedSystemVoters,
 } from "./plan.ts";
 import { SystemCommands } from "./system_commands.ts";
 
+/** The time in which a removed node learns of its removal, as group 0 has it as a learner still, ms. */
+const REMOVAL_TOLD_MS = 5_000;
 /** Runs that are left out after a failure: about one second. */
 const RUNS_LEFT_OUT = 10;
 
@@ -50,12 +56,20 @@ export interface PlacementRunnerOptions {
   readonly groups: ClusterGroups;
   readonly wall: WallClock;
   readonly logger: Logger;
+  readonly monotonic: MonotonicClock;
+  /** Reports whether another node can be reached; this node itself counts. */
+  readonly isConnected: (node: number) => boolean;
+  /** Bans the identity of a node that was removed, if nodes have identities. */
+  readonly ban?: DeparturesOptions["ban"];
 }
 
 /** Carries the plan out while this node leads group 0. */
 export class PlacementRunner {
   readonly #options: PlacementRunnerOptions;
   readonly #commands: SystemCommands;
+  readonly #departures: Departures;
+  /** When this node first saw, as the leader, that a replica's node was removed; monotonic ms. */
+  readonly #removalsSeenMs = new Map<number, number>();
   #isRunning = false;
   #isMoving = false;
   /** The state in which the last run had nothing to do. */
@@ -65,7 +79,13 @@ export class PlacementRunner {
 
   constructor(options: PlacementRunnerOptions) {
     this.#options = options;
-    this.#commands = new SystemCommands(options.groups.system, options.wall);
+    const { groups, wall, monotonic, logger, isConnected, ban } = options;
+    const { system } = groups;
+    this.#commands = new SystemCommands(system, wall);
+    this.#departures = new Departures({
+      ...{ system, commands: this.#commands, monotonic, logger, isConnected },
+      ban: ban ?? (() => Promise.resolve()),
+    });
   }
 
   /** Takes the next steps, if this node leads group 0 and no steps are being taken. Never rejects. */
@@ -77,6 +97,7 @@ export class PlacementRunner {
     if (this.#state.members.count > 1) {
       // A new voter of group 0 may have to be waited for; partitions move meanwhile.
       await this.#take(() => this.#members());
+      await this.#take(() => this.#departures.run());
       if (this.#leftOut > 0) this.#leftOut--;
       else if (!await this.#take(() => this.#moves())) this.#leftOut = RUNS_LEFT_OUT;
     }
@@ -118,12 +139,21 @@ export class PlacementRunner {
   }
 
   /**
-   * Confirms changes that leaders of partitions have made, as node `from` reports them. Those of
-   * partitions that it does not hold are left out, and each partition is confirmed once at most.
+   * Takes what node `from` has done of the plan: changes that leaders of partitions have made are confirmed,
+   * each partition once at most; those of partitions that it does not hold are left out.
    *
-   * @throws RegistryError `not_leader` if this node does not lead group 0.
+   * @throws RegistryError `not_leader` if this node does not lead group 0; `not_found` and
+   * `incarnation_mismatch` if the node is not departing as it believes.
    */
-  async confirm(made: readonly MadeChange[], from: number): Promise<void> {
+  async reported({ changes, handedOver }: PlacementReport, from: number): Promise<void> {
+    if (changes.length > 0) await this.#confirm(changes, from);
+    if (handedOver === 0) return;
+    const header = this.#commands.header();
+    const note = encodeHandedOver(header, { nodeId: from, revision: handedOver });
+    await this.#commands.propose(note);
+  }
+
+  async #confirm(made: readonly MadeChange[], from: number): Promise<void> {
     const steps = new Map<number, PlacementStep>();
     for (const change of made) {
       const step = endMove(this.#state, change);
@@ -138,9 +168,9 @@ export class PlacementRunner {
     return this.#options.groups.system.store.state;
   }
 
-  /** Returns the members of which group 0 has a replica that was heard of. */
+  /** Returns the members that may hold replicas: those of which group 0 has one that was heard of. */
   #nodes(): PlacementNode[] {
-    const { members } = this.#state;
+    const { members, departures } = this.#state;
     const active = new Set<number>();
     for (const { id, isLearner, match, recentActive } of this.#systemMembers) {
       const node = nodeOfReplica(this.#state, id);
@@ -149,7 +179,10 @@ export class PlacementRunner {
       const isHeld = !isLearner || this.#holdsPartitions(node);
       if (isHeld || recentActive && match > 0) active.add(node);
     }
-    return members.all.filter(({ nodeId }) => active.has(nodeId)).map(({ nodeId }) => {
+    const staying = members.all.filter(({ nodeId }) =>
+      active.has(nodeId) && !departures.has(nodeId)
+    );
+    return staying.map(({ nodeId }) => {
       const { zone = "", host = "" } = members.admission(nodeId) ?? {};
       return { nodeId, zone, host: host === "" ? `node ${nodeId}` : host };
     });
@@ -180,11 +213,34 @@ export class PlacementRunner {
       if (isMissing) changes.push({ kind: "add_learner", replica });
     }
     if (changes.length === 0) changes.push(...this.#voterChanges());
+    if (changes.length === 0) changes.push(...this.#removals());
     if (changes.length === 0) return;
     const change: ConfChange = { transition: "auto", changes, context: EMPTY_DATA };
     const proposed = await group.proposeConfChange(change, REQUEST_TIMEOUT_MS_DEFAULT);
     if (!proposed.ok) throw proposed.error;
     this.#options.logger.info("Group 0 has other members", { changes });
+  }
+
+  /**
+   * Returns the removals of replicas of group 0 whose nodes are no members any more. Each stays a learner
+   * until its node has stopped, or long enough for the node to learn that it was removed.
+   */
+  #removals(): MemberChange[] {
+    const { members } = this.#state;
+    const nowMs = this.#options.monotonic.nowMs();
+    const gone = this.#systemMembers.filter(({ id }) =>
+      !members.has(nodeOfReplica(this.#state, id) ?? 0)
+    );
+    for (const id of this.#removalsSeenMs.keys()) {
+      if (!gone.some((member) => member.id === id)) this.#removalsSeenMs.delete(id);
+    }
+    const due = gone.filter(({ id, isLearner }) => {
+      const sinceMs = this.#removalsSeenMs.get(id) ?? nowMs;
+      this.#removalsSeenMs.set(id, sinceMs);
+      const isConnected = this.#options.isConnected(nodeOfReplica(this.#state, id) ?? 0);
+      return isLearner && (!isConnected || nowMs - sinceMs >= REMOVAL_TOLD_MS);
+    });
+    return due.map(({ id }) => ({ kind: "remove", replica: id }));
   }
 
   /**
@@ -199,7 +255,13 @@ export class PlacementRunner {
       node: nodeOf(replica),
     }));
     const voting = new Set<number>(voters.map(({ node }) => node));
-    const wished = wishedSystemVoters(this.#nodes(), voting);
+    const nodes = this.#nodes();
+    // A node that is out of reach cannot become a voter, and others would wait for it.
+    const fitting = nodes.filter(({ nodeId }) =>
+      voting.has(nodeId) || this.#options.isConnected(nodeId)
+    );
+    const wished = wishedSystemVoters(fitting, voting);
+    const isWhole = wished.length === wishedSystemVoters(nodes, voting).length;
     const { committed } = group.raftStatus();
     const fit = this.#systemMembers.filter(({ id, match, recentActive }) =>
       recentActive && match >= committed && wished.includes(nodeOf(id))
@@ -208,7 +270,10 @@ export class PlacementRunner {
     const changes: MemberChange[] = promoted.map((id) => ({ kind: "add_voter", replica: id }));
     const willVote = new Set([...voting, ...promoted.map(nodeOf)]);
     const unwished = voters.filter(({ node }) => !wished.includes(node));
-    if (unwished.length === 0 || !wished.every((node) => willVote.has(node))) return changes;
+    // Nobody ceases to vote while one that is to vote in its place is out of reach, or not ready.
+    if (!isWhole || unwished.length === 0 || !wished.every((node) => willVote.has(node))) {
+      return changes;
+    }
     if (unwished.some(({ replica }) => replica === group.replica)) {
       const heir = fit.find(({ isLearner }) => !isLearner);
       if (heir !== undefined) group.transferLeader(heir.id);
@@ -223,9 +288,14 @@ export class PlacementRunner {
   async #moves(): Promise<void> {
     const nodes = this.#nodes();
     const { store } = this.#options.groups.system;
-    const seen = `${store.ringNumber}: ${nodes.map(({ nodeId }) => nodeId).join()}`;
+    const waiting = this.#departures.waiting();
+    const seen = `${store.ringNumber}: ${nodes.map(({ nodeId }) => nodeId).join()}: ` +
+      [...waiting].join();
     if (seen === this.#settled) return;
-    const moves = planMoves({ state: this.#state, nodes, movesMax: PLACEMENT_MOVES_AT_ONCE });
+    const moves = planMoves({
+      ...{ state: this.#state, nodes, waiting },
+      movesMax: PLACEMENT_MOVES_AT_ONCE,
+    });
     if (moves.length === 0) {
       this.#settled = seen;
       return this.#noteMoving(this.#state.placement.changing.size > 0);
@@ -247,15 +317,18 @@ export class PlacementRunner {
 
   /**
    * Retires the replicas that no configuration names: those of partitions that no placement names, of
-   * ended moves or never placed, and second ones of group 0, for joins of one node that crossed.
+   * ended moves or never placed; and of group 0 second ones, for joins of one node that crossed, and those
+   * of removed nodes.
    */
   async #retire(): Promise<void> {
-    const { replicas, placement } = this.#state;
+    const { replicas, placement, members } = this.#state;
+    const configured = new Set(this.#systemMembers.map(({ id }) => id));
     const unplaced: number[] = [];
     for (const assigned of replicas.all) {
       const { groupId, nodeId, replica } = assigned;
       const isOver = groupId === SYSTEM_GROUP
-        ? replica !== systemReplicaOf(this.#state, nodeId)
+        ? !configured.has(replica) &&
+          (replica !== systemReplicaOf(this.#state, nodeId) || !members.has(nodeId))
         : !placement.isPlaced(assigned);
       if (isOver && unplaced.length < REPLICAS_ASSIGNED_MAX) unplaced.push(replica);
     }

@@ -3,6 +3,7 @@
  * reconfigures the groups that this node leads, spreads leaderships, and at the leader of group 0 raises
  * its apply version and carries the plan out. A node without peers has little of that to do but look.
  */
+import { toRegistryError } from "../../base/errors.ts";
 import { GOVERNED_PLACE, type NodeId } from "../../base/ids.ts";
 import {
   LEADER_BALANCE_MS,
@@ -15,8 +16,8 @@ import type { Timer, World } from "../../base/world.ts";
 import { GOVERNED_APPLY_VERSION } from "../../system/versions/version_state.ts";
 import type { ClusterGroups } from "../assembly/cluster_groups.ts";
 import { LeaderBalance } from "./leader_balance.ts";
-import type { MadeChange } from "./plan.ts";
-import { PlacementRunner } from "./placement_runner.ts";
+import type { PlacementReport } from "./plan.ts";
+import { PlacementRunner, type PlacementRunnerOptions } from "./placement_runner.ts";
 import { Reconfigurer } from "./reconfigurer.ts";
 import { ReplicaHost, type ReplicaHostOptions } from "./replica_host.ts";
 import { VersionRaiser } from "./version_raiser.ts";
@@ -28,8 +29,12 @@ export interface PlacementWorkOptions {
   readonly world: World;
   readonly logger: Logger;
   readonly onPlace: ReplicaHostOptions["onPlace"];
-  /** Reports changes that were made to the node that leads group 0. */
-  readonly report: (node: NodeId, made: readonly MadeChange[]) => Promise<void>;
+  /** Reports what was done to the node that leads group 0. */
+  readonly report: (node: NodeId, done: PlacementReport) => Promise<void>;
+  /** Reports whether there is a session with another node. */
+  readonly isConnected: (node: number) => boolean;
+  /** Bans the identity of a node that was removed; absent if nodes have none. */
+  readonly ban?: PlacementRunnerOptions["ban"];
   /** Reports whether another node can lead now: there is a session with it, and its log takes writes. */
   readonly mayLead: (node: number) => boolean;
 }
@@ -44,25 +49,31 @@ export class PlacementWork {
   readonly #versions: VersionRaiser;
   #timer: Timer | undefined;
   #isStopped = false;
+  /** Whether group 0 is being told that this node has handed everything over. */
+  #isTelling = false;
   #balancedAtMs = 0;
   #seenRing = -1;
 
   constructor(options: PlacementWorkOptions) {
-    const { groups, self, world, logger, mayLead } = options;
+    const { groups, self, world, logger, mayLead, isConnected, ban } = options;
     this.#options = options;
-    this.runner = new PlacementRunner({ groups, wall: world.wall, logger });
+    this.runner = new PlacementRunner({
+      ...{ groups, wall: world.wall, monotonic: world.monotonic, logger },
+      isConnected: (node) => node === self || isConnected(node),
+      ...(ban === undefined ? {} : { ban }),
+    });
     this.#host = new ReplicaHost(options);
     this.#reconfigurer = new Reconfigurer({
       groups,
       logger,
-      report: (made) => this.#report(made),
+      report: (changes) => this.#report({ changes, handedOver: 0 }),
     });
     this.#versions = new VersionRaiser({ system: groups.system, wall: world.wall, logger });
     this.balance = new LeaderBalance({
       groups,
       self,
       monotonic: world.monotonic,
-      mayLead: (node) => node === self || mayLead(node),
+      mayLead: (node) => (node === self || mayLead(node)) && !this.#isDeparting(node),
     });
   }
 
@@ -97,6 +108,7 @@ export class PlacementWork {
         this.#balancedAtMs = nowMs;
         this.balance.run();
       }
+      void this.#tellHandedOver();
     }
     this.#timer = scheduler.after(this.#pauseMs(), () => this.#look());
   }
@@ -123,10 +135,34 @@ export class PlacementWork {
     return isCalm ? PLACEMENT_CALM_MS : PLACEMENT_LOOK_MS;
   }
 
-  async #report(made: readonly MadeChange[]): Promise<void> {
+  #isDeparting(node: number): boolean {
+    return this.#options.groups.system.store.state.departures.has(node);
+  }
+
+  /** Tells group 0 once this node, which is to depart, leads nothing any more. Never rejects. */
+  async #tellHandedOver(): Promise<void> {
+    const { groups, self, logger } = this.#options;
+    const departure = groups.system.store.state.departures.of(self);
+    if (departure === undefined || departure.hasHandedOver || this.#isTelling) return;
+    const plane = groups.plane === undefined ? [] : [groups.plane];
+    const hosted = [groups.system, ...plane, ...groups.partitions];
+    if (hosted.some(({ group }) => group.isLeading)) return;
+    this.#isTelling = true;
+    try {
+      await this.#report({ changes: [], handedOver: departure.revision });
+    } catch (error) {
+      // The next look repeats it.
+      const { code } = toRegistryError(error);
+      logger.debug("Group 0 was not told yet that everything was handed over", { code });
+    } finally {
+      this.#isTelling = false;
+    }
+  }
+
+  async #report(done: PlacementReport): Promise<void> {
     const { groups, self, report } = this.#options;
     const leader = groups.system.group.status().leader as NodeId;
-    if (leader === self) await this.runner.confirm(made, self);
-    else await report(leader, made);
+    if (leader === self) await this.runner.reported(done, self);
+    else await report(leader, done);
   }
 }

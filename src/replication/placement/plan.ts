@@ -5,8 +5,10 @@
  *
  * A partition moves in one change: replicas on new nodes are placed as `joining` and superfluous ones as
  * `leaving`; the partition's leader then reconfigures its group (reconfigurer.ts), and the placement is
- * confirmed. A partition whose change is in progress is left alone, so that two plans never overlap.
+ * confirmed. A partition whose change is in progress is left alone, so that two plans never overlap; unless
+ * a node that is to join it may hold nothing any more: such a change could not end, so it gets another step.
  */
+import type { PlacedRole } from "../../../schemas/gen/system.ts";
 import { GOVERNED_PLACE, partitionId } from "../../base/ids.ts";
 import { REPLICAS_ASSIGNED_MAX, SYSTEM_VOTERS_MAX } from "../../base/limits.ts";
 import { type PlacementNode, placePartitions } from "../../ring/placement.ts";
@@ -34,38 +36,71 @@ export interface PlanOptions {
   readonly nodes: readonly PlacementNode[];
   /** Changes that may be in progress at once. */
   readonly movesMax: number;
+  /** Nodes that keep their replicas for now, because they have not handed over their leaderships. */
+  readonly waiting?: ReadonlySet<number>;
 }
 
 /** Returns the groups that are to move next: none while enough changes are in progress. */
-export function planMoves({ state, nodes, movesMax }: PlanOptions): PlannedMove[] {
+export function planMoves(options: PlanOptions): PlannedMove[] {
+  const { state, nodes, movesMax, waiting = NONE } = options;
   const { genesis } = state.founding;
   const { changing } = state.placement;
-  const free = movesMax - changing.size;
-  if (genesis === undefined || nodes.length === 0 || free <= 0) return [];
+  if (genesis === undefined || nodes.length === 0) return [];
   const { partitionCount, hashKey } = genesis;
   const wished = placePartitions({ nodes, partitionCount, hashKey });
+  const mayHold = new Set(nodes.map(({ nodeId }) => nodeId));
   const moves: PlannedMove[] = [];
+  let free = movesMax - changing.size;
   let replicas = 0;
   // The governed plane comes last.
-  for (let number = 0; number <= partitionCount && moves.length < free; number++) {
+  for (let number = 0; number <= partitionCount; number++) {
     const place = number < partitionCount ? partitionId(number) : GOVERNED_PLACE;
+    const isBegun = changing.has(place);
+    if (!isBegun && free <= 0) continue;
     const placement = placementOf(state, place);
     // The governed plane begins with a replica that founds it.
-    if (changing.has(place) || placement.replicas.length === 0) continue;
-    const held: number[] = placement.replicas.map(({ replica }) =>
-      nodeOfReplica(state, replica) ?? 0
-    );
-    const to = wished[number] ?? wishedSystemVoters(nodes, new Set(held));
-    const joining = to.filter((node) => !held.includes(node));
-    let leaving = held.filter((node) => !to.includes(node));
-    // A placement keeps a voter: the last of the former ones leaves when the new ones vote.
-    if (leaving.length === held.length) leaving = leaving.slice(1);
-    if (joining.length + leaving.length === 0) continue;
-    replicas += joining.length;
+    if (placement.replicas.length === 0) continue;
+    const held = heldOf(state, placement);
+    if (isBegun && held.every(({ node, role }) => role !== "joining" || mayHold.has(node))) {
+      continue;
+    }
+    const to = wished[number] ?? wishedSystemVoters(nodes, new Set(held.map(({ node }) => node)));
+    const move = moveTo(to, placement, held);
+    if (move.joining.length + move.leaving.length === 0) continue;
+    if (move.leaving.some((node) => waiting.has(node))) continue;
+    replicas += move.joining.length;
     if (replicas > REPLICAS_ASSIGNED_MAX) break;
-    moves.push({ placement, joining, leaving });
+    if (!isBegun) free--;
+    moves.push(move);
   }
   return moves;
+}
+
+const NONE: ReadonlySet<number> = new Set();
+
+/** A replica of a placement with its node; 0: the node is not known. */
+interface Held {
+  readonly node: number;
+  readonly role: PlacedRole;
+}
+
+function heldOf(state: SystemState, { replicas }: PartitionPlacement): Held[] {
+  return replicas.map(({ replica, role }) => ({ node: nodeOfReplica(state, replica) ?? 0, role }));
+}
+
+/** Returns the move of a partition to the nodes `to`. Replicas that leave already are in none of its lists. */
+function moveTo(
+  to: readonly number[],
+  placement: PartitionPlacement,
+  held: readonly Held[],
+): PlannedMove {
+  const joining = to.filter((node) => held.every((replica) => replica.node !== node));
+  const unwished = held.filter(({ node, role }) => role !== "leaving" && !to.includes(node));
+  // A placement keeps a voter: the last of the former ones leaves when the new ones vote.
+  const hasVoter = held.some(({ node, role }) => role === "voter" && to.includes(node));
+  const kept = hasVoter ? undefined : unwished.find(({ role }) => role === "voter");
+  const leaving = unwished.filter((replica) => replica !== kept).map(({ node }) => node);
+  return { placement, joining, leaving };
 }
 
 /**
@@ -99,6 +134,13 @@ export interface MadeChange {
   readonly revision: number;
   /** An index at which the new configuration was in force. */
   readonly configurationIndex: number;
+}
+
+/** What a node has done of the plan. */
+export interface PlacementReport {
+  readonly changes: readonly MadeChange[];
+  /** Revision of the node's departure, if it has handed over everything that it led; else 0. */
+  readonly handedOver: number;
 }
 
 /** Returns the command that ends a move; undefined if the placement has moved on. */

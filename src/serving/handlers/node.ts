@@ -3,9 +3,9 @@ import type {
   ClusterStatusReply,
   JoinClusterReply,
   JoinClusterRequest,
-  MadeChange,
   PartitionStatusReply,
   ProposeSystemRequest,
+  ReportPlacementRequest,
   StatusReply,
 } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
@@ -15,6 +15,7 @@ import type { RingMap } from "../../ring/ring_map.ts";
 import { ADMIT_MEMBER } from "../../system/members/member_state.ts";
 import { commandOf } from "../../system/system_store.ts";
 import type { NODE_OPERATIONS } from "../../wire/operations/node.ts";
+import type { DepartureAdministration } from "../departure_administration.ts";
 import type { Handlers } from "../handler.ts";
 import { NODES_REGION_KINDS } from "../regions/region_proposals.ts";
 
@@ -30,11 +31,8 @@ export interface NodeDuties {
     request: JoinClusterRequest,
     requester: AuthenticatedPeer,
   ) => Promise<JoinClusterReply>;
-  /**
-   * Confirms changes that leaders of partitions have made, as node `from` reports; only the leader of
-   * group 0 can.
-   */
-  readonly confirmPlacement: (changes: readonly MadeChange[], from: number) => Promise<void>;
+  /** Takes what node `from` has done of the plan; only the leader of group 0 can. */
+  readonly reportedPlacement: (report: ReportPlacementRequest, from: number) => Promise<void>;
   /** Logs a command of node `from`; only the leader of group 0 can. @returns the assigned number. */
   readonly proposeSystem: (
     from: number,
@@ -43,6 +41,7 @@ export interface NodeDuties {
   ) => Promise<number | undefined>;
   /** Returns the index up to which group 0 is current; only its leader can. */
   readonly systemReadPoint: () => Promise<number>;
+  readonly departures: DepartureAdministration;
 }
 
 /**
@@ -68,9 +67,10 @@ export function nodeHandlers(
     clusterStatus,
     partitionStatus,
     join,
-    confirmPlacement,
+    reportedPlacement,
     proposeSystem,
     systemReadPoint,
+    departures,
   }: NodeDuties,
 ): Handlers<typeof NODE_OPERATIONS> {
   return {
@@ -79,8 +79,8 @@ export function nodeHandlers(
     clusterStatus,
     partitionStatus: ({ partition }) => partitionStatus(partition),
     joinCluster: (request, { peer }) => join(request, peer),
-    reportPlacement: async ({ changes }, { node }) => {
-      await confirmPlacement(changes, node ?? 0);
+    reportPlacement: async (report, { node }) => {
+      await reportedPlacement(report, node ?? 0);
       return {};
     },
     proposeSystem: async (request, { node, deadlineMs }) => {
@@ -95,5 +95,8 @@ export function nodeHandlers(
       return { assigned: await proposeSystem(node ?? 0, request, deadlineMs) ?? 0 };
     },
     systemReadPoint: async () => ({ appliedIndex: await systemReadPoint() }),
+    depart: (request, { peer, deadlineMs }) => departures.begin(request, peer, deadlineMs),
+    stay: ({ nodeId }, { peer, deadlineMs }) => departures.end(nodeId, peer, deadlineMs),
+    listDepartures: () => departures.list(),
   };
 }

@@ -69,6 +69,20 @@ export class IdentityAdministration {
       lineage,
       deadlineMs,
     );
+    await this.#banNode(nodeId, lineage, deadlineMs);
+  }
+
+  /**
+   * Bans the identity of a node that is no member any more, if nodes have identities. Has no further effect
+   * when repeated.
+   *
+   * @throws RegistryError `not_leader`.
+   */
+  async banRemoved(nodeId: number): Promise<void> {
+    await this.#banNode(nodeId, 0, this.#group.soon());
+  }
+
+  async #banNode(nodeId: number, writer: number, deadlineMs: number): Promise<void> {
     const { genesis } = this.#group.store;
     const { knownScope } = this.#group;
     if (knownScope === undefined || genesis === undefined) return;
@@ -78,7 +92,7 @@ export class IdentityAdministration {
     const reason = "it was removed from the cluster";
     await this.ban(
       { kind: "subject", name, reason, untilMs: 0, lifted: false },
-      lineage,
+      writer,
       deadlineMs,
     );
   }

@@ -13,9 +13,17 @@ import { AUDIT_PAGE_ENTRIES } from "../../base/limits.ts";
 import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
 import { AUDIT_ACTION_NAMES, type AuditAction } from "../../../schemas/gen/audit.ts";
 import { AuditLog } from "../audit_log.ts";
+import { DEPARTURES_APPLY_VERSION } from "../departures/departure_codec.ts";
 import { CAPABILITIES_APPLY_VERSION, encodeAuditPage } from "../identity_codec.ts";
 import type { SubMachine } from "../sub_machine.ts";
 import { malformed } from "./refusals.ts";
+
+/** The apply versions from which on replicas know actions that were added later. */
+const SINCE_APPLY_VERSION: Partial<Record<AuditAction, number>> = {
+  capability: CAPABILITIES_APPLY_VERSION,
+  depart: DEPARTURES_APPLY_VERSION,
+  stay: DEPARTURES_APPLY_VERSION,
+};
 
 /** The audit log of group 0. */
 export class AuditState implements SubMachine {
@@ -53,7 +61,7 @@ export class AuditState implements SubMachine {
     const { action, subject, detail } = command.bodyInto(new AuditNoteCommandView()).toPlain();
     const name = auditName(action);
     if (name === undefined) throw malformed("action 0");
-    if (name === "capability" && this.#applyVersion() < CAPABILITIES_APPLY_VERSION) {
+    if (this.#applyVersion() < (SINCE_APPLY_VERSION[name] ?? 0)) {
       throw malformed(`action ${action}`);
     }
     this.record(command, name, subject, detail);

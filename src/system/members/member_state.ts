@@ -86,6 +86,16 @@ export class MemberState implements SubMachine {
     return this.#members.has(this.#lowest) ? this.#lowest : undefined;
   }
 
+  /** The lowest number ever given, which is that of the node that founded the cluster; 0 before. */
+  get first(): number {
+    return this.#lowest;
+  }
+
+  /** Reports whether a member with that number was removed. */
+  wasRemoved(nodeId: number): boolean {
+    return this.#removed.has(nodeId);
+  }
+
   /** The number of members. */
   get count(): number {
     return this.#members.size;
@@ -125,7 +135,7 @@ export class MemberState implements SubMachine {
         return this.#put(command.bodyInto(new PutMemberCommandView()).toPlain());
       case COMMAND_KINDS.removeMember: {
         const { nodeId, detail } = command.bodyInto(new RemoveMemberCommandView()).toPlain();
-        return this.#remove(command, nodeId, detail);
+        return this.remove(command, nodeId, detail);
       }
       default:
         return this.#admit(command, command.bodyInto(new AdmitMemberCommandView()).toPlain());
@@ -186,8 +196,10 @@ export class MemberState implements SubMachine {
   /**
    * Removes a member. Its id is never assigned again, so that a removed node that does not know of
    * its removal stays out.
+   *
+   * @throws RegistryError `not_found`; `invalid_argument` for the last member; `too_large`.
    */
-  #remove(command: CommandView, nodeId: number, detail: string): Effect {
+  remove(command: CommandView, nodeId: number, detail: string): Effect {
     if (!this.#members.has(nodeId)) {
       throw new RegistryError("not_found", `Node ${nodeId} is not a member`);
     }

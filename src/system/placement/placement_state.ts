@@ -95,6 +95,27 @@ export class PlacementState implements SubMachine {
     return placement?.replicas.some((placed) => placed.replica === replica) ?? false;
   }
 
+  /**
+   * Returns the number of replicas that are placed on a node.
+   *
+   * @param isFounder whether it founded the cluster, and so has the first replica of every partition.
+   */
+  countOn(nodeId: number, isFounder: boolean, partitionCount: number): number {
+    let count = 0;
+    let partitions = 0;
+    for (const { partition, replicas } of this.#placements.values()) {
+      if (partition < partitionCount) partitions++;
+      for (const { replica } of replicas) {
+        const isHere = replica === FOUNDER
+          ? isFounder
+          : this.#replicas.replica(replica)?.nodeId === nodeId;
+        if (isHere) count++;
+      }
+    }
+    // A partition without a placement has the replica that founded it.
+    return count + (isFounder ? partitionCount - partitions : 0);
+  }
+
   apply(command: CommandView, { index }: EntryPoint): Effect {
     if (command.kind === PLACEMENT_KINDS.record) {
       throw invalid("A placement record occurs only in images");

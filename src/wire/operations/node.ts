@@ -1,6 +1,8 @@
-/** Operations on the node and the cluster: status, ring map, joining, placement. */
+/** Operations on the node and the cluster: status, ring map, joining, placement, departures. */
 import {
   clusterStatusReplyCodec,
+  departRequestCodec,
+  departuresReplyCodec,
   emptyCodec,
   joinClusterReplyCodec,
   joinClusterRequestCodec,
@@ -11,11 +13,12 @@ import {
   reportPlacementRequestCodec,
   ringMapCodec,
   statusReplyCodec,
+  stayRequestCodec,
   systemReadPointReplyCodec,
 } from "../../../schemas/gen/wire.ts";
 import { named, operation } from "./operation.ts";
 
-/** Operations on the node and the cluster: status, ring map, joining, placement. */
+/** Operations on the node and the cluster: status, ring map, joining, placement, departures. */
 export const NODE_OPERATIONS = named({
   status: operation({
     id: 15,
@@ -56,7 +59,7 @@ export const NODE_OPERATIONS = named({
     request: reportPlacementRequestCodec,
     reply: emptyCodec,
     cost: 10,
-    codes: ["incarnation_mismatch"],
+    codes: ["incarnation_mismatch", "not_found"],
     group: "system",
   }),
   clusterStatus: operation({
@@ -98,6 +101,39 @@ export const NODE_OPERATIONS = named({
     request: emptyCodec,
     reply: systemReadPointReplyCodec,
     cost: 1,
+    codes: [],
+    group: "system",
+  }),
+  depart: operation({
+    id: 50,
+    kind: "write",
+    repeatable: true,
+    access: "administer",
+    request: departRequestCodec,
+    reply: departuresReplyCodec,
+    cost: 100,
+    codes: ["not_found", "incarnation_mismatch"],
+    group: "system",
+  }),
+  stay: operation({
+    id: 51,
+    kind: "write",
+    repeatable: true,
+    access: "administer",
+    request: stayRequestCodec,
+    reply: departuresReplyCodec,
+    cost: 100,
+    codes: ["not_found", "incarnation_mismatch"],
+    group: "system",
+  }),
+  listDepartures: operation({
+    id: 52,
+    kind: "read",
+    repeatable: true,
+    access: "inspect",
+    request: emptyCodec,
+    reply: departuresReplyCodec,
+    cost: 20,
     codes: [],
     group: "system",
   }),

@@ -16,8 +16,9 @@ class Leader {
   readonly harness = new SystemHarness();
   readonly runner: PlacementRunner;
   proposed = 0;
-  /** Voters of group 0 besides the founder. */
+  /** Voters of group 0 besides the founder, and its learners. */
   voters: number[] = [];
+  learners: number[] = [];
 
   constructor(nodes: number) {
     for (let folder = 1; folder <= nodes; folder++) this.harness.admit(folder);
@@ -27,13 +28,19 @@ class Leader {
       const outcome = store.apply({ index: store.appliedIndex + 1, term: 1, data });
       return Promise.resolve({ ok: true, outcome } as Proposed<SystemReply>);
     };
-    const memberOf = (id: number) => ({ id, isLearner: false, match: 1, recentActive: true });
+    const memberOf = (id: number) => ({
+      ...{ id, isLearner: this.learners.includes(id) },
+      ...{ match: 1, recentActive: true },
+    });
     const group = {
       isLeading: true,
       replica: 1,
       timeMs: () => 0,
       propose,
-      raftStatus: () => ({ committed: 0, members: [1, ...this.voters].map(memberOf) }),
+      raftStatus: () => ({
+        committed: 0,
+        members: [1, ...this.voters, ...this.learners].map(memberOf),
+      }),
       configuration: {
         get voters() {
           return [1, ...voters()];
@@ -48,6 +55,8 @@ class Leader {
       groups,
       wall: { unixMs: () => 1_000 },
       logger: SILENT_LOGGER,
+      monotonic: { nowMs: () => 0 },
+      isConnected: () => true,
     });
   }
 
@@ -56,7 +65,7 @@ class Leader {
   }
 }
 
-test("PlacementRunner.confirm takes reports of nodes that hold the partition, and one of each", async () => {
+test("PlacementRunner.reported takes reports of nodes that hold the partition, and one of each", async () => {
   const leader = new Leader(3);
   const { harness, runner } = leader;
   const replica = leader.assign(1, 2);
@@ -72,24 +81,29 @@ test("PlacementRunner.confirm takes reports of nodes that hold the partition, an
     { length: 100 },
     () => ({ partition: 0, revision, configurationIndex: 5 }),
   );
-  for (const stranger of [3, 9, 0]) await runner.confirm(made, stranger);
+  for (const stranger of [3, 9, 0]) {
+    await runner.reported({ changes: made, handedOver: 0 }, stranger);
+  }
   assert.is(leader.proposed, 0);
   assert.is(harness.state.placement.changing.size, 1);
-  await runner.confirm(made, 1);
+  await runner.reported({ changes: made, handedOver: 0 }, 1);
   assert.is(leader.proposed, 1);
   assert.is(harness.state.placement.changing.size, 0);
 });
 
-test("PlacementRunner retires the replicas of a removed node, but for that of group 0", async () => {
-  const leader = new Leader(3);
-  const { harness, runner } = leader;
-  leader.voters = [leader.assign(0, 2)];
-  const [ofSystem, unplaced] = [leader.assign(0, 3), leader.assign(4, 3)];
-  assert.is(harness.apply(encodeRemoveMember(HEADER, { nodeId: 3, detail: "" })), "ok");
-  await runner.run();
-  assert.ok(harness.state.placement.changing.size > 0, "partitions move to node 2");
-  assert.is(harness.state.replicas.replica(unplaced), undefined);
-  assert.ok(harness.state.replicas.replica(ofSystem) !== undefined);
+test("PlacementRunner retires the replicas of a removed node, of group 0 once it is out of it", async () => {
+  for (const isLearner of [true, false]) {
+    const leader = new Leader(3);
+    const { harness, runner } = leader;
+    leader.voters = [leader.assign(0, 2)];
+    const [ofSystem, unplaced] = [leader.assign(0, 3), leader.assign(4, 3)];
+    if (isLearner) leader.learners = [ofSystem];
+    assert.is(harness.apply(encodeRemoveMember(HEADER, { nodeId: 3, detail: "" })), "ok");
+    await runner.run();
+    assert.ok(harness.state.placement.changing.size > 0, "partitions move to node 2");
+    assert.is(harness.state.replicas.replica(unplaced), undefined);
+    assert.is(harness.state.replicas.replica(ofSystem) !== undefined, isLearner);
+  }
 });
 
 test.run();
