@@ -1,5 +1,5 @@
 /** Shows a cluster, as all of its nodes report it. */
-import type { ClusterStatusReply } from "../../../schemas/gen/wire.ts";
+import { type ClusterStatusReply, DEPARTURE_GOAL_NAMES } from "../../../schemas/gen/wire.ts";
 import { formatUuid } from "../../base/uuid.ts";
 import type { World } from "../../base/world.ts";
 import { processWorld } from "../../node/process_world.ts";
@@ -126,12 +126,13 @@ function statusJson(
       learners: newest.systemLearners,
     },
     nodes: nodes.map((node) => {
-      const { member: { nodeId, zone, host, addresses }, answer } = node;
+      const { member: { nodeId, zone, host, addresses, departure }, answer } = node;
       return {
         nodeId,
         zone,
         host,
         addresses,
+        departure: DEPARTURE_GOAL_NAMES[departure] ?? null,
         answered: answer !== undefined,
         error: errorJson(node),
         version: answer?.version ?? null,
@@ -183,7 +184,7 @@ function statusText(
       member.nodeId,
       member.zone === "" ? "-" : member.zone,
       addressOf(member) ?? "-",
-      answer === undefined ? noAnswerText(node) : "up",
+      stateText(node),
       answer === undefined ? "-" : String(answer.leading),
       answer === undefined ? "-" : String(answer.replicas),
       partitions === 0 ? "-" : `${partitions} partitions, up to ${entriesMax} entries`,
@@ -233,6 +234,14 @@ function namesText(partitions: readonly number[]): string {
 
 function listText(numbers: readonly number[]): string {
   return numbers.length === 0 ? "none" : numbers.join(", ");
+}
+
+/** Returns the state of a node: whether it answers, and whether it is departing. */
+function stateText(node: StatusAnswer): string {
+  const { member: { departure }, answer } = node;
+  const state = answer === undefined ? noAnswerText(node) : "up";
+  if (departure === 0) return state;
+  return `${state}, ${answer?.replicas === 0 ? "drained" : "departing"}`;
 }
 
 /** Returns the links of a node, as it reports them: the round trip, or that there is none. */

@@ -1,16 +1,24 @@
-/** The command group `crs cluster …`: runs several nodes on this machine, and shows a cluster. */
+/** The command group `crs cluster …`: runs several nodes on this machine, shows and changes a cluster. */
 import type { Command } from "commander";
 import { CLUSTER_BOUNDS, type ClusterFlags } from "../cluster/settings.ts";
 import { CLUSTER_FOLDER_DEFAULT } from "../local_nodes.ts";
+import type { DepartureFlags } from "../actions/departure.ts";
 import type { RunAction, ServerOptions, Shell } from "../shell.ts";
 import { newGroup, newLocalRun, newServerCommand } from "./options.ts";
 
 /** Creates `crs cluster`. */
 export function clusterCommand(shell: Shell, run: RunAction): Command {
-  return newGroup("cluster", "Runs nodes of one cluster on this machine, or shows a cluster.", [
-    startCommand(shell, run),
-    statusCommand(shell, run),
-  ]);
+  return newGroup(
+    "cluster",
+    "Runs nodes of one cluster on this machine, shows or changes a cluster.",
+    [
+      startCommand(shell, run),
+      statusCommand(shell, run),
+      drainCommand(shell, run),
+      removeCommand(shell, run),
+      replaceCommand(shell, run),
+    ],
+  );
 }
 
 function startCommand(shell: Shell, run: RunAction): Command {
@@ -53,4 +61,57 @@ function statusCommand(shell: Shell, run: RunAction): Command {
       return await clusterStatus(flags, shell);
     });
   });
+}
+
+function drainCommand(shell: Shell, run: RunAction): Command {
+  return departureCommand(
+    "drain",
+    "Moves everything away from a node: first what it leads, then its replicas. The cluster does it by " +
+      "itself, so the command may be interrupted, and run again to watch it. The node stays a member.",
+    ["cluster drain node-2", "cluster drain node-2 --undo"],
+    shell,
+    run,
+  ).option("--undo", "lets the node stay: it gets its share of the partitions again");
+}
+
+function removeCommand(shell: Shell, run: RunAction): Command {
+  return departureCommand(
+    "remove",
+    "Takes a node out of the cluster for good, after it was drained. Its process then stops, and its data " +
+      "folder takes part no more. A node that has died is removed in the same way.",
+    ["cluster remove node-2"],
+    shell,
+    run,
+  );
+}
+
+function replaceCommand(shell: Shell, run: RunAction): Command {
+  return departureCommand(
+    "replace",
+    "Takes a node out of the cluster, and gives its place to another member.",
+    ["cluster replace node-2 --by node-4"],
+    shell,
+    run,
+  ).requiredOption("--by <node>", "the member that takes its place");
+}
+
+function departureCommand(
+  name: "drain" | "remove" | "replace",
+  description: string,
+  examples: readonly string[],
+  shell: Shell,
+  run: RunAction,
+): Command {
+  return newServerCommand(name, description, examples)
+    .argument("<node>", "number of the node, or its name, such as node-2")
+    .option(
+      "--allow-fewer-replicas",
+      "goes on although fewer than three nodes stay, so that partitions have fewer replicas",
+    )
+    .action(async (node: string, flags: DepartureFlags) => {
+      await run(async () => {
+        const { depart } = await import("../actions/departure.ts");
+        return await depart(name, node, flags, shell);
+      });
+    });
 }
