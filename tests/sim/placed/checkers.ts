@@ -12,6 +12,7 @@ import type { PlacedChecker } from "./checker.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
 import { AGE_CHECKERS } from "./age_checkers.ts";
+import { DepartedNodes } from "./departed_nodes.ts";
 import { GOVERNED_CHECKERS } from "./governed.ts";
 import { RecordRights } from "./rights_checker.ts";
 import { SDK_CHECKERS } from "./sdk_checkers.ts";
@@ -385,6 +386,7 @@ export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecke
   (cluster) => new Configurations(cluster),
   (cluster) => new OneLease(cluster),
   (cluster) => new NoStorm(cluster),
+  (cluster) => new DepartedNodes(cluster),
   ...SDK_CHECKERS,
   ...AGE_CHECKERS,
   ...GOVERNED_CHECKERS,

@@ -12,6 +12,7 @@ import type { LeasePromise } from "./kept_lease.ts";
 import { Governors } from "./governors.ts";
 import { type MachineHost, PlacedMachine } from "./machine.ts";
 import type { Owner } from "./owner.ts";
+import { Operators } from "./operators.ts";
 import { Owners } from "./owners.ts";
 import type { PlacedPlan } from "./plan.ts";
 import { CLIENT_ADDRESS_MIN } from "./sdk_client.ts";
@@ -32,6 +33,7 @@ export class PlacedCluster implements MachineHost {
   readonly truth = new WatchTruth(() => this.world.nowMs);
   readonly owners: Owners;
   readonly governors: Governors;
+  readonly operators: Operators;
   /** Whether nothing moves any more, and every client has read everything since. */
   isSettled = false;
   /** Called when a client has its answer, before anything else runs. */
@@ -54,6 +56,7 @@ export class PlacedCluster implements MachineHost {
     const promised = (promise: LeasePromise) => this.tell((checker) => checker.promised?.(promise));
     this.owners = new Owners(this, promised);
     this.governors = new Governors(this);
+    this.operators = new Operators(this);
     this.load = new SdkLoad({
       world: this.world,
       wire: this.wire,
@@ -96,6 +99,14 @@ export class PlacedCluster implements MachineHost {
       if (isLater) found = { machine, here };
     }
     return found;
+  }
+
+  /** The machines whose nodes are members, as the leader of group 0 knows; all of them without one. */
+  get members(): readonly PlacedMachine[] {
+    const { members } = this.systemLeader()?.groups?.system.store.state ?? {};
+    return this.machines.filter(({ nodeId, isRemoved }) =>
+      !isRemoved && members?.wasRemoved(nodeId) !== true
+    );
   }
 
   /** Returns the machine that leads group 0 in the highest term. */

@@ -27,9 +27,10 @@ export class WishedPlacement {
   }
 }
 
-/** Returns the members as placement sees them. */
+/** Returns the members that may hold replicas, as placement sees them. */
 function placementNodes({ state }: Pick<ClusterGroups["system"]["store"], "state">) {
-  return state.members.all.map(({ nodeId }) => {
+  const staying = state.members.all.filter(({ nodeId }) => !state.departures.has(nodeId));
+  return staying.map(({ nodeId }) => {
     const { zone = "", host = "" } = state.members.admission(nodeId) ?? {};
     return { nodeId, zone, host: host === "" ? `node ${nodeId}` : host };
   });
@@ -37,7 +38,7 @@ function placementNodes({ state }: Pick<ClusterGroups["system"]["store"], "state
 
 /** Returns what is not settled yet; undefined if everything is. */
 export function unsettled(cluster: PlacedCluster, wishes: WishedPlacement): string | undefined {
-  const { machines } = cluster;
+  const machines = cluster.members;
   const down = machines.find(({ groups }) => groups === undefined);
   if (down !== undefined) return `machine ${down.address} does not serve`;
   const leader = cluster.systemLeader()?.groups;
@@ -50,12 +51,28 @@ export function unsettled(cluster: PlacedCluster, wishes: WishedPlacement): stri
   );
   if (behind !== undefined) return `machine ${behind.address} has not all of group 0`;
   if (placement.changing.size > 0) return `partitions ${[...placement.changing]} are changing`;
-  return systemFault(leader, machines.length) ?? placementFault(cluster, leader, wishes) ??
+  return departureFault(leader) ?? systemFault(leader, machines.length) ??
+    placementFault(cluster, leader, wishes) ??
     planeFault(cluster, leader) ?? leaderFault(cluster);
 }
 
+/** Operators end no departure before everything is at rest, so each has come to its goal by then. */
+function departureFault({ system }: ClusterGroups): string | undefined {
+  const { departures, members } = system.store.state;
+  const open = departures.all.find(({ nodeId, goal }) =>
+    goal === "removed" || departures.heldBy(nodeId) > 0
+  );
+  if (open === undefined) return undefined;
+  return members.has(open.nodeId)
+    ? `node ${open.nodeId} departs`
+    : `node ${open.nodeId} has departed`;
+}
+
 /** The governed plane is on the nodes that would be chosen again, and one of them leads. */
-function planeFault({ machines }: PlacedCluster, { system }: ClusterGroups): string | undefined {
+function planeFault(
+  { members: machines }: PlacedCluster,
+  { system }: ClusterGroups,
+): string | undefined {
   const { state } = system.store;
   if (state.versions.applyVersion < GOVERNED_APPLY_VERSION) return "the version is to be raised";
   const placed = nodesOf(state, GOVERNED_PLACE).sort();
@@ -77,18 +94,16 @@ function planeFault({ machines }: PlacedCluster, { system }: ClusterGroups): str
 
 function systemFault(leader: ClusterGroups, count: number): string | undefined {
   const { voters, votersOutgoing, learners } = leader.system.group.configuration;
-  const few = Math.min(count, SYSTEM_VOTERS_MAX);
+  const staying = placementNodes(leader.system.store);
+  const few = Math.min(staying.length, SYSTEM_VOTERS_MAX);
   const wished = few > 2 && few % 2 === 0 ? few - 1 : few;
   if (votersOutgoing.length > 0) return "group 0 is in a joint configuration";
   if (voters.length !== wished) return `group 0 has ${voters.length} voters, not ${wished}`;
   if (voters.length + learners.length !== count) return "a node has no replica of group 0";
-  const { members, replicas } = leader.system.store.state;
-  const zoneOf = (node: number) => members.admission(node)?.zone ?? "";
-  const zones = new Set(members.all.map(({ nodeId }) => zoneOf(nodeId)));
+  const { state } = leader.system.store;
+  const zones = new Set(staying.map(({ zone }) => zone));
   const voting = new Set(
-    voters.map((replica) =>
-      zoneOf(replica === 1 ? members.founder ?? 0 : replicas.replica(replica)?.nodeId ?? 0)
-    ),
+    voters.map((replica) => state.members.admission(nodeOfReplica(state, replica) ?? 0)?.zone),
   );
   const isSpread = voting.size >= Math.min(zones.size, voters.length);
   return isSpread ? undefined : `group 0's voters are in ${voting.size} zones`;
@@ -112,7 +127,7 @@ function placementFault(
     const voting = voters.map((replica) => nodeOfReplica(state, replica) ?? 0).sort().join();
     const isPlain = votersOutgoing.length + learners.length === 0;
     if (!isPlain || voting !== placed) return `partition ${id} has the voters ${voting}`;
-    const hosting = cluster.machines.filter(({ groups }) => groups!.partition(id) !== undefined)
+    const hosting = cluster.members.filter(({ groups }) => groups!.partition(id) !== undefined)
       .map(({ nodeId }) => nodeId).sort().join();
     if (hosting !== placed) return `partition ${id} is hosted on ${hosting}`;
   }
@@ -120,7 +135,9 @@ function placementFault(
 }
 
 /** Leaders are even: within the tolerance where every node holds everything, else as even as can be. */
-function leaderFault({ machines }: PlacedCluster): string | undefined {
+function leaderFault({ members }: PlacedCluster): string | undefined {
+  const { departures } = members[0]!.groups!.system.store.state;
+  const machines = members.filter(({ nodeId }) => !departures.has(nodeId));
   const counts = machines.map(({ groups }) =>
     [...groups!.partitions].filter(({ group }) => group.isLeading).length
   );

@@ -55,6 +55,8 @@ export class PlacedMachine {
   readonly disk = new MemoryDisk();
   readonly markDisk = new MemoryDisk();
   program: NodeProgram | undefined;
+  /** Whether its node was removed from the cluster, and has stopped for good. */
+  isRemoved = false;
   /** The factor by which operations of the disk are slower. */
   diskFactor = 1;
   readonly #cluster: MachineHost;
@@ -118,7 +120,7 @@ export class PlacedMachine {
 
   /** Starts the program; does nothing if it runs. */
   start(): void {
-    if (this.machine.state !== "down") return;
+    if (this.machine.state !== "down" || this.isRemoved) return;
     const process = this.machine.start();
     // Everything that a program does may settle a promise.
     this.machine.openPromises = 1;
@@ -230,6 +232,12 @@ export class PlacedMachine {
       onBug: (message, cause) => {
         if (this.#cluster.stopsGroups) return;
         world.fail(new Error(`Machine ${address}: ${message}`, cause ? { cause } : {}));
+      },
+      onRemoved: () => {
+        this.isRemoved = true;
+        this.#note("was removed from the cluster");
+        // In a turn of its own, as an operator's supervisor does.
+        world.soon(() => this.stop(() => {}));
       },
       onPoisoned: () => {
         this.#note("must be started anew: its log is poisoned");

@@ -77,6 +77,8 @@ export interface NodeMachine {
   readonly onBug: (message: string, error: unknown) => void;
   /** Called when the log is poisoned: somebody must start the node anew. */
   readonly onPoisoned: () => void;
+  /** Called when the node has learned that it was removed from its cluster. */
+  readonly onRemoved: () => void;
 }
 
 /** The program of a node, from its start to its end. */
@@ -119,6 +121,7 @@ export class NodeProgram {
       wallWatch,
       onError: () => {},
       onRing: () => this.#sessions?.pushRingMapSoon(),
+      onRemoved: () => this.#options.onRemoved(),
     }, hasLog);
     this.#cluster = cluster;
     const { ownerAt } = this.#options;

@@ -92,6 +92,8 @@ export interface PlacedPlan {
   readonly areWatched: boolean;
   /** Agents with identities of their own. */
   readonly owners: readonly OwnerPlan[];
+  /** Mean time between two orders of operators that nodes depart or stay, ms; undefined: there are none. */
+  readonly reshapesMs: number | undefined;
   /** The group that gets a command which no replica knows, at the end of the run. */
   readonly newerCommand: NewerCommandGroup | undefined;
 }
@@ -175,6 +177,7 @@ export function placedPlanOf(seed: number): PlacedPlan {
     },
     // Drawn apart, as seeds were known before there were watches.
     areWatched: new SeededEntropy(seed ^ 0x3a7c4).unit() < 0.5,
+    reshapesMs: reshapesMsOf(new SeededEntropy(seed ^ 0x0dd5a)),
   };
   const hasNewerCommand = unit() < 0.1;
   const zoneOf = () => hasZones ? of(["", "a", "b"]) : "";
@@ -187,6 +190,11 @@ export function placedPlanOf(seed: number): PlacedPlan {
     newerCommand: hasNewerCommand ? newerCommand : undefined,
     owners: unit() < 0.4 ? Array.from({ length: of([2, 3, 4]) }, () => ownerOf(plan, draw)) : [],
   };
+}
+
+/** Draws how often operators let nodes depart; drawn apart, as seeds were known before they could. */
+function reshapesMsOf(draw: SeededEntropy): number | undefined {
+  return draw.unit() < 0.4 ? 500 + 3_000 * draw.unit() : undefined;
 }
 
 function ownerOf(

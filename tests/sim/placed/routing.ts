@@ -8,7 +8,7 @@ import type { PlacedCluster } from "./cluster.ts";
  * node must know those of its own partitions, and a client none: hints tell it.
  */
 export function unconvergedRouting(cluster: PlacedCluster): string | undefined {
-  const maps = cluster.machines.map(({ registry }) => registry?.ringMap());
+  const maps = cluster.members.map(({ registry }) => registry?.ringMap());
   const newest = maps[0];
   if (newest === undefined) return "machine 1 does not serve";
   for (const [at, map] of maps.entries()) {
@@ -42,7 +42,7 @@ function differenceOf(map: RingMap, other: RingMap): string | undefined {
 
 /** Returns a partition that a machine holds without naming its leader. */
 function unknownLeader(cluster: PlacedCluster, at: number, map: RingMap): string | undefined {
-  const machine = cluster.machines[at]!;
+  const machine = cluster.members[at]!;
   for (const { id } of machine.groups?.partitions ?? []) {
     const leader = cluster.leaderOf(id)?.machine.nodeId;
     const known = placementOf(map, id).leader;

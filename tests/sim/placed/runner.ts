@@ -89,8 +89,10 @@ class PlacedRun {
     load.start();
     this.#cluster.owners.start();
     this.#cluster.governors.start();
+    this.#cluster.operators.start();
     while (world.nowMs < plan.faultsMs) await this.#pass();
     this.#faults.end();
+    this.#cluster.operators.stop();
     const untilMs = world.nowMs + SETTLE_MS;
     for (let quietSinceMs = world.nowMs; world.nowMs - quietSinceMs < REST_MS;) {
       await this.#pass();

@@ -93,7 +93,10 @@ export class SdkLoad {
         thinkMs,
         timeoutMs,
         keptTtlMs,
-        endpoints: 1 + Math.floor(entropy.unit() * ENDPOINTS_MAX),
+        // A client that starts anew must know one that has not been removed.
+        endpoints: plan.reshapesMs === undefined
+          ? 1 + Math.floor(entropy.unit() * ENDPOINTS_MAX)
+          : plan.machines.length,
       })
     );
   }

@@ -7,6 +7,9 @@ const RECONFIGURER = "src/replication/placement/reconfigurer.ts";
 const NODE_GROUPS = "src/replication/assembly/node_groups.ts";
 const CLUSTER_GROUPS = "src/replication/assembly/cluster_groups.ts";
 const SYSTEM = "tests/unit/system";
+const DEPARTURES_TEST = `${PLACEMENT}/departures.test.ts`;
+const DEPARTURE_STATE = "src/system/departures/departure_state.ts";
+const DEPARTURE_STATE_TEST = `${SYSTEM}/departures/departure_state.test.ts`;
 const GOVERNED_TEST = "tests/unit/replication/placement/governed_plane.test.ts";
 
 export const PLACEMENT_MUTANTS: readonly Mutant[] = [
@@ -136,8 +139,78 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     test: `${PLACEMENT}/plan.test.ts`,
     edits: [{
       file: PLAN,
-      anchor: "if (leaving.length === held.length) leaving = leaving.slice(1);",
+      anchor: 'const kept = hasVoter ? undefined : unwished.find(({ role }) => role === "voter");',
+      replacement: "void hasVoter; const kept = undefined;",
+    }],
+  },
+  {
+    name: "stuck_change_stays",
+    breaks: "A change that waits for a node which may hold nothing any more is planned anew",
+    test: DEPARTURES_TEST,
+    edits: [{
+      file: PLAN,
+      anchor: 'held.every(({ node, role }) => role !== "joining" || mayHold.has(node))',
+      replacement: "held.every(({ node }) => node >= 0 || mayHold.has(node))",
+    }],
+  },
+  {
+    name: "late_step_of_departure",
+    breaks: "A step of a departure that is over, or has another goal by now, changes nothing",
+    test: DEPARTURE_STATE_TEST,
+    edits: [{
+      file: DEPARTURE_STATE,
+      anchor: "if (departure.revision === revision) return departure;",
+      replacement: "if (revision >= 0) return departure;",
+    }],
+  },
+  {
+    name: "removed_with_replicas",
+    breaks: "A member is removed only when no placement names a replica on it",
+    test: DEPARTURE_STATE_TEST,
+    edits: [{
+      file: DEPARTURE_STATE,
+      anchor: "if (held > 0) throw invalid(",
+      replacement: "if (held < 0) throw invalid(",
+    }],
+  },
+  {
+    name: "too_few_stay",
+    breaks: "As many nodes stay as a partition has replicas, unless an operator allows fewer",
+    test: DEPARTURE_STATE_TEST,
+    edits: [{
+      file: DEPARTURE_STATE,
+      anchor: "if (staying >= REPLICAS || isFewerAllowed) return;",
+      replacement: "if (staying >= 1 || isFewerAllowed) return;",
+    }],
+  },
+  {
+    name: "replicas_before_leaders",
+    breaks: "The replicas of a departing node move when it leads nothing any more",
+    test: DEPARTURES_TEST,
+    edits: [{
+      file: PLAN,
+      anchor: "if (move.leaving.some((node) => waiting.has(node))) continue;",
+      replacement: "void waiting;",
+    }],
+  },
+  {
+    name: "departing_node_leads",
+    breaks: "A departing node hands over all that it leads",
+    test: DEPARTURES_TEST,
+    edits: [{
+      file: "src/replication/placement/leader_balance.ts",
+      anchor: "if (groups.system.store.state.departures.has(self)) return this.#handOver();",
       replacement: "",
+    }],
+  },
+  {
+    name: "removed_node_in_group_0",
+    breaks: "Group 0 ends with no replica on a node that was removed",
+    test: DEPARTURES_TEST,
+    edits: [{
+      file: "src/replication/placement/placement_runner.ts",
+      anchor: "if (changes.length === 0) changes.push(...this.#removals());",
+      replacement: "void this.#removals();",
     }],
   },
   {
