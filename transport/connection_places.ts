@@ -49,6 +49,11 @@ export class ConnectionPlaces {
     socket.once("close", () => this.#leave(socket));
   }
 
+  /** Whether all requests of a connection were answered. */
+  isIdle(socket: Socket): boolean {
+    return this.#requestsOf(socket) === 0;
+  }
+
   /** Marks a connection as busy until the response, and those to its other requests, are finished. */
   busy(socket: Socket, response: ServerResponse): void {
     this.#idle.delete(socket);

@@ -76,6 +76,7 @@ export async function startHttpFace(options: HttpFaceOptions): Promise<RunningHt
     ...endpoint,
     handler: (request, peer) => app.answer(request, peer),
     quick: (request, peer) => app.quick(request, peer),
+    headTooLarge: (peer) => app.refuseHead(peer),
     logger,
     scheduler: world.scheduler,
     ...(tls === undefined ? {} : { tls }),

@@ -6,8 +6,15 @@
  * A body is read as the handler takes it. A request that is answered before its body has arrived ends
  * its connection, after a moment in which the sender can read the answer.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { Socket } from "node:net";
+import { concatBytes } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import {
   HTTP_BODY_MS_MAX,
@@ -42,6 +49,8 @@ export interface HttpListenerOptions {
   readonly handler: HttpHandler;
   /** Asked before the handler, for requests without a body. Default: all go to the handler. */
   readonly quick?: QuickHandler;
+  /** Answers a request whose head is too large to be read. Default: its connection is dropped. */
+  readonly headTooLarge?: (peer: HttpPeer) => WholeReply;
   readonly logger: Logger;
   readonly scheduler: Scheduler;
   /** Absent: it speaks plain text. */
@@ -148,8 +157,15 @@ function serverOf(
   if (tls === undefined) {
     server.on("connection", (socket: Socket) => unlessOwn(socket, () => places.take(socket)));
   }
-  // On a malformed, oversized or slow request the connection is closed.
-  server.on("clientError", (_error, socket) => socket.destroy());
+  // On a malformed or slow request the connection is closed, and on one whose head is too large.
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    const { headTooLarge, scheduler } = options;
+    const isAnswered = error.code === "HPE_HEADER_OVERFLOW" && headTooLarge !== undefined &&
+      socket.writable && places.isIdle(socket);
+    if (!isAnswered) return void socket.destroy();
+    socket.end(messageOf(headTooLarge(peerOf(socket, isTls, leaves))));
+    dropInput(socket, scheduler);
+  });
   server.on("error", (error) => {
     // A server that does not listen could not be bound, which the acceptor reports.
     if (server.listening) options.logger.warn("The HTTP listener failed", { error });
@@ -318,6 +334,15 @@ function sendWhole(response: ServerResponse, { status, headers, body }: WholeRep
   response.end(bytes);
 }
 
+/** Returns an answer as it goes over the connection, which it ends. */
+function messageOf({ status, headers, body = "" }: WholeReply): Uint8Array {
+  const bytes = typeof body === "string" ? encoder.encode(body) : body;
+  const fields = { ...headers, "content-length": bytes.length, "connection": "close" };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n`;
+  return concatBytes([encoder.encode(head), bytes]);
+}
+
 const encoder = new TextEncoder();
 
 async function sendStream(
@@ -358,9 +383,14 @@ function drained(response: ServerResponse): Promise<void> {
 
 /** Ends the connection of a request whose body nobody needs. */
 function dropRest(message: IncomingMessage, scheduler: Scheduler): void {
-  const { socket } = message;
-  // Unread input would reset the connection before the sender has read the answer.
   message.resume();
+  dropInput(message.socket, scheduler);
+}
+
+/** Ends a connection after a moment, in which the sender reads the answer and its input is dropped. */
+function dropInput(socket: Socket, scheduler: Scheduler): void {
+  // Unread input would reset the connection before.
+  socket.resume();
   const timer = scheduler.after(HTTP_DRAIN_MS, () => socket.destroy());
   socket.once("close", () => timer.cancel());
 }

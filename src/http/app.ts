@@ -13,9 +13,11 @@ import { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
 import type { HttpCallers, HttpPeer, TakenClient } from "./callers.ts";
 import { AnswerDeadlines } from "./answer_deadlines.ts";
+import { commonHeaders, replyOf } from "./answer_reply.ts";
 import { CORRELATION_HEADER, RequestIds } from "./correlation.ts";
 import {
   errorEnvelope,
+  headTooLarge,
   type HttpError,
   noRoom,
   noRoute,
@@ -25,11 +27,9 @@ import {
 import { EventStream } from "./event_stream.ts";
 import { type GovernedReader, GovernedSource } from "./governed/governed_source.ts";
 import { HttpMetrics } from "./metrics.ts";
-import { MeasuredText } from "./measured_text.ts";
 import { type FaceClient, NodeCondition } from "./node_condition.ts";
 import { checkOrigin } from "./origin_check.ts";
 import { QuickRoutes } from "./quick_routes.ts";
-import { receiptHeaders } from "./receipt_headers.ts";
 import {
   type HttpReply,
   type HttpRequest,
@@ -217,7 +217,15 @@ export class HttpApp {
     }
   }
 
-  #begin({ method, headers }: HttpRequestHead, peer: HttpPeer): Call {
+  /** Returns the answer to a request whose head is too large to be read. */
+  refuseHead(peer: HttpPeer): WholeReply {
+    const call = this.#begin(UNREAD_HEAD, peer);
+    const reply = this.#refusal(call, headTooLarge());
+    this.#finish(call, reply.status);
+    return reply;
+  }
+
+  #begin({ method, headers }: Pick<HttpRequestHead, "method" | "headers">, peer: HttpPeer): Call {
     return {
       peer,
       requestId: this.#ids.of(headers.get(CORRELATION_HEADER)),
@@ -380,7 +388,7 @@ export class HttpApp {
     return { ...reply, headers, body: stream };
   }
 
-  #refusal(call: Call, thrown: unknown): HttpReply {
+  #refusal(call: Call, thrown: unknown): WholeReply {
     const error = toHttpError(thrown);
     this.#metrics.rejected(error);
     call.isRefused = true;
@@ -416,33 +424,9 @@ export class HttpApp {
   }
 }
 
+const UNREAD_HEAD = { method: "unread", headers: { get: () => null } };
 const METHODS: readonly string[] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
 function factsOf({ requestId, peer, route }: Call) {
   return { request_id: requestId, peer_addr: peer.address, route };
-}
-
-function commonHeaders({ requestId }: Call): Record<string, string> {
-  return {
-    [CORRELATION_HEADER]: requestId,
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-  };
-}
-
-/** Returns an answer that is no stream as it is sent. */
-function replyOf(
-  route: HttpRoute,
-  { status: given, body, headers: more }: RouteAnswer,
-  call: Call,
-): WholeReply {
-  const status = given ?? Number(Object.keys(route.answers)[0]);
-  const headers = { ...commonHeaders(call), ...receiptHeaders(body), ...more };
-  if (body !== undefined) headers["content-type"] ??= JSON_TYPE;
-  const isMeasured = body instanceof MeasuredText;
-  if (isMeasured) headers["content-length"] = String(body.byteLength);
-  if (call.method === "HEAD" || body === undefined) return { status, headers, body: undefined };
-  if (isMeasured) return { status, headers, body: body.text };
-  const isReady = typeof body === "string" || body instanceof Uint8Array;
-  return { status, headers, body: isReady ? body : jsonText(body) };
 }

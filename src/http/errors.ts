@@ -9,7 +9,7 @@ import {
   RegistryError,
   toRegistryError,
 } from "../base/errors.ts";
-import { HTTP_RETRY_AFTER_MS } from "../base/limits.ts";
+import { HTTP_HEADER_BYTES_MAX, HTTP_RETRY_AFTER_MS } from "../base/limits.ts";
 
 /** The statuses of errors by the name that the envelope has as its `code`. */
 export const ERROR_STATUSES = {
@@ -24,6 +24,7 @@ export const ERROR_STATUSES = {
   UnsupportedMediaType: 415,
   BadSignature: 422,
   WriteRateLimited: 429,
+  HeadTooLarge: 431,
   StoreUnavailable: 503,
 } as const;
 
@@ -122,6 +123,15 @@ export class HttpError extends Error {
 /** Returns the refusal of a request that does not fit its description. */
 export function badRequest(message: string, hint: string): HttpError {
   return new HttpError("BadRequest", message, { hint });
+}
+
+/** Returns the refusal of a request whose head is too large to be read. */
+export function headTooLarge(): HttpError {
+  const message =
+    `The request line and the headers must have at most ${HTTP_HEADER_BYTES_MAX} bytes`;
+  return new HttpError("HeadTooLarge", message, {
+    hint: "Send fewer or shorter headers, or a shorter query.",
+  });
 }
 
 /** Returns the refusal of a request for which this face has no room. */

@@ -151,5 +151,6 @@ const REASONS: Readonly<Record<HttpError["code"], string>> = {
   UnsupportedMediaType: "unsupported_media_type",
   BadSignature: "invalid_sig",
   WriteRateLimited: "rate_limited",
+  HeadTooLarge: "head_too_large",
   StoreUnavailable: "degraded",
 };

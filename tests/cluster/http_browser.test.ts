@@ -5,6 +5,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { WATCH_TOKEN_CHARACTERS_MAX } from "../../src/base/limits.ts";
 import type { WatchEvent } from "../../src/client/mod.ts";
 import { SILENT_LOGGER } from "../../src/base/logger.ts";
 import { openHttpListener } from "../../src/front/http_listener.ts";
@@ -24,7 +25,7 @@ const READER = `
 const read = [];
 const source = new EventSource("/v1/watch?kind=agent");
 source.addEventListener("put", (event) => {
-  read.push([event.lastEventId, JSON.parse(event.data).agent.id]);
+  read.push([event.lastEventId.replaceAll("-", ""), JSON.parse(event.data).agent.id]);
   if (read.length === 7) {
     source.close();
     fetch("/report", { method: "POST", body: JSON.stringify(read) });
@@ -53,9 +54,12 @@ await attempt("stream", () => new Promise((resolve) => {
 await fetch("/report", { method: "POST", body: JSON.stringify(outcomes) });
 `;
 
+/** Makes an id as long as one of a watch of all records in 8,192 partitions can be. */
+const idOf = (number: number) => `t${number}`.padEnd(WATCH_TOKEN_CHARACTERS_MAX, "-");
+
 /** A watch of events with growing ids, the first after that of `from`; it ends after some. */
 function shortWatch(from: string | undefined) {
-  let last = Number(from?.slice(1) ?? 0);
+  let last = parseInt(from?.slice(1) ?? "0", 10);
   const end = last + EVENTS_PER_STREAM;
   return {
     begun: Promise.resolve(),
@@ -67,7 +71,7 @@ function shortWatch(from: string | undefined) {
         const value = {
           ...{ type: "put", kind: "agent", record: { id: `agent ${++last}` }, home: undefined },
           ...{ before: undefined, isState: false, hasLeft: false, remainingMs: 1 },
-          ...{ receipt: { node: 1, partition: 1, generation: 1, index: last }, token: `t${last}` },
+          ...{ receipt: { node: 1, partition: 1, generation: 1, index: last }, token: idOf(last) },
         } as unknown as WatchEvent;
         return Promise.resolve({ done: false, value });
       },
@@ -158,7 +162,7 @@ async function reportOfOther(
 const browserTest = testWith(CHROMIUM);
 
 browserTest(
-  "EventSource reads the watch, and continues after each end of a stream",
+  "EventSource reads the watch, and continues after each end of a stream, whatever its partitions",
   (chromium) =>
     withFace(READER, async ({ port, report, calls }) => {
       const read = await withPage(
@@ -169,8 +173,8 @@ browserTest(
       assert.equal(read, [1, 2, 3, 4, 5, 6, 7].map((n) => [`t${n}`, `agent ${n}`]));
       assert.equal(calls.map(([name, , options]) => [name, (options as { from?: string }).from]), [
         ["watch", undefined],
-        ["watch", "t3"],
-        ["watch", "t6"],
+        ["watch", idOf(3)],
+        ["watch", idOf(6)],
       ]);
     }),
 );

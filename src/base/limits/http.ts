@@ -3,10 +3,10 @@
 /** Bytes of a request's body; larger ones are refused with 413. */
 export const HTTP_BODY_BYTES_MAX = 1024 * 1024;
 /**
- * Bytes of a request's head: a capability of 4 KiB, and the `Last-Event-ID` of a watch of all records in up
- * to 1,024 partitions, 8 KB. With 8,192 partitions it has 65 KB, and the watch cannot be continued by HTTP.
+ * Bytes of a request's head: a capability of 4 KiB, and the longest `Last-Event-ID`, the token of a watch
+ * of all records in 8,192 partitions (`WATCH_TOKEN_CHARACTERS_MAX`). Larger ones are refused with 431.
  */
-export const HTTP_HEADER_BYTES_MAX = 16 * 1024;
+export const HTTP_HEADER_BYTES_MAX = 112 * 1024;
 /** Time for the head, and for the body after it, ms: slower senders hold a connection for nothing. */
 export const HTTP_HEAD_MS_MAX = 10_000;
 export const HTTP_BODY_MS_MAX = 10_000;

@@ -1,5 +1,6 @@
 /** The watch as an event stream: each change once, in order, continued by `Last-Event-ID`. */
 import { z } from "zod";
+import { WATCH_TOKEN_CHARACTERS_MAX } from "../../base/limits.ts";
 import { watchEventJson } from "../../answers/watch_json.ts";
 import type { Watch, WatchEvent, WatchFilter } from "../../client/mod.ts";
 import { badRequest } from "../errors.ts";
@@ -10,8 +11,6 @@ import { nameText, uuid } from "../schemas.ts";
 /** Records that one watch may name, and labels. */
 const IDS_MAX = 1_024;
 const LABELS_MAX = 64;
-/** Longest token, in characters. */
-const TOKEN_LENGTH_MAX = 16_384;
 
 const watchQuery = z.strictObject({
   kind: z.enum(["agent", "gateway"]).optional().describe("kind of record (default: both)"),
@@ -26,7 +25,7 @@ const watchQuery = z.strictObject({
   mirrors: z.boolean().optional().describe(
     "whether records of other regions count (default: true)",
   ),
-  from: z.string().min(1).max(TOKEN_LENGTH_MAX).optional().describe(
+  from: z.string().min(1).max(WATCH_TOKEN_CHARACTERS_MAX).optional().describe(
     "the id of an event, after which the watch continues; `Last-Event-ID` goes before it",
   ),
 });

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { HTTP_HEADER_BYTES_MAX } from "../../../src/base/limits.ts";
+import { HTTP_HEADER_BYTES_MAX, WATCH_TOKEN_CHARACTERS_MAX } from "../../../src/base/limits.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { startFront } from "../../../src/front/front.ts";
 import {
@@ -102,6 +102,49 @@ test("openHttpListener closes connections with oversized or malformed heads", ()
     }
     assert.is((await fetch(url)).status, 202);
   }));
+
+test("openHttpListener answers a head that is too large, unless requests before it are not answered", async () => {
+  const held = Promise.withResolvers<void>();
+  const listener = await openHttpListener({
+    ...{ host: "127.0.0.1", port: 0, logger: SILENT_LOGGER, scheduler: testWorld().scheduler },
+    handler: async () => {
+      await held.promise;
+      return { status: 200, headers: {}, body: "late" };
+    },
+    headTooLarge: ({ address }) => ({ status: 431, headers: { "x-a": "b" }, body: address }),
+  });
+  const long = `GET /a HTTP/1.1\r\nhost: a\r\na: ${
+    "x".repeat(HTTP_HEADER_BYTES_MAX + 5_000)
+  }\r\n\r\n`;
+  const refused = raw(listener.port, long);
+  await within("the end", refused.closed);
+  assert.match(
+    refused.text(),
+    /^HTTP\/1\.1 431 Request Header Fields Too Large\r\nx-a: b\r\n.*\r\n\r\n127\.0\.0\.1$/s,
+  );
+  assert.match(refused.text(), /\r\nconnection: close\r\n/);
+  const mixed = raw(listener.port, "GET / HTTP/1.1\r\nhost: a\r\n\r\n" + long);
+  await within("the end", mixed.closed);
+  assert.is(mixed.text(), "");
+  held.resolve();
+  await listener.close();
+});
+
+test("openHttpListener passes on a head as large as the limit allows", () =>
+  withListener(
+    (request) =>
+      Promise.resolve({
+        ...{ status: 200, headers: {} },
+        body: String(request.headers.get("last-event-id")?.length),
+      }),
+    async ({ port }) => {
+      const id = "x".repeat(WATCH_TOKEN_CHARACTERS_MAX);
+      const head = `GET / HTTP/1.1\r\nhost: a\r\nlast-event-id: ${id}\r\n\r\n`;
+      const { text, socket } = raw(port, head);
+      await until("the answer", () => text().endsWith(`\r\n\r\n${id.length}`));
+      socket.end();
+    },
+  ));
 
 test("openHttpListener answers a request whose body nobody reads, then ends the connection", async () => {
   for (const [method, status] of [["POST", 413], ["GET", 200]] as const) {

@@ -2,7 +2,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ERROR_TABLE, type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
-import { HTTP_BODY_BYTES_MAX, HTTP_BODY_MS_MAX } from "../../../src/base/limits.ts";
+import {
+  HTTP_BODY_BYTES_MAX,
+  HTTP_BODY_MS_MAX,
+  HTTP_HEADER_BYTES_MAX,
+} from "../../../src/base/limits.ts";
 import type { LogFacts } from "../../../src/base/logger.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import { ERROR_NAMES, ERROR_STATUSES } from "../../../src/http/errors.ts";
@@ -203,6 +207,18 @@ test("HttpApp refuses bodies above 1 MiB, declared or not, before it has read th
   });
   assert.is(streamed.status, 413);
   assert.ok(pulled < 20, `${pulled} chunks were read`);
+});
+
+test("HttpApp refuses a head that was too large to be read, in the envelope", async () => {
+  const face = faceOf({});
+  const { status, headers, body } = face.app.refuseHead(LOCAL_PEER);
+  const { error } = JSON.parse(body as string);
+  assert.equal([status, error.code, error.retryable], [431, "HeadTooLarge", false]);
+  assert.ok(error.message.includes(String(HTTP_HEADER_BYTES_MAX)));
+  assert.is(headers["x-corr-id"], error.request_id);
+  const { text } = await face.ask("GET", "/metrics");
+  assert.ok(text.includes('rejected_total{reason="head_too_large"} 1'));
+  assert.ok(text.includes('requests_total{route="none",method="other",status="431"} 1'));
 });
 
 test("HttpApp refuses a body that does not arrive in time", async () => {
