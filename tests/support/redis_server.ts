@@ -3,17 +3,22 @@ import { Redis } from "ioredis";
 import type { ServerPlan } from "./backend_server.ts";
 
 /** Returns what to start. @param settings further arguments of `redis-server`. */
-export function redisPlan(program: string, settings: readonly string[] = []): ServerPlan {
+export function redisPlan(
+  program: string,
+  settings: readonly string[] = [],
+  transport: "tcp" | "tls" = "tcp",
+): ServerPlan {
   return {
     program,
     args: (port, folder) => [
-      ...["--port", `${port}`, "--bind", "127.0.0.1", "--dir", folder],
+      ...transport === "tcp" ? ["--port", `${port}`] : ["--port", "0", "--tls-port", `${port}`],
+      ...["--bind", "127.0.0.1", "--dir", folder],
       ...["--save", "", "--appendonly", "no", "--daemonize", "no"],
       // A replica would wait 5 s for others.
       ...["--repl-diskless-sync-delay", "0"],
       ...settings,
     ],
-    isReady,
+    isReady: transport === "tcp" ? isReady : isListening,
   };
 }
 
@@ -46,6 +51,15 @@ async function isReady(port: number): Promise<boolean> {
     const reply = new Uint8Array(64);
     const length = await connection.read(reply) ?? 0;
     return /^(\+PONG|-NOAUTH)/.test(new TextDecoder().decode(reply.subarray(0, length)));
+  } catch {
+    return false;
+  }
+}
+
+async function isListening(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
   } catch {
     return false;
   }
