@@ -3,7 +3,7 @@
  * contains one of the patterns. Most files of a folder share a process, in which they run one after
  * the other (runner/batch.ts); the longest ones have a process of their own. Two processes run at a
  * time. Files under tests/cluster/ start processes themselves and mostly wait for them, so one of
- * those runs beside the two, in a process of its own; a second one only when no other files are left.
+ * those runs beside the two; a second one only when no other files are left.
  *
  * Each test and each file has a deadline (uvu has none). A file that skips tests states in one line
  * which package would enable them; with `--no-skips` each skipped test counts as failed. The last
@@ -27,23 +27,27 @@ const CLUSTER_DEADLINES: Deadlines = { testMs: 120_000, fileMs: 300_000, graceMs
 /** More than two would only slow each other down, and run into deadlines, on a small machine. */
 const PARALLEL_FILES_MAX = 2;
 
-/** Few enough that the lanes end at about the same time, and that a folder's modules are shared. */
-const FILES_PER_PROCESS_MAX = 12;
+/**
+ * Files that share a process: a process of its own costs each of them half a second of processor time
+ * for modules and compilation. Few enough that the lanes end at about the same time.
+ */
+const FILES_PER_PROCESS_MAX = 20;
+/** The same for files under tests/cluster/, each of which takes longer. */
+const CLUSTER_FILES_PER_PROCESS_MAX = 5;
 
 /** The test files that take longest; they start first, so that none of them runs alone at the end. */
 export const LONGEST: readonly string[] = [
   "tests/cluster/readme.test.ts",
+  "tests/cluster/three_nodes.test.ts",
   "tests/cluster/regions.test.ts",
   "tests/cluster/transport/processes.test.ts",
   "tests/cluster/cli_session.test.ts",
-  "tests/cluster/three_nodes.test.ts",
   "tests/cluster/certified_cluster.test.ts",
-  "tests/cluster/watches.test.ts",
   "tests/cluster/certified_regions.test.ts",
   "tests/cluster/outages.test.ts",
   "tests/cluster/identity_session.test.ts",
+  "tests/cluster/front_service.test.ts",
   "tests/cluster/long_downtime.test.ts",
-  "tests/cluster/three_nodes_serving.test.ts",
   "tests/cluster/descriptors.test.ts",
   "tests/sim/simulator.test.ts",
   "tests/interop/node.test.ts",
@@ -107,14 +111,18 @@ function inOrder(files: readonly string[]): string[] {
 /** Groups files that share a process: neighbours below the same folders, two levels deep. */
 function inBatches(files: readonly string[], folder: string): string[][] {
   const roomOf = (file: string) => {
-    const isAlone = LONGEST.includes(file) || isCluster(file, folder);
-    return isAlone ? file : file.slice(folder.length).split("/").slice(0, -1).slice(0, 3).join("/");
+    if (LONGEST.includes(file)) return file;
+    if (isCluster(file, folder)) return "cluster";
+    return file.slice(folder.length).split("/").slice(0, -1).slice(0, 3).join("/");
+  };
+  const filesMax = (file: string) => {
+    return isCluster(file, folder) ? CLUSTER_FILES_PER_PROCESS_MAX : FILES_PER_PROCESS_MAX;
   };
   const batches: string[][] = [];
   for (const file of files) {
     const last = batches.at(-1);
     const isNeighbour = last !== undefined && roomOf(last[0]!) === roomOf(file);
-    if (isNeighbour && last.length < FILES_PER_PROCESS_MAX) last.push(file);
+    if (isNeighbour && last.length < filesMax(file)) last.push(file);
     else batches.push([file]);
   }
   return batches;

@@ -1,4 +1,7 @@
-/** Three real nodes on this machine, started by one command. */
+/**
+ * Three real nodes on this machine, started by one command. The tests follow each other on one
+ * cluster, because starting it takes as long as most of them.
+ */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crsInProcess } from "../support/crs_in_process.ts";
@@ -7,6 +10,11 @@ import { BoundedLoad } from "../../bench/cluster/bounded_load.ts";
 import { ClusterLoad } from "../support/cluster_load.ts";
 import { type RunningCluster, ThreeNodes } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
+import { WatchFleet } from "../support/watch_fleet.ts";
+import { servesAndSurvives } from "./three_nodes/serving.ts";
+
+const WATCHERS = 200;
+const WRITES = 150;
 
 interface PartitionShown {
   readonly leader: number;
@@ -29,8 +37,8 @@ const cluster = await ThreeNodes.open();
 let running: RunningCluster;
 test.after(() => cluster.end());
 
-test("crs cluster start runs one cluster, reports a node that dies, and returns as it was", async () => {
-  const first = await cluster.start();
+test("crs cluster start runs one cluster", async () => {
+  const first = running = await cluster.start();
   assert.equal(first.nodes.map(({ nodeId }) => nodeId), [1, 2, 3]);
   assert.is(new Set(first.nodes.map(({ zone }) => zone)).size, 3);
   await cluster.whole();
@@ -53,9 +61,16 @@ test("crs cluster start runs one cluster, reports a node that dies, and returns 
       )
     );
   });
+});
 
+test("three nodes serve writes that span them, and no domain is lost or held twice when one dies", async () => {
+  await cluster.spread();
+  await servesAndSurvives(running);
+});
+
+test("crs cluster start reports the node that died, and returns as it was", async () => {
+  const first = running;
   const [, , third] = first.nodes;
-  Deno.kill(third!.processId, "SIGKILL");
   const told = `node-3 (process ${third!.processId}) ended by SIGKILL; the others go on`;
   await until("the death is reported", () => first.process.stderr.includes(told));
   first.process.kill("SIGTERM");
@@ -65,6 +80,27 @@ test("crs cluster start runs one cluster, reports a node that dies, and returns 
   assert.is(running.clusterId, first.clusterId);
   const ids = (nodes: typeof first.nodes) => nodes.map(({ nodeId }) => nodeId);
   assert.equal(ids(running.nodes), ids(first.nodes));
+});
+
+test("watchers of three nodes miss nothing and see nothing twice while nodes are killed", async () => {
+  await cluster.spread();
+  const fleet = await WatchFleet.start(cluster.folder, { watchers: WATCHERS });
+  try {
+    fleet.write();
+    await fleet.acknowledges(WRITES);
+    await cluster.kill(1);
+    await fleet.acknowledges(WRITES);
+    await cluster.restart(1);
+    await cluster.whole();
+    await cluster.kill(2);
+    await fleet.acknowledges(WRITES);
+    await fleet.endWrites();
+    await fleet.check();
+    assert.ok(fleet.nodes.size > 1, "watches have moved");
+  } finally {
+    await fleet.end();
+  }
+  await cluster.restart(2);
 });
 
 test("followers serve reads with a bound, and all reads and writes go on, while a node is killed", async () => {
