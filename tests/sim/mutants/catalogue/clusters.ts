@@ -1,7 +1,7 @@
 /** Mutants of whole nodes and of the SDK, which seeds of clusters that grow catch, or test files. */
 import type { Mutant } from "../mutant.ts";
 
-const LIST_PATH = "src/serving/list_path.ts";
+const LIST_PAGES = "src/serving/list_pages.ts";
 const LEADERS = "src/client/partition_leaders.ts";
 const ALIASES = "src/store/apply_aliases.ts";
 
@@ -11,7 +11,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     breaks: "A list skips no partition that this node does not hold",
     showsPlaced: ({ machines }) => machines.length > 3,
     edits: [{
-      file: LIST_PATH,
+      file: LIST_PAGES,
       anchor: `        scope.leaveOut(id, notReplica(partition));
         continue;
       }
@@ -27,7 +27,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     breaks: "A page that ends within a partition is continued there",
     showsPlaced: () => true,
     edits: [{
-      file: LIST_PATH,
+      file: LIST_PAGES,
       anchor:
         "        scope.stop(id, taken > 0 ? idOfSlot(partition, slots[taken - 1]!) : afterId);",
       replacement: "        void idOfSlot; scope.finish(id);",
