@@ -9,6 +9,10 @@
  * which package would enable them; with `--no-skips` each skipped test counts as failed. The last
  * line is `N passed, N failed[, N skipped]`; the exit code is 1 if something failed or no test was
  * found.
+ *
+ * `--record=<file>` writes which test files passed without a skip. A run of the same sources in an
+ * environment that has more takes that file as `--recorded=<file>`: nothing that such a test file asks
+ * for was missing, so it is counted as it was recorded, and not run again.
  */
 import { killAll, runFiles } from "./runner/process.ts";
 import { uvuReplacedBy } from "./runner/uvu_map.ts";
@@ -40,7 +44,6 @@ export const LONGEST: readonly string[] = [
   "tests/cluster/readme.test.ts",
   "tests/cluster/three_nodes.test.ts",
   "tests/cluster/regions.test.ts",
-  "tests/cluster/transport/processes.test.ts",
   "tests/cluster/cli_session.test.ts",
   "tests/cluster/certified_cluster.test.ts",
   "tests/cluster/certified_regions.test.ts",
@@ -69,18 +72,29 @@ interface Settings {
   readonly patterns: readonly string[];
   /** True if a skipped test counts as failed. */
   readonly noSkips: boolean;
+  /** Path of the file that says which test files passed without a skip. */
+  readonly recordTo: string | undefined;
+  /** Path of such a file of an earlier run. */
+  readonly recordedIn: string | undefined;
   /** Set only by the tests of the runner. */
   readonly deadlines: Partial<Deadlines>;
 }
+
+/** Counts of passed tests, by the path of their file within the folder of tests. */
+type Passed = Readonly<Record<string, number>>;
 
 function parseArguments(args: readonly string[]): Settings {
   const patterns: string[] = [];
   let folder = "tests";
   let noSkips = false;
+  let recordTo: string | undefined;
+  let recordedIn: string | undefined;
   const deadlines: { testMs?: number; fileMs?: number; graceMs?: number } = {};
   for (const argument of args) {
     const [, name, value] = /^--([a-z-]+)=(.*)$/.exec(argument) ?? [];
     if (name === "folder") folder = value!;
+    else if (name === "record") recordTo = value!;
+    else if (name === "recorded") recordedIn = value!;
     else if (name === "test-ms") deadlines.testMs = Number(value);
     else if (name === "file-ms") deadlines.fileMs = Number(value);
     else if (name === "grace-ms") deadlines.graceMs = Number(value);
@@ -88,7 +102,7 @@ function parseArguments(args: readonly string[]): Settings {
     else if (argument.startsWith("-")) throw new RangeError(`Unknown option: ${argument}`);
     else patterns.push(argument);
   }
-  return { folder, patterns, noSkips, deadlines };
+  return { folder, patterns, noSkips, recordTo, recordedIn, deadlines };
 }
 
 async function findTests(folder: string): Promise<string[]> {
@@ -132,6 +146,10 @@ function isCluster(file: string, folder: string): boolean {
   return file.startsWith(`${folder}/cluster/`);
 }
 
+function within(folder: string, file: string): string {
+  return file.slice(folder.length + 1);
+}
+
 function matches(file: string, patterns: readonly string[]): boolean {
   return patterns.length === 0 || patterns.some((pattern) => file.includes(pattern));
 }
@@ -154,6 +172,8 @@ class Run {
   failed = 0;
   skipped = 0;
   readonly failedFiles: string[] = [];
+  /** Test files that passed without a skip. */
+  readonly complete: Record<string, number> = {};
   readonly #settings: Settings;
   readonly #importMap: string;
   readonly #reports: string;
@@ -162,6 +182,20 @@ class Run {
     this.#settings = settings;
     this.#importMap = map;
     this.#reports = reports;
+  }
+
+  /** Counts files that an earlier run recorded; returns the others. */
+  withoutRecorded(files: readonly string[], recorded: Passed): string[] {
+    const others: string[] = [];
+    for (const file of files) {
+      const passed = recorded[within(this.#settings.folder, file)];
+      if (passed === undefined) others.push(file);
+      else this.passed += passed;
+    }
+    if (this.passed > 0) {
+      console.log(`ok   ${this.passed} passed before in ${files.length - others.length} files`);
+    }
+    return others;
   }
 
   /** Runs all files, `parallel` processes at once and one of tests/cluster/ beside them. */
@@ -206,6 +240,8 @@ class Run {
     this.passed += totals.passed;
     this.failed += totals.failed;
     this.skipped += totals.skipped;
+    const isComplete = totals.failed + totals.skipped === 0;
+    if (isComplete) this.complete[within(this.#settings.folder, file)] = totals.passed;
     const verdict = totals.failed > 0 ? "FAIL" : "ok  ";
     console.log(`${verdict} ${file}  ${describe(totals)}  ${Math.round(ending.tookMs)} ms`);
     if (totals.failed > 0) {
@@ -232,11 +268,19 @@ async function main(args: readonly string[]): Promise<number> {
     .filter((file) => matches(file, settings.patterns));
   const reports = await Deno.makeTempDir({ prefix: "crs-test-" });
   const run = new Run(settings, await importMap(), reports);
+  const { recordTo, recordedIn } = settings;
+  const recorded: Passed = recordedIn === undefined
+    ? {}
+    : JSON.parse(await Deno.readTextFile(recordedIn));
   try {
-    await run.all(found, Math.min(PARALLEL_FILES_MAX, navigator.hardwareConcurrency));
+    await run.all(
+      run.withoutRecorded(found, recorded),
+      Math.min(PARALLEL_FILES_MAX, navigator.hardwareConcurrency),
+    );
   } finally {
     await Deno.remove(reports, { recursive: true });
   }
+  if (recordTo !== undefined) await Deno.writeTextFile(recordTo, JSON.stringify(run.complete));
   if (found.length === 0) {
     console.log(`No test file matches ${settings.patterns.join(" ") || settings.folder}.`);
   }

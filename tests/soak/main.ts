@@ -27,6 +27,7 @@ const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   tls_anonymous: () => import("./tls_anonymous.ts"),
   truncations: () => import("./truncations.ts"),
   pause: () => import("./pause.ts"),
+  session_memory: () => import("./session_memory.ts"),
   stalled_write: () => import("./stalled_write.ts"),
   disk_full: () => import("./disk_full.ts"),
   watch: () => import("./watch.ts"),

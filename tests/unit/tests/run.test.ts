@@ -37,6 +37,24 @@ async function runOn(files: Record<string, string>, ...flags: string[]): Promise
   }
 }
 
+test("runner counts files that were recorded to have passed without a skip, and runs the others", async () => {
+  const record = await Deno.makeTempFile();
+  const FAILING = 'test("fails", () => { throw new Error("it ran"); }); test.run();';
+  const SKIPPING = `import { testWith } from "${REQUIREMENT}";
+    testWith({ found: undefined, advice: "nothing brings it" })("skipped", () => {}); ${ONE} test.run();`;
+  try {
+    const first = { a: `${ONE} test.run();`, b: SKIPPING, c: FAILING };
+    assert.is((await runOn(first, `--record=${record}`)).lastLine, "2 passed, 1 failed, 1 skipped");
+    const second = { a: FAILING, b: `${ONE} ${ONE} test.run();`, c: `${ONE} test.run();` };
+    const { code, text, lastLine } = await runOn(second, `--recorded=${record}`, "--no-skips");
+    assert.is(lastLine, "4 passed, 0 failed");
+    assert.match(text, "1 passed before in 1 files");
+    assert.is(code, 0);
+  } finally {
+    await Deno.remove(record);
+  }
+});
+
 test("runner adds up files and exits 0 when all passed", async () => {
   const outcome = await runOn({
     a: 'test("one", () => {}); test("two", async () => { await 0; }); test.run();',
