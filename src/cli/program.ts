@@ -12,6 +12,7 @@ import { frontCommand } from "./commands/front.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
 import { descriptorCommand, governanceCommand } from "./commands/governance.ts";
 import { identityCommand } from "./commands/identity.ts";
+import { mapsCommand } from "./commands/maps.ts";
 import { partitionCommand } from "./commands/partition.ts";
 import { regionCommand } from "./commands/region.ts";
 import { relayCommand } from "./commands/relay.ts";
@@ -91,6 +92,7 @@ const COMMANDS: readonly ((shell: Shell, run: RunAction) => Command)[] = [
   partitionCommand,
   regionCommand,
   relayCommand,
+  mapsCommand,
   identityCommand,
   governanceCommand,
   descriptorCommand,

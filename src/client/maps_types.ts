@@ -54,6 +54,14 @@ export interface MapsClient {
   /** Like {@link listGateways}, for agents. */
   listAgents(region: string, options?: ListOptions): Promise<Page<ListedMapsAgent>>;
   /**
+   * Removes the agent that holds a domain, for an administrator; it is audited.
+   *
+   * @throws RegistryError `not_found`, `permission_denied`.
+   */
+  removeAgent(domain: string, options?: CallOptions): Promise<void>;
+  /** Removes a gateway and its claim on its endpoint, as {@link removeAgent} does. */
+  removeGateway(gatewayId: string, options?: CallOptions): Promise<void>;
+  /**
    * Announces a front that serves the Maps protocol, or extends its lease.
    *
    * @throws RegistryError `permission_denied` to all but fronts.

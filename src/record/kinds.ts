@@ -112,6 +112,11 @@ export function recordKind(kind: number): RecordKind {
   return RECORD_KINDS.served(kind).number as RecordKind;
 }
 
+/** Returns the number. @throws RegistryError `invalid_argument` if it names no kind. */
+export function anyKind(kind: number): RecordKind {
+  return RECORD_KINDS.row(kind).number as RecordKind;
+}
+
 /** Returns the row of a kind by its name, with the types of that kind. */
 export function kindNamed<Name extends RecordKindName>(name: Name): Rows[Name] {
   return ROWS[name];

@@ -17,7 +17,7 @@ import { samePosition } from "../base/position.ts";
 import { isNilUuid } from "../base/uuid.ts";
 import { canonicalDomain } from "../record/domain.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS, KIND_GATEWAY } from "../record/key.ts";
-import { recordKind } from "../record/kinds.ts";
+import { anyKind } from "../record/kinds.ts";
 import { CLAIM_INDEXES_PER_PARTITION } from "../store/apply_aliases.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import type { AttachedAgents } from "./attached_agents.ts";
@@ -152,7 +152,7 @@ export class NodeSteps {
   /** Serves NoteRemoval. */
   async noteRemoval(request: NoteRemovalRequest, context: RequestContext): Promise<void> {
     const { id, detail, lineage, subject } = request;
-    const kind = recordKind(request.kind);
+    const kind = anyKind(request.kind);
     const requester = { lineage, subject, token: "" };
     this.#checkSender(context, this.#homeId(kind, id));
     this.#checkRequester(requester);

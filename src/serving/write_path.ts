@@ -24,7 +24,13 @@ import { NO_POSITION } from "../base/position.ts";
 import { formatUuid } from "../base/uuid.ts";
 import { type CommandHeader, encodeRemove, encodeReport } from "../record/command.ts";
 import { KIND_GATEWAY } from "../record/key.ts";
-import { RECORD_KINDS, type RecordKind, recordKind, recordKindName } from "../record/kinds.ts";
+import {
+  anyKind,
+  RECORD_KINDS,
+  type RecordKind,
+  recordKind,
+  recordKindName,
+} from "../record/kinds.ts";
 import { OPERATIONS } from "../wire/operations/mod.ts";
 import type { AttachedAgents } from "./attached_agents.ts";
 import { requesterOf } from "./node_calls.ts";
@@ -141,7 +147,7 @@ export class WritePath {
     context: RequestContext,
   ): Promise<DeregisterReply> {
     const { id } = request;
-    const kind = recordKind(request.kind);
+    const kind = anyKind(request.kind);
     // Refused before it is audited.
     this.#homeOf(kind, id);
     const requester = requesterOf(context.peer);

@@ -100,6 +100,20 @@ export class MapsCalls implements MapsClient {
     return this.#list.mapsAgents(region, options);
   }
 
+  async removeAgent(domain: string, options?: CallOptions): Promise<void> {
+    await this.#remove(MAPS_AGENT, [canonicalDomain(domain)], options);
+  }
+
+  async removeGateway(gatewayId: string, options?: CallOptions): Promise<void> {
+    const { region, address, port } = await this.getGateway(gatewayId, options);
+    await this.#remove(MAPS_GATEWAY, [canonicalId(gatewayId)], options);
+    await this.#remove(MAPS_ENDPOINT, [region, address, String(port)], options)
+      // It may have ended just before, or be that of an earlier region or port.
+      .catch((error) => {
+        if (!(error instanceof RegistryError) || error.code !== "not_found") throw error;
+      });
+  }
+
   async registerSeeder(seeder: MapsSeederInput, options?: CallOptions): Promise<void> {
     await this.#register("registerMapsSeeder", MAPS_SEEDER, seeder, options);
   }
@@ -130,6 +144,14 @@ export class MapsCalls implements MapsClient {
       throw notEncoded(error);
     }
     await ask(this.#invoker, name, { record: bytes, expected: NO_POSITION }, options);
+  }
+
+  async #remove(
+    { number: kind }: { readonly number: number },
+    key: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    await ask(this.#invoker, "removeRecord", { kind, id: idOfForeignKey(key, sha256) }, options);
   }
 
   /** Returns the record with the id of a key, which may be that of another key; undefined: none. */

@@ -9,7 +9,7 @@ import type { ByteSource } from "../../../schemas/runtime/writer.ts";
 import type { ErrorCode } from "../../base/errors.ts";
 import type { AccessRule, KeyFacts } from "../../record/access.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
-import { RECORD_KINDS, type RecordKind, recordKind } from "../../record/kinds.ts";
+import { anyKind, RECORD_KINDS, type RecordKind, recordKind } from "../../record/kinds.ts";
 
 /** The records that a request concerns. */
 export interface ConcernedRecords<View> {
@@ -184,4 +184,10 @@ export const ALL_KINDS: readonly RecordKind[] = RECORD_KINDS.servedRows.map(({ n
 export const ONE_RECORD: ConcernedRecords<{ readonly kind: number; readonly id: Uint8Array }> = {
   kinds: ALL_KINDS,
   keyOf: ({ kind, id }) => ({ kind: recordKind(kind), id }),
+};
+
+/** Requests that name one record by its kind and id, also of a kind with operations of its own. */
+export const ONE_OF_ANY_KIND: typeof ONE_RECORD = {
+  kinds: RECORD_KINDS.rows.map(({ number }) => anyKind(number)),
+  keyOf: ({ kind, id }) => ({ kind: anyKind(kind), id }),
 };

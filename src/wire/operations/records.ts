@@ -23,7 +23,15 @@ import {
 } from "../../../schemas/gen/wire.ts";
 import type { ErrorCode } from "../../base/errors.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../record/key.ts";
-import { ALL_KINDS, named, ONE_AGENT, ONE_GATEWAY, ONE_RECORD, operation } from "./operation.ts";
+import {
+  ALL_KINDS,
+  named,
+  ONE_AGENT,
+  ONE_GATEWAY,
+  ONE_OF_ANY_KIND,
+  ONE_RECORD,
+  operation,
+} from "./operation.ts";
 
 const REGISTER_CODES: readonly ErrorCode[] = [
   "superseded",
@@ -203,6 +211,6 @@ export const RECORD_OPERATIONS = named({
     reply: deregisterReplyCodec,
     cost: 100,
     codes: ["not_found", "superseded", "foreign_region"],
-    records: ONE_RECORD,
+    records: ONE_OF_ANY_KIND,
   }),
 });

@@ -87,6 +87,20 @@ test("another credential is refused at the endpoint, and for the domain", async 
   assert.is(await refusalOf((maps) => maps.registerAgent(agent)), "permission_denied");
 });
 
+test("what an administrator removes is free for another credential", async () => {
+  const { ask, refusalOf } = await open();
+  await ask((maps) => maps.registerGateway(GATEWAY));
+  await ask((maps) => maps.registerAgent(AGENT));
+  await ask((maps) => maps.removeAgent("a1.example"));
+  await ask((maps) => maps.removeGateway(GATEWAY.gatewayId));
+  assert.is(await refusalOf((maps) => maps.removeAgent("a1.example")), "not_found");
+  assert.is(await refusalOf((maps) => maps.removeGateway(GATEWAY.gatewayId)), "not_found");
+  const gatewayId = "ef".repeat(32);
+  await ask((maps) => maps.registerGateway({ ...GATEWAY, gatewayId, credential: "c2" }));
+  await ask((maps) => maps.registerAgent({ ...AGENT, gatewayId, credential: "c2" }));
+  assert.is((await ask((maps) => maps.getAgent("a1.example"))).credential, "c2");
+});
+
 test("what is no id, domain, address or credential is refused before it is sent or stored", async () => {
   const { refusalOf } = await open();
   const calls: ((maps: Client["maps"]) => Promise<unknown>)[] = [

@@ -1,0 +1,85 @@
+/** Replies of `crs maps …`. */
+import { addressText } from "../../transport/host_address.ts";
+import type {
+  ListedMapsAgent,
+  ListedMapsGateway,
+  MapsAgentInfo,
+  MapsGatewayInfo,
+} from "../client/mod.ts";
+import { formatDuration } from "./duration.ts";
+import type { Reply } from "./shell.ts";
+import type { Cell } from "./table.ts";
+
+/** Returns the reply with the gateways of a region. */
+export function mapsGatewaysReply(region: string, listed: readonly ListedMapsGateway[]): Reply {
+  return {
+    json: {
+      region,
+      gateways: listed.map(({ gateway, remainingMs }) => ({ ...gateway, remainingMs })),
+    },
+    text: (columns) =>
+      tableText(
+        `No gateway is registered in region ${region}.\n`,
+        ["GATEWAY", "ADDRESS", "WSS", "CPU", "MEMORY", "STORAGE", "BANDWIDTH", "LEASE"],
+        listed.map(({ gateway, remainingMs }) => [
+          ...[gateway.gatewayId, placeOf(gateway), gateway.wssPort || "", gateway.cpu],
+          ...[gateway.memory, gateway.storage, gateway.bandwidth, formatDuration(remainingMs)],
+        ]),
+        columns,
+      ),
+  };
+}
+
+/** Returns the reply with the agents of a region. */
+export function mapsAgentsReply(region: string, listed: readonly ListedMapsAgent[]): Reply {
+  return {
+    json: { region, agents: listed.map(({ agent, remainingMs }) => ({ ...agent, remainingMs })) },
+    text: (columns) =>
+      tableText(
+        `No agent is registered in region ${region}.\n`,
+        ["DOMAIN", "GATEWAY", "LEASE"],
+        listed.map(({ agent, remainingMs }) => [
+          ...[agent.domain, agent.gatewayId, formatDuration(remainingMs)],
+        ]),
+        columns,
+      ),
+  };
+}
+
+/** Returns the reply with an agent and its gateway. */
+export function mapsResolvedReply(agent: MapsAgentInfo, gateway: MapsGatewayInfo): Reply {
+  return {
+    json: { agent, gateway },
+    text: async () => {
+      const { facts } = await import("./table.ts");
+      return `Agent ${agent.domain}\n` + facts([
+        ["id", agent.agentId],
+        ["region", agent.region],
+        ["credential", agent.credential],
+        ["reached by", placeOf(gateway)],
+        ["gateway", gateway.gatewayId],
+        ["credential", gateway.credential],
+      ]);
+    },
+  };
+}
+
+/** Returns the reply to a removal. */
+export function mapsRemovedReply(kind: "agent" | "gateway", name: string): Reply {
+  return { json: { kind, name, removed: true }, text: () => `Removed the ${kind} ${name}.\n` };
+}
+
+function placeOf({ address, port }: Pick<MapsGatewayInfo, "address" | "port">): string {
+  return addressText({ hostname: address, port });
+}
+
+async function tableText(
+  none: string,
+  head: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  columns: number,
+): Promise<string> {
+  if (rows.length === 0) return none;
+  const { table } = await import("./table.ts");
+  return table(head, rows, { columns, shrinks: [0, 1] });
+}
