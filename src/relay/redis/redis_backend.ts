@@ -11,7 +11,7 @@ import type { AgentPlacement, Relay, RelayAddress } from "../relay_registry.ts";
 import type { RelayTimes } from "../relay_times.ts";
 import type { RedisAddress } from "../relay_url.ts";
 import { RedisConnection } from "./connection.ts";
-import { flagOf, placementsOf, relaysOf } from "./replies.ts";
+import { agentsOf, flagOf, placementsOf, relaysOf } from "./replies.ts";
 import {
   AGENTS,
   KEY_TAG,
@@ -69,7 +69,8 @@ export class RedisRelayBackend implements RelayBackend {
     countMax: number,
     call: BackendCall,
   ): Promise<AgentPlacement[]> {
-    return placementsOf(await this.#run(AGENTS, [relayId ?? "", countMax], call));
+    const { agentTtlMs } = this.#times;
+    return agentsOf(await this.#run(AGENTS, [relayId ?? "", countMax], call), agentTtlMs);
   }
 
   async placement(agentId: string, call: BackendCall): Promise<AgentPlacement | undefined> {

@@ -27,6 +27,20 @@ export function placementsOf(reply: unknown): AgentPlacement[] {
   }));
 }
 
+/** Decodes a list of relays, each with a list of its agents and their expiries. */
+export function agentsOf(reply: unknown, agentTtlMs: number): AgentPlacement[] {
+  const placements: AgentPlacement[] = [];
+  for (const [relay, agents] of rowsOf(reply, 2)) {
+    const relayId = textOf(relay, "a relay's id");
+    for (const [agent, expiry] of rowsOf(agents, 2)) {
+      const agentId = textOf(agent, "an agent's id");
+      const lastUpdatedUnixMs = integerOf(expiry, "the time of an expiry") - agentTtlMs;
+      placements.push({ agentId, relayId, lastUpdatedUnixMs });
+    }
+  }
+  return placements;
+}
+
 function rowsOf(reply: unknown, width: number): unknown[][] {
   if (!Array.isArray(reply) || reply.length % width !== 0) throw senseless(`rows of ${width}`);
   const rows: unknown[][] = [];
