@@ -26,6 +26,8 @@ enum AuditAction {
   capability @17;
   depart @18;
   stay @19;
+  preferLeader @20;
+  rebalance @21;
 }
 
 struct AuditEntry {

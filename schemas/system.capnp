@@ -220,3 +220,16 @@ struct DepartureRecord {
   # Replicas of partitions that the node held then.
   hasHandedOver @4 :Bool;
 }
+
+struct PreferLeaderCommand {
+  # Names the node that is to lead a partition, as long as it can.
+  partition @0 :UInt32;
+  nodeId @1 :UInt32;
+  detail @2 :Text;
+  # Who asked for it.
+}
+
+struct ForgetLeadersCommand {
+  # Ends all preferences: leaderships are spread evenly again.
+  detail @0 :Text;
+}

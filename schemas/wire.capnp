@@ -1509,6 +1509,37 @@ struct DepartRequest {
   # Whether partitions may be left with fewer replicas than wished.
 }
 
+struct TransferLeaderRequest {
+  # Makes a node the leader of a partition, as long as it can be.
+  partition @0 :UInt32;
+  nodeId @1 :UInt32;
+}
+
+struct RebalanceRequest {
+  # Ends all choices of leaders, and lets what is pending go on.
+  isDryRun @0 :Bool;
+  # Changes nothing, and says what would be done.
+}
+
+struct RebalanceReply {
+  chosenLeaders @0 :UInt32;
+  # Partitions whose leader an operator has chosen, which ends.
+  changing @1 :UInt32;
+  # Partitions whose placement is changing already.
+  moves @2 :List(PlannedMove);
+  # Of replicas, which the planner makes by itself.
+}
+
+struct PlannedMove {
+  partition @0 :UInt32;
+  isBegun @1 :Bool;
+  joining @2 :List(UInt32);
+  leaving @3 :List(UInt32);
+  # Node ids.
+  bytes @4 :UInt64;
+  # Of the partition's records, for each joining node; 0: the node that answers has no replica of it.
+}
+
 struct StayRequest {
   # Ends the departure of a node, which may then hold partitions again.
   nodeId @0 :UInt32;

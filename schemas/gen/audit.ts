@@ -39,6 +39,8 @@ export const AUDIT_ACTIONS = {
   capability: 17,
   depart: 18,
   stay: 19,
+  preferLeader: 20,
+  rebalance: 21,
 } as const;
 
 /** The names of AuditAction by number. */
@@ -63,6 +65,8 @@ export const AUDIT_ACTION_NAMES: readonly (AuditAction | undefined)[] = [
   "capability",
   "depart",
   "stay",
+  "preferLeader",
+  "rebalance",
 ];
 
 export interface AuditEntry {

@@ -1206,3 +1206,81 @@ export const departureRecordCodec = new StructCodec<DepartureRecord, DepartureRe
   put: putDepartureRecord,
   newView: () => new DepartureRecordView(),
 });
+
+/** Names the node that is to lead a partition, as long as it can. */
+export interface PreferLeaderCommand {
+  partition: number;
+  nodeId: number;
+  /** Who asked for it. */
+  detail: string;
+}
+
+/** A flyweight over {@link PreferLeaderCommand}. */
+export class PreferLeaderCommandView extends StructView<PreferLeaderCommand> {
+  get partition(): number { return this.$uint32(0); }
+  set partition(value: number) { this.$setUint32(0, value); }
+  get nodeId(): number { return this.$uint32(4); }
+  set nodeId(value: number) { this.$setUint32(4, value); }
+  get detail(): string { return this.$text(0); }
+  get detailBytes(): Uint8Array { return this.$textBytes(0); }
+  get detailOffset(): number { return this.$textOffset(0); }
+  get detailLength(): number { return this.$textLength(0); }
+
+  override toPlain(): PreferLeaderCommand {
+    this.$payPlain();
+    return {
+      partition: this.partition,
+      nodeId: this.nodeId,
+      detail: this.detail,
+    };
+  }
+}
+
+function putPreferLeaderCommand(out: FrameWriter, at: number, value: Input<PreferLeaderCommand>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.partition, "partition");
+  UINT32.write(view, at + 4, value.nodeId, "nodeId");
+  out.$text(at + 8, value.detail, "detail");
+}
+
+/** Encodes and decodes {@link PreferLeaderCommand}. */
+export const preferLeaderCommandCodec = new StructCodec<PreferLeaderCommand, PreferLeaderCommandView>({
+  name: "PreferLeaderCommand",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putPreferLeaderCommand,
+  newView: () => new PreferLeaderCommandView(),
+});
+
+/** Ends all preferences: leaderships are spread evenly again. */
+export interface ForgetLeadersCommand {
+  detail: string;
+}
+
+/** A flyweight over {@link ForgetLeadersCommand}. */
+export class ForgetLeadersCommandView extends StructView<ForgetLeadersCommand> {
+  get detail(): string { return this.$text(0); }
+  get detailBytes(): Uint8Array { return this.$textBytes(0); }
+  get detailOffset(): number { return this.$textOffset(0); }
+  get detailLength(): number { return this.$textLength(0); }
+
+  override toPlain(): ForgetLeadersCommand {
+    this.$payPlain();
+    return {
+      detail: this.detail,
+    };
+  }
+}
+
+function putForgetLeadersCommand(out: FrameWriter, at: number, value: Input<ForgetLeadersCommand>): void {
+  out.$text(at + 0, value.detail, "detail");
+}
+
+/** Encodes and decodes {@link ForgetLeadersCommand}. */
+export const forgetLeadersCommandCodec = new StructCodec<ForgetLeadersCommand, ForgetLeadersCommandView>({
+  name: "ForgetLeadersCommand",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putForgetLeadersCommand,
+  newView: () => new ForgetLeadersCommandView(),
+});

@@ -8311,6 +8311,174 @@ export const departRequestCodec = new StructCodec<DepartRequest, DepartRequestVi
   newView: () => new DepartRequestView(),
 });
 
+/** Makes a node the leader of a partition, as long as it can be. */
+export interface TransferLeaderRequest {
+  partition: number;
+  nodeId: number;
+}
+
+/** A flyweight over {@link TransferLeaderRequest}. */
+export class TransferLeaderRequestView extends StructView<TransferLeaderRequest> {
+  get partition(): number { return this.$uint32(0); }
+  set partition(value: number) { this.$setUint32(0, value); }
+  get nodeId(): number { return this.$uint32(4); }
+  set nodeId(value: number) { this.$setUint32(4, value); }
+
+  override toPlain(): TransferLeaderRequest {
+    this.$payPlain();
+    return {
+      partition: this.partition,
+      nodeId: this.nodeId,
+    };
+  }
+}
+
+function putTransferLeaderRequest(out: FrameWriter, at: number, value: Input<TransferLeaderRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.partition, "partition");
+  UINT32.write(view, at + 4, value.nodeId, "nodeId");
+}
+
+/** Encodes and decodes {@link TransferLeaderRequest}. */
+export const transferLeaderRequestCodec = new StructCodec<TransferLeaderRequest, TransferLeaderRequestView>({
+  name: "TransferLeaderRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putTransferLeaderRequest,
+  newView: () => new TransferLeaderRequestView(),
+});
+
+/** Ends all choices of leaders, and lets what is pending go on. */
+export interface RebalanceRequest {
+  /** Changes nothing, and says what would be done. */
+  isDryRun: boolean;
+}
+
+/** A flyweight over {@link RebalanceRequest}. */
+export class RebalanceRequestView extends StructView<RebalanceRequest> {
+  get isDryRun(): boolean { return this.$bool(0, 1); }
+  set isDryRun(value: boolean) { this.$setBool(0, 1, value); }
+
+  override toPlain(): RebalanceRequest {
+    this.$payPlain();
+    return {
+      isDryRun: this.isDryRun,
+    };
+  }
+}
+
+function putRebalanceRequest(out: FrameWriter, at: number, value: Input<RebalanceRequest>): void {
+  if (value.isDryRun) out.bytes[at + 0]! |= 1;
+}
+
+/** Encodes and decodes {@link RebalanceRequest}. */
+export const rebalanceRequestCodec = new StructCodec<RebalanceRequest, RebalanceRequestView>({
+  name: "RebalanceRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putRebalanceRequest,
+  newView: () => new RebalanceRequestView(),
+});
+
+export interface RebalanceReply {
+  /** Partitions whose leader an operator has chosen, which ends. */
+  chosenLeaders: number;
+  /** Partitions whose placement is changing already. */
+  changing: number;
+  /** Of replicas, which the planner makes by itself. */
+  moves: PlannedMove[];
+}
+
+/** A flyweight over {@link RebalanceReply}. */
+export class RebalanceReplyView extends StructView<RebalanceReply> {
+  #moves: StructList<PlannedMove, PlannedMoveView> | undefined;
+
+  get chosenLeaders(): number { return this.$uint32(0); }
+  set chosenLeaders(value: number) { this.$setUint32(0, value); }
+  get changing(): number { return this.$uint32(4); }
+  set changing(value: number) { this.$setUint32(4, value); }
+  get moves(): StructList<PlannedMove, PlannedMoveView> { return this.$list(0, this.#moves ??= new StructList(new PlannedMoveView())); }
+
+  override toPlain(): RebalanceReply {
+    this.$payPlain();
+    return {
+      chosenLeaders: this.chosenLeaders,
+      changing: this.changing,
+      moves: this.moves.toPlain(),
+    };
+  }
+}
+
+function putRebalanceReply(out: FrameWriter, at: number, value: Input<RebalanceReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.chosenLeaders, "chosenLeaders");
+  UINT32.write(view, at + 4, value.changing, "changing");
+  out.$structs<PlannedMove>(at + 8, value.moves, plannedMoveCodec.layout, "moves");
+}
+
+/** Encodes and decodes {@link RebalanceReply}. */
+export const rebalanceReplyCodec = new StructCodec<RebalanceReply, RebalanceReplyView>({
+  name: "RebalanceReply",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putRebalanceReply,
+  newView: () => new RebalanceReplyView(),
+});
+
+export interface PlannedMove {
+  partition: number;
+  isBegun: boolean;
+  joining: number[];
+  /** Node ids. */
+  leaving: number[];
+  /** Of the partition's records, for each joining node; 0: the node that answers has no replica of it. */
+  bytes: number;
+}
+
+/** A flyweight over {@link PlannedMove}. */
+export class PlannedMoveView extends StructView<PlannedMove> {
+  #joining: ScalarList | undefined;
+  #leaving: ScalarList | undefined;
+
+  get partition(): number { return this.$uint32(0); }
+  set partition(value: number) { this.$setUint32(0, value); }
+  get isBegun(): boolean { return this.$bool(4, 1); }
+  set isBegun(value: boolean) { this.$setBool(4, 1, value); }
+  get joining(): ScalarList { return this.$list(0, this.#joining ??= new ScalarList(UINT32)); }
+  get leaving(): ScalarList { return this.$list(1, this.#leaving ??= new ScalarList(UINT32)); }
+  get bytes(): number { return this.$uint64(8); }
+  set bytes(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): PlannedMove {
+    this.$payPlain();
+    return {
+      partition: this.partition,
+      isBegun: this.isBegun,
+      joining: this.joining.toPlain(),
+      leaving: this.leaving.toPlain(),
+      bytes: this.bytes,
+    };
+  }
+}
+
+function putPlannedMove(out: FrameWriter, at: number, value: Input<PlannedMove>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.partition, "partition");
+  if (value.isBegun) out.bytes[at + 4]! |= 1;
+  UINT64.write(view, at + 8, value.bytes, "bytes");
+  out.$scalars(at + 16, value.joining, UINT32, "joining");
+  out.$scalars(at + 24, value.leaving, UINT32, "leaving");
+}
+
+/** Encodes and decodes {@link PlannedMove}. */
+export const plannedMoveCodec = new StructCodec<PlannedMove, PlannedMoveView>({
+  name: "PlannedMove",
+  dataWords: 2,
+  pointerWords: 2,
+  put: putPlannedMove,
+  newView: () => new PlannedMoveView(),
+});
+
 /** Ends the departure of a node, which may then hold partitions again. */
 export interface StayRequest {
   nodeId: number;

@@ -6,7 +6,7 @@
 import type { JoinClusterReply, JoinClusterRequest, StatusReply } from "../../schemas/gen/wire.ts";
 import { defined } from "../base/assert.ts";
 import { bytesEqual } from "../base/bytes.ts";
-import { nodeId } from "../base/ids.ts";
+import { nodeId, partitionId } from "../base/ids.ts";
 import { REQUEST_TIMEOUT_MS_DEFAULT } from "../base/limits.ts";
 import type { AuthenticatedPeer } from "../base/peer.ts";
 import type { AccessPolicy } from "../record/access.ts";
@@ -24,12 +24,14 @@ import type { BanFeed } from "../serving/ban_feed.ts";
 import type { Checkpoints } from "../serving/governance/checkpoints.ts";
 import { EntryWaiters } from "../serving/governance/entry_waiters.ts";
 import { DepartureAdministration } from "../serving/departure_administration.ts";
+import type { NodeDuties } from "../serving/handlers/node.ts";
 import { HeldClock } from "../serving/held_clock.ts";
 import type { IdentityService } from "../serving/identities/identity_service.ts";
 import type { LeaseDriver } from "../serving/lease_driver.ts";
 import { checkDescribesItself } from "../serving/node_subject.ts";
 import type { PartitionTable } from "../serving/partitions.ts";
 import type { Proposer } from "../serving/proposer.ts";
+import { Rebalancing } from "../serving/rebalancing.ts";
 import type { Refusals } from "../serving/refusals.ts";
 import type { RenewPath } from "../serving/renew_path.ts";
 import type { ReplyWriter } from "../serving/reply_writer.ts";
@@ -47,6 +49,7 @@ import { PlaneImages } from "../replication/assembly/plane_images.ts";
 import { Joining } from "../replication/placement/joining.ts";
 import { PlacementWork } from "../replication/placement/placement_work.ts";
 import type { PeerLinks } from "../replication/group_host.ts";
+import { pendingMoves } from "./pending_moves.ts";
 import type { RegionParts } from "./region_parts.ts";
 import type { RunningNode } from "./running_node.ts";
 import { type GovernanceParts, governanceParts } from "./governance_parts.ts";
@@ -137,7 +140,7 @@ export class Registry {
       proposeSystem: (from, request, deadlineMs) =>
         this.identities.group.proposeFor(from, request, deadlineMs),
       systemReadPoint: () => this.identities.group.readPoint(),
-      departures: this.#departures(),
+      ...this.#reshaping(),
     });
     this.router = router;
     this.renewals = renewals;
@@ -172,14 +175,23 @@ export class Registry {
     feed.followTypes(["claimed", "claim_dropped"], janitor);
   }
 
-  #departures(): DepartureAdministration {
+  /** Returns the duties by which operators change the cluster's shape. */
+  #reshaping(): Pick<NodeDuties, "departures" | "rebalancing"> {
     const { nodeId, placement } = this.#options;
-    return new DepartureAdministration({
-      group: this.identities.group,
-      isConnected: (node) => node === nodeId || placement?.isConnected(node) === true,
-      systemVoters: () => this.view.status().systemVoters,
-      timeMs: () => this.groups.system.group.timeMs(),
-    });
+    const { group } = this.identities;
+    return {
+      departures: new DepartureAdministration({
+        group,
+        isConnected: (node) => node === nodeId || placement?.isConnected(node) === true,
+        systemVoters: () => this.view.status().systemVoters,
+        timeMs: () => this.groups.system.group.timeMs(),
+      }),
+      rebalancing: new Rebalancing({
+        group,
+        nodesOf: (partition) => this.groups.nodesOf(partitionId(partition)),
+        moves: () => pendingMoves(this.placement.runner.pending(), this.groups, this.shared),
+      }),
+    };
   }
 
   /**

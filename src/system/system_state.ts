@@ -3,6 +3,7 @@ import { DepartureState } from "./departures/departure_state.ts";
 import { FoundingState } from "./founding/founding_state.ts";
 import { AuditState } from "./identities/audit_state.ts";
 import { IdentityState } from "./identity_state.ts";
+import { LeaderState } from "./leaders/leader_state.ts";
 import { MemberState } from "./members/member_state.ts";
 import { PlacementState } from "./placement/placement_state.ts";
 import { RegionState } from "./regions/region_state.ts";
@@ -25,6 +26,7 @@ export class SystemState {
   readonly versions: VersionState = new VersionState(this.founding, this.members);
   readonly regions = new RegionState(this.founding, this.members, this.versions, this.audit);
   readonly departures = new DepartureState(this);
+  readonly leaders = new LeaderState(this);
 
   /** The parts, in the order of their sections. Later ones may depend on earlier ones. */
   readonly parts: readonly SubMachine[] = [
@@ -37,5 +39,6 @@ export class SystemState {
     this.versions,
     this.regions,
     this.departures,
+    this.leaders,
   ];
 }

@@ -103,7 +103,25 @@ async function shown(folder: string): Promise<Shown> {
   return JSON.parse(stdout) as Shown;
 }
 
-test("a node is drained and removed while a client sees no failed call", async () => {
+interface PartitionShown {
+  readonly leader: number | null;
+  readonly replicas: readonly { readonly nodeId: number }[];
+}
+
+async function partitionShown(folder: string, partition: number): Promise<PartitionShown> {
+  const show = ["partition", "show", String(partition), "--data", folder, "--json"];
+  return JSON.parse((await crsInProcess(show)).stdout) as PartitionShown;
+}
+
+/** Returns a partition with its leader, and another node that holds it. */
+async function someTransfer(folder: string) {
+  const partition = 3;
+  const { leader: from, replicas } = await partitionShown(folder, partition);
+  const to = replicas.map(({ nodeId }) => nodeId).find((node) => node !== from)!;
+  return { partition, from, to };
+}
+
+test("leaderships move, and a node is drained and removed, while a client sees no failed call", async () => {
   await ThreeNodes.run(async (cluster) => {
     const { nodes } = await cluster.start("--nodes", "4");
     await until("each node leads something", async () => {
@@ -118,6 +136,17 @@ test("a node is drained and removed while a client sees no failed call", async (
       const callers = new Callers(client);
       const crs = async (...args: string[]) =>
         await crsInProcess([...args, "--data", cluster.folder, "--json"]);
+
+      const { partition, from, to } = await someTransfer(cluster.folder);
+      const moved = await crs("partition", "transfer", String(partition), `node-${to}`);
+      assert.is(moved.code, 0, moved.stderr + moved.stdout);
+      assert.is((await partitionShown(cluster.folder, partition)).leader, to);
+      const dry = JSON.parse((await crs("cluster", "rebalance", "--dry-run")).stdout);
+      assert.equal([dry.isDryRun, dry.chosenLeaders, dry.moves], [true, 1, []]);
+      const even = JSON.parse((await crs("cluster", "rebalance")).stdout);
+      assert.equal([even.isDryRun, even.chosenLeaders], [false, 1]);
+      assert.is(JSON.parse((await crs("cluster", "rebalance")).stdout).chosenLeaders, 0);
+      assert.ok(from !== to);
 
       const drained = await crs("cluster", "drain", "node-2");
       assert.is(drained.code, 0, drained.stderr + drained.stdout);

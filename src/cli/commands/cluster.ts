@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { CLUSTER_BOUNDS, type ClusterFlags } from "../cluster/settings.ts";
 import { CLUSTER_FOLDER_DEFAULT } from "../local_nodes.ts";
 import type { DepartureFlags } from "../actions/departure.ts";
+import type { RebalanceFlags } from "../actions/rebalance.ts";
 import type { RunAction, ServerOptions, Shell } from "../shell.ts";
 import { newGroup, newLocalRun, newServerCommand } from "./options.ts";
 
@@ -17,6 +18,7 @@ export function clusterCommand(shell: Shell, run: RunAction): Command {
       drainCommand(shell, run),
       removeCommand(shell, run),
       replaceCommand(shell, run),
+      rebalanceCommand(shell, run),
     ],
   );
 }
@@ -93,6 +95,22 @@ function replaceCommand(shell: Shell, run: RunAction): Command {
     shell,
     run,
   ).requiredOption("--by <node>", "the member that takes its place");
+}
+
+function rebalanceCommand(shell: Shell, run: RunAction): Command {
+  return newServerCommand(
+    "rebalance",
+    "Spreads leaderships evenly again where they were moved by hand, and shows which replicas move, why, " +
+      "and how much they copy, until they have. Replicas move by themselves when nodes come or depart.",
+    ["cluster rebalance --dry-run", "cluster rebalance"],
+  )
+    .option("--dry-run", "changes nothing, and shows what would move")
+    .action(async (flags: RebalanceFlags) => {
+      await run(async () => {
+        const { rebalance } = await import("../actions/rebalance.ts");
+        return await rebalance(flags, shell);
+      });
+    });
 }
 
 function departureCommand(

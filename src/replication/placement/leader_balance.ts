@@ -8,6 +8,9 @@
  * be handed round for ever. Then all nodes compute one spread from group 0's placements alone, and a
  * partition whose node in it is out of reach stays where it is.
  *
+ * Where an operator has chosen the leader of a partition, that node leads it as long as it can, and the others
+ * are spread around it.
+ *
  * A node whose log takes no writes, because its disk is full, hands over everything that it leads, group 0
  * too, and gets nothing until the log takes writes again. So does a node that departs.
  */
@@ -47,6 +50,7 @@ export class LeaderBalance {
   /** The spread by the placements alone, where they differ, and the ring that it belongs to. */
   #spread: readonly number[] | undefined;
   #spreadRing = -1;
+  #spreadChosen: ReadonlyMap<number, number> | undefined;
 
   constructor(options: LeaderBalanceOptions) {
     this.#options = options;
@@ -87,7 +91,7 @@ export class LeaderBalance {
     let transfers = 0;
     for (const partition of led) {
       const { id, group } = partition;
-      const to = wished?.[id] ?? self;
+      const to = this.#chosen(id, placements[id]!) ?? wished?.[id] ?? self;
       // A leader whose transfer failed has no lease in its term: any other voter is better.
       const heirs = to !== 0 && to !== self
         ? [to]
@@ -120,21 +124,39 @@ export class LeaderBalance {
   ): readonly number[] | undefined {
     const { groups } = this.#options;
     const { state, ringNumber } = groups.system.store;
-    if (this.#spreadRing !== ringNumber) {
+    const chosen = state.leaders.all;
+    if (this.#spreadRing !== ringNumber || this.#spreadChosen !== chosen) {
       this.#spreadRing = ringNumber;
+      this.#spreadChosen = chosen;
       const placed = placements.map((_, number) =>
         nodesOf(state, partitionId(number)).sort(byNumber)
       );
       const holders = new Set(placed.flat());
       const isWhole = placed.every((nodes) => nodes.length === holders.size);
-      this.#spread = isWhole ? undefined : spreadLeaders({ placements: placed });
+      this.#spread = isWhole ? undefined : spreadLeaders({ placements: this.#narrowed(placed) });
     }
     if (this.#spread === undefined) {
-      return isUneven(leaders, placements) ? spreadLeaders({ placements, leaders }) : undefined;
+      return isUneven(leaders, placements)
+        ? spreadLeaders({ placements: this.#narrowed(placements), leaders })
+        : undefined;
     }
     // While partitions move the spread changes with every step.
     if (state.placement.changing.size > 0) return undefined;
     return this.#spread.map((node) => mayLead(node) ? node : 0);
+  }
+
+  /** Returns the node that an operator has chosen to lead a partition, if it is one of `nodes`. */
+  #chosen(partition: number, nodes: readonly number[]): number | undefined {
+    const chosen = this.#options.groups.system.store.state.leaders.all.get(partition);
+    return chosen !== undefined && nodes.includes(chosen) ? chosen : undefined;
+  }
+
+  /** Returns placements in which a partition whose leader was chosen has that node alone. */
+  #narrowed(placements: readonly (readonly number[])[]): readonly (readonly number[])[] {
+    return placements.map((nodes, partition) => {
+      const chosen = this.#chosen(partition, nodes);
+      return chosen === undefined ? nodes : [chosen];
+    });
   }
 
   /** Hands the leadership to a voter on one of the nodes; returns false if none of them is fit now. */

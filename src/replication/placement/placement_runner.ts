@@ -39,6 +39,7 @@ import {
   beginMove,
   endMove,
   type MadeChange,
+  moveInProgress,
   type PlacementReport,
   planMoves,
   type PlannedMove,
@@ -162,6 +163,18 @@ export class PlacementRunner {
       if (nodesOf(this.#state, id).includes(from)) steps.set(id, step);
     }
     await this.#put([...steps.values()]);
+  }
+
+  /** Returns the moves that are in progress, and then those that follow, as far as they are known now. */
+  pending(): { readonly move: PlannedMove; readonly isBegun: boolean }[] {
+    const state = this.#state;
+    const begun = [...state.placement.changing].map((place) => ({
+      move: moveInProgress(state, placeId(place)),
+      isBegun: true,
+    }));
+    const next = planMoves({ state, nodes: this.#nodes(), movesMax: Infinity })
+      .filter(({ placement }) => !state.placement.changing.has(placement.partition));
+    return [...begun, ...next.map((move) => ({ move, isBegun: false }))];
   }
 
   get #state() {

@@ -9,7 +9,7 @@
  * a node that is to join it may hold nothing any more: such a change could not end, so it gets another step.
  */
 import type { PlacedRole } from "../../../schemas/gen/system.ts";
-import { GOVERNED_PLACE, partitionId } from "../../base/ids.ts";
+import { GOVERNED_PLACE, type PartitionId, partitionId } from "../../base/ids.ts";
 import { REPLICAS_ASSIGNED_MAX, SYSTEM_VOTERS_MAX } from "../../base/limits.ts";
 import { type PlacementNode, placePartitions } from "../../ring/placement.ts";
 import {
@@ -101,6 +101,15 @@ function moveTo(
   const kept = hasVoter ? undefined : unwished.find(({ role }) => role === "voter");
   const leaving = unwished.filter((replica) => replica !== kept).map(({ node }) => node);
   return { placement, joining, leaving };
+}
+
+/** Returns the move of a placement that is changing. */
+export function moveInProgress(state: SystemState, place: PartitionId): PlannedMove {
+  const placement = placementOf(state, place);
+  const held = heldOf(state, placement);
+  const nodesIn = (wanted: PlacedRole) =>
+    held.filter(({ role }) => role === wanted).map(({ node }) => node);
+  return { placement, joining: nodesIn("joining"), leaving: nodesIn("leaving") };
 }
 
 /**

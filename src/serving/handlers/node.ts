@@ -17,6 +17,7 @@ import { commandOf } from "../../system/system_store.ts";
 import type { NODE_OPERATIONS } from "../../wire/operations/node.ts";
 import type { DepartureAdministration } from "../departure_administration.ts";
 import type { Handlers } from "../handler.ts";
+import type { Rebalancing } from "../rebalancing.ts";
 import { NODES_REGION_KINDS } from "../regions/region_proposals.ts";
 
 /** The reports of the node about itself, and its duties in the cluster for other nodes. */
@@ -42,6 +43,7 @@ export interface NodeDuties {
   /** Returns the index up to which group 0 is current; only its leader can. */
   readonly systemReadPoint: () => Promise<number>;
   readonly departures: DepartureAdministration;
+  readonly rebalancing: Rebalancing;
 }
 
 /**
@@ -71,6 +73,7 @@ export function nodeHandlers(
     proposeSystem,
     systemReadPoint,
     departures,
+    rebalancing,
   }: NodeDuties,
 ): Handlers<typeof NODE_OPERATIONS> {
   return {
@@ -98,5 +101,10 @@ export function nodeHandlers(
     depart: (request, { peer, deadlineMs }) => departures.begin(request, peer, deadlineMs),
     stay: ({ nodeId }, { peer, deadlineMs }) => departures.end(nodeId, peer, deadlineMs),
     listDepartures: () => departures.list(),
+    transferLeader: async (request, { peer, deadlineMs }) => {
+      await rebalancing.transfer(request, peer, deadlineMs);
+      return {};
+    },
+    rebalance: (request, { peer, deadlineMs }) => rebalancing.rebalance(request, peer, deadlineMs),
   };
 }

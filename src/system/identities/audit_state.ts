@@ -14,6 +14,7 @@ import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
 import { AUDIT_ACTION_NAMES, type AuditAction } from "../../../schemas/gen/audit.ts";
 import { AuditLog } from "../audit_log.ts";
 import { DEPARTURES_APPLY_VERSION } from "../departures/departure_codec.ts";
+import { LEADERS_APPLY_VERSION } from "../leaders/leader_codec.ts";
 import { CAPABILITIES_APPLY_VERSION, encodeAuditPage } from "../identity_codec.ts";
 import type { SubMachine } from "../sub_machine.ts";
 import { malformed } from "./refusals.ts";
@@ -23,6 +24,8 @@ const SINCE_APPLY_VERSION: Partial<Record<AuditAction, number>> = {
   capability: CAPABILITIES_APPLY_VERSION,
   depart: DEPARTURES_APPLY_VERSION,
   stay: DEPARTURES_APPLY_VERSION,
+  preferLeader: LEADERS_APPLY_VERSION,
+  rebalance: LEADERS_APPLY_VERSION,
 };
 
 /** The audit log of group 0. */

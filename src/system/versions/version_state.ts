@@ -31,9 +31,10 @@ export const FIRST_APPLY_VERSION = 1;
  * adds scopes of records, version 4 mirrors of other regions' records, version 5 peer regions, version 6
  * their bans, version 7 the governed plane's group, version 8 capabilities, version 9 limits on what
  * identities may read, version 10 records that name their owner, version 11 records of the Maps
- * protocol, version 12 where it is served, version 13 departures of nodes.
+ * protocol, version 12 where it is served, version 13 departures of nodes,
+ * version 14 chosen leaders.
  */
-export const APPLY_VERSION_MAX = 13;
+export const APPLY_VERSION_MAX = 14;
 
 /** The apply version from which the governed plane's group may be placed. */
 export const GOVERNED_APPLY_VERSION = 7;

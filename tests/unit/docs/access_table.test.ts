@@ -101,6 +101,8 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   depart: { any: "___c____d_" },
   stay: { any: "___c____d_" },
   listDepartures: { any: "agpcnfk_d_" },
+  transferLeader: { any: "___c____d_" },
+  rebalance: { any: "___c____d_" },
   joinCluster: { any: "____n___d_" },
   clusterStatus: { any: "agpcnfk_d_" },
   partitionStatus: { any: "agpcnfk_d_" },

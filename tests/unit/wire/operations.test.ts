@@ -63,6 +63,8 @@ const LATER_NAMES = [
   "50 depart",
   "51 stay",
   "52 listDepartures",
+  "53 transferLeader",
+  "54 rebalance",
   "60 watch",
   "61 listAndWatch",
   "62 cancelWatch",

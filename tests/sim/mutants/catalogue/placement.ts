@@ -186,7 +186,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: "replicas_before_leaders",
     breaks: "The replicas of a departing node move when it leads nothing any more",
-    test: DEPARTURES_TEST,
+    test: `${PLACEMENT}/plan.test.ts`,
     edits: [{
       file: PLAN,
       anchor: "if (move.leaving.some((node) => waiting.has(node))) continue;",
@@ -240,7 +240,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     test: `${PLACEMENT}/leader_balance.test.ts`,
     edits: [{
       file: "src/replication/placement/leader_balance.ts",
-      anchor: "this.#spread = isWhole ? undefined : spreadLeaders({ placements: placed });",
+      anchor: "this.#spread = isWhole ? undefined : spreadLeaders({ placements: this.#narrowed(placed) });",
       replacement: "void isWhole;",
     }],
   },

@@ -2,7 +2,14 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
+import { partitionId } from "../../../../src/base/ids.ts";
 import { LEADER_BALANCE_CALM_MS } from "../../../../src/base/limits.ts";
+import type { CommandHeader } from "../../../../src/record/command.ts";
+import {
+  encodeForgetLeaders,
+  encodePreferLeader,
+  LEADERS_APPLY_VERSION,
+} from "../../../../src/system/leaders/leader_codec.ts";
 import { PlacedNodes } from "../../../support/placed_nodes.ts";
 
 /** Returns the terms of all partitions by their leaders: a change of leader is a later term. */
@@ -28,6 +35,47 @@ test("LeaderBalance rests where nodes hold different partitions", async () => {
   const terms = termsOf(cluster);
   await cluster.world.pass(10_000);
   assert.is(termsOf(cluster), terms, "no leader changes");
+});
+
+test("LeaderBalance gives a partition the leader that was chosen for it, and the others stay even", async () => {
+  for (const nodes of [3, 5]) {
+    const cluster = new PlacedNodes();
+    const version = { applyVersionMax: LEADERS_APPLY_VERSION };
+    await cluster.found("", version);
+    for (let id = 2; id <= nodes; id++) await cluster.join(id, version);
+    const { store, group } = cluster.node(1).groups.system;
+    await cluster.until(
+      "a settled cluster",
+      () =>
+        store.state.versions.applyVersion >= LEADERS_APPLY_VERSION &&
+        store.state.placement.changing.size === 0 && Math.max(...cluster.leads()) <= 3 &&
+        [0, 1, 2].every((partition) => cluster.votersOf(partition).length === 3),
+    );
+    const propose = async (encode: (from: CommandHeader) => Uint8Array) => {
+      const header = { timeMs: Math.floor(group.timeMs()), unixS: 1, writer: 0 };
+      const proposed = await cluster.world.wait(group.propose(encode(header), 5_000));
+      assert.ok(proposed.ok && proposed.outcome.code === "ok");
+    };
+    const leads = (node: number, partition: number) =>
+      cluster.node(node).groups.partition(partitionId(partition))?.group.isLeading === true;
+    const chosen = [0, 1, 2].map((partition) => {
+      const others = cluster.votersOf(partition).filter((node) => !leads(node, partition));
+      return { partition, nodeId: others.at(-1)!, detail: "an operator" };
+    });
+    for (const body of chosen) await propose((from) => encodePreferLeader(from, body));
+    const areLed = () => chosen.every(({ partition, nodeId }) => leads(nodeId, partition));
+    await cluster.until("the chosen leaders", areLed);
+    await cluster.world.pass(3 * LEADER_BALANCE_CALM_MS);
+    const terms = termsOf(cluster);
+    await cluster.world.pass(10_000);
+    assert.ok(areLed());
+    assert.is(termsOf(cluster), terms, "no leader changes");
+    await propose((from) => encodeForgetLeaders(from, { detail: "an operator" }));
+    await cluster.until(
+      "even leaders",
+      () => Math.max(...cluster.leads()) <= Math.ceil(8 / nodes) + 1,
+    );
+  }
 });
 
 test("LeaderBalance moves nothing shortly after a node has come", async () => {

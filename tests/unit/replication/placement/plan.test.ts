@@ -111,6 +111,17 @@ test("planMoves counts every move in progress, however many new replicas the oth
   assert.is(moves.length, 512 - inProgress);
 });
 
+test("planMoves leaves the replicas of nodes that still hand over leaderships", () => {
+  const harness = new SystemHarness();
+  for (const node of [1, 2, 3, 4]) harness.admit(node);
+  for (let round = 0; begin(harness, nodesOf([1, 2, 3, 4])).length > 0 && round < 4; round++) {
+    end(harness);
+  }
+  const plan = { state: harness.state, nodes: nodesOf([1, 3, 4]), movesMax: PARTITIONS };
+  assert.ok(planMoves(plan).some(({ leaving }) => leaving.includes(2)));
+  assert.equal(planMoves({ ...plan, waiting: new Set([2]) }), []);
+});
+
 test("endMove takes no change that was asked for by an earlier placement", () => {
   const harness = new SystemHarness();
   for (const folder of [1, 2]) harness.admit(folder);
