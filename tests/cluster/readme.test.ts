@@ -38,7 +38,7 @@ type Special =
   /** Two regions, in a folder and on ports of their own; ended before the next node starts. */
   | { readonly kind: "serves regions" }
   /** A front, on a port of its own, which is ended before its node. */
-  | { readonly kind: "serves http" }
+  | { readonly kind: "serves front" }
   /** Repeated until it succeeds: it waits for what another region was told. */
   | { readonly kind: "repeated" }
   /** Ended by ^C, once its output matches; must end orderly. */
@@ -63,7 +63,8 @@ const SPECIAL: Readonly<Record<string, Special>> = {
   "crs watch domain a1.example": { kind: "until ^C", ready: /^Watching/m },
   "crs watch ring": { kind: "until ^C", ready: /^ring \d/m },
   "crs watch domain a2.example --with-state": { kind: "until ^C", ready: /^put +agent /m },
-  "crs front --http 127.0.0.1:9402": { kind: "serves http" },
+  "crs front --http 127.0.0.1:9402": { kind: "serves front" },
+  "crs front --grpc 127.0.0.1:50051": { kind: "serves front" },
   "curl -sN 'localhost:9402/v1/watch?kind=agent&state=true'": {
     kind: "until seen",
     seen: /^event: put$/m,
@@ -216,9 +217,9 @@ async function serve(command: string): Promise<void> {
 }
 
 /** Runs a front before the node that runs. */
-async function serveHttp(command: string): Promise<void> {
+async function serveFront(command: string): Promise<void> {
   const port = freePorts(1);
-  const [, ...args] = command.replace(":9402", `:${port}`).split(" ");
+  const [, ...args] = command.replace(/:(9402|50051)$/, `:${port}`).split(" ");
   await endFront();
   const process = new CrsProcess([...args, "--data", environment.CRS_DATA]);
   front = { process, port };
@@ -313,8 +314,8 @@ async function runLine(line: string): Promise<void> {
       return await serveThree();
     case "serves regions":
       return await serveRegions();
-    case "serves http":
-      return await serveHttp(command);
+    case "serves front":
+      return await serveFront(command);
     case "until seen":
       return await untilSeen(command, special.seen);
     case "repeated":
