@@ -13,14 +13,17 @@ const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 10_000;
 /** Number of characters kept from the end of its standard error. */
 const SAID_CHARACTERS_MAX = 4_096;
-/** Flags for V8, as in the task `start`. */
-export const V8_FLAGS = "--v8-flags=--heap-growing-percent=30,--max-semi-space-size=8,--expose-gc";
+/** Flags for V8 of a node, as in the task `start`. */
+export const NODE_V8_FLAGS =
+  "--v8-flags=--heap-growing-percent=30,--max-semi-space-size=8,--expose-gc";
+/** Flags for V8 of a front. */
+export const FRONT_V8_FLAGS = "--v8-flags=--max-semi-space-size=8,--expose-gc";
 
 /**
  * Arguments that run a program. The packages were installed when the parent started; children that
  * install them as well wait for each other, and say so on their standard error.
  */
-const RUN = ["run", "-A", "--node-modules-dir=manual", V8_FLAGS];
+const RUN = ["run", "-A", "--node-modules-dir=manual"];
 
 /** The options of a {@link ChildCommand}. */
 export interface ChildCommandOptions {
@@ -30,6 +33,8 @@ export interface ChildCommandOptions {
   readonly command: readonly string[];
   /** Its settings are left out, as they are meant for the parent. */
   readonly environment: Terminal["environment"];
+  /** Flags for V8. Default: {@link NODE_V8_FLAGS}. */
+  readonly v8Flags?: string;
   /** Settings of the child that other users of the machine must not see, as variables. */
   readonly variables?: Readonly<Record<string, string>>;
   /** Called with each line of its standard error. */
@@ -52,11 +57,13 @@ export class ChildCommand {
   #hasEnded = false;
   #isStopping = false;
 
-  constructor({ name, command, environment, variables, onLine }: ChildCommandOptions) {
+  constructor(
+    { name, command, environment, v8Flags = NODE_V8_FLAGS, variables, onLine }: ChildCommandOptions,
+  ) {
     this.#name = name;
     this.#onLine = onLine;
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: [...RUN, Deno.mainModule, ...command, "--json", "--stop-with-stdin"],
+      args: [...RUN, v8Flags, Deno.mainModule, ...command, "--json", "--stop-with-stdin"],
       env: { ...withoutSettings(environment), ...variables },
       clearEnv: true,
       stdin: "piped",

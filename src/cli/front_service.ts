@@ -8,7 +8,7 @@ import type { World } from "../base/world.ts";
 import type { NodeConfig } from "../node/config.ts";
 import type { RunningNode } from "../node/running_node.ts";
 import type { Endpoint } from "../../transport/transport.ts";
-import { ChildCommand } from "./child_command.ts";
+import { ChildCommand, FRONT_V8_FLAGS } from "./child_command.ts";
 import { endpointText } from "./endpoint_text.ts";
 import { SupervisedService } from "./supervised_service.ts";
 import type { Terminal } from "./terminal.ts";
@@ -43,6 +43,7 @@ export function frontService(
         name: "The front",
         command: frontCommand(node, { ...config, http, grpc }, identity),
         environment: terminal.environment,
+        v8Flags: FRONT_V8_FLAGS,
         variables: { CRS_RELAY_BACKEND: config.relayBackend },
         onLine: (line) => terminal.err(`${line}\n`),
       });

@@ -3,6 +3,7 @@
  * takes as they are, so that both find the same route with the same parameters: no query, and no
  * escape but that of `@`.
  */
+import { HTTP_QUICK_PATHS_MAX } from "../base/limits.ts";
 import { checkedPath, type HttpRoute } from "./route.ts";
 
 /** A route that answers at once, with the parameters of a request. */
@@ -22,6 +23,8 @@ const SEGMENT = "[A-Za-z0-9](?:[\\w.@-]|%40)*";
 
 /** The routes that answer at once. */
 export class QuickRoutes {
+  /** What was found for paths with parameters, the first one first. */
+  readonly #known = new Map<string, QuickMatch>();
   readonly #fixed = new Map<string, HttpRoute>();
   readonly #patterns: Pattern[] = [];
 
@@ -43,6 +46,14 @@ export class QuickRoutes {
   find(path: string): QuickMatch | undefined {
     const fixed = this.#fixed.get(path);
     if (fixed !== undefined) return { route: fixed, path: checkedPath(fixed, {}) };
+    const known = this.#known.get(path);
+    if (known !== undefined) return known;
+    const found = this.#match(path);
+    if (found !== undefined) this.#keep(path, found);
+    return found;
+  }
+
+  #match(path: string): QuickMatch | undefined {
     for (const { route, pattern } of this.#patterns) {
       const { groups } = pattern.exec(path) ?? {};
       if (groups === undefined) continue;
@@ -51,6 +62,14 @@ export class QuickRoutes {
       return { route, path: checkedPath(route, found) };
     }
     return undefined;
+  }
+
+  #keep(path: string, match: QuickMatch): void {
+    if (this.#known.size >= HTTP_QUICK_PATHS_MAX) {
+      const [oldest] = this.#known.keys();
+      this.#known.delete(oldest!);
+    }
+    this.#known.set(path, match);
   }
 }
 

@@ -65,6 +65,8 @@ export const HTTP_CORRELATIONS_MAX = 1_024;
 export const HTTP_PROPOSED_WAITING_MAX = 64;
 /** Bytes of descriptors that a front keeps as they are answered, so as not to write them for each reader. */
 export const HTTP_WRITTEN_BYTES_MAX = 32 * 1024 * 1024;
-/** Their number, by default and at most. */
+/** Paths of which a front remembers the route: some MB. */
+export const HTTP_QUICK_PATHS_MAX = 16_384;
+/** Number of the descriptors that are kept, by default and at most. */
 export const HTTP_WRITTEN_COUNT_DEFAULT = 65_536;
 export const HTTP_WRITTEN_COUNT_MAX = 1_000_000;
