@@ -4,8 +4,9 @@
  * the time until a node and its front are ready again.
  */
 import { descriptorOf, govern, idOf, publish, SIGNERS } from "./governed_fleet.ts";
-import { type ResultFile, ServerProcess } from "./harness.ts";
+import type { ResultFile } from "./harness.ts";
 import { type HttpTurn, httpTurn } from "./http_load.ts";
+import { startBareServer } from "./http_servers.ts";
 import { LatencyHistogram } from "./latency.ts";
 import { until } from "./cluster/polling.ts";
 import { freePorts } from "./cluster/ports.ts";
@@ -64,20 +65,16 @@ async function benchReads(file: ResultFile, port: number): Promise<void> {
   const path = (at: number) => `/v1/registry/descriptors/${idOf(at)}`;
   const paths = Array.from({ length: DESCRIPTORS }, (_, at) => path(at * 7_919 % DESCRIPTORS));
   const answer = await (await fetch(`http://127.0.0.1:${port}${paths[0]}`)).arrayBuffer();
-  const floor = await ServerProcess.start({
-    args: ["run", "-A", new URL("http_floor.ts", import.meta.url).pathname, `${answer.byteLength}`],
-    readyMsMax: READY_MS_MAX,
-  });
+  const floor = await startBareServer(answer.byteLength);
   try {
-    const { port: floorPort } = JSON.parse(floor.readyLine) as { readonly port: number };
     const load = { paths, connections: CONNECTIONS, seconds: SECONDS };
     const ours: HttpTurn[] = [];
     const theirs: HttpTurn[] = [];
     await httpTurn({ ...load, port });
-    await httpTurn({ ...load, port: floorPort });
+    await httpTurn({ ...load, port: floor.port });
     for (let round = 0; round < ROUNDS; round++) {
       ours.push(await httpTurn({ ...load, port }));
-      theirs.push(await httpTurn({ ...load, port: floorPort }));
+      theirs.push(await httpTurn({ ...load, port: floor.port }));
     }
     const of = (turns: readonly HttpTurn[], field: keyof HttpTurn) =>
       turns.map((turn) => turn[field]).toSorted((left, right) => left - right)[ROUNDS >> 1]!;
@@ -96,7 +93,7 @@ async function benchReads(file: ResultFile, port: number): Promise<void> {
       p95Ratio: rounded(of(ours, "p95Ms") / of(theirs, "p95Ms")),
     });
   } finally {
-    await floor.stop("SIGKILL");
+    await floor.process.stop("SIGKILL");
   }
 }
 

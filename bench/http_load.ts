@@ -27,9 +27,7 @@ export async function httpTurn(load: HttpLoad): Promise<HttpTurn> {
   const startMs = performance.now();
   const endMs = startMs + load.seconds * 1_000;
   let next = 0;
-  const requests = load.paths.map((path) =>
-    new TextEncoder().encode(`GET ${path} HTTP/1.1\r\nHost: localhost:${load.port}\r\n\r\n`)
-  );
+  const requests = requestsOf(load.paths, load.port);
   const connection = async () => {
     const socket = await Deno.connect({ hostname: "127.0.0.1", port: load.port });
     socket.setNoDelay(true);
@@ -57,8 +55,15 @@ export async function httpTurn(load: HttpLoad): Promise<HttpTurn> {
   };
 }
 
+/** Returns requests for paths. */
+export function requestsOf(paths: readonly string[], port: number): Uint8Array<ArrayBuffer>[] {
+  return paths.map((path) =>
+    new TextEncoder().encode(`GET ${path} HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
+  );
+}
+
 /** Reads one answer with a `content-length`. */
-async function readAnswer(socket: Deno.TcpConn, buffer: Uint8Array): Promise<void> {
+export async function readAnswer(socket: Deno.TcpConn, buffer: Uint8Array): Promise<void> {
   let length = 0;
   let whole = Infinity;
   while (length < whole) {

@@ -7,13 +7,12 @@
  */
 import { connect, type Socket } from "node:net";
 import { descriptorOf, govern } from "./governed_fleet.ts";
-import { type ResultFile, ServerProcess } from "./harness.ts";
+import type { ResultFile } from "./harness.ts";
+import { type HttpServer, startBareServer, startFront } from "./http_servers.ts";
 import { LatencyHistogram } from "./latency.ts";
 import { until } from "./cluster/polling.ts";
-import { freePorts } from "./cluster/ports.ts";
 import { RegistryServer } from "./registry.ts";
 import { settledBytes } from "./settled.ts";
-import { V8_FLAGS } from "../src/cli/child_command.ts";
 
 const READERS = 5_000;
 const EVENTS = 40;
@@ -72,17 +71,15 @@ class Readers {
 export async function benchHttpReaders(file: ResultFile): Promise<void> {
   const bare = await bareBytes();
   const server = await RegistryServer.start({ flags: ["--partitions", "64"] });
-  let front: ServerProcess | undefined;
+  let front: HttpServer | undefined;
   const readers = new Readers();
   try {
     const client = await server.connect();
     await govern(client);
-    const port = freePorts(1);
-    front = await startFront(port, server.folder);
-    await until("the front serves", () => isServed(port), MS_MAX);
-    const before = await settledBytes(front);
-    await readers.open(port, READERS);
-    const each = (await settledBytes(front) - before) / READERS;
+    front = await startFront(server.folder);
+    const before = await settledBytes(front.process);
+    await readers.open(front.port, READERS);
+    const each = (await settledBytes(front.process) - before) / READERS;
     readers.stopOne();
     const times = new LatencyHistogram();
     let startMs = 0;
@@ -116,44 +113,21 @@ export async function benchHttpReaders(file: ResultFile): Promise<void> {
     await client.close();
   } finally {
     readers.close();
-    await front?.stop();
+    await front?.process.stop();
     await server.stop();
   }
 }
 
 /** Returns the memory of an open stream of a bare server, bytes. */
 async function bareBytes(): Promise<number> {
-  const floor = await ServerProcess.start({
-    args: ["run", "-A", new URL("http_floor.ts", import.meta.url).pathname, "100"],
-  });
+  const bare = await startBareServer(100);
   const readers = new Readers();
   try {
-    const { port } = JSON.parse(floor.readyLine) as { readonly port: number };
-    const before = await settledBytes(floor);
-    await readers.open(port, READERS);
-    return (await settledBytes(floor) - before) / READERS;
+    const before = await settledBytes(bare.process);
+    await readers.open(bare.port, READERS);
+    return (await settledBytes(bare.process) - before) / READERS;
   } finally {
     readers.close();
-    await floor.stop("SIGKILL");
-  }
-}
-
-/** Starts a front with the flags of one that runs beside a node. */
-function startFront(port: number, folder: string): Promise<ServerProcess> {
-  const main = new URL("../src/cli/main.ts", import.meta.url).pathname;
-  const address = `127.0.0.1:${port}`;
-  return ServerProcess.start({
-    args: ["run", "-A", V8_FLAGS, main, "front", "--http", address, "--data", folder, "--json"],
-  });
-}
-
-async function isServed(port: number): Promise<boolean> {
-  try {
-    const response = await fetch(`http://127.0.0.1:${port}/v1/registry/version`);
-    await response.body?.cancel();
-    return response.ok;
-  } catch {
-    // It does not listen yet.
-    return false;
+    await bare.process.stop("SIGKILL");
   }
 }
