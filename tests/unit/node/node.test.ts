@@ -15,15 +15,20 @@ import { until } from "../../support/until.ts";
 function lingeringWorld(): { world: World; letGo: () => void } {
   const world = processWorld();
   const held: (() => void)[] = [];
+  let isReleased = false;
   const scheduler: Scheduler = {
     after: (ms, run) => {
-      if (ms !== REFUSAL_LINGER_MS) return world.scheduler.after(ms, run);
+      if (ms !== REFUSAL_LINGER_MS || isReleased) return world.scheduler.after(ms, run);
       held.push(run);
       return { cancel: () => {} };
     },
     nextTurn: (run) => world.scheduler.nextTurn(run),
   };
-  return { world: { ...world, scheduler }, letGo: () => held.forEach((run) => run()) };
+  const letGo = () => {
+    isReleased = true;
+    for (const run of held) run();
+  };
+  return { world: { ...world, scheduler }, letGo };
 }
 
 test("startNode: a node that stops is told of by /readyz until its sessions are gone", async () => {
@@ -35,21 +40,28 @@ test("startNode: a node that stops is told of by /readyz until its sessions are 
       environment: {},
     });
     const node = await startNode({ config, world, logger: SILENT_LOGGER });
-    const readyz = () => fetch(`http://127.0.0.1:${node.ops.port}/readyz`);
-    assert.is((await readyz()).status, 200);
+    const ask = (path: string) => fetch(`http://127.0.0.1:${node.ops.port}${path}`);
+    const ready = await ask("/readyz");
+    await ready.text();
+    assert.is(ready.status, 200);
     const dialer = new QuicDialer({ scheduler: processWorld().scheduler, onError: () => {} });
     const session = await dialer.dial(node.addresses[0]!, {
       trust: trustOfDataFolder(folder),
     });
 
+    // The client may be connected before the node counts the session.
+    await until("the node counts the session", async () => {
+      return /^crs_sessions\{.*\} 1$/m.test(await (await ask("/metrics")).text());
+    });
     const stopped = node.stop();
-    const refused = await readyz();
+    const refused = await ask("/readyz");
     assert.is(refused.status, 503);
     const { reasons } = await refused.json() as { reasons: { reason: string }[] };
     assert.equal(reasons.map(({ reason }) => reason), ["draining"]);
     letGo();
     session.abort("done");
     await stopped;
+    await dialer.close();
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
