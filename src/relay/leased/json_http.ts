@@ -110,6 +110,8 @@ async function boundedBody({ body }: Response): Promise<Uint8Array<ArrayBuffer>>
   return bytes;
 }
 
+/** Returns what an error of `fetch` says; the reason is often its cause. */
 function wordsOf(error: unknown): string {
-  return excerptOf(error instanceof Error ? error.message : String(error));
+  if (!(error instanceof Error)) return excerptOf(String(error));
+  return excerptOf(error.cause instanceof Error ? error.cause.message : error.message);
 }

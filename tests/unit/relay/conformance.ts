@@ -192,6 +192,8 @@ const LEASES: Record<string, Check> = {
       await front.heartbeatRelay("r1");
       await front.registerRelay(relay("again"));
       await front.heartbeatAgent("a1", "r1");
+      // Neither is missing at any moment, also before the other one is renewed.
+      assert.equal(await agentsIn(front), ["a1", "again"]);
       await front.registerAgent("again", "r1");
     });
     assert.equal(await relaysIn(front), ["again", "r1"]);
