@@ -1,5 +1,5 @@
 /**
- * etcd 3.4 or newer by its JSON gateway (`/v3/…`), which every member serves.
+ * etcd by its JSON gateway (`/v3/…`), which every member serves; tested with etcd 3.4 and 3.6.
  *
  * Leases have whole seconds; etcd ends none before two, and prolongs all of them when it elects a leader.
  * Its keys: `crs/relay/<relay id>` and `crs/agent/<agent id>`.

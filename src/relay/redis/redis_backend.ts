@@ -1,5 +1,5 @@
 /**
- * The backend in Redis 5 or newer, or in one node of a Redis Cluster. Each step is one script
+ * The backend in Redis, or in one node of a Redis Cluster; tested with Redis 7.0. Each step is one script
  * (scripts.ts), so it is atomic, and Redis' clock is the only one.
  *
  * What Redis loses is lost: with asynchronous replication, or `appendfsync` other than `always`, that may
