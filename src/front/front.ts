@@ -12,7 +12,7 @@ import type { World } from "../base/world.ts";
 import type { Client } from "../client/types.ts";
 import { FrontCallers } from "./callers.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
-import type { Endpoint } from "../../transport/transport.ts";
+import type { Endpoint, TlsCertificate } from "../../transport/transport.ts";
 import type { FrontTls } from "./https_server.ts";
 import { type GrpcFaceSettings, startGrpcFace } from "./grpc_face.ts";
 import { type HttpFaceSettings, startHttpFace } from "./http_face.ts";
@@ -40,6 +40,12 @@ export interface Front {
   readonly grpc?: Endpoint;
   /** For people: whose rights callers have. */
   readonly notice: string;
+  /**
+   * Serves further connections of HTTP with another certificate.
+   *
+   * @throws RegistryError `invalid_argument` if it cannot be used; the one before stays.
+   */
+  useCertificate(certificate: TlsCertificate): void;
   /** Stops serving. Idempotent. */
   close(): Promise<void>;
 }
@@ -74,6 +80,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     ...(grpcFace === undefined ? {} : { grpc: grpcFace.endpoint }),
     notice: RIGHTS + (tls === undefined ? plainNotice : TLS_NOTICE) +
       (grpc?.allowsLegacyClients === true ? LEGACY_NOTICE : ""),
+    useCertificate: (certificate) => httpFace?.useCertificate(certificate),
     close: async () => {
       await Promise.all([httpFace?.close(), grpcFace?.close()]);
       callers.close();

@@ -6,7 +6,7 @@ import type { Client } from "../client/types.ts";
 import { HttpApp } from "../http/app.ts";
 import type { HttpCallers } from "../http/callers.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
-import type { Endpoint } from "../../transport/transport.ts";
+import type { Endpoint, TlsCertificate } from "../../transport/transport.ts";
 import { openHttpListener } from "./http_listener.ts";
 import type { FrontTls } from "./https_server.ts";
 
@@ -38,6 +38,8 @@ export interface HttpFaceOptions {
 /** A running face. */
 export interface RunningHttpFace {
   readonly endpoint: Endpoint;
+  /** As `HttpListener.useCertificate`. */
+  useCertificate(certificate: TlsCertificate): void;
   /** Stops serving. Idempotent. */
   close(): Promise<void>;
 }
@@ -86,6 +88,7 @@ export async function startHttpFace(options: HttpFaceOptions): Promise<RunningHt
   }
   return {
     endpoint: { host: listener.host, port: listener.port },
+    useCertificate: (certificate) => listener.useCertificate(certificate),
     close: async () => {
       await listener.close();
       app.close();

@@ -30,8 +30,9 @@ import type { Scheduler } from "../base/world.ts";
 import type { HttpPeer } from "../http/callers.ts";
 import type { HttpReply, HttpRequest, HttpRequestHead, WholeReply } from "../http/reply.ts";
 import { bindAddress } from "../../identity/trust/listen_rule.ts";
-import { type FrontTls, Handshakes, httpsServer } from "./https_server.ts";
+import { type FrontTls, HttpsServers } from "./https_server.ts";
 import { ConnectionPlaces } from "../../transport/connection_places.ts";
+import type { TlsCertificate } from "../../transport/transport.ts";
 import { type AcceptObserver, TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
 
 /** Answers a request; never rejects. */
@@ -64,6 +65,12 @@ export interface HttpListener {
   readonly host: string;
   readonly port: number;
   /**
+   * Serves further connections with another certificate.
+   *
+   * @throws RegistryError `invalid_argument` if it cannot be used; the one before stays.
+   */
+  useCertificate(certificate: TlsCertificate): void;
+  /**
    * Stops listening, waits a moment for requests in progress and drops the rest; resolves when the
    * port is free. Idempotent.
    */
@@ -79,8 +86,8 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const { port, scheduler, connectionsMax = HTTP_CONNECTIONS_MAX } = options;
   const host = bindAddress(options.host);
   const places = new ConnectionPlaces(connectionsMax);
-  const handshakes = new Handshakes();
-  const makeServer = (unlessOwn: UnlessOwn) => serverOf(options, places, handshakes, unlessOwn);
+  const https = options.tls === undefined ? undefined : new HttpsServers(options.tls);
+  const makeServer = (unlessOwn: UnlessOwn) => serverOf(options, places, https, unlessOwn);
   const observer: AcceptObserver = {
     failing: (error) => options.logger.warn("The HTTP listener failed", { error }),
     reopened: () => {},
@@ -101,9 +108,10 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   return {
     host,
     port: acceptor.port,
+    useCertificate: (certificate) => https?.useCertificate(certificate),
     close: () => {
       closing ??= closed(acceptor, places, scheduler);
-      handshakes.closeAll();
+      https?.close();
       return closing;
     },
   };
@@ -124,11 +132,11 @@ async function closed(
 function serverOf(
   options: HttpListenerOptions,
   places: ConnectionPlaces,
-  handshakes: Handshakes,
+  https: HttpsServers | undefined,
   unlessOwn: UnlessOwn,
 ): Server {
   const leaves = new WeakMap<Socket, Uint8Array>();
-  const isTls = options.tls !== undefined;
+  const isTls = https !== undefined;
   const limits = {
     maxHeaderSize: HTTP_HEADER_BYTES_MAX,
     headersTimeout: HTTP_HEAD_MS_MAX,
@@ -150,11 +158,9 @@ function serverOf(
     if (leaf !== undefined) leaves.set(socket, leaf);
     places.take(socket);
   };
-  const { tls } = options;
-  const server = tls === undefined
-    ? createServer(limits, onRequest)
-    : httpsServer(tls, { limits, handshakes, onRequest, unlessOwn, onSecure });
-  if (tls === undefined) {
+  const server = https?.next({ limits, onRequest, unlessOwn, onSecure }) ??
+    createServer(limits, onRequest);
+  if (!isTls) {
     server.on("connection", (socket: Socket) => unlessOwn(socket, () => places.take(socket)));
   }
   // On a malformed or slow request the connection is closed, and on one whose head is too large.

@@ -5,8 +5,8 @@
  * A connection counts as a handshake until it is secure. The handshakes in progress are bounded, so that
  * connections that never say anything do not take the places of callers.
  */
-import type { RequestListener, Server, ServerOptions } from "node:http";
-import { createServer } from "node:https";
+import type { RequestListener, ServerOptions } from "node:http";
+import { createServer, type Server } from "node:https";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { HTTP_HANDSHAKES_MAX, HTTP_HEAD_MS_MAX } from "../base/limits.ts";
@@ -22,6 +22,63 @@ export interface FrontTls {
   readonly clientAuthorities: readonly string[];
 }
 
+/** HTTPS of a listener, whose certificate can be replaced while it serves. */
+export class HttpsServers {
+  readonly #handshakes = new Handshakes();
+  readonly #clientAuthorities: readonly string[];
+  #certificate: TlsCertificate;
+  /** The server that was made last; its address may have been bound again. */
+  #server: Server | undefined;
+
+  constructor({ certificate, clientAuthorities }: FrontTls) {
+    this.#certificate = certificate;
+    this.#clientAuthorities = clientAuthorities;
+  }
+
+  /** Returns a further server, as {@link httpsServer}. */
+  next(options: Omit<HttpsServerOptions, "handshakes">): Server {
+    const tls = { certificate: this.#certificate, clientAuthorities: this.#clientAuthorities };
+    return this.#server = httpsServer(tls, { ...options, handshakes: this.#handshakes });
+  }
+
+  /**
+   * Serves further connections with another certificate.
+   *
+   * @throws RegistryError `invalid_argument` if it cannot be used; the one before stays.
+   */
+  useCertificate(certificate: TlsCertificate): void {
+    checkServerCertificate(certificate);
+    this.#server?.setSecureContext(secureOptions({
+      certificate,
+      clientAuthorities: this.#clientAuthorities,
+    }));
+    this.#certificate = certificate;
+  }
+
+  /** Drops the connections whose handshakes are not done. */
+  close(): void {
+    this.#handshakes.closeAll();
+  }
+}
+
+/** What a server does with its connections. */
+interface HttpsServerOptions {
+  readonly limits: ServerOptions;
+  readonly handshakes: Handshakes;
+  readonly onRequest: RequestListener;
+  readonly unlessOwn: UnlessOwn;
+  readonly onSecure: (socket: Socket, leaf: Uint8Array | undefined) => void;
+}
+
+function secureOptions({ certificate, clientAuthorities }: FrontTls) {
+  return {
+    cert: certificate.chainPem,
+    key: certificate.keyPem,
+    ca: [...clientAuthorities],
+    minVersion: "TLSv1.3" as const,
+  };
+}
+
 /**
  * Returns a server that does not listen yet.
  *
@@ -29,24 +86,15 @@ export interface FrontTls {
  * whose key the caller holds; undefined if it has none.
  * @throws RegistryError `invalid_argument` if the certificate or its key cannot be used.
  */
-export function httpsServer(
-  { certificate, clientAuthorities }: FrontTls,
-  { limits, handshakes, onRequest, unlessOwn, onSecure }: {
-    readonly limits: ServerOptions;
-    readonly handshakes: Handshakes;
-    readonly onRequest: RequestListener;
-    readonly unlessOwn: UnlessOwn;
-    readonly onSecure: (socket: Socket, leaf: Uint8Array | undefined) => void;
-  },
+function httpsServer(
+  tls: FrontTls,
+  { limits, handshakes, onRequest, unlessOwn, onSecure }: HttpsServerOptions,
 ): Server {
-  checkServerCertificate(certificate);
+  checkServerCertificate(tls.certificate);
   const server = createServer({
     ...limits,
-    cert: certificate.chainPem,
-    key: certificate.keyPem,
-    ca: [...clientAuthorities],
-    minVersion: "TLSv1.3",
-    requestCert: clientAuthorities.length > 0,
+    ...secureOptions(tls),
+    requestCert: tls.clientAuthorities.length > 0,
     // Whoever has no certificate is anonymous, and an invalid one is refused by the node, with a reason.
     rejectUnauthorized: false,
     handshakeTimeout: HTTP_HEAD_MS_MAX,

@@ -25,6 +25,8 @@ export const HTTP_CHECK_MS = 1_000;
 export const HTTP_CONNECTIONS_MAX = 16_384;
 /** TLS handshakes in progress; above it the oldest ends. */
 export const HTTP_HANDSHAKES_MAX = 1_024;
+/** Interval at which a front looks for another certificate in its files, ms. */
+export const HTTP_CERTIFICATE_LOOK_MS = 10_000;
 /** Requests in flight, beside the event streams, also those that wait for a change; above it: 503. */
 export const HTTP_IN_FLIGHT_MAX = 4_096;
 /** Open event streams; above it: 503. */

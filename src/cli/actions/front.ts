@@ -14,6 +14,7 @@ import {
 import type { LogLevel } from "../../base/logger.ts";
 import type { Role } from "../../base/peer.ts";
 import { VERSION } from "../../base/version.ts";
+import { CertificateRenewal } from "../../front/certificate_renewal.ts";
 import { type Front, type FrontOptions, startFront } from "../../front/front.ts";
 import type { GrpcFaceSettings } from "../../front/grpc_face.ts";
 import type { FrontTls } from "../../front/https_server.ts";
@@ -22,7 +23,7 @@ import { createLogger, logFormatOf } from "../../node/logger.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { IdentityFolder } from "../../../identity/files/identity_folder.ts";
 import { readFile, readKeyFile } from "../../../identity/files/private_file.ts";
-import type { Endpoint } from "../../../transport/transport.ts";
+import type { Endpoint, TlsCertificate } from "../../../transport/transport.ts";
 import { parseDuration } from "../duration.ts";
 import { endpointText } from "../endpoint_text.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
@@ -82,6 +83,13 @@ export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<num
         world: processWorld(),
         logger,
       });
+      const renewal = tls === undefined ? undefined : new CertificateRenewal({
+        read: () => certificateOf(flags),
+        inUse: tls.certificate,
+        use: (certificate) => front.useCertificate(certificate),
+        scheduler: processWorld().scheduler,
+        logger,
+      });
       try {
         const { http, grpc } = front;
         const started = { version: VERSION, http, grpc, servers: endpoints };
@@ -92,6 +100,7 @@ export async function frontAndWait(flags: FrontFlags, shell: Shell): Promise<num
         );
         await stop.requested;
       } finally {
+        renewal?.close();
         await front.close();
       }
     }, (event) => {
@@ -164,6 +173,14 @@ const RELAY_TTL_BOUNDS = { min: RELAY_TTL_MS_MIN, max: RELAY_TTL_MS_MAX };
 function tlsOf(flags: FrontFlags, terminal: Terminal): FrontTls | undefined {
   const { tlsCertificate = flags.tlsCertPath, tlsKey = flags.tlsKeyPath } = flags;
   if (tlsCertificate === undefined && tlsKey === undefined) return undefined;
+  const identity = identityOf(flags, terminal.environment);
+  const clientAuthorities = identity === undefined ? [] : [new IdentityFolder(identity).rootsPem];
+  return { certificate: certificateOf(flags), clientAuthorities };
+}
+
+/** Returns the certificate that the files have now. @throws CliFailure; RegistryError. */
+function certificateOf(flags: FrontFlags): TlsCertificate {
+  const { tlsCertificate = flags.tlsCertPath, tlsKey = flags.tlsKeyPath } = flags;
   const chainPem = tlsCertificate === undefined ? undefined : readFile(tlsCertificate);
   const keyPem = tlsKey === undefined ? undefined : readKeyFile(tlsKey);
   if (chainPem === undefined || keyPem === undefined) {
@@ -173,9 +190,7 @@ function tlsOf(flags: FrontFlags, terminal: Terminal): FrontTls | undefined {
       chainPem === undefined ? "tlsCertificate" : "tlsKey",
     );
   }
-  const identity = identityOf(flags, terminal.environment);
-  const clientAuthorities = identity === undefined ? [] : [new IdentityFolder(identity).rootsPem];
-  return { certificate: { chainPem, keyPem }, clientAuthorities };
+  return { chainPem, keyPem };
 }
 
 /** Checks that an identity may open delegations; undefined: the development identity. */

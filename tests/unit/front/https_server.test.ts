@@ -1,15 +1,18 @@
 /** HTTPS of a front over real sockets: who a request is from, and connections that say nothing. */
 import { get } from "node:https";
+import { X509Certificate } from "node:crypto";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../../src/base/bytes.ts";
 import type { RegistryError } from "../../../src/base/errors.ts";
 import { HTTP_HANDSHAKES_MAX } from "../../../src/base/limits.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
-import { openHttpListener } from "../../../src/front/http_listener.ts";
+import { type HttpListener, openHttpListener } from "../../../src/front/http_listener.ts";
 import { testWorld } from "../../support/production_world.ts";
 import { issueTlsIdentities } from "../../support/tls_identities.ts";
+import { codeOfCall } from "../../support/refusal.ts";
 import { until } from "../../support/until.ts";
 
 const ids = await issueTlsIdentities();
@@ -40,7 +43,7 @@ function ask(port: number, options: object = {}): Promise<Seen | string> {
 }
 
 async function withListener(
-  run: (port: number) => Promise<void>,
+  run: (port: number, listener: HttpListener) => Promise<void>,
   clientAuthorities: readonly string[] = [ids.rootPem],
 ): Promise<void> {
   const listener = await openHttpListener({
@@ -57,7 +60,7 @@ async function withListener(
     tls: { certificate: ids.server, clientAuthorities },
   });
   try {
-    await run(listener.port);
+    await run(listener.port, listener);
   } finally {
     await listener.close();
   }
@@ -118,6 +121,32 @@ test("connections that never begin a handshake give way to others", () =>
     for (const socket of silent.slice(1)) socket.destroy();
     // What is left says nothing until the listener ends, and does not hold it up.
     connect(port, "127.0.0.1").on("error", () => {}).resume();
+  }));
+
+test("further connections have the certificate that is used then, and one that cannot be is refused", () =>
+  withListener(async (port, listener) => {
+    const nameOf = () =>
+      new Promise<string>((resolve, reject) => {
+        const socket = connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
+          resolve(socket.getPeerX509Certificate()!.fingerprint256);
+          socket.destroy();
+        });
+        socket.on("error", reject);
+      });
+    const before = await nameOf();
+    const mixed = { chainPem: others.server.chainPem, keyPem: ids.server.keyPem };
+    for (const certificate of [mixed, { chainPem: "", keyPem: "" }]) {
+      assert.is(codeOfCall(() => listener.useCertificate(certificate)), "invalid_argument");
+    }
+    assert.is(await nameOf(), before);
+    listener.useCertificate(others.server);
+    assert.is(await nameOf(), new X509Certificate(others.server.chainPem).fingerprint256);
+    // Callers are asked for their certificates as before.
+    const certificate = toHex(ids.clientLeaf);
+    const { scheme } = await ask(port, { ca: others.rootPem }) as { scheme: string };
+    assert.is(scheme, "https:");
+    const answer = await ask(port, { ca: others.rootPem, ...credentials(ids.client) });
+    assert.equal(answer, { scheme: "https:", certificate });
   }));
 
 test("a key of another certificate is refused before anything listens", async () => {

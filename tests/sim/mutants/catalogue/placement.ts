@@ -240,7 +240,8 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     test: `${PLACEMENT}/leader_balance.test.ts`,
     edits: [{
       file: "src/replication/placement/leader_balance.ts",
-      anchor: "this.#spread = isWhole ? undefined : spreadLeaders({ placements: this.#narrowed(placed) });",
+      anchor:
+        "this.#spread = isWhole ? undefined : spreadLeaders({ placements: this.#narrowed(placed) });",
       replacement: "void isWhole;",
     }],
   },
