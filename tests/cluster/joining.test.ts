@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { crsInProcess } from "../support/crs_in_process.ts";
-import { CrsProcess, startCrs } from "../support/crs_process.ts";
+import { startCrs } from "../support/crs_process.ts";
 
 const WRONG_PIN = `sha256:${"ab".repeat(32)}`;
 
@@ -16,10 +16,10 @@ test("crs start --join refuses wrong settings, each by its code", async () => {
     const { currentPin } = JSON.parse(await Deno.readTextFile(`${folder}/1/node.json`));
     const { host, port } = first.node.addresses[0]!;
     const join = async (number: number, pin: string, ...flags: string[]) => {
-      const { code, stdout } = await new CrsProcess([
+      const { code, stdout } = await crsInProcess([
         ...["start", "--data", `${folder}/${number}`, "--port", "0", "--ops-port", "0", "--json"],
         ...[...common, "--join", `${host}:${port}`, "--pin", pin, ...flags],
-      ]).ended();
+      ]);
       const { error } = JSON.parse(stdout);
       return `${code} ${error.code} ${error.message}`;
     };
