@@ -2,8 +2,8 @@
  * The test runner: `deno task test [pattern…]` runs each `*.test.ts` under tests/ whose path
  * contains one of the patterns. Most files of a folder share a process, in which they run one after
  * the other (runner/batch.ts); the longest ones have a process of their own. Two processes run at a
- * time. Files under tests/cluster/ start processes themselves and mostly wait for them, so one of
- * those runs beside the two; a second one only when no other files are left.
+ * time. Files under tests/cluster/ and tests/interop/ start processes themselves and mostly wait for
+ * them, so one of those runs beside the two; a second one only when no other files are left.
  *
  * Each test and each file has a deadline (uvu has none). A file that skips tests states in one line
  * which package would enable them; with `--no-skips` each skipped test counts as failed. The last
@@ -36,7 +36,7 @@ const PARALLEL_FILES_MAX = 2;
  * for modules and compilation. Few enough that the lanes end at about the same time.
  */
 const FILES_PER_PROCESS_MAX = 20;
-/** The same for files under tests/cluster/, each of which takes longer. */
+/** The same for files that start processes, each of which takes longer. */
 const CLUSTER_FILES_PER_PROCESS_MAX = 5;
 
 /** The test files that take longest; they start first, so that none of them runs alone at the end. */
@@ -143,7 +143,7 @@ function inBatches(files: readonly string[], folder: string): string[][] {
 }
 
 function isCluster(file: string, folder: string): boolean {
-  return file.startsWith(`${folder}/cluster/`);
+  return file.startsWith(`${folder}/cluster/`) || file.startsWith(`${folder}/interop/`);
 }
 
 function within(folder: string, file: string): string {
@@ -198,7 +198,7 @@ class Run {
     return others;
   }
 
-  /** Runs all files, `parallel` processes at once and one of tests/cluster/ beside them. */
+  /** Runs all files, `parallel` processes at once and one that starts processes beside them. */
   async all(files: readonly string[], parallel: number): Promise<void> {
     const { folder } = this.#settings;
     const batches = inBatches(files, folder);

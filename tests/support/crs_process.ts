@@ -5,8 +5,8 @@ import { within } from "./until.ts";
 import { DENO_RUN } from "./deno_run.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).href;
-/** Deadline for starting processes, generous because they start slowly on a busy machine. */
-const DEADLINE_MS = 30_000;
+/** Deadline for starting processes, as long as the program's own for its children. */
+const DEADLINE_MS = 60_000;
 
 /** The result of a command. */
 export interface CrsResult {
