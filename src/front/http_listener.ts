@@ -28,7 +28,13 @@ import {
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler } from "../base/world.ts";
 import type { HttpPeer } from "../http/callers.ts";
-import type { HttpReply, HttpRequest, HttpRequestHead, WholeReply } from "../http/reply.ts";
+import type {
+  HttpReply,
+  HttpRequest,
+  HttpRequestHead,
+  StreamBody,
+  WholeReply,
+} from "../http/reply.ts";
 import { bindAddress } from "../../identity/trust/listen_rule.ts";
 import { type FrontTls, HttpsServers } from "./https_server.ts";
 import { ConnectionPlaces } from "../../transport/connection_places.ts";
@@ -203,12 +209,14 @@ async function serve(
   { request, peer, message, response }: Exchange,
 ): Promise<void> {
   try {
-    await send(await handler(request, peer), message, response);
+    const reply = await handler(request, peer);
+    send(reply, message, response);
+    if (message.complete) return;
+    if (isStream(reply.body)) message.resume();
+    else dropRest(message, scheduler);
   } catch (error) {
     logger.warn("An HTTP answer was not sent", { error });
     message.socket.destroy();
-  } finally {
-    if (!message.complete) dropRest(message, scheduler);
   }
 }
 
@@ -308,19 +316,19 @@ function bodyOf(message: IncomingMessage): ReadableStream<Uint8Array> {
   });
 }
 
+function isStream(body: HttpReply["body"]): body is StreamBody {
+  return typeof body === "object" && "start" in body;
+}
+
 /** Sends an answer; a stream as its reader takes it. */
-async function send(
-  reply: HttpReply,
-  message: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+function send(reply: HttpReply, message: IncomingMessage, response: ServerResponse): void {
   const { status, body } = reply;
   // The rest of the body is dropped, and the connection with it.
   const isCut = !message.complete;
   const headers = isCut ? { ...reply.headers, connection: "close" } : reply.headers;
-  if (!(body instanceof ReadableStream)) return sendWhole(response, { status, headers, body });
+  if (!isStream(body)) return sendWhole(response, { status, headers, body });
   response.writeHead(status, headers);
-  await sendStream(body, response);
+  sendStream(body, response);
 }
 
 function sendWhole(response: ServerResponse, { status, headers, body }: WholeReply): void {
@@ -351,40 +359,13 @@ function messageOf({ status, headers, body = "" }: WholeReply): Uint8Array {
 
 const encoder = new TextEncoder();
 
-async function sendStream(
-  body: ReadableStream<Uint8Array>,
-  response: ServerResponse,
-): Promise<void> {
-  const reader = body.getReader();
-  // A reader that leaves ends the stream even while there is nothing to send. A stream that has
-  // failed cannot be cancelled; its error comes from `read`.
-  const gone = () => void reader.cancel().catch(() => {});
-  response.once("close", gone);
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done || response.destroyed) break;
-      if (!response.write(value)) await drained(response);
-    }
-    response.end();
-  } finally {
-    response.removeListener("close", gone);
-    gone();
-  }
-}
-
-/** Resolves when the response takes more, or is closed. */
-function drained(response: ServerResponse): Promise<void> {
-  if (response.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      response.removeListener("drain", done);
-      response.removeListener("close", done);
-      resolve();
-    };
-    response.once("drain", done);
-    response.once("close", done);
-  });
+/** Sends a body as its reader takes it. */
+function sendStream(body: StreamBody, response: ServerResponse): void {
+  // A reader that leaves ends the body even while there is nothing to send.
+  response.once("close", () => body.close());
+  response.on("drain", () => body.drained());
+  if (response.destroyed) return body.close();
+  body.start({ write: (piece) => response.write(piece), end: () => response.end() });
 }
 
 /** Ends the connection of a request whose body nobody needs. */

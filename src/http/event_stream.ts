@@ -6,6 +6,7 @@
  */
 import { HTTP_HEARTBEAT_MS, HTTP_STREAM_RETRY_MS } from "../base/limits.ts";
 import type { Scheduler, Timer } from "../base/world.ts";
+import type { StreamBody, StreamSink } from "./reply.ts";
 
 /** An event of a stream. */
 export interface SentEvent {
@@ -46,14 +47,9 @@ export class EventStream {
     this.#source = source;
   }
 
-  /** Starts sending. */
-  open(services: StreamServices): ReadableStream<Uint8Array> {
-    const sender = new Sender(this.#source, services);
-    return new ReadableStream<Uint8Array>({
-      start: (controller) => sender.start(controller),
-      pull: () => sender.next(),
-      cancel: () => sender.end(),
-    }, { highWaterMark: 1 });
+  /** Returns what sends it. */
+  open(services: StreamServices): StreamBody {
+    return new Sender(this.#source, services);
   }
 
   /** Ends the stream instead of opening it. */
@@ -80,12 +76,18 @@ function newBytes({ event, data, id }: SentEvent): Uint8Array {
   return encoder.encode(`event: ${event}\n${place}data: ${JSON.stringify(data)}\n\n`);
 }
 
+/** What every stream begins with. */
+const BEGINNING = encoder.encode(`retry: ${HTTP_STREAM_RETRY_MS}\n\n`);
+
 /** One stream that is being sent. */
-class Sender {
+class Sender implements StreamBody {
   readonly #source: EventSource;
   readonly #services: StreamServices;
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #sink: StreamSink | undefined;
   #timer: Timer | undefined;
+  #isFull = false;
+  /** Whether the next event is waited for. */
+  #isAsking = false;
   #isEnded = false;
 
   constructor(source: EventSource, services: StreamServices) {
@@ -93,32 +95,19 @@ class Sender {
     this.#services = services;
   }
 
-  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    this.#controller = controller;
-    controller.enqueue(encoder.encode(`retry: ${HTTP_STREAM_RETRY_MS}\n\n`));
+  start(sink: StreamSink): void {
+    this.#sink = sink;
     this.#beatLater();
+    this.#write(BEGINNING);
+    if (!this.#isFull) void this.#send();
   }
 
-  /** Sends the next event; resolves when there was one. */
-  async next(): Promise<void> {
-    try {
-      for (;;) {
-        const { done, value } = await this.#source.events.next();
-        if (this.#isEnded) return;
-        if (done === true) return this.#close();
-        if (value === undefined) continue;
-        this.#controller!.enqueue(eventBytes(value));
-        return;
-      }
-    } catch (error) {
-      if (this.#isEnded) return;
-      this.#controller!.enqueue(eventBytes(this.#services.errorEvent(error)));
-      this.#close();
-    }
+  drained(): void {
+    this.#isFull = false;
+    if (!this.#isEnded && !this.#isAsking) void this.#send();
   }
 
-  /** Ends everything; the reader is gone. */
-  end(): void {
+  close(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#timer?.cancel();
@@ -126,9 +115,32 @@ class Sender {
     this.#services.ended();
   }
 
-  #close(): void {
-    this.end();
-    this.#controller!.close();
+  /** Sends events until the sink is full. */
+  async #send(): Promise<void> {
+    this.#isAsking = true;
+    try {
+      while (!this.#isFull) {
+        const { done, value } = await this.#source.events.next();
+        if (this.#isEnded) return;
+        if (done === true) return this.#end();
+        if (value !== undefined) this.#write(eventBytes(value));
+      }
+    } catch (error) {
+      if (this.#isEnded) return;
+      this.#write(eventBytes(this.#services.errorEvent(error)));
+      this.#end();
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  #write(piece: Uint8Array): void {
+    this.#isFull = !this.#sink!.write(piece);
+  }
+
+  #end(): void {
+    this.close();
+    this.#sink!.end();
   }
 
   #beatLater(): void {
@@ -140,9 +152,9 @@ class Sender {
 
   #beat(): void {
     // A reader that has not taken what was sent needs no proof that the connection lives.
-    if ((this.#controller!.desiredSize ?? 0) <= 0) return this.#services.lagged();
+    if (this.#isFull) return this.#services.lagged();
     const id = this.#source.id();
     const place = id === undefined ? "" : `id: ${id}\n`;
-    this.#controller!.enqueue(encoder.encode(`: heartbeat\n${place}\n`));
+    this.#write(encoder.encode(`: heartbeat\n${place}\n`));
   }
 }

@@ -22,7 +22,25 @@ export interface HttpReply {
   readonly status: number;
   /** By lower-case names; with the length of the body if that is known. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array | ReadableStream<Uint8Array> | undefined;
+  readonly body: string | Uint8Array | StreamBody | undefined;
+}
+
+/** A body that is sent piece by piece, by whoever makes it. */
+export interface StreamBody {
+  /** Starts sending, once. */
+  start(sink: StreamSink): void;
+  /** The sink has room again, after it was full. */
+  drained(): void;
+  /** The reader is gone, or the sink was ended. Idempotent. */
+  close(): void;
+}
+
+/** Where a body is sent. */
+export interface StreamSink {
+  /** Sends a piece. Returns false if it is full then: nothing more is to be sent until it has drained. */
+  write(piece: Uint8Array): boolean;
+  /** Nothing follows. */
+  end(): void;
 }
 
 /** An answer that is no stream. */
@@ -32,7 +50,23 @@ export interface WholeReply extends HttpReply {
 
 /** Returns an answer as a `Response`. */
 export function responseOf({ status, headers, body }: HttpReply): Response {
-  return new Response((body ?? null) as BodyInit | null, { status, headers });
+  const sent = typeof body === "object" && "start" in body ? readableOf(body) : body;
+  return new Response((sent ?? null) as BodyInit | null, { status, headers });
+}
+
+function readableOf(body: StreamBody): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>({
+    start: (controller) =>
+      body.start({
+        write: (piece) => {
+          controller.enqueue(piece);
+          return (controller.desiredSize ?? 0) > 0;
+        },
+        end: () => controller.close(),
+      }),
+    pull: () => body.drained(),
+    cancel: () => body.close(),
+  });
 }
 
 /** Returns the path of a request as it was received, without the query. */
