@@ -10,12 +10,30 @@ import { formatDuration } from "./duration.ts";
 import type { Reply } from "./shell.ts";
 import type { Cell } from "./table.ts";
 
+/** Returns a gateway as a document. */
+function gatewayJson(gateway: MapsGatewayInfo) {
+  const { gatewayId, id, region, address, port, wssPort, credential, ttlMs } = gateway;
+  const { cpu, memory, storage, bandwidth } = gateway;
+  return {
+    ...{ gatewayId, id, region, address, port, wssPort, credential, ttlMs },
+    capacity: { cpu, memory, storage, bandwidth },
+  };
+}
+
+/** Returns an agent as a document. */
+function agentJson({ agentId, id, domain, gatewayId, region, credential, ttlMs }: MapsAgentInfo) {
+  return { agentId, id, domain, gatewayId, region, credential, ttlMs };
+}
+
 /** Returns the reply with the gateways of a region. */
 export function mapsGatewaysReply(region: string, listed: readonly ListedMapsGateway[]): Reply {
   return {
     json: {
       region,
-      gateways: listed.map(({ gateway, remainingMs }) => ({ ...gateway, remainingMs })),
+      gateways: listed.map(({ gateway, remainingMs }) => ({
+        ...gatewayJson(gateway),
+        remainingMs,
+      })),
     },
     text: (columns) =>
       tableText(
@@ -33,7 +51,10 @@ export function mapsGatewaysReply(region: string, listed: readonly ListedMapsGat
 /** Returns the reply with the agents of a region. */
 export function mapsAgentsReply(region: string, listed: readonly ListedMapsAgent[]): Reply {
   return {
-    json: { region, agents: listed.map(({ agent, remainingMs }) => ({ ...agent, remainingMs })) },
+    json: {
+      region,
+      agents: listed.map(({ agent, remainingMs }) => ({ ...agentJson(agent), remainingMs })),
+    },
     text: (columns) =>
       tableText(
         `No agent is registered in region ${region}.\n`,
@@ -49,7 +70,7 @@ export function mapsAgentsReply(region: string, listed: readonly ListedMapsAgent
 /** Returns the reply with an agent and its gateway. */
 export function mapsResolvedReply(agent: MapsAgentInfo, gateway: MapsGatewayInfo): Reply {
   return {
-    json: { agent, gateway },
+    json: { agent: agentJson(agent), gateway: gatewayJson(gateway) },
     text: async () => {
       const { facts } = await import("./table.ts");
       return `Agent ${agent.domain}\n` + facts([

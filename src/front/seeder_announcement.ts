@@ -2,7 +2,12 @@
  * Announces a front as a place where the Maps protocol is served, as long as it runs: a record with a lease,
  * which it registers again and again, as the registry's identity that it has.
  */
-import { MAPS_SEEDER_BEAT_MS, MAPS_SEEDER_LEASE_MS, MAPS_SEEDER_RETRY_MS } from "../base/limits.ts";
+import {
+  MAPS_SEEDER_BEAT_MS,
+  MAPS_SEEDER_LEASE_MS,
+  MAPS_SEEDER_NAME_BYTES_MAX,
+  MAPS_SEEDER_RETRY_MS,
+} from "../base/limits.ts";
 import { toRegistryError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
@@ -73,7 +78,7 @@ export class SeederAnnouncement {
     const name = domain === "" ? host : domain;
     await client.maps.registerSeeder({
       ...{ region: this.#region, address: host, port, domain, pin },
-      name: name.slice(0, 63),
+      name: name.slice(0, MAPS_SEEDER_NAME_BYTES_MAX),
       ttlMs: MAPS_SEEDER_LEASE_MS,
       scope: "region",
     });

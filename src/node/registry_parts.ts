@@ -167,7 +167,7 @@ export function sharedParts(
       records: () => recordCount(shared),
       memoryBytes: options.memoryBytes,
       room: (count) => shared.room(count),
-      takesRegion: (region) => shared.takesRegion(region),
+      takesRegion: (region, regionsMax) => shared.takesRegion(region, regionsMax),
     }),
     replies: new ReplyWriter(nodeId),
   };

@@ -7,7 +7,12 @@ import { NO_POSITION, type Position } from "../base/position.ts";
 import type { RegisterReply } from "../../schemas/gen/wire.ts";
 import { FrameWriter } from "../../schemas/runtime/writer.ts";
 import { RegistryError } from "../base/errors.ts";
-import { REGISTER_TRIES_MAX, SEGMENT_BYTES_MAX } from "../base/limits.ts";
+import {
+  FREE_REGIONS_MAX,
+  REGIONS_INTERNED_MAX,
+  REGISTER_TRIES_MAX,
+  SEGMENT_BYTES_MAX,
+} from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Entropy } from "../base/world.ts";
 import { encodePut } from "../record/command.ts";
@@ -133,7 +138,11 @@ export class Registrar {
     const isNew = partition.store.find(kind, record.id, 0, record.id.length) === -1;
     const wantsAlias = record.row.claimsDomain && record.domain !== "" &&
       claims.addsAlias(record.domain, record.id);
-    if (isNew) admission.admitRegion(record.region);
+    if (isNew) {
+      const { ownership } = record.row;
+      const isAny = ownership?.hasFreeNames === true;
+      admission.admitRegion(record.region, isAny ? FREE_REGIONS_MAX : REGIONS_INTERNED_MAX);
+    }
     const count = Number(isNew) + Number(wantsAlias);
     if (count > 0) admission.admitNewRecords(count);
     return count;

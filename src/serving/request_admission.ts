@@ -8,7 +8,7 @@
  * records and memory, renewals never are.
  */
 import { RegistryError } from "../base/errors.ts";
-import { REGIONS_INTERNED_MAX, REQUESTS_IN_FLIGHT_MAX } from "../base/limits.ts";
+import { REQUESTS_IN_FLIGHT_MAX } from "../base/limits.ts";
 import { type Operation, operationOfId } from "../wire/operations/mod.ts";
 import type { Caller } from "./caller.ts";
 import type { RequestStream } from "./request_stream.ts";
@@ -27,8 +27,8 @@ export interface Usage {
   memoryBytes(): number;
   /** Reports whether `count` more records fit into the memory reserved for records. */
   room(count: number): boolean;
-  /** Reports whether the region already has records, or the limit on regions is not reached. */
-  takesRegion(region: string): boolean;
+  /** Reports whether the region already has records, or fewer regions than that have some. */
+  takesRegion(region: string, regionsMax: number): boolean;
 }
 
 /** Admission control of a node, shared by all its streams. */
@@ -116,11 +116,11 @@ export class RequestAdmission {
    *
    * @throws RegistryError `overloaded` if the region would exceed the limit on regions.
    */
-  admitRegion(region: string): void {
-    if (this.#usage.takesRegion(region)) return;
+  admitRegion(region: string, regionsMax: number): void {
+    if (this.#usage.takesRegion(region, regionsMax)) return;
     throw new RegistryError(
       "overloaded",
-      `This node holds records of ${REGIONS_INTERNED_MAX} regions, its limit: it accepts none of ` +
+      `This node holds records of ${regionsMax} regions, its limit: it accepts none of ` +
         `region ${region}. Register in a region that is in use, or remove all records of another one`,
       { field: "region", retryAfterMs: 5_000 },
     );

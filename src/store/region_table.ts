@@ -61,7 +61,12 @@ export class RegionTable {
 
   /** Whether a region without a number would get one. */
   get hasRoom(): boolean {
-    return this.#inUse < REGIONS_INTERNED_MAX;
+    return this.isBelow(REGIONS_INTERNED_MAX);
+  }
+
+  /** Reports whether fewer regions than that have live records. */
+  isBelow(regionsMax: number): boolean {
+    return this.#inUse < regionsMax;
   }
 
   /** Returns the number of a region, or 0 if it has none. */

@@ -200,9 +200,12 @@ export class StoreShared {
     return this.arena.room(count * (REGISTRATION_BYTES + OVERHEAD_BYTES));
   }
 
-  /** Reports whether a new record of the region would be found by the region's number. */
-  takesRegion(region: string): boolean {
-    if (this.regions.hasRoom) return true;
+  /**
+   * Reports whether a new record of the region would be found by the region's number, and would not be the
+   * first of one region too many.
+   */
+  takesRegion(region: string, regionsMax: number): boolean {
+    if (this.regions.isBelow(regionsMax)) return true;
     const bytes = new TextEncoder().encode(region);
     return this.regions.find(bytes, 0, bytes.length) !== 0;
   }

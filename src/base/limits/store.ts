@@ -5,6 +5,11 @@ import { EXPIRE_ITEMS_MAX } from "./leases.ts";
 export const ARENA_CHUNK_BYTES = 4 * 1024 * 1024;
 /** Regions with live records at the same time: a region's number takes 12 bits of a slot. */
 export const REGIONS_INTERNED_MAX = 4_095;
+/**
+ * Regions with live records, above which a record whose owner may name any region adds none: the others are
+ * for regions that certificates vouch for.
+ */
+export const FREE_REGIONS_MAX = 1_024;
 /** Tombstones dropped per entry: more than one entry can create, so that they cannot accumulate. */
 export const FORGET_PER_ENTRY_MAX = 2 * EXPIRE_ITEMS_MAX;
 /** Changes of one batch of mirrors: an entry that is applied in some milliseconds. */

@@ -9,12 +9,18 @@ import { fields } from "../field.ts";
 import { KIND_MAPS_AGENT } from "../key.ts";
 import { type KindRow, MAPS_APPLY_VERSION, type Named, type OwnFields } from "../kind_row.ts";
 import { namedInfo, otherName } from "../named_record.ts";
-import type { RecordInfo, RecordInput } from "../plain.ts";
+import type { RecordInfo } from "../plain.ts";
 import { invalid } from "../validation.ts";
-import { credential, mapsFields, mapsId, successionByCredential } from "./maps_record.ts";
+import {
+  credential,
+  mapsFields,
+  mapsId,
+  type MapsInput,
+  successionByCredential,
+} from "./maps_record.ts";
 
 /** An agent of the Maps protocol to register. */
-export interface MapsAgentInput extends RecordInput {
+export interface MapsAgentInput extends MapsInput {
   readonly domain: string;
   /** 64 hexadecimal digits, as that of its gateway. */
   readonly agentId: string;

@@ -12,12 +12,12 @@ import { fields } from "../field.ts";
 import { KIND_MAPS_ENDPOINT } from "../key.ts";
 import { type KindRow, MAPS_APPLY_VERSION, type Named, type OwnFields } from "../kind_row.ts";
 import { namedInfo, otherName } from "../named_record.ts";
-import type { RecordInfo, RecordInput } from "../plain.ts";
+import type { RecordInfo } from "../plain.ts";
 import { invalid } from "../validation.ts";
-import { credential, mapsFields, successionByCredential } from "./maps_record.ts";
+import { credential, mapsFields, type MapsInput, successionByCredential } from "./maps_record.ts";
 
 /** An endpoint to claim. */
-export interface MapsEndpointInput extends RecordInput {
+export interface MapsEndpointInput extends MapsInput {
   readonly address: string;
   readonly port: number;
   readonly credential: string;

@@ -15,9 +15,15 @@ import * as types from "../field_types.ts";
 import { KIND_MAPS_GATEWAY } from "../key.ts";
 import { type KindRow, MAPS_APPLY_VERSION, type Named, type OwnFields } from "../kind_row.ts";
 import { namedInfo, otherName } from "../named_record.ts";
-import type { RecordInfo, RecordInput } from "../plain.ts";
+import type { RecordInfo } from "../plain.ts";
 import { invalid } from "../validation.ts";
-import { credential, mapsFields, mapsId, successionByCredential } from "./maps_record.ts";
+import {
+  credential,
+  mapsFields,
+  mapsId,
+  type MapsInput,
+  successionByCredential,
+} from "./maps_record.ts";
 
 /** Free capacity in units of its owner's choice; 0 is none, or not told. */
 export interface MapsCapacity {
@@ -28,7 +34,7 @@ export interface MapsCapacity {
 }
 
 /** A gateway of the Maps protocol to register. */
-export interface MapsGatewayInput extends RecordInput, MapsCapacity {
+export interface MapsGatewayInput extends MapsInput, MapsCapacity {
   /** 64 hexadecimal digits. */
   readonly gatewayId: string;
   readonly address: string;

@@ -17,6 +17,9 @@ import { invalid } from "../validation.ts";
 /** Bytes of the ids that the protocol gives to gateways and agents: SHA-256. */
 const MAPS_ID_BYTES = 32;
 
+/** What a registration of any of these kinds may name of the fields that all records have. */
+export type MapsInput = Pick<RecordInput, "id" | "region" | "ttlMs" | "state" | "scope">;
+
 /** A credential. */
 export const credential: FieldType<string, string> = text({ bytesMax: MAPS_CREDENTIAL_BYTES_MAX });
 

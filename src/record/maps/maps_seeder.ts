@@ -20,12 +20,14 @@ import {
   type OwnFields,
 } from "../kind_row.ts";
 import { namedInfo, otherName } from "../named_record.ts";
-import type { RecordInfo, RecordInput } from "../plain.ts";
+import type { RecordInfo } from "../plain.ts";
 import { invalid } from "../validation.ts";
-import { mapsFields } from "./maps_record.ts";
+import { mapsFields, type MapsInput } from "./maps_record.ts";
 
 /** A front to announce. */
-export interface MapsSeederInput extends RecordInput {
+export interface MapsSeederInput extends MapsInput {
+  /** Host name; absent: none. */
+  readonly domain?: string;
   readonly address: string;
   readonly port: number;
   readonly name: string;

@@ -7,6 +7,8 @@ import { FakeClient } from "../../support/fake_client.ts";
 import { FakeTerminal } from "../../support/fake_terminal.ts";
 
 const GATEWAY = {
+  id: "00000000-0000-8000-8000-000000000001",
+  ttlMs: 60_000,
   gatewayId: "ab".repeat(32),
   region: "global",
   address: "2001:db8::7",
@@ -16,6 +18,8 @@ const GATEWAY = {
   credential: "c1",
 };
 const AGENT = {
+  id: "00000000-0000-8000-8000-000000000002",
+  ttlMs: 60_000,
   agentId: "cd".repeat(32),
   gatewayId: GATEWAY.gatewayId,
   domain: "a1.example",

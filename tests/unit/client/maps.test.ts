@@ -2,6 +2,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
+import { FREE_REGIONS_MAX } from "../../../src/base/limits.ts";
+import { KIND_GATEWAY } from "../../../src/record/key.ts";
 import type { Client, MapsAgentInput, MapsGatewayInput } from "../../../src/client/mod.ts";
 import { RegistryHarness } from "../../support/registry_harness.ts";
 
@@ -99,6 +101,21 @@ test("what an administrator removes is free for another credential", async () =>
   await ask((maps) => maps.registerGateway({ ...GATEWAY, gatewayId, credential: "c2" }));
   await ask((maps) => maps.registerAgent({ ...AGENT, gatewayId, credential: "c2" }));
   assert.is((await ask((maps) => maps.getAgent("a1.example"))).credential, "c2");
+});
+
+test("records whose region is any take a part of the regions that a node has room for", async () => {
+  const { harness: { registry }, ask, refusalOf } = await open();
+  const { regions } = registry.shared;
+  await ask((maps) => maps.registerGateway(GATEWAY));
+  for (let number = 0; number < FREE_REGIONS_MAX; number++) {
+    const name = new TextEncoder().encode(`r${number}`);
+    regions.add(KIND_GATEWAY, regions.intern(name, 0, name.length), 1);
+  }
+  assert.ok(regions.hasRoom, "there is room for others");
+  const late = (maps: Client["maps"]) =>
+    maps.registerGateway({ ...GATEWAY, region: "late" }, { timeoutMs: 1_000 });
+  assert.is(await refusalOf(late), "overloaded");
+  await ask((maps) => maps.registerGateway({ ...GATEWAY, region: "r7", port: 9_000 }));
 });
 
 test("what is no id, domain, address or credential is refused before it is sent or stored", async () => {

@@ -299,6 +299,7 @@ test("startFront refuses plain text beyond loopback unless it is told to", async
     allowsOlderRelays: false,
     relayBackend: "memory:",
     relayTimes: {},
+    mapsLeaseMs: 60_000,
   });
   const refused = [
     [{ http: httpAt("0.0.0.0") }, /--insecure-http/],
