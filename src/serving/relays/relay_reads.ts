@@ -93,7 +93,7 @@ export class RelayReads {
     replies.success(out, getRelayReplyCodec, {
       relay: redaction.redact(peer, KIND_RELAY, this.#span),
       remainingMs: leaseRemainingMs(partition, slot),
-      unixMs: wall.unixMs(),
+      unixMs: Math.floor(wall.unixMs()),
     });
     return "ok";
   }
@@ -128,7 +128,7 @@ export class RelayReads {
       placement: redaction.redact(peer, KIND_PLACEMENT, store.locate(slot, this.#span)),
       remainingMs: leaseRemainingMs(partition, slot),
       relayPart: relay.part,
-      unixMs: wall.unixMs(),
+      unixMs: Math.floor(wall.unixMs()),
     });
     return "ok";
   }
@@ -198,7 +198,7 @@ export class RelayReads {
       ...selection,
       answer: (page) => {
         const { items, nextCursor } = page;
-        const body = { items, nextCursor, unixMs: wall.unixMs() };
+        const body = { items, nextCursor, unixMs: Math.floor(wall.unixMs()) };
         pages.answer(request, writer(), page, listNamedReplyCodec, body);
       },
     });

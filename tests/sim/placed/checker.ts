@@ -4,6 +4,7 @@ import type { ReadPoint } from "../../../src/replication/group_interface.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import type { LeasePromise } from "./kept_lease.ts";
 import type { PlacedMachine } from "./machine.ts";
+import type { RelayAnswered, RelayCall } from "./relays.ts";
 import type { SdkAnswer, SdkCall } from "./sdk_history.ts";
 
 /** Watches one run. */
@@ -25,6 +26,10 @@ export interface PlacedChecker {
   called?(call: SdkCall): void;
   /** A call of a client has ended. */
   answered?(answer: SdkAnswer): void;
+  /** A front begins a call about relays. */
+  relayCalled?(call: RelayCall): void;
+  /** A call of a front has ended. */
+  relayAnswered?(answer: RelayAnswered): void;
   /** Something ran on a machine that is up. */
   stepped?(machine: PlacedMachine, groups: ClusterGroups): void;
   /** Called every 50 ms. */

@@ -15,6 +15,7 @@ import { AGE_CHECKERS } from "./age_checkers.ts";
 import { DepartedNodes } from "./departed_nodes.ts";
 import { GOVERNED_CHECKERS } from "./governed.ts";
 import { RecordRights } from "./rights_checker.ts";
+import { RELAY_CHECKERS } from "./relay_checkers.ts";
 import { SDK_CHECKERS } from "./sdk_checkers.ts";
 
 /** Entries that a new voter may lack: those of the rule, and those that were logged meanwhile. */
@@ -388,6 +389,7 @@ export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecke
   (cluster) => new NoStorm(cluster),
   (cluster) => new DepartedNodes(cluster),
   ...SDK_CHECKERS,
+  ...RELAY_CHECKERS,
   ...AGE_CHECKERS,
   ...GOVERNED_CHECKERS,
   (cluster) => new RecordRights(cluster),

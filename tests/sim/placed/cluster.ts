@@ -15,6 +15,7 @@ import type { Owner } from "./owner.ts";
 import { Operators } from "./operators.ts";
 import { Owners } from "./owners.ts";
 import type { PlacedPlan } from "./plan.ts";
+import { type RelayAnswered, type RelayCall, relayCallName, RelayFronts } from "./relays.ts";
 import { CLIENT_ADDRESS_MIN } from "./sdk_client.ts";
 import { callName, type SdkAnswer } from "./sdk_history.ts";
 import { SdkLoad } from "./sdk_load.ts";
@@ -34,6 +35,7 @@ export class PlacedCluster implements MachineHost {
   readonly owners: Owners;
   readonly governors: Governors;
   readonly operators: Operators;
+  readonly relays: RelayFronts;
   /** Whether nothing moves any more, and every client has read everything since. */
   isSettled = false;
   /** Called when a client has its answer, before anything else runs. */
@@ -57,6 +59,7 @@ export class PlacedCluster implements MachineHost {
     this.owners = new Owners(this, promised);
     this.governors = new Governors(this);
     this.operators = new Operators(this);
+    this.relays = new RelayFronts(this);
     this.load = new SdkLoad({
       world: this.world,
       wire: this.wire,
@@ -124,6 +127,16 @@ export class PlacedCluster implements MachineHost {
 
   tell(hook: (checker: PlacedChecker) => void): void {
     this.world.guard(() => this.#checkers.forEach(hook));
+  }
+
+  relayCalled(call: RelayCall): void {
+    this.trace.fold(this.nowMs, call.front, call.calledAt);
+    this.tell((checker) => checker.relayCalled?.(call));
+  }
+
+  relayAnswered(answer: RelayAnswered): void {
+    this.trace.note(this.nowMs, answer.front, relayCallName(answer));
+    this.tell((checker) => checker.relayAnswered?.(answer));
   }
 
   ownerAt(address: number): Owner | undefined {

@@ -90,6 +90,8 @@ export interface PlacedPlan {
   readonly load: LoadPlan;
   /** Whether clients watch records, and keep views of them. */
   readonly areWatched: boolean;
+  /** Number of relays, each with its front; 0: none. */
+  readonly relays: number;
   /** Agents with identities of their own. */
   readonly owners: readonly OwnerPlan[];
   /** Mean time between two orders of operators that nodes depart or stay, ms; undefined: there are none. */
@@ -178,6 +180,7 @@ export function placedPlanOf(seed: number): PlacedPlan {
     // Drawn apart, as seeds were known before there were watches.
     areWatched: new SeededEntropy(seed ^ 0x3a7c4).unit() < 0.5,
     reshapesMs: reshapesMsOf(new SeededEntropy(seed ^ 0x0dd5a)),
+    relays: relaysOf(new SeededEntropy(seed ^ 0x7e1a4)),
   };
   const hasNewerCommand = unit() < 0.1;
   const zoneOf = () => hasZones ? of(["", "a", "b"]) : "";
@@ -195,6 +198,11 @@ export function placedPlanOf(seed: number): PlacedPlan {
 /** Draws how often operators let nodes depart; drawn apart, as seeds were known before they could. */
 function reshapesMsOf(draw: SeededEntropy): number | undefined {
   return draw.unit() < 0.4 ? 500 + 3_000 * draw.unit() : undefined;
+}
+
+/** Draws the number of relays, apart like these. */
+function relaysOf(draw: SeededEntropy): number {
+  return draw.unit() < 0.35 ? 2 + draw.uint32() % 2 : 0;
 }
 
 function ownerOf(

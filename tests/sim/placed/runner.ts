@@ -90,6 +90,7 @@ class PlacedRun {
     this.#cluster.owners.start();
     this.#cluster.governors.start();
     this.#cluster.operators.start();
+    this.#cluster.relays.start();
     while (world.nowMs < plan.faultsMs) await this.#pass();
     this.#faults.end();
     this.#cluster.operators.stop();
@@ -121,7 +122,12 @@ class PlacedRun {
     };
     load.stop();
     this.#cluster.governors.stop();
+    this.#cluster.relays.stop();
     await this.#until(CALLS_MS_MAX, isIdle);
+    await this.#until(
+      CALLS_MS_MAX,
+      () => this.#cluster.relays.isIdle ? undefined : "calls of fronts are under way",
+    );
     await this.#until(ROUTING_MS_MAX, () => unconvergedRouting(this.#cluster));
     await this.#until(KEPT_MS_MAX, () => {
       const lost = load.clients.find(({ kept }) => !kept.isActive);

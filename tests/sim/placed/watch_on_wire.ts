@@ -90,7 +90,7 @@ export class WatchOnWire implements TappedWatch {
 
 /** Returns the filter of a request. */
 export function filterOf({ kind, region, labels, ids, domains }: WatchRequest): TrueFilter {
-  const kinds = kind === 0 ? RECORD_KINDS.rows.map(({ number }) => number) : [kind];
+  const kinds = kind === 0 ? RECORD_KINDS.servedRows.map(({ number }) => number) : [kind];
   const keys = kind === KIND_ALIAS
     ? domains.map((domain) => `${kind} ${domain}`)
     : kinds.flatMap((one) => ids.map((id) => `${one} ${toHex(id)}`));

@@ -245,7 +245,7 @@ export class WatchReader {
       for (const change of truth.of(partition)) {
         const { kind, type, appliedMs, key } = change;
         if (appliedMs >= beforeMs) break;
-        if (RECORD_KINDS.find(kind) !== undefined && type !== 5) last.set(key, change);
+        if (isWatched(kind) && type !== 5) last.set(key, change);
       }
     }
     return last.values();
@@ -290,7 +290,7 @@ export class WatchReader {
       region?: string;
     } = this.#sdkFilter();
     const kinds = kind === undefined
-      ? RECORD_KINDS.rows.map(({ number }) => number)
+      ? RECORD_KINDS.servedRows.map(({ number }) => number)
       : [kindNamed(kind).number];
     return {
       kinds,
@@ -318,4 +318,10 @@ function uuidOf(key: string): string {
   const hex = key.slice(key.indexOf(" ") + 1);
   return [[0, 8], [8, 12], [12, 16], [16, 20], [20, 32]].map(([from, to]) => hex.slice(from, to))
     .join("-");
+}
+
+/** Reports whether watches of all kinds have the records of a kind: those that programs use by its name. */
+function isWatched(kind: number): boolean {
+  const row = RECORD_KINDS.find(kind);
+  return row !== undefined && row.hasOwnOperations !== true;
 }

@@ -13,6 +13,7 @@ import { PULLER_MUTANTS } from "./pullers.ts";
 import { READ_MUTANTS } from "./reads.ts";
 import { RECORD_LEASE_MUTANTS } from "./leases_of_records.ts";
 import { REGION_MUTANTS } from "./regions.ts";
+import { RELAY_MUTANTS } from "./relays.ts";
 import { REPLICATION_MUTANTS } from "./replication.ts";
 import { RIGHTS_MUTANTS } from "./rights.ts";
 import { STEP_MUTANTS } from "./steps.ts";
@@ -39,4 +40,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...WATCH_MUTANTS,
   ...GOVERNANCE_MUTANTS,
   ...IDENTITY_MUTANTS,
+  ...RELAY_MUTANTS,
 ];
