@@ -84,7 +84,7 @@ export class AccessControl {
     }
     if (access !== "write") return;
     const facts = this.#keyOf(operation, request);
-    if (facts !== undefined) this.#checkWrite(peer, facts);
+    if (facts !== undefined) this.checkWrite(peer, facts);
   }
 
   /** Checks the caveats on operations and ids. */
@@ -128,10 +128,11 @@ export class AccessControl {
    */
   checkRegistration(peer: AuthenticatedPeer, kind: RecordKind, record: AcceptedRecord): void {
     const { domain, gatewayId, region } = record;
-    this.#checkWrite(peer, { ...recordFacts(kind, record.record), domain, gatewayId, region });
+    this.checkWrite(peer, { ...recordFacts(kind, record.record), domain, gatewayId, region });
   }
 
-  #checkWrite(peer: AuthenticatedPeer, facts: KeyFacts): void {
+  /** Checks that the peer may write the record of which these facts are known. Throws as {@link admit} does. */
+  checkWrite(peer: AuthenticatedPeer, facts: KeyFacts): void {
     const answer = authorize(peer, "write", facts, this.policy);
     if (answer === "allowed") return;
     const fault = answer === "permission_denied" ? writeFault(peer, facts, this.policy) : "session";

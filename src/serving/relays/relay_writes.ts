@@ -28,7 +28,6 @@ import type { AuthenticatedPeer } from "../../base/peer.ts";
 import { comparePositions, NO_POSITION, type Position } from "../../base/position.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
 import type { Entropy } from "../../base/world.ts";
-import { ownerIdOf } from "../../record/access.ts";
 import { KIND_PLACEMENT, KIND_RELAY } from "../../record/key.ts";
 import type { RecordKind } from "../../record/kinds.ts";
 import { credentialOf } from "../../record/named_record.ts";
@@ -95,7 +94,7 @@ export class RelayWrites {
     const sent: Relay = {
       ...relayCodec.empty(),
       ...this.#sharedOf(request),
-      ...{ owner: ownerIdOf(context.peer), relayId, address, grpcPort },
+      ...{ relayId, address, grpcPort },
     };
     return this.#parts.registrar.register(
       { kind: KIND_RELAY, sent, expected: NO_POSITION },
@@ -106,16 +105,17 @@ export class RelayWrites {
   /** Serves PlaceAgent. */
   async placeAgent(request: PlaceAgentRequest, context: RequestContext): Promise<RegisterReply> {
     const { agentId, relayId, credentialHash } = request;
+    const { access, table } = this.#parts;
     // Refused before a relay is asked for.
-    this.#parts.table.led(KIND_PLACEMENT, idOfName(agentId, "agentId"));
+    table.led(KIND_PLACEMENT, idOfName(agentId, "agentId"));
     const relay = await this.#findRelay({ relayId, credentialHash }, context);
     if (relay === undefined) throw notRegistered("relay", relayId);
+    access.checkWrite(context.peer, { kind: KIND_RELAY, id: relay.id, ownerId: relay.owner });
     checkCredential(relay.isSameCredential);
     const sent: Placement = {
       ...placementCodec.empty(),
       ...this.#sharedOf(request),
-      // Access control demands that the caller is the owner, which is that of the relay.
-      ...{ owner: relay.owner, agentId, relayId },
+      ...{ agentId, relayId },
       ...{ relay: relay.id, relayIncarnation: relay.incarnation },
     };
     return await this.#parts.registrar.register(

@@ -110,6 +110,16 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "anybody_places_agents",
+    breaks: "Agents are placed at a relay by its owner alone",
+    test: "tests/unit/serving/relays.test.ts",
+    edits: [{
+      file: WRITES,
+      anchor: "access.checkWrite(context.peer, {",
+      replacement: "void access; void ({",
+    }],
+  },
+  {
     name: "earlier_incarnation_places",
     breaks: "An earlier incarnation of a relay takes no agent from a later one",
     test: STORE_TEST,
