@@ -99,6 +99,8 @@ function readExtension(
       break;
     }
     case OID.registryIdentity:
+    case OID.formerRegistryIdentity:
+      if (found.registryIdentity !== undefined) throw new DerError("it has two identities");
       found.registryIdentity = readRegistryIdentity(reader.whole(DER_TAG.sequence));
       break;
     default:

@@ -31,7 +31,11 @@ export const KEY_USAGE = {
   crlSign: 1 << 6,
 } as const;
 
-/** Object identifiers. Those under 2.25 are UUIDs, which need no registration (X.667). */
+/**
+ * Object identifiers. Two ways need no registration: a UUID under 2.25 (X.667), whose number has more than
+ * 31 bits, and a UUID in parts under 1.2.840.113556.1.8000.2554, which Microsoft opened for everybody. Go
+ * refuses a certificate with an extension, or a usage, of the first kind.
+ */
 export const OID = {
   ed25519: "1.3.101.112",
   ecdsaWithSha256: "1.2.840.10045.4.3.2",
@@ -48,7 +52,9 @@ export const OID = {
   serverAuth: "1.3.6.1.5.5.7.3.1",
   clientAuth: "1.3.6.1.5.5.7.3.2",
   /** Extension of the registry: lineage, generation and grants. */
-  registryIdentity: "2.25.104914295032054983565447968617056093477",
+  registryIdentity: "1.2.840.113556.1.8000.2554.20205.49691.65128.20287.45586.1130608.3851557",
+  /** The same extension in certificates of former versions, with the same UUID. */
+  formerRegistryIdentity: "2.25.104914295032054983565447968617056093477",
   /** Extended key usage of the registry: signs trust bundles. */
   bundleSigning: "2.25.274094079929056292162484558201466252888",
 } as const;

@@ -47,7 +47,7 @@ export interface DerElement {
 }
 
 /** Maximum size of an object identifier in bytes; a UUID arc takes 19. */
-const OID_BYTES_MAX = 32;
+const OID_BYTES_MAX = 40;
 
 /** Reader of the elements in `[lo, hi)`, in order. The caller keeps ownership of the bytes. */
 export class DerReader {

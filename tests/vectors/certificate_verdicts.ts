@@ -47,6 +47,8 @@ export interface CertificateVectors {
     readonly notAfterMs: number;
     readonly registryIdentity: RegistryIdentity;
     readonly der: string;
+    /** The same leaf as former versions wrote it. */
+    readonly formerDer: string;
   };
   readonly request: { readonly seed: string; readonly der: string };
   readonly bundle: { readonly nowMs: number; readonly text: string };

@@ -2,6 +2,9 @@
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { readCertificate } from "../../identity/pki/certificate_reader.ts";
+import { isRefusal } from "../../identity/pki/certificate_refusal.ts";
+import { decodeBase64url } from "../../src/base/base64url.ts";
 import { runOnNode } from "../support/on_node.ts";
 import { NODE, testWith } from "../support/requirement.ts";
 import { chainVerdicts, readVectors, report, written } from "./certificate_verdicts.ts";
@@ -25,6 +28,15 @@ test("leaf and request are written as they were frozen", async () => {
     leaf: vectors.leaf.der,
     request: vectors.request.der,
   });
+});
+
+test("the frozen leaf of former versions says the same", () => {
+  const [former, now] = [vectors.leaf.formerDer, vectors.leaf.der].map((text) =>
+    readCertificate(decodeBase64url(text)!)
+  );
+  if (isRefusal(former!) || isRefusal(now!)) throw new Error("A frozen leaf is refused");
+  assert.equal(former!.extensions.registryIdentity, vectors.leaf.registryIdentity);
+  assert.equal(now!.extensions.registryIdentity, vectors.leaf.registryIdentity);
 });
 
 testWith(NODE)("Node reads, writes and judges as Deno does", async () => {

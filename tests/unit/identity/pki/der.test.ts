@@ -76,7 +76,7 @@ test("DerReader takes object identifiers in their shortest form", () => {
   assert.is(read("06 03 88 37 03", oid), "2.999.3");
   assert.is(read("06 01 00", oid), "0.0");
   for (
-    const hex of ["06 00", "06 02 2b 80", "06 03 2b 80 01", "06 01 80", "06 21" + "2b".repeat(33)]
+    const hex of ["06 00", "06 02 2b 80", "06 03 2b 80 01", "06 01 80", "06 29" + "2b".repeat(41)]
   ) {
     refuses(hex, oid);
   }
