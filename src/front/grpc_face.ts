@@ -7,7 +7,7 @@ import type { World } from "../base/world.ts";
 import type { Client } from "../client/types.ts";
 import { GrpcApp } from "../grpc/app.ts";
 import { ERROR_DETAILS } from "../grpc/status.ts";
-import type { GrpcService } from "../grpc/service.ts";
+import type { CallContext, GrpcService } from "../grpc/service.ts";
 import { mapsService } from "../grpc/maps/maps_service.ts";
 import { aeroRegistryService } from "../grpc/services/aero_registry.ts";
 import { healthService } from "../grpc/services/health.ts";
@@ -15,11 +15,13 @@ import { reflectionServices } from "../grpc/services/reflection.ts";
 import type { HttpCallers } from "../http/callers.ts";
 import { openRelayRegistry } from "../relay/open_relay_registry.ts";
 import { addressFromText } from "../record/validation.ts";
+import type { RelayRegistry } from "../relay/relay_registry.ts";
 import type { RelayTimes } from "../relay/relay_times.ts";
 import { certificatesOf } from "../../identity/pki/certificate.ts";
 import { sha256 } from "../../identity/pki/sha256.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import type { Endpoint } from "../../transport/transport.ts";
+import { ClusterRelays } from "./cluster_relays.ts";
 import { FrontGrpcCallers } from "./grpc_callers.ts";
 import { GrpcListener } from "./grpc_listener.ts";
 import type { FrontTls } from "./https_server.ts";
@@ -36,7 +38,7 @@ export interface GrpcFaceSettings {
   readonly allowsLegacyClients: boolean;
   /** Whether heartbeats of agents may leave out their relay. */
   readonly allowsOlderRelays: boolean;
-  /** Where relays and agents are kept: a URL, see `openRelayRegistry`. */
+  /** Where relays and agents are kept: `cluster` or a URL, see `openRelayRegistry`. */
   readonly relayBackend: string;
   readonly relayTimes: Partial<RelayTimes>;
   /** How long records of the Maps protocol last after each registration, ms. */
@@ -75,23 +77,15 @@ export interface GrpcFace {
  * @throws RegistryError `invalid_configuration` if it may not, or cannot, listen there.
  */
 export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace> {
-  const { settings, client, callers, isDevelopment, tls, world, logger } = options;
+  const { settings, client, callers, tls, world, logger } = options;
   const { endpoint, allowsInsecure, allowsLegacyClients, allowsOlderRelays } = settings;
   const isLocal = isLoopbackHost(endpoint.host);
   if (!isLocal && tls === undefined && !allowsInsecure) throw plainBeyondLoopback(endpoint.host);
-  const relays = await openRelayRegistry(settings.relayBackend, { ...settings.relayTimes, world });
-  const shared = new SharedRelays({
-    relays,
-    allowsAnonymous: allowsLegacyClients,
-    clock: world.monotonic,
-  });
+  const relays = await openRelays(options);
   let isStopping = false;
   const app = new GrpcApp({
     services: withCommonServices([
-      aeroRegistryService({
-        relaysOf: isDevelopment ? () => relays : (context) => shared.for(context),
-        allowsOlderRelays,
-      }),
+      aeroRegistryService({ relaysOf: relays.of, allowsOlderRelays }),
       mapsService({ leaseMs: settings.mapsLeaseMs, logger }),
     ], {
       isServing: () => !isStopping && client.status.state === "connected",
@@ -157,6 +151,31 @@ function isReachable(host: string): boolean {
 function pinOfChain(chainPem: string): string {
   const [leaf] = certificatesOf(chainPem);
   return leaf === undefined ? "" : toHex(sha256(new X509Certificate(leaf).raw));
+}
+
+/** The relay registry, behind its door. */
+interface OpenRelays {
+  /** Returns it as a caller may use it. @throws RegistryError if it may not. */
+  readonly of: (context: CallContext) => RelayRegistry | Promise<RelayRegistry>;
+  close(): Promise<void>;
+}
+
+/** Opens the relay registry. @throws RegistryError `invalid_configuration`. */
+async function openRelays(
+  { settings, client, isDevelopment, world }: GrpcFaceOptions,
+): Promise<OpenRelays> {
+  const { relayBackend, relayTimes, allowsLegacyClients } = settings;
+  if (relayBackend === "cluster") {
+    const relays = new ClusterRelays(relayTimes, world);
+    await relays.check(client);
+    return { of: (context) => relays.for(context), close: () => Promise.resolve() };
+  }
+  const relays = await openRelayRegistry(relayBackend, { ...relayTimes, world });
+  const close = () => relays.close();
+  if (isDevelopment) return { of: () => relays, close };
+  const { monotonic: clock } = world;
+  const shared = new SharedRelays({ relays, allowsAnonymous: allowsLegacyClients, clock });
+  return { of: (context) => shared.for(context), close };
 }
 
 /** Adds health and reflection, which describe all services. */

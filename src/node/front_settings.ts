@@ -82,9 +82,11 @@ export const FRONT_SETTINGS = {
   },
   relayBackend: {
     kind: "url",
-    default: "memory:",
+    default: "cluster",
     bytesMax: 512,
-    description: "where relays and their agents are kept; memory: is the front alone",
+    description:
+      "where relays and their agents are kept: cluster, which is this registry, memory:, " +
+      "which is the front alone, or redis://, rediss://, etcd:// or consul:// and a host:port",
   },
   relayTtl: {
     kind: "milliseconds",

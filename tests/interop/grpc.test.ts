@@ -4,13 +4,14 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { aeroDescriptors, goClient, pythonWithGrpc } from "../support/grpc_clients.ts";
+import { goProgram } from "../support/go_program.ts";
+import { aeroDescriptors, pythonWithGrpc } from "../support/grpc_clients.ts";
 import { held, withGrpcNode } from "../support/grpc_nodes.ts";
 import { testWith } from "../support/requirement.ts";
 import { inTemporaryFolder } from "../support/temporary_folder.ts";
 import { until } from "../support/until.ts";
 
-const goTest = testWith(await goClient());
+const goTest = testWith(await goProgram("./relay"));
 const pythonTest = testWith(await pythonWithGrpc());
 
 goTest(

@@ -1,15 +1,14 @@
 /** The gRPC face before a node with an authority: TLS, certificates, capabilities, and callers without. */
 import { test } from "uvu";
-import * as assert from "uvu/assert";
-import { crs } from "../support/crs_process.ts";
-import { aeroDescriptors, goClient, pythonWithGrpc } from "../support/grpc_clients.ts";
+import { goProgram } from "../support/go_program.ts";
+import { aeroDescriptors, pythonWithGrpc } from "../support/grpc_clients.ts";
 import { done, held, withGrpcNode } from "../support/grpc_nodes.ts";
 import { testWith } from "../support/requirement.ts";
 import { inTemporaryFolder } from "../support/temporary_folder.ts";
 import { issueTlsIdentities } from "../support/tls_identities.ts";
 import { until } from "../support/until.ts";
 
-const goTest = testWith(await goClient());
+const goTest = testWith(await goProgram("./relay"));
 const pythonTest = testWith(await pythonWithGrpc());
 
 /** Creates a server's certificate; returns the flags of a front with it. */
@@ -51,8 +50,7 @@ goTest(
         const certified = [...secure, "-cert", `${folder}/relay/certificate.pem`, ...key];
         await held(client, ...certified, "lifecycle", "refusals", "health", "reflection");
         await held(client, ...secure, "refused", "health");
-        const banned = await crs(["identity", "ban", "subject", subject, ...administrator]);
-        assert.is(banned.code, 0, banned.stderr);
+        await done("identity", "ban", "subject", subject, ...administrator);
         const end = () => held(client, ...certified, "refused").then(() => true, () => false);
         await until("the ban ends it", end, 10_000);
       });

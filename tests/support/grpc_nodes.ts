@@ -1,7 +1,7 @@
 /** Nodes whose front serves gRPC, as real processes, and clients that check them. */
 import * as assert from "uvu/assert";
-import { crs, type CrsProcess, startCrs, type StartedNode } from "./crs_process.ts";
-import { ran } from "./grpc_clients.ts";
+import { crsInProcess } from "./crs_in_process.ts";
+import { type CrsProcess, startCrs, type StartedNode } from "./crs_process.ts";
 
 /** A node with a front that serves gRPC. */
 export interface GrpcNode {
@@ -32,13 +32,15 @@ export async function withGrpcNode(
 
 /** Asserts that all checks of a client held. */
 export async function held(client: string, ...args: string[]): Promise<void> {
-  const { success, output } = await ran(client, ...args);
+  const { success, stdout, stderr } = await new Deno.Command(client, { args, stdin: "null" })
+    .output();
+  const output = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
   assert.ok(success, `${args.join(" ")}:\n${output}`);
 }
 
 /** Returns the document of a command that must succeed. */
 export async function done(...args: string[]): Promise<Record<string, string>> {
-  const { code, stdout, stderr } = await crs([...args, "--json"]);
+  const { code, stdout, stderr } = await crsInProcess([...args, "--json"]);
   assert.is(code, 0, `crs ${args.join(" ")}: ${stderr}${stdout}`);
   return JSON.parse(stdout);
 }

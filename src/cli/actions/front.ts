@@ -153,7 +153,7 @@ function grpcOf(
     allowsInsecure: flags.insecureGrpc === true,
     allowsLegacyClients: flags.legacyClients === true,
     allowsOlderRelays: flags.olderRelays === true,
-    relayBackend: flags.relayBackend ?? environment["CRS_RELAY_BACKEND"] ?? "memory:",
+    relayBackend: flags.relayBackend ?? environment["CRS_RELAY_BACKEND"] ?? "cluster",
     relayTimes: {
       ...(relayTtlMs === undefined ? {} : { relayTtlMs }),
       ...(agentTtlMs === undefined ? {} : { agentTtlMs }),

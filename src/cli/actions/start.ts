@@ -170,7 +170,8 @@ function startedJson(node: RunningNode, front: StartedFront | undefined): unknow
     ops,
     dataFolder: resolve(node.dataFolder),
     created,
-    ...front,
+    http: front?.http,
+    grpc: front?.grpc,
   };
 }
 

@@ -76,8 +76,9 @@ function addRelayOptions(command: Command): Command {
     )
     .option(
       "--relay-backend <url>",
-      "where relays and their agents are kept: memory: is this process alone (default: memory:, env: " +
-        "CRS_RELAY_BACKEND)",
+      "where relays and their agents are kept: cluster, which is this registry, memory:, which is this " +
+        "process alone, or redis://, rediss://, etcd:// or consul:// and a host:port (default: cluster, " +
+        "env: CRS_RELAY_BACKEND)",
     )
     .option(
       "--relay-ttl <duration>",

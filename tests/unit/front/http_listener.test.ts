@@ -298,6 +298,7 @@ test("startFront refuses plain text beyond loopback unless it is told to", async
     allowsLegacyClients: false,
     allowsOlderRelays: false,
     relayBackend: "memory:",
+    mapsLeaseMs: 60_000,
     relayTimes: {},
     mapsLeaseMs: 60_000,
   });
