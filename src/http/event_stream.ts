@@ -1,6 +1,6 @@
 /**
- * Server-sent events (HTML, "Server-sent events"). A stream reads its events one by one, as the reader
- * takes them, so that a slow reader holds up nobody and needs no queue here. Every five seconds it
+ * Server-sent events (HTML, "Server-sent events"). A stream reads its events one by one, while its
+ * connection has room, so that a slow reader holds up nobody and needs no queue here. Every five seconds it
  * sends a heartbeat: a comment, and the id from which to continue, so that a reader of rare events
  * continues from now and not from the last event.
  */
