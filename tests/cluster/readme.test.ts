@@ -81,6 +81,7 @@ const SPECIAL: Readonly<Record<string, Special>> = {
   "deno task compare <folder>": { kind: "not run", reason: "it takes minutes, and two checkouts" },
   "deno task bench": { kind: "not run", reason: "it takes many minutes" },
   "deno task coverage": { kind: "not run", reason: ".ci/run runs it" },
+  "deno task gate": { kind: "not run", reason: ".ci/run runs it" },
 };
 
 /** Sources of the values of placeholders: the newest match in any output. */
