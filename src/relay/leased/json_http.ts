@@ -3,10 +3,15 @@
  * what the server says in an error, and whether a request may be repeated, is for the caller.
  */
 import { RegistryError } from "../../base/errors.ts";
-import { RELAY_ANSWER_BYTES_MAX } from "../../base/limits.ts";
+import {
+  RELAY_ANSWER_BYTES_MAX,
+  RELAY_CALLS_MAX,
+  RELAY_HTTP_REQUESTS_MAX,
+} from "../../base/limits.ts";
 import { excerptOf, senseless } from "../foreign_answer.ts";
 import type { BackendCall } from "../relay_backend.ts";
 import type { HttpAddress } from "../relay_url.ts";
+import { RequestTurns } from "./request_turns.ts";
 
 /** Sends a request: `fetch`, or a server in the same process. */
 export type SendRequest = (request: Request) => Promise<Response>;
@@ -24,6 +29,11 @@ export class JsonHttp {
   readonly name: string;
   readonly #origin: string;
   readonly #send: SendRequest;
+  readonly #turns = new RequestTurns({
+    runningMax: RELAY_HTTP_REQUESTS_MAX,
+    // A call has two at most.
+    waitingMax: 2 * RELAY_CALLS_MAX,
+  });
 
   constructor({ name, origin }: HttpAddress, send: SendRequest) {
     this.name = name;
@@ -39,20 +49,17 @@ export class JsonHttp {
     { signal }: BackendCall,
   ): Promise<JsonAnswer> {
     try {
-      const response = await this.#send(
-        new Request(this.#origin + path, {
+      return await this.#turns.run(signal, async () => {
+        const request = new Request(this.#origin + path, {
           method,
           headers: { "content-type": "application/json" },
           body: body === undefined ? null : JSON.stringify(body),
           // A redirect could lead anywhere.
           redirect: "manual",
           signal,
-        }),
-      );
-      const bytes = await boundedBody(response);
-      const unixMs = Date.parse(response.headers.get("date") ?? "");
-      if (Number.isNaN(unixMs)) throw senseless("dated");
-      return { status: response.status, text: new TextDecoder().decode(bytes), unixMs };
+        });
+        return await answerOf(await this.#send(request));
+      });
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof RegistryError) throw error;
@@ -88,6 +95,13 @@ export function listOf(value: unknown): readonly unknown[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw senseless("a list");
   return value;
+}
+
+async function answerOf(response: Response): Promise<JsonAnswer> {
+  const bytes = await boundedBody(response);
+  const unixMs = Date.parse(response.headers.get("date") ?? "");
+  if (Number.isNaN(unixMs)) throw senseless("dated");
+  return { status: response.status, text: new TextDecoder().decode(bytes), unixMs };
 }
 
 async function boundedBody({ body }: Response): Promise<Uint8Array<ArrayBuffer>> {
