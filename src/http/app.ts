@@ -26,6 +26,7 @@ import {
 } from "./errors.ts";
 import { EventStream } from "./event_stream.ts";
 import { type GovernedReader, GovernedSource } from "./governed/governed_source.ts";
+import { Heartbeats } from "./heartbeats.ts";
 import { HttpMetrics } from "./metrics.ts";
 import { type FaceClient, NodeCondition } from "./node_condition.ts";
 import { checkOrigin } from "./origin_check.ts";
@@ -123,6 +124,7 @@ export class HttpApp {
   readonly #deadlines: AnswerDeadlines;
   readonly #answerMsMax: number;
   readonly #quick: QuickRoutes;
+  readonly #heartbeats: Heartbeats;
   #inFlight = 0;
   #streams = 0;
   /** All routes, in the order of the documents. */
@@ -134,6 +136,7 @@ export class HttpApp {
     const { world, answerMsMax = HTTP_ANSWER_MS_MAX } = options;
     this.#ids = new RequestIds(world.entropy);
     this.#answerMsMax = answerMsMax;
+    this.#heartbeats = new Heartbeats(world.scheduler);
     this.#deadlines = new AnswerDeadlines(world.scheduler, world.monotonic, answerMsMax);
     this.#metrics = new HttpMetrics([
       ["requests_in_flight", "Requests being answered.", () => this.#inFlight],
@@ -377,7 +380,7 @@ export class HttpApp {
     }
     this.#streams++;
     const stream = body.open({
-      scheduler: this.#options.world.scheduler,
+      heartbeats: this.#heartbeats,
       errorEvent: (error) => ({ event: "error", data: this.#envelope(call, toHttpError(error)) }),
       ended: () => {
         this.#streams--;

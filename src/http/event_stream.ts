@@ -4,8 +4,8 @@
  * sends a heartbeat: a comment, and the id from which to continue, so that a reader of rare events
  * continues from now and not from the last event.
  */
-import { HTTP_HEARTBEAT_MS, HTTP_STREAM_RETRY_MS } from "../base/limits.ts";
-import type { Scheduler, Timer } from "../base/world.ts";
+import { HTTP_STREAM_RETRY_MS } from "../base/limits.ts";
+import type { Beating, Heartbeats } from "./heartbeats.ts";
 import type { StreamBody, StreamSink } from "./reply.ts";
 
 /** An event of a stream. */
@@ -30,7 +30,7 @@ export interface EventSource {
 
 /** Services of the face to one stream. */
 export interface StreamServices {
-  readonly scheduler: Scheduler;
+  readonly heartbeats: Heartbeats;
   /** Returns the last event of a stream whose events ended with an error. */
   errorEvent(error: unknown): SentEvent;
   /** Called once: the stream has ended, or its reader is gone. */
@@ -80,11 +80,12 @@ function newBytes({ event, data, id }: SentEvent): Uint8Array {
 const BEGINNING = encoder.encode(`retry: ${HTTP_STREAM_RETRY_MS}\n\n`);
 
 /** One stream that is being sent. */
-class Sender implements StreamBody {
+class Sender implements StreamBody, Beating {
   readonly #source: EventSource;
   readonly #services: StreamServices;
   #sink: StreamSink | undefined;
-  #timer: Timer | undefined;
+  /** Its turn among the heartbeats; -1: it has none. */
+  #turn = -1;
   #isFull = false;
   /** Whether the next event is waited for. */
   #isAsking = false;
@@ -97,7 +98,7 @@ class Sender implements StreamBody {
 
   start(sink: StreamSink): void {
     this.#sink = sink;
-    this.#beatLater();
+    this.#turn = this.#services.heartbeats.begin(this);
     this.#write(BEGINNING);
     if (!this.#isFull) void this.#send();
   }
@@ -110,9 +111,17 @@ class Sender implements StreamBody {
   close(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#timer?.cancel();
+    if (this.#turn >= 0) this.#services.heartbeats.end(this, this.#turn);
     this.#source.close();
     this.#services.ended();
+  }
+
+  beat(): void {
+    // A reader that has not taken what was sent needs no proof that the connection lives.
+    if (this.#isFull) return this.#services.lagged();
+    const id = this.#source.id();
+    const place = id === undefined ? "" : `id: ${id}\n`;
+    this.#write(encoder.encode(`: heartbeat\n${place}\n`));
   }
 
   /** Sends events until the sink is full. */
@@ -141,20 +150,5 @@ class Sender implements StreamBody {
   #end(): void {
     this.close();
     this.#sink!.end();
-  }
-
-  #beatLater(): void {
-    this.#timer = this.#services.scheduler.after(HTTP_HEARTBEAT_MS, () => {
-      this.#beat();
-      this.#beatLater();
-    });
-  }
-
-  #beat(): void {
-    // A reader that has not taken what was sent needs no proof that the connection lives.
-    if (this.#isFull) return this.#services.lagged();
-    const id = this.#source.id();
-    const place = id === undefined ? "" : `id: ${id}\n`;
-    this.#write(encoder.encode(`: heartbeat\n${place}\n`));
   }
 }

@@ -33,6 +33,8 @@ export const HTTP_IN_FLIGHT_MAX = 4_096;
 export const HTTP_STREAMS_MAX = 12_288;
 /** Interval of the heartbeat of an event stream, ms. */
 export const HTTP_HEARTBEAT_MS = 5_000;
+/** Time in which the heartbeats of streams that began within it are sent together, ms: a part of it. */
+export const HTTP_HEARTBEAT_TICK_MS = 100;
 /** Delay after which a client that lost its event stream connects again, ms. */
 export const HTTP_STREAM_RETRY_MS = 1_000;
 /** `Retry-After` of refusals that state no time of their own, ms. */
