@@ -60,12 +60,14 @@ struct PutPlacementCommand {
 }
 
 enum PlacedRole {
-  # The roles of a placed replica: joining until it holds the log, leaving until it is removed.
+  # The roles of a placed replica: joining until it holds the log, leaving until it is removed. A
+  # joining one that is given up is withdrawn until it is removed.
   unset @0;
   voter @1;
   learner @2;
   joining @3;
   leaving @4;
+  withdrawn @5;
 }
 
 struct PlacedReplica {

@@ -19,7 +19,10 @@ import {
 } from "../runtime.ts";
 import { RegionBanView, regionBanCodec, type RegionBan } from "./wire.ts";
 
-/** The roles of a placed replica: joining until it holds the log, leaving until it is removed. */
+/**
+ * The roles of a placed replica: joining until it holds the log, leaving until it is removed. A
+ * joining one that is given up is withdrawn until it is removed.
+ */
 export type PlacedRole = keyof typeof PLACED_ROLES;
 
 /** The numbers of PlacedRole. */
@@ -28,6 +31,7 @@ export const PLACED_ROLES = {
   learner: 2,
   joining: 3,
   leaving: 4,
+  withdrawn: 5,
 } as const;
 
 /** The names of PlacedRole by number. */
@@ -37,6 +41,7 @@ export const PLACED_ROLE_NAMES: readonly (PlacedRole | undefined)[] = [
   "learner",
   "joining",
   "leaving",
+  "withdrawn",
 ];
 
 /** Admits a node as a member, or updates a member's description of itself. */

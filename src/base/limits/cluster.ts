@@ -50,6 +50,8 @@ export const PLACEMENT_CALM_MS = 400;
 export const PLACEMENT_ALONE_MS = 15_000;
 /** Partitions that move at the same time: their joint configurations cost two quorums a write. */
 export const PLACEMENT_MOVES_AT_ONCE = 512;
+/** The same while nodes depart: nobody waits for it, and callers must not notice. */
+export const DEPARTURE_MOVES_AT_ONCE = 16;
 /** Groups that this node reconfigures at the same time. */
 export const RECONFIGURATIONS_AT_ONCE = 256;
 /** Delay after which a request is repeated that not all members' programs know, ms. */
@@ -64,6 +66,8 @@ export const LEADER_UNWRITABLE_MS = 500;
 export const LEADER_BALANCE_TOLERANCE = 0.05;
 /** Leaderships handed over at once by one node: each stops its group's writes for a round trip. */
 export const LEADER_TRANSFERS_AT_ONCE = 64;
+/** The same of a node that departs, which has time. */
+export const DEPARTURE_TRANSFERS_AT_ONCE = 16;
 /**
  * Delay between a change of placement and the push of the ring map to all sessions, ms, and what each
  * session adds to it: a map of 1,024 partitions has about 40 KB, so pushes stay below 10 MB/s. Until

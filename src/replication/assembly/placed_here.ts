@@ -12,6 +12,7 @@ import {
   replicaId,
   SYSTEM_GROUP,
 } from "../../base/ids.ts";
+import type { PlacedRole } from "../../../schemas/gen/system.ts";
 import type { PartitionPlacement } from "../../system/placement/placement_state.ts";
 import type { SystemState } from "../../system/system_state.ts";
 import { FOUNDING_POINT } from "../group_founding.ts";
@@ -65,11 +66,16 @@ export function placedHere(
   }
   const here = placement.replicas.find(({ replica }) => nodeOfReplica(state, replica) === self);
   if (here === undefined) return undefined;
-  const isJoining = here.role === "joining";
+  const isJoining = isNew(here.role);
   // Others may be joining it already.
   const isFounding = !isJoining && placement.configurationIndex === FOUNDING_POINT.index &&
-    placement.replicas.every(({ replica, role }) => replica === here.replica || role === "joining");
+    placement.replicas.every(({ replica, role }) => replica === here.replica || isNew(role));
   return { group, replica: replicaId(here.replica), isJoining, isFounding };
+}
+
+/** Reports whether a replica of that role may have nothing of the log. */
+function isNew(role: PlacedRole): boolean {
+  return role === "joining" || role === "withdrawn";
 }
 
 /**

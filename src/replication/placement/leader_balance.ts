@@ -16,6 +16,7 @@
  */
 import { type NodeId, partitionId } from "../../base/ids.ts";
 import {
+  DEPARTURE_TRANSFERS_AT_ONCE,
   LEADER_BALANCE_CALM_MS,
   LEADER_BALANCE_TOLERANCE,
   LEADER_TRANSFERS_AT_ONCE,
@@ -66,11 +67,15 @@ export class LeaderBalance {
   run(): void {
     const { groups, self, monotonic } = this.#options;
     const nowMs = monotonic.nowMs();
-    if (groups.system.store.state.departures.has(self)) return this.#handOver();
+    if (groups.system.store.state.departures.has(self)) {
+      return this.#handOver(DEPARTURE_TRANSFERS_AT_ONCE);
+    }
     if (groups.nodes.log.stats().writable) this.#unwritableSinceMs = Infinity;
     else {
       this.#unwritableSinceMs = Math.min(this.#unwritableSinceMs, nowMs);
-      if (nowMs - this.#unwritableSinceMs >= LEADER_UNWRITABLE_MS) this.#handOver();
+      if (nowMs - this.#unwritableSinceMs >= LEADER_UNWRITABLE_MS) {
+        this.#handOver(LEADER_TRANSFERS_AT_ONCE);
+      }
       return;
     }
     if (nowMs - this.#calmSinceMs < LEADER_BALANCE_CALM_MS) return;
@@ -103,8 +108,8 @@ export class LeaderBalance {
     }
   }
 
-  /** Hands over what this node leads, to whoever is fit. */
-  #handOver(): void {
+  /** Hands over what this node leads, to whoever is fit; at most `max` groups. */
+  #handOver(max: number): void {
     const { groups, self, mayLead } = this.#options;
     let transfers = 0;
     const plane = groups.plane === undefined ? [] : [groups.plane];
@@ -112,7 +117,7 @@ export class LeaderBalance {
       if (!hosted.group.isLeading) continue;
       const heirs = this.#voters(hosted).filter((node) => node !== self && mayLead(node));
       if (this.#transfer(hosted, heirs)) transfers++;
-      if (transfers === LEADER_TRANSFERS_AT_ONCE) return;
+      if (transfers === max) return;
     }
   }
 

@@ -17,6 +17,7 @@ import {
   SYSTEM_GROUP,
 } from "../../base/ids.ts";
 import {
+  DEPARTURE_MOVES_AT_ONCE,
   PLACEMENT_MOVES_AT_ONCE,
   REPLICAS_ASSIGNED_MAX,
   REQUEST_TIMEOUT_MS_DEFAULT,
@@ -43,6 +44,7 @@ import {
   type PlacementReport,
   planMoves,
   type PlannedMove,
+  replicasMin,
   wishedSystemVoters,
 } from "./plan.ts";
 import { SystemCommands } from "./system_commands.ts";
@@ -283,10 +285,10 @@ export class PlacementRunner {
     const changes: MemberChange[] = promoted.map((id) => ({ kind: "add_voter", replica: id }));
     const willVote = new Set([...voting, ...promoted.map(nodeOf)]);
     const unwished = voters.filter(({ node }) => !wished.includes(node));
+    const isEnough = wished.length >= Math.min(voting.size, replicasMin(this.#state));
     // Nobody ceases to vote while one that is to vote in its place is out of reach, or not ready.
-    if (!isWhole || unwished.length === 0 || !wished.every((node) => willVote.has(node))) {
-      return changes;
-    }
+    const isReady = isWhole && isEnough && wished.every((node) => willVote.has(node));
+    if (unwished.length === 0 || !isReady) return changes;
     if (unwished.some(({ replica }) => replica === group.replica)) {
       const heir = fit.find(({ isLearner }) => !isLearner);
       if (heir !== undefined) group.transferLeader(heir.id);
@@ -307,7 +309,7 @@ export class PlacementRunner {
     if (seen === this.#settled) return;
     const moves = planMoves({
       ...{ state: this.#state, nodes, waiting },
-      movesMax: PLACEMENT_MOVES_AT_ONCE,
+      movesMax: this.#state.departures.isEmpty ? PLACEMENT_MOVES_AT_ONCE : DEPARTURE_MOVES_AT_ONCE,
     });
     if (moves.length === 0) {
       this.#settled = seen;

@@ -11,10 +11,12 @@
 import type { PlacedRole } from "../../../schemas/gen/system.ts";
 import { GOVERNED_PLACE, type PartitionId, partitionId } from "../../base/ids.ts";
 import { REPLICAS_ASSIGNED_MAX, SYSTEM_VOTERS_MAX } from "../../base/limits.ts";
-import { type PlacementNode, placePartitions } from "../../ring/placement.ts";
+import { type PlacementNode, placePartitions, REPLICAS } from "../../ring/placement.ts";
 import {
   isChanging,
+  isGoing,
   type PartitionPlacement,
+  type PlacedReplica,
   type PlacementStep,
 } from "../../system/placement/placement_state.ts";
 import type { SystemState } from "../../system/system_state.ts";
@@ -27,6 +29,10 @@ export interface PlannedMove {
   readonly joining: readonly number[];
   /** Nodes whose replica leaves. */
   readonly leaving: readonly number[];
+  /** Nodes whose replica was to leave, and votes on. */
+  readonly returning: readonly number[];
+  /** Nodes whose replica was to join, and is given up. */
+  readonly withdrawn: readonly number[];
 }
 
 /** The parameters of {@link planMoves}. */
@@ -65,8 +71,9 @@ export function planMoves(options: PlanOptions): PlannedMove[] {
       continue;
     }
     const to = wished[number] ?? wishedSystemVoters(nodes, new Set(held.map(({ node }) => node)));
-    const move = moveTo(to, placement, held);
-    if (move.joining.length + move.leaving.length === 0) continue;
+    const move = moveTo(to, placement, held, replicasMin(state));
+    const { joining, leaving, returning, withdrawn } = move;
+    if ([joining, leaving, returning, withdrawn].every(({ length }) => length === 0)) continue;
     if (move.leaving.some((node) => waiting.has(node))) continue;
     replicas += move.joining.length;
     if (replicas > REPLICAS_ASSIGNED_MAX) break;
@@ -78,6 +85,12 @@ export function planMoves(options: PlanOptions): PlannedMove[] {
 
 const NONE: ReadonlySet<number> = new Set();
 
+/** Returns the replicas that no group gives up: as many as the members allow that stay, heard of or not. */
+export function replicasMin({ members, departures }: SystemState): number {
+  const staying = members.all.filter(({ nodeId }) => !departures.has(nodeId)).length;
+  return Math.min(REPLICAS, staying);
+}
+
 /** A replica of a placement with its node; 0: the node is not known. */
 interface Held {
   readonly node: number;
@@ -88,19 +101,39 @@ function heldOf(state: SystemState, { replicas }: PartitionPlacement): Held[] {
   return replicas.map(({ replica, role }) => ({ node: nodeOfReplica(state, replica) ?? 0, role }));
 }
 
-/** Returns the move of a partition to the nodes `to`. Replicas that leave already are in none of its lists. */
+/**
+ * Returns the move of a partition to the nodes `to`. No replica leaves that would be missed: members that are
+ * not heard of now are not among `to`.
+ */
 function moveTo(
   to: readonly number[],
   placement: PartitionPlacement,
   held: readonly Held[],
+  replicasMin: number,
 ): PlannedMove {
+  const nodesOf = (role: PlacedRole) =>
+    held.filter((replica) => replica.role === role).map(({ node }) => node);
+  const isWished = (node: number) => to.includes(node);
+  const isUnwished = (node: number) => !isWished(node);
+  const [voters, going] = [nodesOf("voter"), nodesOf("leaving")];
   const joining = to.filter((node) => held.every((replica) => replica.node !== node));
-  const unwished = held.filter(({ node, role }) => role !== "leaving" && !to.includes(node));
+  const coming = joining.length + nodesOf("joining").filter(isWished).length;
+  const staying = voters.filter(isWished);
+  const returning = going.filter(isWished);
+  const leaving = voters.filter(isUnwished);
+  let missed = Math.min(replicasMin, voters.length + going.length) - coming - staying.length -
+    returning.length;
   // A placement keeps a voter: the last of the former ones leaves when the new ones vote.
-  const hasVoter = held.some(({ node, role }) => role === "voter" && to.includes(node));
-  const kept = hasVoter ? undefined : unwished.find(({ role }) => role === "voter");
-  const leaving = unwished.filter((replica) => replica !== kept).map(({ node }) => node);
-  return { placement, joining, leaving };
+  if (staying.length + returning.length === 0) missed = Math.max(1, missed);
+  if (missed > 0) missed -= leaving.splice(0, missed).length;
+  if (missed > 0) returning.push(...going.filter(isUnwished).slice(0, missed));
+  return {
+    placement,
+    joining,
+    leaving,
+    returning,
+    withdrawn: nodesOf("joining").filter(isUnwished),
+  };
 }
 
 /** Returns the move of a placement that is changing. */
@@ -109,7 +142,8 @@ export function moveInProgress(state: SystemState, place: PartitionId): PlannedM
   const held = heldOf(state, placement);
   const nodesIn = (wanted: PlacedRole) =>
     held.filter(({ role }) => role === wanted).map(({ node }) => node);
-  return { placement, joining: nodesIn("joining"), leaving: nodesIn("leaving") };
+  const [joining, leaving] = [nodesIn("joining"), nodesIn("leaving")];
+  return { placement, joining, leaving, returning: [], withdrawn: nodesIn("withdrawn") };
 }
 
 /**
@@ -119,12 +153,14 @@ export function moveInProgress(state: SystemState, place: PartitionId): PlannedM
  */
 export function beginMove(
   state: SystemState,
-  { placement, leaving }: PlannedMove,
+  { placement, leaving, returning, withdrawn }: PlannedMove,
   assigned: readonly number[],
 ): PlacementStep {
-  const kept = placement.replicas.map((placed) => {
+  const kept = placement.replicas.map((placed): PlacedReplica => {
     const node = nodeOfReplica(state, placed.replica) ?? 0;
-    return leaving.includes(node) ? { ...placed, role: "leaving" as const } : placed;
+    if (leaving.includes(node)) return { ...placed, role: "leaving" };
+    if (returning.includes(node)) return { ...placed, role: "voter" };
+    return withdrawn.includes(node) ? { ...placed, role: "withdrawn" } : placed;
   });
   const { partition, revision, configurationIndex } = placement;
   const joining = assigned.map((replica) => ({ replica, role: "joining" as const }));
@@ -156,7 +192,7 @@ export interface PlacementReport {
 export function endMove(state: SystemState, made: MadeChange): PlacementStep | undefined {
   const placement = state.placement.of(made.partition);
   if (placement?.revision !== made.revision || !isChanging(placement)) return undefined;
-  const replicas = placement.replicas.filter(({ role }) => role !== "leaving")
+  const replicas = placement.replicas.filter(({ role }) => !isGoing(role))
     .map(({ replica, role }) => ({ replica, role: role === "joining" ? "voter" as const : role }));
   const configurationIndex = Math.max(made.configurationIndex, placement.configurationIndex);
   return {

@@ -12,6 +12,7 @@ import type { Logger } from "../../base/logger.ts";
 import { type ConfChange, EMPTY_DATA, type MemberChange } from "../../raft/mod.ts";
 import {
   isChanging,
+  isGoing,
   type PartitionPlacement,
   type PlacedReplica,
 } from "../../system/placement/placement_state.ts";
@@ -48,8 +49,9 @@ export interface LedGroup {
 export function nextChange({ replicas }: PartitionPlacement, group: LedGroup): NextChange {
   const { self, committed, voters, learners, matches, active } = group;
   if (group.votersOutgoing.length > 0) return { kind: "none" };
-  const leaving = replicas.filter(({ role }) => role === "leaving").map(({ replica }) => replica);
-  const joining = replicas.filter(({ role }) => role === "joining").map(({ replica }) => replica)
+  const leaving = replicas.filter(({ role }) => isGoing(role)).map(({ replica }) => replica);
+  // A voter that was to leave, and stays after all, may have been removed in the meantime.
+  const joining = replicas.filter(({ role }) => !isGoing(role)).map(({ replica }) => replica)
     .filter((replica) => !voters.includes(replica));
   const unknown = joining.filter((replica) => !learners.includes(replica));
   const add = (kind: "add_learner" | "add_voter") => (replica: number) => ({ kind, replica });

@@ -55,7 +55,15 @@ export type PlacementStep = Omit<PartitionPlacement, "revision"> & {
 
 /** Reports whether a change of the placement is in progress. */
 export function isChanging({ replicas }: Pick<PartitionPlacement, "replicas">): boolean {
-  return replicas.some(({ role }) => role === "joining" || role === "leaving");
+  return replicas.some(({ role }) => role === "joining" || isGoing(role));
+}
+
+/**
+ * Reports whether a replica of that role is to be removed: one that voted, or one that was joining and is
+ * given up, which its node may have nothing of.
+ */
+export function isGoing(role: PlacedRole): boolean {
+  return role === "leaving" || role === "withdrawn";
 }
 
 /** Encodes a step of a plan. */

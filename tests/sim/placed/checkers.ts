@@ -1,7 +1,7 @@
 /** The checkers of a cluster that grows: what must hold whatever breaks. */
 import type { Configuration } from "../../../src/raft/mod.ts";
 import type { ReplicaId } from "../../../src/base/ids.ts";
-import type { PartitionPlacement } from "../../../src/system/placement/placement_state.ts";
+import { isGoing, type PartitionPlacement } from "../../../src/system/placement/placement_state.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import type { RaftGroup } from "../../../src/replication/group.ts";
 import { GOVERNED_PLACE, SYSTEM_GROUP } from "../../../src/base/ids.ts";
@@ -230,7 +230,10 @@ class Configurations implements PlacedChecker {
       );
     for (const replica of members) {
       const isAdded = !membersBefore.has(replica);
-      if (isAdded && roles.get(replica) !== "joining") {
+      // A voter that was to leave may have been removed before it was told to stay, and a replica may be
+      // given up while its addition is on its way.
+      const role = roles.get(replica);
+      if (isAdded && (role === undefined || role === "leaving")) {
         throw wrong(`has replica ${replica}, which is not joining`);
       }
     }
@@ -238,7 +241,7 @@ class Configurations implements PlacedChecker {
       if (members.has(replica)) continue;
       if (replica === leader) throw wrong(`lost its leader, which removed itself`);
       const role = roles.get(replica);
-      if (role !== undefined && role !== "leaving") {
+      if (role !== undefined && !isGoing(role)) {
         throw wrong(`lost replica ${replica}, which is not leaving`);
       }
     }

@@ -139,8 +139,8 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     test: `${PLACEMENT}/plan.test.ts`,
     edits: [{
       file: PLAN,
-      anchor: 'const kept = hasVoter ? undefined : unwished.find(({ role }) => role === "voter");',
-      replacement: "void hasVoter; const kept = undefined;",
+      anchor: "if (staying.length + returning.length === 0) missed = Math.max(1, missed);",
+      replacement: "if (staying.length + returning.length === 0) missed = 0;",
     }],
   },
   {
@@ -184,6 +184,16 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "missed_replica_leaves",
+    breaks: "No replica leaves a partition that would then have fewer than it is to have",
+    test: `${PLACEMENT}/plan.test.ts`,
+    edits: [{
+      file: PLAN,
+      anchor: "missed -= leaving.splice(0, missed).length;",
+      replacement: "missed -= Math.min(missed, leaving.length);",
+    }],
+  },
+  {
     name: "replicas_before_leaders",
     breaks: "The replicas of a departing node move when it leads nothing any more",
     test: `${PLACEMENT}/plan.test.ts`,
@@ -199,8 +209,8 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     test: DEPARTURES_TEST,
     edits: [{
       file: "src/replication/placement/leader_balance.ts",
-      anchor: "if (groups.system.store.state.departures.has(self)) return this.#handOver();",
-      replacement: "",
+      anchor: "return this.#handOver(DEPARTURE_TRANSFERS_AT_ONCE);",
+      replacement: "void DEPARTURE_TRANSFERS_AT_ONCE;",
     }],
   },
   {
@@ -251,8 +261,8 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     test: `${PLACEMENT}/leader_balance.test.ts`,
     edits: [{
       file: "src/replication/placement/leader_balance.ts",
-      anchor: "if (nowMs - this.#unwritableSinceMs >= LEADER_UNWRITABLE_MS) this.#handOver();",
-      replacement: "if (nowMs < this.#unwritableSinceMs) this.#handOver();",
+      anchor: "if (nowMs - this.#unwritableSinceMs >= LEADER_UNWRITABLE_MS) {",
+      replacement: "if (nowMs < this.#unwritableSinceMs) {",
     }],
   },
   {
@@ -275,7 +285,7 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
       replacement: "const isFounding = placement.configurationIndex",
     }, {
       file: "src/replication/assembly/placed_here.ts",
-      anchor: `replica === here.replica || role === "joining"`,
+      anchor: "replica === here.replica || isNew(role)",
       replacement: `replica === here.replica || role !== undefined`,
     }],
   },

@@ -10,6 +10,7 @@ import {
 } from "../../../../src/replication/placement/plan.ts";
 import { placedHere } from "../../../../src/replication/assembly/placed_here.ts";
 import { nodeId, partitionId } from "../../../../src/base/ids.ts";
+import { encodeRemoveMember } from "../../../../src/record/command.ts";
 import type { PlacementNode } from "../../../../src/ring/placement.ts";
 import { encodePutPlacement } from "../../../../src/system/placement/placement_state.ts";
 import { encodeAssignReplicas } from "../../../../src/system/replicas/replica_state.ts";
@@ -122,6 +123,43 @@ test("planMoves leaves the replicas of nodes that still hand over leaderships", 
   assert.equal(planMoves({ ...plan, waiting: new Set([2]) }), []);
 });
 
+test("planMoves lets no replica leave that would be missed", () => {
+  const harness = new SystemHarness();
+  for (const node of [1, 2, 3, 4]) harness.admit(node);
+  for (let round = 0; begin(harness, nodesOf([1, 2, 3])).length > 0 && round < 4; round++) {
+    end(harness);
+  }
+  // Node 3 is to hold nothing, and node 4, which is to take its place, is not heard of.
+  const plan = { state: harness.state, nodes: nodesOf([1, 2]), movesMax: PARTITIONS };
+  assert.equal(planMoves(plan), []);
+  const [move] = planMoves({ ...plan, nodes: nodesOf([1, 2, 4]) });
+  assert.equal([move?.joining, move?.leaving], [[4], [3]]);
+  for (const nodeId of [3, 4]) harness.apply(encodeRemoveMember(HEADER, { nodeId, detail: "" }));
+  const moves = planMoves(plan);
+  assert.is(moves.length, PARTITIONS, "only two are left");
+  assert.ok(moves.every(({ joining, leaving }) => joining.length === 0 && leaving.join() === "3"));
+});
+
+test("planMoves gives up a replica that may not join, and those that were to leave for it stay", () => {
+  const harness = new SystemHarness();
+  for (const node of [1, 2, 3, 4]) harness.admit(node);
+  for (let round = 0; begin(harness, nodesOf([1, 2, 3])).length > 0 && round < 4; round++) {
+    end(harness);
+  }
+  const before = harness.state.placement.of(0)!.replicas;
+  const begun = begin(harness, nodesOf([1, 2, 3, 4]));
+  assert.ok(begun.length > 0);
+  const again = begin(harness, nodesOf([1, 2, 3]));
+  assert.is(again.length, begun.length);
+  for (const [at, { joining, leaving, returning, withdrawn }] of again.entries()) {
+    assert.equal([joining, leaving, withdrawn], [[], [], [4]]);
+    assert.equal(returning, begun[at]!.leaving);
+  }
+  assert.equal(begin(harness, nodesOf([1, 2, 3])), [], "once");
+  end(harness);
+  assert.equal(harness.state.placement.of(0)!.replicas, before);
+});
+
 test("endMove takes no change that was asked for by an earlier placement", () => {
   const harness = new SystemHarness();
   for (const folder of [1, 2]) harness.admit(folder);
@@ -140,6 +178,7 @@ test("placedHere keeps a leaving replica until its move is confirmed", () => {
   for (const folder of [1, 2]) harness.admit(folder);
   begin(harness, nodesOf([2]));
   end(harness);
+  assert.is(harness.apply(encodeRemoveMember(HEADER, { nodeId: 1, detail: "" })), "ok");
   begin(harness, nodesOf([2]));
   const leaving = harness.state.placement.of(0)!.replicas.find(({ role }) => role === "leaving");
   assert.is(leaving?.replica, 1);

@@ -57,6 +57,28 @@ const REPLACED: PartitionPlacement = {
   replicas: [{ replica: 1, role: "leaving" }, { replica: 2, role: "joining" }],
 };
 
+test("nextChange adds a voter that was to leave again, if it was removed before it was told to stay", () => {
+  const placement: PartitionPlacement = {
+    ...GROWTH,
+    replicas: [
+      { replica: 1, role: "voter" },
+      { replica: 2, role: "voter" },
+      { replica: 3, role: "withdrawn" },
+    ],
+  };
+  const matches = new Map([[1, 3], [2, 3], [3, 3]]);
+  const removed = { voters: [1, 3], matches };
+  assert.equal(nextChange(placement, led(removed)), {
+    kind: "propose",
+    changes: [{ kind: "add_learner", replica: 2 }],
+  });
+  assert.equal(nextChange(placement, led({ ...removed, learners: [2] })), {
+    kind: "propose",
+    changes: [{ kind: "add_voter", replica: 2 }, { kind: "remove", replica: 3 }],
+  });
+  assert.equal(nextChange(placement, led({ voters: [1, 2], matches })), { kind: "made" });
+});
+
 test("nextChange adds joining replicas as learners first", () => {
   const changes = [2, 3].map((replica) => ({ kind: "add_learner", replica }));
   assert.equal(nextChange(GROWTH, led({})), { kind: "propose", changes });
