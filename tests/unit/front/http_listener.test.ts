@@ -300,7 +300,6 @@ test("startFront refuses plain text beyond loopback unless it is told to", async
     relayBackend: "memory:",
     mapsLeaseMs: 60_000,
     relayTimes: {},
-    mapsLeaseMs: 60_000,
   });
   const refused = [
     [{ http: httpAt("0.0.0.0") }, /--insecure-http/],
