@@ -108,6 +108,15 @@ test("agents are listed again if a relay ended in between, as they may have move
   assert.equal(left, []);
 });
 
+test("agents are not listed at a relay that began another incarnation", async () => {
+  const { calls } = callsOver(
+    ["listRelays", list(relayReply("r1", 6).relay)],
+    ["listPlacements", list(placementReply("r1", 7, 0).placement)],
+    ["listRelays", list(relayReply("r1", 6).relay)],
+  );
+  assert.equal((await calls.agents()).items, []);
+});
+
 test("a list is in the order of UTF-8 bytes, and refused if it has too many items", async () => {
   const [smile, last] = ["😀", "\uffff"].map((name) => relayReply(name, 1).relay) as [
     Uint8Array,

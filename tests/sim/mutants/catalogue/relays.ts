@@ -6,6 +6,7 @@ const WRITES = "src/serving/relays/relay_writes.ts";
 const READS = "src/serving/relays/relay_reads.ts";
 const CALLS = "src/client/calls/relays.ts";
 const STORE_TEST = "tests/unit/store/named_owners.test.ts";
+const BACKEND_TEST = "tests/unit/relay/cluster_backend.test.ts";
 const CALLS_TEST = "tests/unit/client/relays.test.ts";
 
 const withRelays = ({ relays }: PlacedPlan): boolean => relays > 0;
@@ -51,7 +52,7 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: "agent_outlives_incarnation_elsewhere",
     breaks: "A client shows an agent only if the incarnation of its relay, held elsewhere, lives",
-    showsPlaced: withRelays,
+    test: CALLS_TEST,
     edits: [{
       file: CALLS,
       anchor:
@@ -62,7 +63,7 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: "agent_listed_after_incarnation",
     breaks: "A list shows agents of live incarnations only",
-    showsPlaced: withRelays,
+    test: CALLS_TEST,
     edits: [{
       file: CALLS,
       anchor: "return incarnation !== undefined && samePosition(incarnation, relayIncarnation);",
@@ -72,7 +73,7 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: "heartbeat_after_incarnation",
     breaks: "The heartbeat of an agent is refused once the incarnation of its relay has ended",
-    showsPlaced: withRelays,
+    test: BACKEND_TEST,
     edits: [{
       file: WRITES,
       anchor: "if (relay === undefined || comparePositions(relay.incarnation, placed) !== 0) {",
