@@ -11,6 +11,7 @@ import { goProgram } from "../support/go_program.ts";
 import { testWith } from "../support/requirement.ts";
 import { inTemporaryFolder } from "../support/temporary_folder.ts";
 import { issueTlsIdentities } from "../support/tls_identities.ts";
+import { until } from "../support/until.ts";
 
 const goTest = testWith(await goProgram("./maps"));
 
@@ -57,6 +58,22 @@ async function done(...args: string[]): Promise<Record<string, string>> {
   return JSON.parse(stdout);
 }
 
+/** Returns the seeders that a front tells, once it has announced itself. */
+async function seeders(url: string, caPem?: string): Promise<Record<string, string>[]> {
+  const client = Deno.createHttpClient(caPem === undefined ? {} : { caCerts: [caPem] });
+  let found: Record<string, string>[] = [];
+  try {
+    await until("the front is a seeder", async () => {
+      const answer = await fetch(url, { client });
+      found = await answer.json();
+      return found.length > 0;
+    });
+  } finally {
+    client.close();
+  }
+  return found;
+}
+
 goTest(
   "gateways, agents and proxies find each other, and the front among the seeders",
   (client) =>
@@ -64,12 +81,11 @@ goTest(
       const { process, address, http } = await startNode(folder, "--http", "127.0.0.1:0");
       try {
         await held(client, address, "session", "refusals");
-        const answered = await fetch(`http://127.0.0.1:${http}/seeder?region=global`);
-        const seeders = await answered.json();
-        assert.equal(
-          seeders.map(({ SeedIP, SeedPort }: Record<string, string>) => `${SeedIP}:${SeedPort}`),
-          [address],
-        );
+        const [seeder] = await seeders(`http://127.0.0.1:${http}/seeder?region=global`);
+        assert.equal([`${seeder!.SeedIP}:${seeder!.SeedPort}`, seeder!.VerifiableHash], [
+          address,
+          "",
+        ]);
       } finally {
         await end(process);
       }
@@ -80,17 +96,18 @@ goTest(
 async function startCertified(folder: string, ...flags: string[]) {
   const realm = ["--trust-domain", "registry.example", "--region", "eu-1"];
   await done("identity", "init", ...realm, "--out", `${folder}/pki`);
-  const { server } = await issueTlsIdentities();
+  const { server, rootPem } = await issueTlsIdentities();
   Deno.writeTextFileSync(`${folder}/front.pem`, server.chainPem);
   Deno.writeTextFileSync(`${folder}/front.key`, server.keyPem, { mode: 0o600 });
   const pin = createHash("sha256").update(new X509Certificate(server.chainPem).raw).digest("hex");
-  const { process, address } = await startNode(
+  const { process, address, http } = await startNode(
     `${folder}/data`,
+    ...["--http", "127.0.0.1:0"],
     ...["--found", "--authority", `${folder}/pki/authority`, "--region", "eu-1"],
     ...["--tls-cert-path", `${folder}/front.pem`, "--tls-key-path", `${folder}/front.key`],
     ...flags,
   );
-  return { process, address, pin };
+  return { process, address, http, pin, rootPem };
 }
 
 goTest(
@@ -119,6 +136,9 @@ test.after(async () => {
 goTest("--legacy-clients serves clients without an identity", async (client) => {
   legacy = await startCertified(folder, "--legacy-clients");
   await held(client, legacy.address, "-pin", legacy.pin, "session", "refusals");
+  const { http, pin, rootPem } = legacy;
+  const [seeder] = await seeders(`https://127.0.0.1:${http}/seeder?region=eu-1`, rootPem);
+  assert.equal([seeder!.VerifiableHash, seeder!.Region], [pin, "eu-1"]);
 });
 
 goTest(
