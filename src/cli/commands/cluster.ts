@@ -90,11 +90,12 @@ function removeCommand(shell: Shell, run: RunAction): Command {
 function replaceCommand(shell: Shell, run: RunAction): Command {
   return departureCommand(
     "replace",
-    "Takes a node out of the cluster, and gives its place to another member.",
+    "Takes a node out of the cluster as remove does, once the member that comes in its place is there. " +
+      "Its replicas go to that member and to others, as the placement has it.",
     ["cluster replace node-2 --by node-4"],
     shell,
     run,
-  ).requiredOption("--by <node>", "the member that takes its place");
+  ).requiredOption("--by <node>", "the member that comes in its place");
 }
 
 function rebalanceCommand(shell: Shell, run: RunAction): Command {
