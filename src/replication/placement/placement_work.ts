@@ -110,6 +110,9 @@ export class PlacementWork {
       }
       void this.#tellHandedOver();
     }
+    // What was done above may have looked again, or stopped this.
+    this.#timer?.cancel();
+    if (this.#isStopped) return;
     this.#timer = scheduler.after(this.#pauseMs(), () => this.#look());
   }
 

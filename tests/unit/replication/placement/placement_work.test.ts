@@ -94,4 +94,26 @@ test("PlacementWork: group 0 keeps to five voters when a node of another zone co
   assert.is(group.configuration.learners.length, 1);
 });
 
+test("PlacementWork: however often it is started or hurried, it looks by one timer", async () => {
+  const timersOf = async (disturb: (cluster: PlacedNodes) => void) => {
+    const cluster = new PlacedNodes();
+    await cluster.found();
+    await cluster.world.pass(60_000);
+    disturb(cluster);
+    const before = cluster.world.timersRun;
+    await cluster.world.pass(600_000);
+    return cluster.world.timersRun - before;
+  };
+  const undisturbed = await timersOf(() => {});
+  const disturbed = await timersOf((cluster) => {
+    const { work } = cluster.node(1);
+    for (let times = 0; times < 3; times++) {
+      work.start();
+      work.hurry();
+    }
+  });
+  // A canceled timer counts as none; the looks themselves move by less than one period.
+  assert.ok(disturbed <= undisturbed + 3, `${disturbed} timers instead of ${undisturbed}`);
+});
+
 test.run();
