@@ -3,7 +3,7 @@
  * no state that another front does not have. Connections, streams and headers are bounded by the
  * listener (src/front).
  */
-import { GRPC_IN_FLIGHT_MAX } from "../base/limits.ts";
+import { GRPC_IN_FLIGHT_MAX, GRPC_INCOMPLETE_MAX } from "../base/limits.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
@@ -23,6 +23,8 @@ export interface GrpcAppOptions {
   readonly logger: Logger;
   /** Default: {@link GRPC_IN_FLIGHT_MAX}. */
   readonly inFlightMax?: number;
+  /** Default: {@link GRPC_INCOMPLETE_MAX}. */
+  readonly incompleteMax?: number;
 }
 
 /** A method and the labels that its calls are counted by. */
@@ -37,6 +39,8 @@ export class GrpcApp {
   readonly #methods = new Map<string, Routed>();
   readonly metrics = new GrpcMetrics();
   #inFlight = 0;
+  /** Calls whose request has not arrived, the oldest first. */
+  readonly #incomplete = new Set<GrpcCall>();
 
   constructor(options: GrpcAppOptions) {
     this.#options = options;
@@ -51,34 +55,52 @@ export class GrpcApp {
 
   /** Answers the call on a stream. Never throws. */
   serve(stream: CallStream): void {
-    const { callers, world, inFlightMax = GRPC_IN_FLIGHT_MAX } = this.#options;
+    const { callers, world } = this.#options;
     const startedMs = world.monotonic.nowMs();
     const found = this.#methods.get(stream.path);
     if (found === undefined) {
       return this.#refuse(stream, UNKNOWN_METHOD, unknownMethod(stream.path));
     }
     const { method, labels } = found;
-    if (this.#inFlight >= inFlightMax) {
-      return this.#refuse(
-        stream,
-        labels,
-        new RegistryError("overloaded", "Too many calls are in flight"),
-      );
-    }
-    this.#inFlight++;
+    let isAdmitted = false;
     const call = new GrpcCall({
       method,
       stream,
       callers,
       world,
+      admit: () => {
+        this.#admit(call);
+        isAdmitted = true;
+      },
       ended: (status) => {
-        this.#inFlight--;
+        this.#incomplete.delete(call);
+        if (isAdmitted) this.#inFlight--;
         const isUnary = method.descriptor.methodKind === "unary";
         const seconds = (world.monotonic.nowMs() - startedMs) / 1_000;
         this.#finished(labels, status, isUnary ? seconds : undefined);
       },
     });
+    this.#await(call);
     call.begin();
+  }
+
+  /** Waits for the request of a call; if too many are waited for, the oldest is given up. */
+  #await(call: GrpcCall): void {
+    const { incompleteMax = GRPC_INCOMPLETE_MAX } = this.#options;
+    if (this.#incomplete.size >= incompleteMax) {
+      const [oldest] = this.#incomplete;
+      oldest?.refuse(new RegistryError("overloaded", "Too many requests have not arrived"));
+    }
+    this.#incomplete.add(call);
+  }
+
+  #admit(call: GrpcCall): void {
+    const { inFlightMax = GRPC_IN_FLIGHT_MAX } = this.#options;
+    this.#incomplete.delete(call);
+    if (this.#inFlight >= inFlightMax) {
+      throw new RegistryError("overloaded", "Too many calls are in flight");
+    }
+    this.#inFlight++;
   }
 
   #refuse(stream: CallStream, labels: MethodLabels, error: unknown): void {

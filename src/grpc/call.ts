@@ -30,6 +30,8 @@ export interface GrpcCallOptions {
   readonly stream: CallStream;
   readonly callers: GrpcCallers;
   readonly world: World;
+  /** Called once, before its function runs. @throws RegistryError `overloaded` if it must not. */
+  readonly admit: () => void;
   /** Called once, with the status that was sent or would have been. */
   readonly ended: (status: GrpcStatus) => void;
 }
@@ -84,6 +86,7 @@ export class GrpcCall implements CallReceiver, CallContext {
     try {
       this.#startDeadline();
       checkEncoding(stream.header("grpc-encoding"));
+      if (this.#requests !== undefined) this.#options.admit();
     } catch (error) {
       return this.#end(statusOf(error));
     }
@@ -106,7 +109,9 @@ export class GrpcCall implements CallReceiver, CallContext {
     const bytes = this.#request;
     if (bytes === undefined) return this.#end(statusOf(malformed("has no message")));
     try {
-      void this.#answer(this.#decoded(bytes));
+      const request = this.#decoded(bytes);
+      this.#options.admit();
+      void this.#answer(request);
     } catch (error) {
       this.#end(statusOf(error));
     }
@@ -114,6 +119,11 @@ export class GrpcCall implements CallReceiver, CallContext {
 
   closed(): void {
     this.#end(statusOf(new RegistryError("canceled", "The caller has left")));
+  }
+
+  /** Ends the call with an error. */
+  refuse(error: RegistryError): void {
+    this.#end(statusOf(error));
   }
 
   #startDeadline(): void {

@@ -10,6 +10,11 @@ export const GRPC_METADATA_BYTES_MAX = 16 * 1024;
 export const GRPC_CALL_MS_MAX = 60_000;
 /** Calls in flight in one front, streams included; above it: RESOURCE_EXHAUSTED. */
 export const GRPC_IN_FLIGHT_MAX = 4_096;
+/**
+ * Calls whose request has not arrived, some kB each; above it the oldest is refused, so that callers that
+ * never send one keep nobody out.
+ */
+export const GRPC_INCOMPLETE_MAX = 2_048;
 /** Calls in flight on one connection; HTTP/2 makes clients wait for a free one. */
 export const GRPC_CONNECTION_STREAMS_MAX = 256;
 /** Open connections. */

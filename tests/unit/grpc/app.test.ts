@@ -213,6 +213,20 @@ test("calls above the limit are refused with a time to come back", async () => {
   finish();
 });
 
+test("requests that never arrive keep nobody out: the oldest is given up", async () => {
+  const { world, app } = open(ECHO, { incompleteMax: 2 });
+  const [first, second, third] = [0, 1, 2].map(() => new FakeCallStream(PLACEMENT));
+  for (const stream of [first, second, third]) app.serve(stream!);
+  assert.equal([first!.status, second!.status, third!.status], [8, undefined, undefined]);
+  const whole = call(app);
+  await world.settle();
+  assert.equal([whole.status, second!.status], [0, 8]);
+  third!.pushMessage(GetAgentPlacementRequestSchema, { agentId: "a" });
+  third!.finish();
+  await world.settle();
+  assert.is(third!.status, 0);
+});
+
 test("errors of the registry keep code, text and details", async () => {
   const { world, app } = open(() => {
     throw new RegistryError("not_found", "agent not registered: not found");
