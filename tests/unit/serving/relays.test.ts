@@ -76,6 +76,23 @@ test("a relay takes over the agent of another owner, whose heartbeat moves nothi
   assert.is((await scene.harness.world.wait(one.relays.placement("a1"))).relayId, "r2");
 });
 
+test("the heartbeat of an agent is refused once the incarnation of its relay has ended", async () => {
+  const scene = await RelayScene.open();
+  const { relays } = await scene.client("development", 0);
+  const placement = { agentId: "a1", relayId: "r1", ttlMs: 60_000 };
+  assert.is(await scene.code(relays.register({ ...relay("r1"), ttlMs: 5_000 })), "ok");
+  assert.is(await scene.code(relays.place(placement)), "ok");
+  await scene.harness.world.pass(7_000);
+  assert.is(await scene.code(relays.heartbeatAgent("a1", "r1")), "not_found");
+  assert.is(await scene.code(relays.register(relay("r1"))), "ok");
+  for (const holder of ["r1", undefined]) {
+    assert.is(await scene.code(relays.heartbeatAgent("a1", holder)), "not_found");
+  }
+  assert.is(await scene.code(relays.placement("a1")), "not_found");
+  assert.is(await scene.code(relays.place(placement)), "ok");
+  assert.is(await scene.code(relays.heartbeatAgent("a1", "r1")), "ok");
+});
+
 test("all fronts own the relays of callers without an identity, under their credential", async () => {
   const scene = await RelayScene.open();
   const [one, other] = [await scene.client("front", 1), await scene.client("front", 2)];

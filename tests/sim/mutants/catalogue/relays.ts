@@ -6,7 +6,7 @@ const WRITES = "src/serving/relays/relay_writes.ts";
 const READS = "src/serving/relays/relay_reads.ts";
 const CALLS = "src/client/calls/relays.ts";
 const STORE_TEST = "tests/unit/store/named_owners.test.ts";
-const BACKEND_TEST = "tests/unit/relay/cluster_backend.test.ts";
+const SERVING_TEST = "tests/unit/serving/relays.test.ts";
 const CALLS_TEST = "tests/unit/client/relays.test.ts";
 
 const withRelays = ({ relays }: PlacedPlan): boolean => relays > 0;
@@ -73,7 +73,7 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: "heartbeat_after_incarnation",
     breaks: "The heartbeat of an agent is refused once the incarnation of its relay has ended",
-    test: BACKEND_TEST,
+    test: SERVING_TEST,
     edits: [{
       file: WRITES,
       anchor: "if (relay === undefined || comparePositions(relay.incarnation, placed) !== 0) {",
@@ -113,7 +113,7 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
   {
     name: "anybody_places_agents",
     breaks: "Agents are placed at a relay by its owner alone",
-    test: "tests/unit/serving/relays.test.ts",
+    test: SERVING_TEST,
     edits: [{
       file: WRITES,
       anchor: "access.checkWrite(context.peer, {",
