@@ -128,26 +128,40 @@ test("each operation is found by its id, and has the name of its property", () =
 test("joined: an operation of two subjects does not compile", () => {
   const row: Operation = OPERATIONS.status;
   const [a, b, c] = [{ a: row }, { b: row }, { c: row }];
-  const tables = joined(a, b, c, { d: row }, { e: row }, { f: row }, { g: row }, { h: row }, {
-    i: row,
-  }, { j: row });
-  assert.equal(Object.keys(tables), [..."abcdefghij"]);
+  const tables = joined(
+    a,
+    b,
+    c,
+    { d: row },
+    { e: row },
+    { f: row },
+    { g: row },
+    { h: row },
+    {
+      i: row,
+    },
+    { j: row },
+    { k: row },
+  );
+  assert.equal(Object.keys(tables), [..."abcdefghijk"]);
   // @ts-expect-error "a" is of the first and the second subject.
-  joined({ a: row }, { a: row }, { c: row }, {}, {}, {}, {}, {}, {}, {});
+  joined({ a: row }, { a: row }, { c: row }, {}, {}, {}, {}, {}, {}, {}, {});
   // @ts-expect-error "b" is of the second and the third subject.
-  joined({ a: row }, { b: row }, { b: row }, {}, {}, {}, {}, {}, {}, {});
+  joined({ a: row }, { b: row }, { b: row }, {}, {}, {}, {}, {}, {}, {}, {});
   // @ts-expect-error "d" is of the fourth and the fifth subject.
-  joined({}, {}, {}, { d: row }, { d: row }, {}, {}, {}, {}, {});
+  joined({}, {}, {}, { d: row }, { d: row }, {}, {}, {}, {}, {}, {});
   // @ts-expect-error "e" is of the fifth and the sixth subject.
-  joined({}, {}, {}, {}, { e: row }, { e: row }, {}, {}, {}, {});
+  joined({}, {}, {}, {}, { e: row }, { e: row }, {}, {}, {}, {}, {});
   // @ts-expect-error "f" is of the sixth and the seventh subject.
-  joined({}, {}, {}, {}, {}, { f: row }, { f: row }, {}, {}, {});
+  joined({}, {}, {}, {}, {}, { f: row }, { f: row }, {}, {}, {}, {});
   // @ts-expect-error "g" is of the seventh and the eighth subject.
-  joined({}, {}, {}, {}, {}, {}, { g: row }, { g: row }, {}, {});
+  joined({}, {}, {}, {}, {}, {}, { g: row }, { g: row }, {}, {}, {});
   // @ts-expect-error "h" is of the eighth and the ninth subject.
-  joined({}, {}, {}, {}, {}, {}, {}, { h: row }, { h: row }, {});
+  joined({}, {}, {}, {}, {}, {}, {}, { h: row }, { h: row }, {}, {});
   // @ts-expect-error "i" is of the ninth and the tenth subject.
-  joined({}, {}, {}, {}, {}, {}, {}, {}, { i: row }, { i: row });
+  joined({}, {}, {}, {}, {}, {}, {}, {}, { i: row }, { i: row }, {});
+  // @ts-expect-error "j" is of the tenth and the eleventh subject.
+  joined({}, {}, {}, {}, {}, {}, {}, {}, {}, { j: row }, { j: row });
 });
 
 test("mayAnswer: an operation answers its own codes and the common ones", () => {

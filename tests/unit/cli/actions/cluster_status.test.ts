@@ -40,6 +40,7 @@ function member(nodeId: number): MemberStatus {
     currentPin: new Uint8Array(0),
     nextPin: new Uint8Array(0),
     isConnected: true,
+    departure: 0,
     roundTripUs: 500,
     laggingCount: 0,
     lagEntriesMax: 0,
