@@ -11,7 +11,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -102,30 +101,11 @@ func tlsCredentials(ca, cert, key, pin string) credentials.TransportCredentials 
 		}
 	}
 	if cert != "" {
-		pair := keyPair(cert, key)
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return pair, nil
-		}
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		must(err == nil, "%v", err)
+		config.Certificates = []tls.Certificate{pair}
 	}
 	return credentials.NewTLS(config)
-}
-
-// keyPair reads a certificate with its key. It does not parse the certificate, as tls.LoadX509KeyPair does:
-// Go's parser refuses object identifiers with parts of more than 31 bits.
-func keyPair(cert, key string) *tls.Certificate {
-	pair := &tls.Certificate{}
-	rest, err := os.ReadFile(cert)
-	must(err == nil, "%v", err)
-	for block, more := pem.Decode(rest); block != nil; block, more = pem.Decode(more) {
-		pair.Certificate = append(pair.Certificate, block.Bytes)
-	}
-	rest, err = os.ReadFile(key)
-	must(err == nil, "%v", err)
-	block, _ := pem.Decode(rest)
-	must(block != nil, "%s has no key", key)
-	pair.PrivateKey, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	must(err == nil, "%v", err)
-	return pair
 }
 
 // timed returns a context of a client's usual timeout.

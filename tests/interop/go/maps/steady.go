@@ -23,6 +23,15 @@ type tally struct {
 	ok, retried atomic.Int64
 	// The longest time between two answers, ns.
 	gap atomic.Int64
+	// Why calls were repeated, by their text.
+	reasons sync.Map
+}
+
+// because counts a call that has to be made again.
+func (t *tally) because(reason string) {
+	t.retried.Add(1)
+	count, _ := t.reasons.LoadOrStore(reason, &atomic.Int64{})
+	count.(*atomic.Int64).Add(1)
 }
 
 // lost collects what must not happen.
@@ -79,14 +88,18 @@ func steady(c *client) {
 		})
 	}
 	wait.Wait()
+	must(len(losses.found) == 0, "lost: %v", losses.found)
 	for name, counted := range map[string]*tally{"registrations": &registers, "resolutions": &resolves} {
 		longest := time.Duration(counted.gap.Load())
 		fmt.Printf("  %s: %d answered, %d repeated, longest wait %v\n",
 			name, counted.ok.Load(), counted.retried.Load(), longest.Round(time.Millisecond))
+		counted.reasons.Range(func(reason, count any) bool {
+			fmt.Printf("    %d repeated: %v\n", count.(*atomic.Int64).Load(), reason)
+			return true
+		})
 		must(counted.ok.Load() > 0, "no %s were answered", name)
 		must(longest < steadyGapMax, "%s waited %v", name, longest)
 	}
-	must(len(losses.found) == 0, "lost: %v", losses.found)
 }
 
 // repeat calls until the context ends; a call that is not served is made again.
@@ -116,7 +129,7 @@ func repeat(
 			answered = time.Now()
 			counted.ok.Add(1)
 		case err != nil || refusal.Code == pb.ErrorCode_ERROR_CODE_UNAVAILABLE:
-			counted.retried.Add(1)
+			counted.because(fmt.Sprint(err, refusal.GetMessage()))
 		default:
 			losses.add("%v", refusal)
 		}
