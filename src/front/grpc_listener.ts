@@ -216,8 +216,10 @@ export class GrpcListener {
 }
 
 const HTTP2_OPTIONS = {
-  // In MB, the smallest there is: buffers of one connection.
-  maxSessionMemory: 1,
+  // In MB: buffers of one connection with all its streams, which Node counts and Deno does not.
+  maxSessionMemory: 16,
+  // Node refuses calls above the limit, counts those that were just left, and ends the connection after 100.
+  maxSessionRejectedStreams: 1_000,
   settings: {
     enablePush: false,
     maxConcurrentStreams: GRPC_CONNECTION_STREAMS_MAX,

@@ -7,11 +7,13 @@ import * as assert from "uvu/assert";
 import { goProgram } from "../support/go_program.ts";
 import { aeroDescriptors, pythonWithGrpc } from "../support/grpc_clients.ts";
 import { held, withGrpcNode } from "../support/grpc_nodes.ts";
-import { testWith } from "../support/requirement.ts";
+import { modernNode } from "../support/modern_node.ts";
+import { allOf, testWith } from "../support/requirement.ts";
 import { inTemporaryFolder } from "../support/temporary_folder.ts";
 import { until } from "../support/until.ts";
 
 const goTest = testWith(await goProgram("./relay"));
+const goOnNodeTest = testWith(allOf(await goProgram("./relay"), await modernNode()));
 const pythonTest = testWith(await pythonWithGrpc());
 
 goTest(
@@ -27,6 +29,27 @@ goTest(
       })
     ),
 );
+
+goOnNodeTest("grpc-go: the face on Node serves the same", async (client) => {
+  const target = new URL("../support/grpc_target.ts", import.meta.url).pathname;
+  const served = new Deno.Command((await modernNode()).found!, {
+    args: ["--no-warnings", target],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const lines = served.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    const { value: port = "" } = await lines.read();
+    // Without `cancel`: Node counts calls that were left for a moment longer, and refuses some of 500.
+    const checks = "lifecycle refusals health reflection deadline limits load";
+    await held(client, `127.0.0.1:${port.trim()}`, ...checks.split(" "));
+  } finally {
+    served.kill("SIGKILL");
+    await served.status;
+    await lines.cancel();
+  }
+});
 
 goTest(
   "grpc-go: relays and agents end by their ttl, and agents with their relay",
