@@ -49,7 +49,7 @@ if (import.meta.main) {
   });
   console.log(JSON.stringify({ port: endpoint.addr.port, cert }));
   for await (const incoming of listener) {
-    // As with streams.
+    // The end of a bench ends connections too; if one fails before, the client fails, and reports it.
     serveConnection(incoming).catch(() => {});
   }
 }

@@ -15,7 +15,7 @@
  * On one that has none, the largest of the others counts, and half of it more: that still tells a change
  * which takes the front's time again.
  *
- * What is measured is the time of a batch: 64 connections ask at once, as in the bench `http`, and the
+ * The time of a batch is measured: 64 connections ask at once, as in the bench `http`, and the
  * answer that comes last has waited for the others. It is the CPU time that the server's main thread takes
  * for them, because all time that passes would be that of other programs as well. Both servers are asked in
  * short turns, one after the other, so that what slows the machine down falls on both, and are started

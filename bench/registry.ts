@@ -102,11 +102,11 @@ export class RegistryServer {
 
   /** Returns the memory that the node holds after it collected garbage: heap and buffers, bytes. */
   async heldBytes(): Promise<number> {
-    await Deno.remove(this.#heldFile).catch(() => {});
+    await ifThere(Deno.remove(this.#heldFile));
     Deno.kill(this.process.pid, "SIGUSR2");
     const endMs = performance.now() + HELD_MS_MAX;
     for (;;) {
-      const text = await Deno.readTextFile(this.#heldFile).catch(() => undefined);
+      const text = await ifThere(Deno.readTextFile(this.#heldFile));
       if (text !== undefined) return Number(text);
       if (performance.now() > endMs) throw new Error(`No memory was told within ${HELD_MS_MAX} ms`);
       await new Promise((resolve) => setTimeout(resolve, HELD_POLL_MS));
@@ -117,8 +117,18 @@ export class RegistryServer {
   async stop(signal: Deno.Signal = "SIGKILL"): Promise<void> {
     await this.#dialer.close();
     await this.process.stop(signal);
-    await Deno.remove(this.#heldFile).catch(() => {});
+    await ifThere(Deno.remove(this.#heldFile));
     if (this.#isTemporary) await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+/** Returns the outcome of an operation on a file; undefined if the file is not there. */
+async function ifThere<T>(operation: Promise<T>): Promise<T | undefined> {
+  try {
+    return await operation;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

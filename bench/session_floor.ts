@@ -39,7 +39,7 @@ async function serve(): Promise<void> {
 async function serveConnection(incoming: Deno.QuicIncoming): Promise<void> {
   const connection = await incoming.accept();
   for await (const stream of connection.incomingBidirectionalStreams) {
-    // As with connections.
+    // The end of the load ends its streams too; if one fails before, the load fails, and reports it.
     echoStream(stream).catch(() => {});
   }
 }

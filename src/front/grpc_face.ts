@@ -28,7 +28,7 @@ import type { FrontTls } from "./https_server.ts";
 import { SeederAnnouncement } from "./seeder_announcement.ts";
 import { SharedRelays } from "./shared_relays.ts";
 
-/** What is served over gRPC, and to whom. */
+/** The settings of the gRPC face: its services, and who may call them. */
 export interface GrpcFaceSettings {
   /** Where it listens; port 0 lets the system choose. */
   readonly endpoint: Endpoint;

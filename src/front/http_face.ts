@@ -10,7 +10,7 @@ import type { Endpoint, TlsCertificate } from "../../transport/transport.ts";
 import { openHttpListener } from "./http_listener.ts";
 import type { FrontTls } from "./https_server.ts";
 
-/** What is served over HTTP. */
+/** The settings of the HTTP face. */
 export interface HttpFaceSettings {
   /** Where it listens; port 0 lets the system choose. */
   readonly endpoint: Endpoint;

@@ -61,7 +61,7 @@ export class HttpsServers {
   }
 }
 
-/** What a server does with its connections. */
+/** The limits of a server, and the handlers of its connections and requests. */
 interface HttpsServerOptions {
   readonly limits: ServerOptions;
   readonly handshakes: Handshakes;

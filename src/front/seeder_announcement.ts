@@ -14,7 +14,7 @@ import type { Timer, World } from "../base/world.ts";
 import type { Client } from "../client/types.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 
-/** What clients are told of a front. */
+/** A front as clients find it. */
 export interface Seat {
   /** Address and port of gRPC, as clients reach it. */
   readonly endpoint: Endpoint;

@@ -14,7 +14,7 @@ const PREFIX_BYTES = 5;
 /** Takes messages out of the chunks of a stream. */
 export class MessageReader {
   readonly #bytesMax: number;
-  /** What has arrived of the next message, prefix first, in a buffer that doubles. */
+  /** The part of the next message that has arrived, prefix first, in a buffer that doubles. */
   #pending: Uint8Array = new Uint8Array(0);
   #pendingBytes = 0;
 

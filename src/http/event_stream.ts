@@ -76,7 +76,7 @@ function newBytes({ event, data, id }: SentEvent): Uint8Array {
   return encoder.encode(`event: ${event}\n${place}data: ${JSON.stringify(data)}\n\n`);
 }
 
-/** What every stream begins with. */
+/** The first bytes of every stream. */
 const BEGINNING = encoder.encode(`retry: ${HTTP_STREAM_RETRY_MS}\n\n`);
 
 /** One stream that is being sent. */

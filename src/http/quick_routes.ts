@@ -23,7 +23,7 @@ const SEGMENT = "[A-Za-z0-9](?:[\\w.@-]|%40)*";
 
 /** The routes that answer at once. */
 export class QuickRoutes {
-  /** What was found for paths with parameters, the first one first. */
+  /** The matches of paths with parameters, in the order in which they were found. */
   readonly #known = new Map<string, QuickMatch>();
   readonly #fixed = new Map<string, HttpRoute>();
   readonly #patterns: Pattern[] = [];

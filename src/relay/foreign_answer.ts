@@ -1,11 +1,11 @@
-/** What other programs answer: bounded words of theirs, and values that must have a type. */
+/** Checks of answers of other programs: their words are bounded, their values must have a type. */
 import { RegistryError } from "../base/errors.ts";
 import { RELAY_EXCERPT_CHARACTERS_MAX } from "../base/limits.ts";
 
 /** Returns the beginning of a foreign text, without control characters. */
 export function excerptOf(text: string): string {
   const excerpt = text.slice(0, RELAY_EXCERPT_CHARACTERS_MAX);
-  // deno-lint-ignore no-control-regex -- They are what is removed.
+  // deno-lint-ignore no-control-regex -- control characters are what it removes.
   return excerpt.toWellFormed().replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }
 

@@ -40,7 +40,7 @@ export class MemoryRelayBackend implements RelayBackend {
     this.#times = times;
   }
 
-  // deno-lint-ignore require-await -- Failures reject.
+  // deno-lint-ignore require-await -- a refusal must reject, not throw.
   async putRelay({ relayId, address, grpcPort }: RelayAddress): Promise<void> {
     const relay = { relayId, address, grpcPort, lastHeartbeatUnixMs: this.#world.wall.unixMs() };
     const kept = this.#liveRelay(relayId);
@@ -59,7 +59,7 @@ export class MemoryRelayBackend implements RelayBackend {
     return Promise.resolve(kept !== undefined);
   }
 
-  // deno-lint-ignore require-await -- Failures reject.
+  // deno-lint-ignore require-await -- a refusal must reject, not throw.
   async placeAgent(agentId: string, relayId: string): Promise<boolean> {
     const relay = this.#liveRelay(relayId);
     if (relay === undefined) return false;

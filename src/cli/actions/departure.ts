@@ -88,7 +88,7 @@ async function stay(nodeId: number, flags: DepartureFlags, shell: Shell): Promis
   );
 }
 
-/** What the wait for the end of a departure needs. */
+/** The wait for the end of a departure. */
 interface Waiting {
   readonly client: Connected["client"];
   readonly nodeId: number;

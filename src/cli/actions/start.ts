@@ -138,7 +138,7 @@ async function unlessStopped(
   stop: StopRequest,
 ): Promise<StartedFront | undefined> {
   const starting = front?.start();
-  // If the command is told to stop, the start fails, and nobody waits for it.
+  // If the command is told to stop, the start fails, and nobody waits for it any more; else the race has its error.
   starting?.catch(() => {});
   return await Promise.race([starting, stop.requested]);
 }

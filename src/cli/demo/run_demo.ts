@@ -76,7 +76,7 @@ async function runFleet({ settings, target, terminal, stop }: FleetRun): Promise
       view.show();
     }
     end.cancel();
-    // As above.
+    // A node that cannot answer keeps its last figures here too.
     node = await observer.nodeStatus().catch(() => undefined) ?? node;
     const last = moment();
     await fleet.stop();

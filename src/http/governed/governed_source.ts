@@ -16,7 +16,7 @@ export type GovernedReader = Pick<CallerClient, "evidence"> & {
   readonly governed: Pick<GovernedClient, "view" | "status">;
 };
 
-/** What answers about descriptors are made of: a view, or the versions of one descriptor. */
+/** The source of answers about descriptors: a view, or the versions of one descriptor. */
 export type DescriptorsView = Pick<GovernedView, "version" | "ageMs"> & {
   readonly plane: Pick<GovernedPlane, "log"> | undefined;
 };

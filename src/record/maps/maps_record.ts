@@ -1,5 +1,5 @@
 /**
- * What the records of the Maps protocol share. Their owners prove no identity: whoever names the
+ * Fields and rules that the records of the Maps protocol share. Their owners prove no identity: whoever names the
  * credential under which a record was registered may register it again, and nobody else while it lives. The
  * credential is the hash of a certificate, which clients publish so that others can verify it: it keeps
  * owners apart, and is no secret. An owner with an identity has its record to itself.
@@ -17,7 +17,7 @@ import { invalid } from "../validation.ts";
 /** Bytes of the ids that the protocol gives to gateways and agents: SHA-256. */
 const MAPS_ID_BYTES = 32;
 
-/** What a registration of any of these kinds may name of the fields that all records have. */
+/** The fields of all records that a registration of any of these kinds may name. */
 export type MapsInput = Pick<RecordInput, "id" | "region" | "ttlMs" | "state" | "scope">;
 
 /** A credential. */
