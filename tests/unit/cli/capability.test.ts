@@ -4,9 +4,7 @@ import * as assert from "uvu/assert";
 import { mintCapability, readCapability } from "../../../identity/capabilities/capability.ts";
 import { rootKeyOf } from "../../../identity/capabilities/root_key.ts";
 import { capabilityRefused } from "../../../identity/capabilities/verify.ts";
-import { runCli } from "../../../src/cli/program.ts";
-import { FakeClient } from "../../support/fake_client.ts";
-import { FakeTerminal } from "../../support/fake_terminal.ts";
+import { type CrsSurroundings, runCrs } from "../../support/run_crs.ts";
 
 const ROOT = rootKeyOf(new Uint8Array(32).fill(1));
 const UUID = "02020202-0202-0202-0202-020202020202";
@@ -15,22 +13,8 @@ const CAPABILITY = mintCapability(ROOT, new Uint8Array(16).fill(2), [
   { kind: "expiry", atMs: 4_000_000_000_000 },
 ]);
 
-interface RunOptions {
-  readonly answers?: Record<string, unknown>;
-  readonly files?: Record<string, string>;
-  readonly environment?: Record<string, string>;
-}
-
-async function crs(line: string, { answers = {}, files = {}, environment = {} }: RunOptions = {}) {
-  const terminal = new FakeTerminal({ files, environment });
-  const { calls, client } = new FakeClient(answers);
-  const connected = { endpoints: [], timeoutMs: 1_000, region: "eu-1" };
-  const code = await runCli(["identity", "capability", ...line.split(" ")], {
-    terminal,
-    connect: () => Promise.resolve({ ...connected, client, close: () => Promise.resolve() }),
-  });
-  return { code, calls, stdout: terminal.stdout, stderr: terminal.stderr };
-}
+const crs = (line: string, surroundings?: CrsSurroundings) =>
+  runCrs(`identity capability ${line}`, surroundings);
 
 function caveatsOf(text: string) {
   const form = readCapability(text.trim());

@@ -7,43 +7,19 @@ import { mintToken } from "../../../identity/tokens/token.ts";
 import { keyIdOf, publishedKeys, withKey } from "../../../identity/tokens/token_keys.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
-import { runCli } from "../../../src/cli/program.ts";
 import { writerOf } from "../../../src/answers/writer.ts";
 import { AuditLog } from "../../../src/system/audit_log.ts";
 import { FakeClient } from "../../support/fake_client.ts";
-import { FakeTerminal } from "../../support/fake_terminal.ts";
 import { inTemporaryFolder } from "../../support/temporary_folder.ts";
+import { runCrs } from "../../support/run_crs.ts";
 
 const ID = "93fec554-3756-5eb2-b890-56a0bac8eab3";
 const SUBJECT = `spiffe://registry.example/region/eu-1/gateway/${ID}`;
 
-interface RunOptions {
-  readonly answers?: Record<string, unknown>;
-  readonly files?: Record<string, string>;
-  readonly environment?: Record<string, string>;
-}
-
-async function crs(line: string, { answers = {}, files = {}, environment = {} }: RunOptions = {}) {
-  const terminal = new FakeTerminal({ files, environment });
-  const { calls, client } = new FakeClient(answers);
-  const code = await runCli(line.split(" "), {
-    terminal,
-    connect: () =>
-      Promise.resolve({
-        client,
-        endpoints: [],
-        timeoutMs: 1_000,
-        region: "eu-1",
-        close: () => Promise.resolve(),
-      }),
-  });
-  return { code, calls, stdout: terminal.stdout, stderr: terminal.stderr };
-}
-
 test("crs identity init tells what goes where and what comes next, and never writes twice", () =>
   inTemporaryFolder(async (folder) => {
     const line = `identity init --trust-domain registry.example --region eu-1 --out ${folder}/pki`;
-    const { code, stdout, stderr } = await crs(line);
+    const { code, stdout, stderr } = await runCrs(line);
     assert.is(code, 0, stderr);
     for (
       const word of ["pki/root: take it offline", "start --authority", "--found", "identity issue"]
@@ -51,24 +27,26 @@ test("crs identity init tells what goes where and what comes next, and never wri
       assert.match(stdout, word);
     }
     assert.not.match(stdout, "PRIVATE");
-    assert.is((await crs(line)).code, 2);
-    const bad = await crs(`identity init --trust-domain A_b --region eu-1 --out ${folder}/other`);
+    assert.is((await runCrs(line)).code, 2);
+    const bad = await runCrs(
+      `identity init --trust-domain A_b --region eu-1 --out ${folder}/other`,
+    );
     assert.is(bad.code, 2);
   }));
 
 test("crs identity rotate makes one part, and needs the root for what a root signs", () =>
   inTemporaryFolder(async (folder) => {
     const pki = `${folder}/pki`;
-    await crs(`identity init --trust-domain registry.example --region eu-1 --out ${pki}`);
-    const key = await crs(`identity rotate token-key --authority ${pki}/authority --json`);
+    await runCrs(`identity init --trust-domain registry.example --region eu-1 --out ${pki}`);
+    const key = await runCrs(`identity rotate token-key --authority ${pki}/authority --json`);
     assert.equal(JSON.parse(key.stdout), {
       part: "token-key",
       file: `${pki}/authority/token-key-2.pem`,
     });
     const rotate = `identity rotate intermediate --authority ${pki}/authority`;
-    assert.is((await crs(rotate)).code, 2);
-    assert.is((await crs(`${rotate} --root ${pki}/root`)).code, 0);
-    assert.is((await crs(`identity rotate nonsense --authority ${pki}/authority`)).code, 2);
+    assert.is((await runCrs(rotate)).code, 2);
+    assert.is((await runCrs(`${rotate} --root ${pki}/root`)).code, 0);
+    assert.is((await runCrs(`identity rotate nonsense --authority ${pki}/authority`)).code, 2);
   }));
 
 test("crs identity join-token asks for the subject in the own trust domain, with its grants", () =>
@@ -81,7 +59,7 @@ test("crs identity join-token asks for the subject in the own trust domain, with
       entropy: new SeededEntropy(1),
     });
     const made = { token: "crs-join-x", expiresAtMs: 1_700_000_000_000 };
-    const { code, calls, stdout, stderr } = await crs(
+    const { code, calls, stdout, stderr } = await runCrs(
       `identity join-token agent --id ${ID} --domain a.example --gateway ${ID}` +
         ` --identity ${administratorFolder} --server 192.0.2.1:4443 --json`,
       {
@@ -108,7 +86,7 @@ test("crs identity join-token asks for the subject in the own trust domain, with
       [{ members: [{ zone: "a" }], partitionCount: 16 }, `${start} --zone <zone> --partitions 16`],
     ] as const;
     for (const [call, wanted] of clusters) {
-      const node = await crs(
+      const node = await runCrs(
         `identity join-token node --identity ${administratorFolder} --server [2001:db8::1]:4443 --json`,
         { answers: { "identities.createJoinToken": made, ringMap: { nodes: [] }, call } },
       );
@@ -121,7 +99,7 @@ test("flags of a token limit what its holder reads", async () => {
   const answers = { "identities.issueToken": "crs" };
   const line = `identity token mint --subject ${SUBJECT} --read-region eu-1 --read-region eu-2` +
     " --read-label team=a=b --read-domain *.bank.example";
-  const { calls } = await crs(line, { answers });
+  const { calls } = await runCrs(line, { answers });
   const [[, order]] = calls as [[string, { grants: unknown }]];
   const limit = {
     regions: ["eu-1", "eu-2"],
@@ -129,17 +107,19 @@ test("flags of a token limit what its holder reads", async () => {
     domains: ["*.bank.example"],
   };
   assert.equal(order.grants, { domains: [], gateways: [], reads: [limit] });
-  const bad = await crs(`identity token mint --subject ${SUBJECT} --read-label team`, { answers });
+  const bad = await runCrs(`identity token mint --subject ${SUBJECT} --read-label team`, {
+    answers,
+  });
   assert.equal([bad.code, bad.calls], [2, []]);
 });
 
 test("commands about one's own identity require one to be named", async () => {
   for (const line of ["join-token gateway", "issue --token x", "renew"]) {
-    const { code, calls, stderr } = await crs(`identity ${line}`);
+    const { code, calls, stderr } = await runCrs(`identity ${line}`);
     assert.equal([code, calls], [2, []], line);
     assert.match(stderr, "--identity", line);
   }
-  const { code, calls } = await crs("identity join-token king --identity nowhere");
+  const { code, calls } = await runCrs("identity join-token king --identity nowhere");
   assert.equal([code, calls], [2, []]);
 });
 
@@ -156,7 +136,7 @@ test("crs identity issue makes no folder where something is wrong from the start
       `${issue} --token ${token}`,
     ];
     for (const line of wrong) {
-      const { code, stderr } = await crs(line);
+      const { code, stderr } = await runCrs(line);
       assert.is(code, 2, `${line}: ${stderr}`);
       assert.equal([...Deno.readDirSync(folder)], [], line);
     }
@@ -166,25 +146,25 @@ test("crs identity ban and unban pass the name and the duration", async () => {
   const made = { name: "7", known: true };
   const answers = { "identities.ban": made, "identities.unban": undefined };
   const startMs = Date.now();
-  const ban = await crs(`identity ban lineage 7 --for 60s --reason stolen --json`, { answers });
+  const ban = await runCrs(`identity ban lineage 7 --for 60s --reason stolen --json`, { answers });
   assert.is(ban.code, 0, ban.stderr);
   const [[name, order]] = ban.calls as [[string, { untilMs: number }]];
   assert.is(name, "identities.ban");
   const { untilMs, ...rest } = order;
   assert.equal(rest, { kind: "lineage", name: "7", reason: "stolen" });
   assert.ok(untilMs >= startMs + 60_000 && untilMs <= Date.now() + 60_000);
-  const unban = await crs(`identity unban subject ${SUBJECT}`, { answers });
+  const unban = await runCrs(`identity unban subject ${SUBJECT}`, { answers });
   assert.equal(unban.calls, [[
     "identities.unban",
     { kind: "subject", name: SUBJECT, reason: "" },
   ]]);
-  const wrong = await crs("identity ban planet mars", { answers });
+  const wrong = await runCrs("identity ban planet mars", { answers });
   assert.equal([wrong.code, wrong.calls], [2, []]);
 });
 
 test("crs identity ban says where nothing of the name is known", async () => {
   const made = { name: SUBJECT, known: false };
-  const { code, stdout } = await crs(`identity ban subject ${SUBJECT.toUpperCase()}`, {
+  const { code, stdout } = await runCrs(`identity ban subject ${SUBJECT.toUpperCase()}`, {
     answers: { "identities.ban": made },
   });
   assert.is(code, 0);
@@ -197,13 +177,13 @@ test("crs identity bans lists all pages, with whom, until when and by whom", asy
   const pages = [[{ ...ban, untilMs: null }], [{ ...ban, name: "other", untilMs: 5_000 }]];
   let calls = 0;
   const answers = { "identities.bans": () => ({ bans: pages[calls++]!, count: 2 }) };
-  const text = await crs("identity bans", { answers });
+  const text = await runCrs("identity bans", { answers });
   assert.is(text.code, 0, text.stderr);
   for (const word of ["KIND", SUBJECT, "1970-01-01T00:00:05.000Z (over)", "lost", "3"]) {
     assert.match(text.stdout, word);
   }
   calls = 0;
-  const { bans } = JSON.parse((await crs("identity bans --json", { answers })).stdout);
+  const { bans } = JSON.parse((await runCrs("identity bans --json", { answers })).stdout);
   assert.equal(bans.map((one: { name: string; ended: boolean }) => [one.name, one.ended]), [
     [SUBJECT, false],
     ["other", true],
@@ -234,16 +214,16 @@ function auditLog(count: number, pageEntries = 2) {
 
 test("crs identity audit reads all pages; --verify tells that they hold together", async () => {
   const answers = { "identities.audit": auditLog(5) };
-  const { code, stdout, calls } = await crs("identity audit --verify", { answers });
+  const { code, stdout, calls } = await runCrs("identity audit --verify", { answers });
   assert.equal([code, calls.length], [0, 3]);
   assert.match(stdout, "Verified the chain of 5 entries");
   assert.match(stdout, /1 +2023-11-14T22:13:20.000Z +enrol +3 +spiffe/);
-  const last = await crs("identity audit --last 2 --json", { answers });
+  const last = await runCrs("identity audit --last 2 --json", { answers });
   const { verified, entries } = JSON.parse(last.stdout);
   assert.is(verified, true);
   assert.equal(entries.map((entry: { number: number }) => entry.number), [4, 5]);
   for (const count of ["0", "x", "-1"]) {
-    assert.is((await crs(`identity audit --last ${count}`, { answers })).code, 2);
+    assert.is((await runCrs(`identity audit --last ${count}`, { answers })).code, 2);
   }
 });
 
@@ -264,8 +244,8 @@ test("crs identity audit --verify finds an entry that was changed or left out", 
     const serve = (first: number) =>
       Promise.resolve({ ...page, entries: first === 1 ? entries : [] });
     const answers = { "identities.audit": serve };
-    assert.is((await crs("identity audit --verify", { answers })).code, 1, what);
-    const { verified } = JSON.parse((await crs("identity audit --json", { answers })).stdout);
+    assert.is((await runCrs("identity audit --verify", { answers })).code, 1, what);
+    const { verified } = JSON.parse((await runCrs("identity audit --json", { answers })).stdout);
     assert.is(verified, false, what);
   }
 });
@@ -286,14 +266,14 @@ test("crs identity token verify checks a token by a file of keys, without a node
   }, { keyId: keyIdOf(key.verifying.bytes), key });
   const files = { "keys.json": publishedKeys(plan, nowMs), "-": `${token}\n` };
   const verify = "identity token verify - --jwks keys.json --audience";
-  const good = await crs(`${verify} api.example --json`, { files });
+  const good = await runCrs(`${verify} api.example --json`, { files });
   assert.is(good.code, 0, good.stderr);
   assert.is(JSON.parse(good.stdout).subject, SUBJECT);
   assert.equal(good.calls, []);
-  const other = await crs(`${verify} other.example`, { files });
+  const other = await runCrs(`${verify} other.example`, { files });
   assert.is(other.code, 2);
   assert.match(other.stderr, "wrong_audience");
-  const issuer = await crs(`${verify} api.example --issuer spiffe://other.example`, { files });
+  const issuer = await runCrs(`${verify} api.example --issuer spiffe://other.example`, { files });
   assert.is(issuer.code, 2);
   // By every means that other users of the machine cannot see, and by the one that they can.
   const named = { "keys.json": files["keys.json"], "token.txt": `${token}\n` };
@@ -304,27 +284,30 @@ test("crs identity token verify checks a token by a file of keys, without a node
     [token, {}],
   ];
   for (const [way, environment] of ways) {
-    const { code, stderr } = await crs(`identity token verify ${way} ${rest}`.replace("  ", " "), {
-      files: named,
-      environment,
-    });
+    const { code, stderr } = await runCrs(
+      `identity token verify ${way} ${rest}`.replace("  ", " "),
+      {
+        files: named,
+        environment,
+      },
+    );
     assert.is(code, 0, `${way} ${stderr}`);
   }
-  const twice = await crs(`identity token verify ${token} --token-file token.txt ${rest}`, {
+  const twice = await runCrs(`identity token verify ${token} --token-file token.txt ${rest}`, {
     files: named,
   });
   assert.is(twice.code, 2);
   assert.match(twice.stderr, "Only one token");
-  const none = await crs(`identity token verify ${rest}`, { files: named });
+  const none = await runCrs(`identity token verify ${rest}`, { files: named });
   assert.is(none.code, 2);
   assert.match(none.stderr, "CRS_VERIFY_TOKEN");
-  const nonsense = await crs(`${verify} api.example`, { files: { ...files, "-": "a.b.c" } });
+  const nonsense = await runCrs(`${verify} api.example`, { files: { ...files, "-": "a.b.c" } });
   assert.is(nonsense.code, 2);
 });
 
 test("crs identity token mint asks for the own token, or for somebody's with what it grants", async () => {
   const answers = { "identities.mintToken": "a.b.c", "identities.issueToken": "d.e.f" };
-  const mint = (line: string) => crs(`identity token mint ${line}`, { answers });
+  const mint = (line: string) => runCrs(`identity token mint ${line}`, { answers });
   const own = await mint("--audience api.example --life 60");
   assert.equal([own.code, own.stdout], [0, "a.b.c\n"]);
   assert.equal(own.calls, [["identities.mintToken", "api.example", 60_000]]);
@@ -352,8 +335,8 @@ test("crs identity token mint asks for the own token, or for somebody's with wha
 
 test("crs identity jwks and bundle print the node's data unchanged", async () => {
   const answers = { "identities.tokenKeys": `{"keys":[]}`, "identities.trustBundle": "" };
-  assert.is((await crs("identity jwks", { answers })).stdout, `{"keys":[]}\n`);
-  const none = await crs("identity bundle", { answers });
+  assert.is((await runCrs("identity jwks", { answers })).stdout, `{"keys":[]}\n`);
+  const none = await runCrs("identity bundle", { answers });
   assert.is(none.code, 3);
 });
 

@@ -2,9 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { runCli } from "../../../src/cli/program.ts";
-import { FakeClient } from "../../support/fake_client.ts";
-import { FakeTerminal } from "../../support/fake_terminal.ts";
+import { runCrs } from "../../support/run_crs.ts";
 
 const GATEWAY = {
   id: "00000000-0000-8000-8000-000000000001",
@@ -27,20 +25,7 @@ const AGENT = {
   credential: "c2",
 };
 
-async function crs(line: string, answers: Readonly<Record<string, unknown>>) {
-  const terminal = new FakeTerminal({});
-  const { calls, client } = new FakeClient(answers);
-  const code = await runCli(line.split(" "), {
-    terminal,
-    connect: () =>
-      Promise.resolve({
-        client,
-        ...{ endpoints: [], timeoutMs: 1_000, region: "eu-1" },
-        close: () => Promise.resolve(),
-      }),
-  });
-  return { code, calls, stdout: terminal.stdout, stderr: terminal.stderr };
-}
+const crs = (line: string, answers: Readonly<Record<string, unknown>>) => runCrs(line, { answers });
 
 test("crs maps gateways and agents list all pages of a region", async () => {
   const item = { gateway: GATEWAY, remainingMs: 60_000 };

@@ -1,9 +1,7 @@
 /** `crs region …`: what is sent, and what is shown. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { runCli } from "../../../src/cli/program.ts";
-import { FakeClient } from "../../support/fake_client.ts";
-import { FakeTerminal } from "../../support/fake_terminal.ts";
+import { runCrs } from "../../support/run_crs.ts";
 
 const UNCHANGED = {
   servers: [],
@@ -13,22 +11,8 @@ const UNCHANGED = {
   logPercentMax: 0,
 };
 
-async function crs(line: string, answer: unknown = {}, files: Record<string, string> = {}) {
-  const terminal = new FakeTerminal({ files });
-  const { calls, client } = new FakeClient({ call: answer });
-  const code = await runCli(line.split(" "), {
-    terminal,
-    connect: () =>
-      Promise.resolve({
-        client,
-        endpoints: [],
-        timeoutMs: 1_000,
-        region: "eu-1",
-        close: () => Promise.resolve(),
-      }),
-  });
-  return { code, calls, stdout: terminal.stdout, stderr: terminal.stderr };
-}
+const crs = (line: string, answer: unknown = {}, files: Record<string, string> = {}) =>
+  runCrs(line, { answers: { call: answer }, files });
 
 test("crs region add sends servers, bundle and limits, and zeros for the defaults", async () => {
   const plain = await crs("region add us-1 --servers 192.0.2.7:4443,[2001:db8::7]:4443");

@@ -2,9 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { runCli } from "../../../src/cli/program.ts";
-import { FakeClient } from "../../support/fake_client.ts";
-import { FakeTerminal } from "../../support/fake_terminal.ts";
+import { runCrs } from "../../support/run_crs.ts";
 
 const RECEIPT = { node: 1, partition: 3, term: 2, appliedIndex: 9, ageBoundMs: 0 };
 const LEASE = {
@@ -21,20 +19,7 @@ const PLACED = {
   ...LEASE,
 };
 
-async function crs(line: string, answers: Readonly<Record<string, unknown>>) {
-  const terminal = new FakeTerminal({});
-  const { calls, client } = new FakeClient(answers);
-  const code = await runCli(line.split(" "), {
-    terminal,
-    connect: () =>
-      Promise.resolve({
-        client,
-        ...{ endpoints: [], timeoutMs: 1_000, region: "eu-1" },
-        close: () => Promise.resolve(),
-      }),
-  });
-  return { code, calls, stdout: terminal.stdout, stderr: terminal.stderr };
-}
+const crs = (line: string, answers: Readonly<Record<string, unknown>>) => runCrs(line, { answers });
 
 test("crs relay list shows relays as a table, and as one document", async () => {
   const relays = { "relays.list": { items: [RELAY], receipts: [RECEIPT] } };
