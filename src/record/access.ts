@@ -23,9 +23,8 @@ import { RECORD_KINDS } from "./kinds.ts";
 /**
  * The right an operation requires: `inspect` reads the state of the cluster; `govern` reads the governed
  * plane, `propose` makes and signs its proposals, `apply` applies them; `read` reads records;
- * `locate` reads records of other systems: relays, the agents placed at them, and those of the Maps
- * protocol; `write` writes a record; `renew` renews its lease;
- * `administer` changes members, placement, bans and
+ * `locate` reads relays and the agents placed at them; `discover` reads records of the Maps protocol;
+ * `write` writes a record; `renew` renews its lease; `administer` changes members, placement, bans and
  * keys; `peer` is for requests between nodes; `follow` is for requests between regions; `watching`
  * concerns the caller's own watches; `join` asks for a certificate, the request itself being the proof;
  * `token` mints or presents a token for the caller's own certificate; `delegate` acts for others by
@@ -38,6 +37,7 @@ export type AccessRule =
   | "apply"
   | "read"
   | "locate"
+  | "discover"
   | "write"
   | "renew"
   | "administer"
@@ -94,47 +94,51 @@ const ALL: readonly Relation[] = ["own", "attached", "granted", "other"];
 /** Rights of every role that has an identity. */
 const HOLDER = { inspect: ALL, govern: ALL, watching: ALL, join: ALL, token: ALL };
 
+/** Rights of every role that reads all records. */
+const READER = { read: ALL, locate: ALL, discover: ALL };
+
 /** Relations to a record in which a role has a right; an absent right is denied. */
 const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[]>>>> = {
   agent: {
     ...HOLDER,
     read: ["own", "granted"],
-    locate: ALL,
+    discover: ALL,
     write: ["own"],
     renew: ["own"],
   },
   // A gateway reads all records, because it authenticates agents by what the registry holds.
-  gateway: { ...HOLDER, read: ALL, locate: ALL, write: ["own"], renew: ["own", "attached"] },
-  proxy: { ...HOLDER, read: ALL, locate: ALL },
+  gateway: { ...HOLDER, ...READER, write: ["own"], renew: ["own", "attached"] },
+  proxy: { ...HOLDER, ...READER },
   // Administers, but writes nobody's record: only its owner can write an id.
-  controller: { ...HOLDER, read: ALL, locate: ALL, administer: ALL, propose: ALL, apply: ALL },
+  controller: { ...HOLDER, ...READER, administer: ALL, propose: ALL, apply: ALL },
   node: { ...HOLDER, peer: ALL },
   // Narrowed further by its scopes.
   capability: {
-    ...{ inspect: ALL, govern: ALL, read: ALL, locate: ALL },
-    ...{ watching: ALL, propose: ALL, apply: ALL },
+    ...READER,
+    ...{ inspect: ALL, govern: ALL, watching: ALL, propose: ALL, apply: ALL },
   },
   // What a front reads or writes it does as one of its callers, but for the relays of callers that bring no
   // identity: all fronts own these together, so that any of them can renew what another one registered.
   front: {
     ...{ inspect: ALL, join: ALL, delegate: ALL },
-    ...{ locate: ALL, write: ["own"], renew: ["own"] },
+    ...{ locate: ALL, discover: ALL, write: ["own"], renew: ["own"] },
   },
   region: { follow: ALL, watching: ALL },
   development: {
     ...HOLDER,
-    ...{ read: ALL, locate: ALL, write: ALL, renew: ALL, administer: ALL, peer: ALL, follow: ALL },
+    ...READER,
+    ...{ write: ALL, renew: ALL, administer: ALL, peer: ALL, follow: ALL },
     ...{ propose: ALL, apply: ALL, delegate: ALL },
   },
   // Narrowed further by AccessPolicy.anonymous.
-  anonymous: { join: ALL, govern: ALL, read: ALL, locate: ALL, watching: ALL },
+  anonymous: { ...READER, join: ALL, govern: ALL, watching: ALL },
 };
 
 /** Rules that AccessPolicy.anonymous permits to a peer without an identity, beside `join`. */
 const ANONYMOUS_RULES: Readonly<Record<AnonymousReach, readonly AccessRule[]>> = {
   none: [],
   governed: ["govern"],
-  read: ["govern", "read", "locate", "watching"],
+  read: ["govern", "read", "locate", "discover", "watching"],
 };
 
 /** Rules that the scopes of capabilities permit. */
@@ -142,7 +146,7 @@ const SCOPE_RULES: Readonly<Record<CapabilityScope, readonly AccessRule[]>> = {
   "registry:read": ["govern"],
   "registry:propose": ["propose"],
   "registry:apply": ["apply"],
-  "records:read": ["read", "locate", "watching"],
+  "records:read": ["read", "locate", "discover", "watching"],
   "status:read": ["inspect"],
 };
 
@@ -152,6 +156,7 @@ const READ_ONLY: readonly AccessRule[] = [
   "govern",
   "read",
   "locate",
+  "discover",
   "watching",
   "join",
 ];

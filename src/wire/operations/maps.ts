@@ -1,7 +1,7 @@
 /**
- * Operations on the records of the Maps protocol: gateways and agents of clients that may prove no identity,
- * the claims on gateways' endpoints, and the fronts that serve the protocol. They are kept apart from those of identities, so that what nobody
- * has vouched for never answers a lookup that is about identities.
+ * Operations on the records of the Maps protocol: gateways and agents of clients that may prove no
+ * identity, the claims on gateways' endpoints, and the fronts that serve the protocol. They are kept apart
+ * from the records of identities, so that a record that nobody vouched for never answers a lookup of those.
  */
 import {
   idRequestCodec,
@@ -45,7 +45,7 @@ function get(id: number, kind: RecordKind) {
     id,
     kind: "read",
     repeatable: true,
-    access: "locate",
+    access: "discover",
     request: idRequestCodec,
     reply: recordReplyCodec,
     cost: 1,
@@ -60,7 +60,7 @@ function list(id: number, kind: RecordKind) {
     id,
     kind: "read",
     repeatable: true,
-    access: "locate",
+    access: "discover",
     request: listRequestCodec,
     reply: listReplyCodec,
     cost: 200,
@@ -80,7 +80,7 @@ export const MAPS_OPERATIONS = named({
     id: 125,
     kind: "read",
     repeatable: true,
-    access: "locate",
+    access: "discover",
     request: resolveGatewaysRequestCodec,
     reply: listReplyCodec,
     cost: 200,

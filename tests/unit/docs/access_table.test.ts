@@ -153,7 +153,8 @@ const ownedBy = (name: string, owners: string): Expected => ({
   [`${name} of the fronts`]: "_____f__d_",
   [`other ${name}`]: "________d_",
 });
-const LOCATED: Expected = { any: "agpc_fk_d_" };
+const DISCOVERED: Expected = { any: "agpc_fk_d_" };
+const LOCATED: Expected = { any: "_gpc_fk_d_" };
 const MAPS_CELLS: Readonly<Record<string, Expected>> = {
   registerMapsGateway: ownedBy("mapsGateway", "_g______d_"),
   registerMapsAgent: {
@@ -165,13 +166,13 @@ const MAPS_CELLS: Readonly<Record<string, Expected>> = {
     },
   },
   registerMapsEndpoint: ownedBy("mapsEndpoint", "_g______d_"),
-  getMapsGateway: LOCATED,
-  getMapsAgent: LOCATED,
-  bestMapsGateways: LOCATED,
-  listMapsGateways: LOCATED,
-  listMapsAgents: LOCATED,
+  getMapsGateway: DISCOVERED,
+  getMapsAgent: DISCOVERED,
+  bestMapsGateways: DISCOVERED,
+  listMapsGateways: DISCOVERED,
+  listMapsAgents: DISCOVERED,
   registerMapsSeeder: ownedBy("mapsSeeder", "________d_"),
-  listMapsSeeders: LOCATED,
+  listMapsSeeders: DISCOVERED,
 };
 const RELAY_CELLS: Readonly<Record<string, Expected>> = {
   registerRelay: ownedBy("relay", "_g______d_"),
@@ -191,7 +192,8 @@ const PINNED_RULES: Readonly<Record<string, Expected>> = {
   propose: { "proposals of descriptors": "___c__k_d_" },
   apply: { "proposals of descriptors": "___c__k_d_" },
   read: { "any record": "_gpc__k_d_" },
-  locate: { "any record of another system": "agpc_fk_d_" },
+  locate: { "any relay or placement": "_gpc_fk_d_" },
+  discover: { "any record of the Maps protocol": "agpc_fk_d_" },
   write: { "own record": "ag______d_" },
   renew: { "own record": "ag______d_" },
   administer: { "members, placement, bans, keys": "___c____d_" },
