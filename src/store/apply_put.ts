@@ -14,7 +14,7 @@ import {
   TTL_MS_MAX,
   TTL_MS_MIN,
 } from "../base/limits.ts";
-import { NO_POSITION, type Position } from "../base/position.ts";
+import { NO_POSITION, type Position, samePosition } from "../base/position.ts";
 import { isNilUuid } from "../base/uuid.ts";
 import {
   type AgentView,
@@ -22,6 +22,7 @@ import {
   extraCodec,
   type SupersededProcess,
 } from "../../schemas/gen/record.ts";
+import type { Succession } from "../record/kind_row.ts";
 import type { AnyKindRow } from "../record/kinds.ts";
 import { type ApplyContext, invalid, RECORD_SCOPE_MAX, RECORD_STATE_MAX } from "./apply_context.ts";
 import { SCOPES_APPLY_VERSION } from "./apply_version.ts";
@@ -153,7 +154,10 @@ function planPut(
   const current = state.recordView(slot);
   const incarnation = incarnationOf(current);
   const superseded = supersededOf(state, current);
+  const succession = row.ownership?.succession(current, incoming);
   if (process === current.process) {
+    // Readers see the process in the stored form, so it is no proof of ownership.
+    if (typeof succession === "object") return notSucceeding(succession, incarnation);
     if (sequence < current.sequence) return stale(sequence, current.sequence, incarnation);
     if (sequence === current.sequence) {
       return success({
@@ -162,11 +166,11 @@ function planPut(
         duplicate: true,
       });
     }
-    return { row, slot, live: true, fresh: false, superseded };
+    return { row, slot, live: true, fresh: succession === "replaces", superseded };
   }
   if (isSuperseded(superseded, process)) return supersededProcess(incarnation);
-  if (row.ownership !== undefined) return planSuccession(state, row, slot, incoming);
-  if (expected.index !== incarnation.index || expected.generation !== incarnation.generation) {
+  if (typeof succession === "object") return notSucceeding(succession, incarnation);
+  if (succession === undefined && !samePosition(expected, incarnation)) {
     return refusal(
       "incarnation_mismatch",
       `Another process holds the record; to take it over, name incarnation ${
@@ -175,24 +179,18 @@ function planPut(
       { incarnation },
     );
   }
-  return { row, slot, live: true, fresh: true, superseded: supersede(state, superseded, current) };
+  return {
+    ...{ row, slot, live: true, fresh: succession !== "updates" },
+    superseded: supersede(state, superseded, current),
+  };
 }
 
-/** Plans the registration of a record that names its owner while another process's is live. */
-function planSuccession(
-  state: PartitionState,
-  row: AnyKindRow,
-  slot: number,
-  incoming: RecordView,
-): PutPlan | ApplyReply {
-  const current = state.recordView(slot);
-  const succession = row.ownership!.succession(current, incoming);
-  if (typeof succession !== "string") {
-    const { code, message } = succession;
-    return refusal(code, message, { incarnation: incarnationOf(current) });
-  }
-  const superseded = supersede(state, supersededOf(state, current), current);
-  return { row, slot, live: true, fresh: succession === "replaces", superseded };
+/** Returns the refusal of a registration by others than the owner that the live record names. */
+function notSucceeding(
+  { code, message }: Exclude<Succession, string>,
+  incarnation: Position,
+): ApplyReply {
+  return refusal(code, message, { incarnation });
 }
 
 function planOverTombstone(

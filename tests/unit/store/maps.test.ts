@@ -72,6 +72,20 @@ test("the same credential updates the record from any process; another one is re
   assert.equal(harness.stored().gatewayId, gatewayId);
 });
 
+test("the process of a live record gives nobody else a right to it", () => {
+  const harness = new MapsHarness();
+  harness.mapsAgent({ owner: idOf(70) });
+  const before = imageOf(harness.store).subarray(24);
+  for (const sequence of [1, 2]) {
+    const own = { owner: idOf(70), sequence };
+    assert.is(harness.mapsAgent({ ...own, owner: idOf(71) }).code, "permission_denied");
+    assert.is(harness.mapsAgent({ ...own, credential: "c2" }).code, "permission_denied");
+    assert.is(harness.mapsAgent({ ...own, domain: "b1.example" }).code, "permission_denied");
+  }
+  assert.equal(imageOf(harness.store).subarray(24), before);
+  assert.is(harness.mapsAgent({ owner: idOf(70), sequence: 2 }).code, "ok");
+});
+
 test("an identity takes over what its credential holds, and keeps it from callers without one", () => {
   const harness = new MapsHarness();
   harness.mapsAgent();

@@ -96,8 +96,8 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     test: STORE_TEST,
     edits: [{
       file: "src/store/apply_put.ts",
-      anchor: "const superseded = supersede(state, supersededOf(state, current), current);",
-      replacement: "const superseded = supersededOf(state, current);",
+      anchor: "superseded: supersede(state, superseded, current),",
+      replacement: "superseded,",
     }],
   },
   {
