@@ -173,7 +173,7 @@ class Node {
     this.#closers.unshift(() => this.#logger.info("Stopped"));
     this.#logger.info("Ready", {
       clusterId: formatUuid(this.#registry.cluster.clusterId),
-      records: this.#registry.shared.counts,
+      records: this.#registry.shared.namedCounts(),
       port: this.#quic!.port,
       ...(this.#tls === undefined ? {} : { tlsPort: this.#tls.port }),
       startMs: Math.round(this.#world.monotonic.nowMs() - this.#startedMs),

@@ -221,6 +221,19 @@ export class StoreShared {
     };
   }
 
+  /**
+   * Returns the counts by name, for logs: those of live records by the plural of their kind. A kind with
+   * operations of its own is left out while there are no records of it.
+   */
+  namedCounts(): Readonly<Record<string, number>> {
+    const { records, ...others } = this.counts;
+    const shown = this.kinds.rows.filter(({ number, hasOwnOperations }) =>
+      hasOwnOperations !== true || records[number]! > 0
+    );
+    const byKind = shown.map(({ plural, number }) => [plural, records[number]!] as const);
+    return { ...Object.fromEntries(byKind), ...others };
+  }
+
   /** Returns the live records by region, for metrics. */
   regionCounts(): RegionCount[] {
     return this.regions.counts();

@@ -124,8 +124,13 @@ async function startOf(data: string): Promise<StartOutcome> {
     if (document.error.code !== "corrupt") throw new Error(`Not started: ${process.stdout}`);
     return { started: false, agents: 0, saysCut: false };
   }
-  const agents = Number(READY.exec(stderr)?.[1] ?? NaN);
-  return { started: true, agents, saysCut: stderr.includes("The log's end was cut") };
+  const ready = READY.exec(stderr);
+  if (ready === null) throw new Error(`The log must have a line like ${READY}: ${stderr}`);
+  return {
+    started: true,
+    agents: Number(ready[1]),
+    saysCut: stderr.includes("The log's end was cut"),
+  };
 }
 
 /** Returns the newest segment of a data folder. */

@@ -99,6 +99,20 @@ test("an identity takes over what its credential holds, and keeps it from caller
   );
 });
 
+test("StoreShared.namedCounts tells kinds by name, and rare ones only if there are records of them", () => {
+  const harness = new MapsHarness();
+  harness.putGateway();
+  const others = { aliases: 0, mirrors: 0, mirrorAliases: 0, tombstones: 0, revocations: 0 };
+  assert.equal(harness.shared.namedCounts(), { agents: 0, gateways: 1, ...others });
+  harness.mapsAgent();
+  assert.equal(harness.shared.namedCounts(), {
+    agents: 0,
+    gateways: 1,
+    mapsAgents: 1,
+    ...others,
+  });
+});
+
 test("rankGateways offers the gateways of one kind, the most free capacity first", () => {
   const harness = new MapsHarness();
   harness.putGateway({ number: 9 });
