@@ -26,3 +26,29 @@ export function textOf(value: unknown, needed: string): string {
   if (typeof value !== "string") throw senseless(needed);
   return value;
 }
+
+/** Parses a text as a JSON object; throws `internal` for another text. */
+export function objectOf(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw senseless("JSON");
+  }
+  return membersOf(value);
+}
+
+/** Returns a value as an object; throws `internal` for another. */
+export function membersOf(value: unknown): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw senseless("an object");
+  }
+  return value as Record<string, unknown>;
+}
+
+/** Returns a value as a list; throws `internal` for another. An absent one is empty. */
+export function listOf(value: unknown): readonly unknown[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw senseless("a list");
+  return value;
+}

@@ -10,21 +10,14 @@
  * Source: https://developer.hashicorp.com/consul/api-docs/txn and /session.
  */
 import { RegistryError } from "../../base/errors.ts";
-import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
 import { decodeBase64url, encodeBase64url } from "../../base/base64url.ts";
 import { CONSUL_TTL_MS_MIN, RELAY_RETRY_MS } from "../../base/limits.ts";
-import { excerptOf, senseless, textOf } from "../foreign_answer.ts";
+import { excerptOf, listOf, membersOf, objectOf, senseless, textOf } from "../foreign_answer.ts";
 import type { BackendCall } from "../relay_backend.ts";
 import type { RelayTimes } from "../relay_times.ts";
 import type { HttpAddress } from "../relay_url.ts";
-import {
-  type JsonAnswer,
-  JsonHttp,
-  listOf,
-  membersOf,
-  objectOf,
-  type SendRequest,
-} from "./json_http.ts";
+import { decodeText, encodeText, textOfBytes } from "./base64_text.ts";
+import { type JsonAnswer, JsonHttp, type SendRequest } from "./json_http.ts";
 import type {
   EntryCondition,
   EntryKey,
@@ -36,7 +29,6 @@ import type {
 } from "./lease_store.ts";
 
 const utf8 = new TextEncoder();
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A store in Consul. */
 export class ConsulStore implements LeaseStore {
@@ -106,7 +98,7 @@ export class ConsulStore implements LeaseStore {
       NodeChecks: [],
     }, call);
     this.#assertSuccess(answer);
-    return sessionOf(objectOf(answer).ID);
+    return sessionOf(objectOf(answer.text).ID);
   }
 
   async renew(lease: string, call: BackendCall): Promise<boolean> {
@@ -130,7 +122,9 @@ export class ConsulStore implements LeaseStore {
     const operations = prefixes.map((Key) => ({ KV: { Verb: "get-tree", Key } }));
     const answer = await this.#http.request("PUT", "/v1/txn?consistent", operations, call);
     this.#assertSuccess(answer);
-    const entries = listOf(objectOf(answer).Results).map((result) => entryOf(membersOf(result).KV));
+    const entries = listOf(objectOf(answer.text).Results).map((result) =>
+      entryOf(membersOf(result).KV)
+    );
     return { entries: entries.filter((entry) => entry !== undefined), unixMs: answer.unixMs };
   }
 
@@ -161,10 +155,6 @@ function encodeKey({ kind, id }: EntryKey): string {
   return `${prefixOf(kind)}${encodeBase64url(utf8.encode(id))}.`;
 }
 
-function encodeText(text: string): string {
-  return encodeBase64(utf8.encode(text));
-}
-
 function check(condition: EntryCondition): object {
   const Key = encodeKey(condition.key);
   if ("is" in condition) return { Verb: "check-not-exists", Key };
@@ -182,8 +172,8 @@ function entryOf(kv: unknown): LeasedEntry | undefined {
   if (!Number.isSafeInteger(ModifyIndex)) throw senseless("an index");
   return {
     kind: match[1] as LeasedKind,
-    id: decodeText(decodeBase64url(match[2]!)),
-    value: decodeText(decodeBase64(textOf(Value, "base64"))),
+    id: textOfBytes(decodeBase64url(match[2]!)),
+    value: decodeText(Value),
     lease: sessionOf(Session),
     revision: String(ModifyIndex),
   };
@@ -194,13 +184,4 @@ function sessionOf(value: unknown): string {
   const text = textOf(value, "a session's id");
   if (!/^[0-9a-f-]{36}$/.test(text)) throw senseless("a UUID");
   return text;
-}
-
-function decodeText(bytes: Uint8Array | undefined): string {
-  if (bytes === undefined) throw senseless("base64");
-  try {
-    return strictUtf8.decode(bytes);
-  } catch {
-    throw senseless("UTF-8");
-  }
 }

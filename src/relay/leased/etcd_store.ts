@@ -8,19 +8,20 @@
  * members with a zero value are left out, as protobuf's JSON form has it.
  */
 import { RegistryError } from "../../base/errors.ts";
-import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
 import { RELAY_RETRY_MS } from "../../base/limits.ts";
-import { excerptOf, integerOf, senseless, textOf } from "../foreign_answer.ts";
-import type { BackendCall } from "../relay_backend.ts";
-import type { HttpAddress } from "../relay_url.ts";
 import {
-  type JsonAnswer,
-  JsonHttp,
+  excerptOf,
+  integerOf,
   listOf,
   membersOf,
   objectOf,
-  type SendRequest,
-} from "./json_http.ts";
+  senseless,
+  textOf,
+} from "../foreign_answer.ts";
+import type { BackendCall } from "../relay_backend.ts";
+import type { HttpAddress } from "../relay_url.ts";
+import { decodeText, encodeText } from "./base64_text.ts";
+import { type JsonAnswer, JsonHttp, type SendRequest } from "./json_http.ts";
 import type {
   EntryCondition,
   EntryKey,
@@ -30,9 +31,6 @@ import type {
   LeaseStore,
   Reading,
 } from "./lease_store.ts";
-
-const utf8 = new TextEncoder();
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Codes of gRPC that etcd's errors have. */
 const NOT_FOUND = 5;
@@ -85,20 +83,20 @@ export class EtcdStore implements LeaseStore {
     }, call);
     // The lease of the write ended meanwhile.
     if (answer === "not_found") return false;
-    return objectOf(answer).succeeded === true;
+    return objectOf(answer.text).succeeded === true;
   }
 
   async grant(ttlMs: number, call: BackendCall): Promise<string> {
     const TTL = String(Math.ceil(ttlMs / 1000));
     const answer = await this.#request("/v3/lease/grant", { TTL }, call);
     if (answer === "not_found") throw senseless("a lease");
-    return positiveOf(objectOf(answer).ID);
+    return positiveOf(objectOf(answer.text).ID);
   }
 
   async renew(lease: string, call: BackendCall): Promise<boolean> {
     const answer = await this.#request("/v3/lease/keepalive", { ID: lease }, call);
     if (answer === "not_found") return false;
-    const { result, error } = objectOf(answer);
+    const { result, error } = objectOf(answer.text);
     if (error !== undefined) throw this.#failure(answer, membersOf(error));
     const { TTL } = membersOf(result);
     return TTL !== undefined && integerOf(TTL, "a lease's time") > 0;
@@ -117,7 +115,7 @@ export class EtcdStore implements LeaseStore {
     const success = ranges.map((range) => ({ request_range: range }));
     const answer = await this.#request("/v3/kv/txn", { success }, call);
     if (answer === "not_found") throw senseless("entries");
-    const responses = listOf(objectOf(answer).responses);
+    const responses = listOf(objectOf(answer.text).responses);
     if (responses.length !== ranges.length) throw senseless(`${ranges.length} ranges`);
     const found = responses.map((response, index) => {
       const { response_range } = membersOf(response);
@@ -134,7 +132,7 @@ export class EtcdStore implements LeaseStore {
   ): Promise<JsonAnswer | "not_found"> {
     const answer = await this.#http.request("POST", path, body, call);
     if (answer.status === 200) return answer;
-    const error = objectOf(answer);
+    const error = objectOf(answer.text);
     if (error.code === NOT_FOUND) return "not_found";
     throw this.#failure(answer, error);
   }
@@ -167,10 +165,6 @@ export class EtcdStore implements LeaseStore {
 
 function prefixOf(kind: LeasedKind): string {
   return `crs/${kind}/`;
-}
-
-function encodeText(text: string): string {
-  return encodeBase64(utf8.encode(text));
 }
 
 function encodeKey({ kind, id }: EntryKey): string {
@@ -206,14 +200,4 @@ function positiveOf(value: unknown): string {
   const text = textOf(value, "a number as text");
   if (!/^[1-9]\d{0,18}$/.test(text)) throw senseless("a positive number");
   return text;
-}
-
-function decodeText(value: unknown): string {
-  const bytes = decodeBase64(textOf(value, "base64"));
-  if (bytes === undefined) throw senseless("base64");
-  try {
-    return strictUtf8.decode(bytes);
-  } catch {
-    throw senseless("UTF-8");
-  }
 }

@@ -2,6 +2,7 @@
  * Requests to a server that answers in JSON. Answers are bounded, decoded and given the server's time;
  * what the server says in an error, and whether a request may be repeated, is for the caller.
  */
+import { concatBytes } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import {
   RELAY_ANSWER_BYTES_MAX,
@@ -71,32 +72,6 @@ export class JsonHttp {
   }
 }
 
-/** Parses an answer as a JSON object; throws `internal` for another text. */
-export function objectOf({ text }: JsonAnswer): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw senseless("JSON");
-  }
-  return membersOf(value);
-}
-
-/** Returns a value as an object; throws `internal` for another. */
-export function membersOf(value: unknown): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw senseless("an object");
-  }
-  return value as Record<string, unknown>;
-}
-
-/** Returns a value as a list; throws `internal` for another. An absent one is empty. */
-export function listOf(value: unknown): readonly unknown[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw senseless("a list");
-  return value;
-}
-
 async function answerOf(response: Response): Promise<JsonAnswer> {
   const bytes = await boundedBody(response);
   const unixMs = Date.parse(response.headers.get("date") ?? "");
@@ -104,8 +79,8 @@ async function answerOf(response: Response): Promise<JsonAnswer> {
   return { status: response.status, text: new TextDecoder().decode(bytes), unixMs };
 }
 
-async function boundedBody({ body }: Response): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
+async function boundedBody({ body }: Response): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
   let length = 0;
   // Leaving the loop early cancels the body.
   for await (const chunk of body ?? []) {
@@ -115,13 +90,7 @@ async function boundedBody({ body }: Response): Promise<Uint8Array<ArrayBuffer>>
     }
     chunks.push(chunk);
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return concatBytes(chunks);
 }
 
 /** Returns what an error of `fetch` says; the reason is often its cause. */

@@ -1,5 +1,5 @@
 /** The values of entries, as JSON. One that is not ours is `internal`. */
-import { senseless } from "../foreign_answer.ts";
+import { objectOf, senseless } from "../foreign_answer.ts";
 import type { LeasedEntry } from "./lease_store.ts";
 
 /** The value of a relay. */
@@ -24,7 +24,7 @@ export function encodeValue(value: RelayValue | AgentValue): string {
 
 /** Decodes the value of a relay. */
 export function relayValueOf({ value }: LeasedEntry): RelayValue {
-  const { address, port, heartbeatUnixMs } = membersOf(value);
+  const { address, port, heartbeatUnixMs } = objectOf(value);
   if (typeof address === "string" && isInteger(port) && isInteger(heartbeatUnixMs)) {
     return { address, port, heartbeatUnixMs };
   }
@@ -33,7 +33,7 @@ export function relayValueOf({ value }: LeasedEntry): RelayValue {
 
 /** Decodes the value of an agent. */
 export function agentValueOf({ value }: LeasedEntry): AgentValue {
-  const { relayId, relayLease, heartbeatUnixMs } = membersOf(value);
+  const { relayId, relayLease, heartbeatUnixMs } = objectOf(value);
   if (
     typeof relayId === "string" && typeof relayLease === "string" && isInteger(heartbeatUnixMs)
   ) return { relayId, relayLease, heartbeatUnixMs };
@@ -42,14 +42,4 @@ export function agentValueOf({ value }: LeasedEntry): AgentValue {
 
 function isInteger(value: unknown): value is number {
   return Number.isSafeInteger(value);
-}
-
-function membersOf(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // Refused below.
-  }
-  throw senseless("an entry of a relay registry");
 }
