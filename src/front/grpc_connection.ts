@@ -13,6 +13,7 @@ import type { TLSSocket } from "node:tls";
 import {
   GRPC_AGE_GRACE_MS,
   GRPC_AGE_MS_MAX,
+  GRPC_DRAIN_MS,
   GRPC_HANDSHAKE_MS_MAX,
   GRPC_IDLE_MS_MAX,
   GRPC_PING_AFTER_MS,
@@ -21,7 +22,7 @@ import {
   GRPC_RESETS_PER_SECOND,
 } from "../base/limits.ts";
 import { TokenBucket } from "../base/token_bucket.ts";
-import type { World } from "../base/world.ts";
+import type { Timer, World } from "../base/world.ts";
 import type { CallStream } from "../grpc/call_stream.ts";
 import type { GrpcPeer } from "../grpc/callers.ts";
 import { leafOf } from "../../transport/tls_peer.ts";
@@ -31,6 +32,8 @@ import { guardSession } from "./session_guard.ts";
 /** Options of {@link GrpcConnection}. */
 export interface GrpcConnectionOptions {
   readonly session: ServerHttp2Session;
+  /** The socket of the session, which the session's own `socket` does not let anybody end. */
+  readonly socket: Socket | TLSSocket;
   readonly isTls: boolean;
   readonly serve: (stream: CallStream) => void;
   readonly world: Pick<World, "monotonic" | "scheduler" | "entropy">;
@@ -57,10 +60,12 @@ export class GrpcConnection {
   #pingedMs: number | undefined;
   #endingMs: number | undefined;
   #isOpen = false;
+  /** Ends the socket of a session that has ended. */
+  #cutting: Timer | undefined;
 
   constructor(options: GrpcConnectionOptions) {
     this.#options = options;
-    const { session, world, isTls } = options;
+    const { session, socket, world, isTls } = options;
     const { monotonic, scheduler, entropy } = world;
     this.#session = session;
     guardSession(session, scheduler);
@@ -74,12 +79,13 @@ export class GrpcConnection {
       burst: GRPC_RESETS_BURST,
       nowMs,
     });
-    this.#peer = peerOf(session.socket, isTls);
+    this.#peer = peerOf(socket, isTls);
     session.on("stream", (stream, headers) => this.#take(stream, headers));
     session.on("remoteSettings", () => this.#isOpen = true);
     session.on("close", () => options.ended(this));
     // `close` follows.
     session.on("error", () => {});
+    socket.once("close", () => this.#cutting?.cancel());
   }
 
   /** Ends the connection once its calls have ended. */
@@ -88,14 +94,20 @@ export class GrpcConnection {
     this.#session.close();
   }
 
-  /** Drops the connection. */
+  /**
+   * Drops the connection: its session at once, and its socket if that stays open. On Node the socket of
+   * a session that has ended waits until the peer ends its side too and has read everything.
+   */
   drop(): void {
+    const { socket, world: { scheduler } } = this.#options;
     this.#session.destroy();
+    this.#cutting ??= scheduler.after(GRPC_DRAIN_MS, () => socket.destroy());
   }
 
   /** Ends the connection if it is over one of its times. */
   look(): void {
     const nowMs = this.#options.world.monotonic.nowMs();
+    if (this.#session.destroyed) return this.drop();
     if (!this.#isOpen && nowMs - this.#startedMs > GRPC_HANDSHAKE_MS_MAX) return this.drop();
     if (this.#endingMs !== undefined) {
       if (nowMs - this.#endingMs > GRPC_AGE_GRACE_MS) this.drop();

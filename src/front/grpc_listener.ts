@@ -145,7 +145,13 @@ export class GrpcListener {
     const server = tls === undefined
       ? createServer(HTTP2_OPTIONS)
       : this.#newSecureServer(tls, unlessOwn);
-    server.on("session", (session: ServerHttp2Session) => this.#take(session));
+    // A session is made while the server handles the event of its socket.
+    let socket: Socket;
+    server.prependListener(
+      tls === undefined ? "connection" : "secureConnection",
+      (arrived: Socket) => void (socket = arrived),
+    );
+    server.on("session", (session: ServerHttp2Session) => this.#take(session, socket));
     server.on("error", (error) => {
       // A server that does not listen could not be bound, which the acceptor reports.
       if (server.listening) logger.warn("The gRPC listener failed", { error });
@@ -180,10 +186,11 @@ export class GrpcListener {
     return server;
   }
 
-  #take(session: ServerHttp2Session): void {
+  #take(session: ServerHttp2Session, socket: Socket): void {
     const { serve, world, tls, connectionsMax = GRPC_CONNECTIONS_MAX } = this.#options;
     const connection = new GrpcConnection({
       session,
+      socket,
       isTls: tls !== undefined,
       serve,
       world,

@@ -31,11 +31,20 @@ async function done(...args: string[]): Promise<Record<string, string>> {
   return JSON.parse(stdout);
 }
 
-nodeTest("TLS and WebTransport on Node keep the contract of transports", async (node) => {
-  const output = await run(node, "./node/adapters.ts");
+/** Runs a file of tests, of which there must be more than `least`. */
+async function runTests(node: string, entry: string, least: number): Promise<void> {
+  const output = await run(node, entry);
   const [, total, passed] = /Total: +(\d+)\s+Passed: +(\d+)/.exec(output) ?? [];
-  assert.ok(Number(total) > 50, output);
+  assert.ok(Number(total) > least, output);
   assert.is(passed, total, output);
+}
+
+nodeTest("TLS and WebTransport on Node keep the contract of transports", async (node) => {
+  await runTests(node, "./node/adapters.ts", 50);
+});
+
+nodeTest("the listener of gRPC on Node keeps its limits", async (node) => {
+  await runTests(node, "../unit/front/grpc_listener.test.ts", 10);
 });
 
 nodeTest(

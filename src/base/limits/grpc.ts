@@ -41,7 +41,7 @@ export const GRPC_CHECK_MS = 1_000;
  */
 export const GRPC_RESETS_BURST = 1_000;
 export const GRPC_RESETS_PER_SECOND = 100;
-/** Time for calls in progress to end when the listener closes, ms. */
+/** Time for calls in progress to end when the listener closes, and for the socket of a dropped connection, ms. */
 export const GRPC_DRAIN_MS = 2_000;
 /** Retry hint of refusals that state no time of their own, ms. */
 export const GRPC_RETRY_AFTER_MS = 1_000;

@@ -300,6 +300,27 @@ test("a connection ends that has no calls for long, is old, or does not end when
   );
 });
 
+test("a connection ends whose client says goodbye and keeps its side open", async () => {
+  const moved = new MovedWorld([GRPC_CHECK_MS, GRPC_DRAIN_MS]);
+  await withListener(
+    async (listener) => {
+      const socket = connect({ port: listener.port, host: "127.0.0.1", allowHalfOpen: true });
+      const told = new Promise((resolve) => socket.once("end", resolve));
+      const client = new RawClient(socket);
+      client.send(PREFACE);
+      await until("the server's settings", () => client.count(FRAME.settings) === 2);
+      client.send(frame(FRAME.goaway, new Uint8Array(8)));
+      await within("the end of the server's side", told);
+      moved.pass(GRPC_PING_AFTER_MS + 1);
+      moved.run(GRPC_DRAIN_MS);
+      await until("the end", () => listener.count === 0);
+      client.close();
+    },
+    {},
+    moved,
+  );
+});
+
 test("one connection too many takes the place of a silent one, then of an idle one, or has none", () =>
   withListener(async (listener) => {
     const silent = RawClient.to(listener.port);
