@@ -43,6 +43,12 @@ export const HTTP_RETRY_AFTER_MS = 1_000;
 export const HTTP_JSON_DEPTH_MAX = 32;
 /** Regions whose seeders are kept for the next who asks. */
 export const HTTP_SEEDER_REGIONS_MAX = 64;
+/**
+ * Regions per second, and at once, whose seeders are asked for although none of the last ones that are kept:
+ * each is a list over the whole cluster, which callers without an identity may cause.
+ */
+export const HTTP_SEEDER_REGIONS_PER_SECOND = 16;
+export const HTTP_SEEDER_REGIONS_BURST = 64;
 /** Receipts in the headers of an answer; the body has all of them. */
 export const HTTP_RECEIPT_HEADERS_MAX = 16;
 /** Records in one answer of service discovery: more would be an answer of 100 MB. */

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../src/base/errors.ts";
+import { HTTP_SEEDER_REGIONS_BURST } from "../../../src/base/limits.ts";
 import { FakeClient } from "../../support/fake_client.ts";
 import { HttpFace, openRegistryFace } from "../../support/http_face.ts";
 
@@ -57,6 +58,18 @@ test("GET /seeder asks once a second for each region, whoever asks, and keeps no
   }
   const asked = fake.calls.filter(([name]) => name === "maps.listSeeders");
   assert.equal(asked.map(([, region]) => region), ["eu", "eu", "us"]);
+});
+
+test("GET /seeder asks for few other regions at once, and on for those that it knows", async () => {
+  const fake = new FakeClient({ nodeStatus: { region: "eu" }, "maps.listSeeders": [] });
+  const face = new HttpFace({ client: fake.client });
+  for (let region = 1; region <= HTTP_SEEDER_REGIONS_BURST; region++) {
+    assert.is((await face.ask("GET", `/seeder?region=r${region}`)).status, 200);
+  }
+  const refused = await face.ask("GET", "/seeder?region=r0");
+  assert.equal([refused.status, refused.headers.get("retry-after")], [429, "1"]);
+  assert.is((await face.ask("GET", "/seeder?region=r1")).status, 200);
+  assert.is(fake.calls.length, HTTP_SEEDER_REGIONS_BURST);
 });
 
 test.run();
