@@ -9,7 +9,7 @@ import type { CallOptions } from "../client/call_options.ts";
 import type { PlacementEntry, RelayClient } from "../client/relay_types.ts";
 import type { BackendCall, RelayBackend } from "./relay_backend.ts";
 import type { AgentPlacement, Relay, RelayAddress } from "./relay_registry.ts";
-import type { RelayTimes } from "./relay_times.ts";
+import { checkShortestTtl, type RelayTimes } from "./relay_times.ts";
 
 /** Options of a {@link ClusterRelayBackend}. */
 export interface ClusterRelayBackendOptions {
@@ -35,14 +35,7 @@ export class ClusterRelayBackend implements RelayBackend {
     client: { readonly relays: RelayClient },
     { times, credentialHash }: ClusterRelayBackendOptions,
   ) {
-    for (const [field, ms] of Object.entries(times)) {
-      if (ms >= TTL_MS_MIN) continue;
-      throw new RegistryError(
-        "invalid_configuration",
-        `${field} must be at least ${TTL_MS_MIN} with the backend "cluster": current value is ${ms}`,
-        { field },
-      );
-    }
+    checkShortestTtl(times, TTL_MS_MIN, 'the backend "cluster"');
     this.#relays = client.relays;
     this.#times = times;
     this.#credential = credentialHash === undefined ? {} : { credentialHash };

@@ -14,7 +14,7 @@ import { decodeBase64url, encodeBase64url } from "../../base/base64url.ts";
 import { CONSUL_TTL_MS_MIN, RELAY_RETRY_MS } from "../../base/limits.ts";
 import { excerptOf, listOf, membersOf, objectOf, senseless, textOf } from "../foreign_answer.ts";
 import type { BackendCall } from "../relay_backend.ts";
-import type { RelayTimes } from "../relay_times.ts";
+import { checkShortestTtl, type RelayTimes } from "../relay_times.ts";
 import type { HttpAddress } from "../relay_url.ts";
 import { decodeText, encodeText, textOfBytes } from "./base64_text.ts";
 import { type JsonAnswer, JsonHttp, type SendRequest } from "./json_http.ts";
@@ -39,14 +39,7 @@ export class ConsulStore implements LeaseStore {
   constructor(address: HttpAddress, send: SendRequest, times: RelayTimes) {
     this.name = address.name;
     this.#http = new JsonHttp(address, send);
-    for (const [field, ms] of Object.entries(times)) {
-      if (ms >= CONSUL_TTL_MS_MIN) continue;
-      throw new RegistryError(
-        "invalid_configuration",
-        `${field} must be at least ${CONSUL_TTL_MS_MIN} with Consul: current value is ${ms}`,
-        { field },
-      );
-    }
+    checkShortestTtl(times, CONSUL_TTL_MS_MIN, "Consul");
   }
 
   async read(
