@@ -1,7 +1,7 @@
 /**
- * Who may use a relay registry whose backend knows no callers, such as Redis: everybody whose identity
- * the registry confirms, and callers without one if a setting says so. What a capability permits are
- * operations of the registry, of which such a backend has none, so capabilities do not open it.
+ * Access to a relay registry whose backend knows no callers, such as Redis: for everybody whose identity
+ * the registry confirms, and for callers without one if a setting says so. A capability permits operations
+ * of the registry, and calls of such a backend are none, so capabilities give no access.
  */
 import { RegistryError } from "../base/errors.ts";
 import { RELAY_CALLER_MS } from "../base/limits.ts";
@@ -20,11 +20,11 @@ export interface SharedRelaysOptions {
   readonly clock: MonotonicClock;
 }
 
-/** A relay registry and its door. */
+/** A relay registry and the check of its callers. */
 export class SharedRelays {
   readonly #options: SharedRelaysOptions;
-  /** When each caller's identity was confirmed last, monotonic ms. */
-  readonly #confirmedMs = new WeakMap<RegistryCalls, number>();
+  /** When the registry was asked last about each caller that it confirmed, monotonic ms. */
+  readonly #askedMs = new WeakMap<RegistryCalls, number>();
 
   constructor(options: SharedRelaysOptions) {
     this.#options = options;
@@ -56,13 +56,17 @@ export class SharedRelays {
     return relays;
   }
 
-  /** Asks the registry whether the caller is who it says, at most about once a second. */
+  /**
+   * Asks the registry whether the caller's identity is valid, unless it confirmed that within the last
+   * `RELAY_CALLER_MS`.
+   */
   async #confirm({ client, signal, timeoutMs }: CallContext): Promise<void> {
-    const { clock } = this.#options;
-    const confirmedMs = this.#confirmedMs.get(client);
-    if (confirmedMs !== undefined && clock.nowMs() - confirmedMs < RELAY_CALLER_MS) return;
+    const nowMs = this.#options.clock.nowMs();
+    const askedMs = this.#askedMs.get(client);
+    if (askedMs !== undefined && nowMs - askedMs < RELAY_CALLER_MS) return;
     // The cheapest call: the evidence is checked before any.
     await client.identities.tokenKeys(timeoutMs === undefined ? { signal } : { signal, timeoutMs });
-    this.#confirmedMs.set(client, clock.nowMs());
+    // The answer may have been on its way for long, and a ban may have come meanwhile.
+    this.#askedMs.set(client, nowMs);
   }
 }

@@ -91,16 +91,17 @@ test("refusals of HTTP become those of the registry", () => {
 });
 
 /** A door of a shared registry, and how often callers' identities were confirmed. */
-function doorWith(allowsAnonymous: boolean, refusal?: RegistryError) {
+function doorWith(allowsAnonymous: boolean, refusal?: RegistryError, answerMs = 0) {
   const world = new SteppedWorld();
   const relays = {} as RelayRegistry;
   const door = new SharedRelays({ relays, allowsAnonymous, clock: world.monotonic });
   let confirmed = 0;
   const client = {
     identities: {
-      tokenKeys: () => {
+      tokenKeys: async () => {
         confirmed++;
-        return refusal === undefined ? Promise.resolve("") : Promise.reject(refusal);
+        world.stop(answerMs);
+        if (refusal !== undefined) await Promise.reject(refusal);
       },
     },
   } as unknown as RegistryCalls;
@@ -118,6 +119,13 @@ test("a shared registry serves an identity that the registry confirms, and asks 
   assert.is(await outcome(CERTIFIED), "ok");
   assert.is(confirmed(), 1);
   await world.pass(RELAY_CALLER_MS);
+  assert.is(await outcome(CERTIFIED), "ok");
+  assert.is(confirmed(), 2);
+});
+
+test("a shared registry trusts a confirmation from the time of its request on", async () => {
+  const { outcome, confirmed } = doorWith(false, undefined, RELAY_CALLER_MS);
+  assert.is(await outcome(CERTIFIED), "ok");
   assert.is(await outcome(CERTIFIED), "ok");
   assert.is(confirmed(), 2);
 });
