@@ -41,21 +41,19 @@ export class MemoryRelayBackend implements RelayBackend {
   }
 
   // deno-lint-ignore require-await -- a refusal must reject, not throw.
-  async putRelay({ relayId, address, grpcPort }: RelayAddress): Promise<void> {
-    const relay = { relayId, address, grpcPort, lastHeartbeatUnixMs: this.#world.wall.unixMs() };
-    const kept = this.#liveRelay(relayId);
+  async putRelay(relay: RelayAddress): Promise<void> {
+    const kept = this.#liveRelay(relay.relayId);
     if (kept !== undefined) {
-      kept.relay = relay;
-      this.#renew(kept);
+      Object.assign(kept, this.#renewed(relay));
     } else {
-      this.#makeRoom(this.#relays, relayId, RELAY_MEMORY_RELAYS_MAX);
-      this.#relays.set(relayId, { relay, endsAtMs: this.#nowMs + this.#times.relayTtlMs });
+      this.#makeRoom(this.#relays, relay.relayId, RELAY_MEMORY_RELAYS_MAX);
+      this.#relays.set(relay.relayId, this.#renewed(relay));
     }
   }
 
   renewRelay(relayId: string): Promise<boolean> {
     const kept = this.#liveRelay(relayId);
-    if (kept !== undefined) this.#renew(kept);
+    if (kept !== undefined) Object.assign(kept, this.#renewed(kept.relay));
     return Promise.resolve(kept !== undefined);
   }
 
@@ -125,9 +123,11 @@ export class MemoryRelayBackend implements RelayBackend {
     return this.#liveRelay(kept.placement.relayId) === kept.relay ? kept : undefined;
   }
 
-  #renew(kept: KeptRelay): void {
-    kept.relay = { ...kept.relay, lastHeartbeatUnixMs: this.#world.wall.unixMs() };
-    kept.endsAtMs = this.#nowMs + this.#times.relayTtlMs;
+  #renewed({ relayId, address, grpcPort }: RelayAddress): KeptRelay {
+    return {
+      relay: { relayId, address, grpcPort, lastHeartbeatUnixMs: this.#world.wall.unixMs() },
+      endsAtMs: this.#nowMs + this.#times.relayTtlMs,
+    };
   }
 
   #place(agentId: string, relay: KeptRelay): void {
@@ -140,19 +140,19 @@ export class MemoryRelayBackend implements RelayBackend {
     });
   }
 
-  /** Makes room for one entry more, or throws `overloaded`. */
+  /** Makes room for one more entry, or throws `overloaded`. */
   #makeRoom(entries: ReadonlyMap<string, unknown>, id: string, countMax: number): void {
     if (entries.size < countMax || entries.has(id)) return;
     this.#sweep();
     if (entries.size < countMax) return;
     throw new RegistryError(
       "overloaded",
-      `The relay registry in memory may have ${countMax} entries of a kind: it has them`,
+      `The relay registry in memory can keep ${countMax} entries of a kind: all are in use`,
       { retryAfterMs: RELAY_RETRY_MS },
     );
   }
 
-  /** Removes what is not live; a registry that is full of live entries is not searched at each call. */
+  /** Removes entries that ended, once in a while: one full of live entries is not searched at each call. */
   #sweep(): void {
     if (this.#nowMs < this.#sweptAtMs + RELAY_MEMORY_SWEEP_MS) return;
     this.#sweptAtMs = this.#nowMs;

@@ -1,6 +1,6 @@
 /**
- * A store of keys that end with a lease, and change in transactions: what the relay registry needs of
- * etcd and of Consul. Leases are measured by the store alone.
+ * The interface that the relay registry needs of etcd and Consul: a store of keys that end with a lease
+ * and change in transactions. Leases are measured by the store alone.
  */
 import type { BackendCall } from "../relay_backend.ts";
 
@@ -13,28 +13,28 @@ export interface EntryKey {
   readonly id: string;
 }
 
-/** An entry that is there. */
+/** An entry that exists. */
 export interface LeasedEntry extends EntryKey {
   readonly value: string;
-  /** The entry ends with it, and no lease ever has the id of an earlier one. */
+  /** Id of the lease with which the entry ends; no later lease has the same id. */
   readonly lease: string;
   /** Changes with each write of the entry. */
   readonly revision: string;
 }
 
-/** What must hold for a write: the entry is not there, was not written since, or has this lease. */
+/** A condition of a write: the entry is absent, has not changed since, or has this lease. */
 export type EntryCondition =
   & { readonly key: EntryKey }
   & ({ readonly is: "absent" } | { readonly revision: string } | { readonly lease: string });
 
-/** A write. An entry that is there keeps its lease, and `lease` is that one. */
+/** A write. For an entry that exists, `lease` is the one it has. */
 export interface EntryWrite {
   readonly key: EntryKey;
   readonly value: string;
   readonly lease: string;
 }
 
-/** Entries at one moment, in the order of what was asked for. */
+/** Entries at one moment, in the order of the request. */
 export interface Reading<T> {
   readonly entries: T;
   /** The server's time, whole seconds in ms. */
@@ -45,7 +45,7 @@ export interface Reading<T> {
 export interface LeaseStore {
   /** The address for messages. */
   readonly name: string;
-  /** Reads entries at one moment; `undefined` for those that are not there. */
+  /** Reads entries at one moment; `undefined` for absent ones. */
   read(
     keys: readonly EntryKey[],
     call: BackendCall,
@@ -56,7 +56,7 @@ export interface LeaseStore {
     countMax: number,
     call: BackendCall,
   ): Promise<readonly (readonly LeasedEntry[])[]>;
-  /** Writes all or, unless all conditions hold and the lease lasts, nothing and returns false. */
+  /** Writes if all conditions hold and the lease lasts; otherwise writes nothing and returns false. */
   commit(
     conditions: readonly EntryCondition[],
     put: EntryWrite,
@@ -64,7 +64,7 @@ export interface LeaseStore {
   ): Promise<boolean>;
   /** Begins a lease of at least `ttlMs` and returns its id. */
   grant(ttlMs: number, call: BackendCall): Promise<string>;
-  /** Begins the lease's time anew; returns false if it ended. */
+  /** Restarts a lease's time; returns false if it ended. */
   renew(lease: string, call: BackendCall): Promise<boolean>;
   /** Ends a lease, and the entries that have it. */
   revoke(lease: string, call: BackendCall): Promise<void>;

@@ -1,13 +1,13 @@
 /**
  * The backend over a store with leases and transactions: etcd and Consul.
  *
- * A relay and an agent is one entry each, with a lease of its own. An agent's entry names the lease of
- * the relay that placed it, which is that relay's incarnation: an agent is live while its entry is there
- * and its relay's entry has that lease. So all agents of a relay end in the moment in which it does, and
- * a relay that comes back, with another lease, does not bring them back.
+ * Each relay and each agent is one entry with a lease of its own. An agent's entry names the lease of
+ * the relay that placed it, which is that relay's incarnation: an agent is live while its entry exists
+ * and its relay's entry has that lease. So all agents of a relay end at the moment it does, and a relay
+ * that comes back has another lease and does not bring them back.
  *
- * A step reads, and writes on the condition that what it read still holds; if it does not, it begins
- * again. Times are those of the server's answers (their Date, so whole seconds), never this machine's.
+ * A step reads, then writes on the condition that what it read still holds, and starts over if it does
+ * not. Times are those of the server's answers (their Date, so whole seconds), never this machine's.
  */
 import { RegistryError } from "../../base/errors.ts";
 import { RELAY_ATTEMPTS_MAX, RELAY_RETRY_MS, RELAY_STORED_ENTRIES_MAX } from "../../base/limits.ts";
@@ -90,7 +90,7 @@ export class LeasedRelayBackend implements RelayBackend {
 
   async relays(countMax: number, call: BackendCall): Promise<Relay[]> {
     const [relays = []] = await this.#store.list(["relay"], countMax, call);
-    return relays.slice(0, countMax).map((entry) => {
+    return relays.map((entry) => {
       const { address, port, heartbeatUnixMs } = relayValueOf(entry);
       return { relayId: entry.id, address, grpcPort: port, lastHeartbeatUnixMs: heartbeatUnixMs };
     });
@@ -106,18 +106,19 @@ export class LeasedRelayBackend implements RelayBackend {
     if (Math.max(relays.length, agents.length) >= RELAY_STORED_ENTRIES_MAX) {
       throw new RegistryError(
         "too_large",
-        `Cannot list agents, as ${this.name} may hold fewer than ${RELAY_STORED_ENTRIES_MAX} relays ` +
-          "and agents for it, ended ones included: it holds more",
+        `Cannot list agents, as ${this.name} must hold fewer than ${RELAY_STORED_ENTRIES_MAX} relays ` +
+          "and as many agents, ended ones included: it holds at least that many",
       );
     }
     const relayById = new Map(relays.map((entry) => [entry.id, entry]));
     const placements: AgentPlacement[] = [];
-    for (
-      const { id, value } of agents.map((entry) => ({ id: entry.id, value: agentValueOf(entry) }))
-    ) {
+    for (const entry of agents) {
       if (placements.length === countMax) break;
+      const value = agentValueOf(entry);
       if (relayId !== undefined && value.relayId !== relayId) continue;
-      if (isPlacedAt(value, relayById.get(value.relayId))) placements.push(placementOf(id, value));
+      if (isPlacedAt(value, relayById.get(value.relayId))) {
+        placements.push(placementOf(entry.id, value));
+      }
     }
     return placements;
   }
@@ -167,8 +168,8 @@ export class LeasedRelayBackend implements RelayBackend {
   /**
    * Writes an entry for its ttl: with the lease that it has, or with a new one.
    *
-   * @param found the entry as it was read; the write is on the condition that it is the same still.
-   * @returns false if a condition does not hold or its lease ended, and the step is to be repeated.
+   * @param found the entry as it was read; it is written only if it did not change since.
+   * @returns false if a condition does not hold or the lease ended, so the step must be repeated.
    */
   async #write(
     key: EntryKey,
@@ -209,13 +210,13 @@ export class LeasedRelayBackend implements RelayBackend {
     }
     throw new RegistryError(
       "overloaded",
-      `${this.name} changed the same entry for others ${RELAY_ATTEMPTS_MAX} times meanwhile`,
+      `Other calls changed the same entry at ${this.name} during ${RELAY_ATTEMPTS_MAX} attempts`,
       { retryAfterMs: RELAY_RETRY_MS },
     );
   }
 }
 
-/** Reports whether an agent is placed at the incarnation of its relay that is live, if one is. */
+/** Reports whether an agent is placed at the live incarnation of its relay. */
 function isPlacedAt(value: AgentValue, relay: LeasedEntry | undefined): relay is LeasedEntry {
   return relay !== undefined && relay.lease === value.relayLease;
 }
