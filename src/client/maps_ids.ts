@@ -1,11 +1,15 @@
-/** Ids of the Maps protocol: hashes that its clients can compute, too. */
+/** Names of the Maps protocol: its default region, and ids, which are hashes that clients can compute too. */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { toHex } from "../base/bytes.ts";
 
+/** The region of clients that name none. */
+export const MAPS_REGION_DEFAULT = "global";
+
 /**
- * Returns the id of what a credential announces under a name.
+ * Returns the id of a gateway, agent or seeder.
  *
- * @param name the address of a gateway or the domain of an agent, as its owner wrote it.
+ * @param credential the credential of its owner; of a seeder, the hash of its certificate.
+ * @param name the domain of an agent, or the address of a gateway or seeder, as its owner wrote it.
  * @returns 64 hexadecimal digits.
  */
 export function mapsIdOf(credential: string, name: string): string {

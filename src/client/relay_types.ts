@@ -1,4 +1,4 @@
-/** Relays, and the agents that are placed at them: what the SDK takes and returns. */
+/** Types of the SDK's calls on relays, and on the agents placed at them. */
 import type { Receipt } from "./answer_types.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { Incarnation } from "./records.ts";

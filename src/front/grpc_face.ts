@@ -131,7 +131,7 @@ function announce(
   if (!isReachable(endpoint.host)) return undefined;
   const pin = tls === undefined ? "" : pinOfChain(tls.certificate.chainPem);
   return new SeederAnnouncement({
-    seat: { endpoint, domain: hostName, pin },
+    front: { endpoint, domain: hostName, pin },
     client,
     world,
     logger,

@@ -15,7 +15,7 @@ import type { Client } from "../client/types.ts";
 import type { Endpoint } from "../../transport/transport.ts";
 
 /** A front as clients find it. */
-export interface Seat {
+export interface AnnouncedFront {
   /** Address and port of gRPC, as clients reach it. */
   readonly endpoint: Endpoint;
   /** Host name; empty: none. */
@@ -26,7 +26,7 @@ export interface Seat {
 
 /** Options of {@link SeederAnnouncement}. */
 export interface SeederAnnouncementOptions {
-  readonly seat: Seat;
+  readonly front: AnnouncedFront;
   readonly client: Pick<Client, "nodeStatus" | "maps">;
   readonly world: World;
   readonly logger: Logger;
@@ -73,7 +73,7 @@ export class SeederAnnouncement {
   }
 
   async #register(client: SeederAnnouncementOptions["client"]): Promise<void> {
-    const { endpoint: { host, port }, domain, pin } = this.#options.seat;
+    const { endpoint: { host, port }, domain, pin } = this.#options.front;
     this.#region ??= (await client.nodeStatus()).region;
     const name = domain === "" ? host : domain;
     await client.maps.registerSeeder({

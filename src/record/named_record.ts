@@ -1,7 +1,7 @@
 /**
- * What the kinds of record share that another system names: their key is a name, the record names its
- * owner, and its owner writes it from any process. A registration by the owner updates the record; it
- * is refused to everybody else while the record lives.
+ * Parts shared by the kinds of record whose names another system gives: the key is such a name, and the
+ * record names its owner, who writes it from any process. A registration by the owner updates a live
+ * record; one by anybody else is refused.
  */
 import { bytesEqual, toHex } from "../base/bytes.ts";
 import { formatUuid } from "../base/uuid.ts";

@@ -172,7 +172,7 @@ export function spanOf(store: PartitionStore, slot: number): StoredSpan {
     : store.locate(slot, emptySpan());
 }
 
-/** Returns the id of a record: the first field of an agent's and of a gateway's stored form. */
+/** Returns the id of a record: the first field of the stored forms of all kinds. */
 function idOfSlot(partition: Partition, slot: number): Uint8Array {
   const span = partition.store.locate(slot, emptySpan());
   const at = span.start + WORD_BYTES;

@@ -116,8 +116,8 @@ export class ListPath {
   }
 
   /**
-   * Starts ResolveGateways, or the same for another kind of gateway: live gateways of a region, most free capacity first. Takes one step,
-   * apart from waiting for permissions to read.
+   * Starts ResolveGateways, or the same for another kind of gateway: live gateways of a region, most free
+   * capacity first. Takes one step, apart from waiting for permissions to read.
    */
   resolveGateways(
     kind: RecordKind,

@@ -139,9 +139,8 @@ export class Registrar {
     const wantsAlias = record.row.claimsDomain && record.domain !== "" &&
       claims.addsAlias(record.domain, record.id);
     if (isNew) {
-      const { ownership } = record.row;
-      const isAny = ownership?.hasFreeNames === true;
-      admission.admitRegion(record.region, isAny ? FREE_REGIONS_MAX : REGIONS_INTERNED_MAX);
+      const hasFreeNames = record.row.ownership?.hasFreeNames === true;
+      admission.admitRegion(record.region, hasFreeNames ? FREE_REGIONS_MAX : REGIONS_INTERNED_MAX);
     }
     const count = Number(isNew) + Number(wantsAlias);
     if (count > 0) admission.admitNewRecords(count);

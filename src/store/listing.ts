@@ -96,8 +96,8 @@ export function listRegion(state: PartitionState, options: RegionList): number[]
 }
 
 /**
- * Calls `visit` for the slot of each gateway of a kind and region that is not draining: live ones, and the mirrors
- * that the choice serves.
+ * Calls `visit` for the slot of each gateway of a kind and region that is not draining: live ones, and the
+ * mirrors that the choice serves.
  */
 export function forEachGateway(
   state: PartitionState,

@@ -1,5 +1,6 @@
 /** Implements `crs maps …`: gateways and agents of the Maps protocol. */
 import { allPages } from "../../client/calls/list.ts";
+import { MAPS_REGION_DEFAULT } from "../../client/maps_ids.ts";
 import {
   mapsAgentsReply,
   mapsGatewaysReply,
@@ -13,12 +14,9 @@ export interface MapsListFlags extends ServerOptions {
   readonly region?: string;
 }
 
-/** The region of clients that name none. */
-const REGION_DEFAULT = "global";
-
 /** Implements `crs maps gateways`. */
 export async function listGateways(flags: MapsListFlags, shell: Shell): Promise<number> {
-  const { region = REGION_DEFAULT } = flags;
+  const { region = MAPS_REGION_DEFAULT } = flags;
   const listed = await withClient(
     shell,
     flags,
@@ -30,7 +28,7 @@ export async function listGateways(flags: MapsListFlags, shell: Shell): Promise<
 
 /** Implements `crs maps agents`. */
 export async function listAgents(flags: MapsListFlags, shell: Shell): Promise<number> {
-  const { region = REGION_DEFAULT } = flags;
+  const { region = MAPS_REGION_DEFAULT } = flags;
   const listed = await withClient(
     shell,
     flags,

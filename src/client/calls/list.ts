@@ -1,8 +1,7 @@
 /**
- * Lists records of a region: the best gateways, and pages of agents or gateways, also of those of the Maps
- * protocol. On a single node a
- * page is ordered by partition and id; in a cluster its nodes are asked in parallel, and the order
- * is that of their answers.
+ * Lists records of a region: the best gateways, and pages of agents or gateways, also of those of the
+ * Maps protocol. On a single node a page is ordered by partition and id; in a cluster its nodes are asked
+ * in parallel, and the order is that of their answers.
  */
 import { RegistryError } from "../../base/errors.ts";
 import { LIST_ITEMS_MAX, RESOLVE_GATEWAYS_MAX } from "../../base/limits.ts";

@@ -73,13 +73,13 @@ interface AnsweredLease {
   readonly unixMs: number;
 }
 
-/** Where a page begins, and how many items it may have. */
+/** Start and size of a page. */
 interface NamedRequest {
   readonly cursor: Uint8Array;
   readonly limit: number;
 }
 
-/** Names of the lists, and what they are asked for beside the page. */
+/** A list, with its parameters other than the page. */
 type NamedQuery =
   | { readonly name: "listRelays" }
   | { readonly name: "listPlacements"; readonly relayId: string };
@@ -324,7 +324,7 @@ export class RelayCalls implements RelayClient {
     return new Deadline(this.#clock, options, this.#timeoutMs);
   }
 
-  /** Returns what each registration brings: a random number of its own, the same when it is repeated. */
+  /** Returns the credential and process of a registration. Each has a random process, which retries keep. */
   #written(options: RelayWriteOptions) {
     return {
       credentialHash: credentialOf(options),

@@ -65,7 +65,7 @@ const CODES: Readonly<Record<ErrorCode, MapsCode>> = {
   frozen: internal,
 };
 
-/** Returns what an answer tells of an error; what went wrong inside stays in the log. */
+/** Returns an error in the form of the protocol. Callers learn no details of internal errors. */
 export function mapsError(error: unknown): MapsError {
   const { code, message } = toRegistryError(error);
   const mapped = CODES[code];

@@ -21,14 +21,11 @@ import type {
   GatewayPutRequest,
 } from "../../../schemas/proto/gen/maps/maps_pb.ts";
 import { missing } from "./maps_error.ts";
-import { mapsIdOf } from "../../client/maps_ids.ts";
-
-/** The region of clients that name none. */
-const REGION_DEFAULT = "global";
+import { MAPS_REGION_DEFAULT, mapsIdOf } from "../../client/maps_ids.ts";
 
 /** Returns the region of a request. @throws RegistryError `invalid_argument`. */
 export function regionOf({ region }: { readonly region: string }): string {
-  return region === "" ? REGION_DEFAULT : checkRegion(region);
+  return region === "" ? MAPS_REGION_DEFAULT : checkRegion(region);
 }
 
 /** Returns the domain of a request, as written. @throws RegistryError `invalid_argument`. */

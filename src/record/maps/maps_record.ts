@@ -1,8 +1,8 @@
 /**
- * Fields and rules that the records of the Maps protocol share. Their owners prove no identity: whoever names the
- * credential under which a record was registered may register it again, and nobody else while it lives. The
- * credential is the hash of a certificate, which clients publish so that others can verify it: it keeps
- * owners apart, and is no secret. An owner with an identity has its record to itself.
+ * Fields and rules that the records of the Maps protocol share. Their owners need no identity: whoever
+ * names the credential under which a record was registered may register it again, and nobody else while
+ * it lives. The credential is the hash of a certificate, which clients publish so that others can verify
+ * it: it keeps owners apart, and is no secret. An owner with an identity has its record to itself.
  */
 import { fromHex, isZero, toHex } from "../../base/bytes.ts";
 import { MAPS_CREDENTIAL_BYTES_MAX } from "../../base/limits.ts";

@@ -8,7 +8,7 @@ import { SeederAnnouncement } from "../../../src/front/seeder_announcement.ts";
 import { FakeClient } from "../../support/fake_client.ts";
 import { SteppedWorld } from "../../support/stepped_world.ts";
 
-const SEAT = { endpoint: { host: "192.0.2.1", port: 50_051 }, domain: "", pin: "ab".repeat(32) };
+const FRONT = { endpoint: { host: "192.0.2.1", port: 50_051 }, domain: "", pin: "ab".repeat(32) };
 
 /** An announcement by a client whose registrations fail while `fails` is set. */
 function announced() {
@@ -22,7 +22,7 @@ function announced() {
   const warnings: string[] = [];
   const logger = { ...SILENT_LOGGER, warn: (message: string) => void warnings.push(message) };
   const registrations = () => calls.filter(([name]) => name === "maps.registerSeeder");
-  const start = () => new SeederAnnouncement({ seat: SEAT, client, world, logger });
+  const start = () => new SeederAnnouncement({ front: FRONT, client, world, logger });
   return { world, state, warnings, registrations, start };
 }
 
@@ -33,7 +33,7 @@ test("SeederAnnouncement: a front is announced again and again, until it closes"
   const [[, record]] = registrations() as [[string, Record<string, unknown>]];
   assert.equal([record.region, record.address, record.port, record.name, record.pin], [
     ...["eu", "192.0.2.1", 50_051, "192.0.2.1"],
-    SEAT.pin,
+    FRONT.pin,
   ]);
   await world.pass(3 * MAPS_SEEDER_BEAT_MS);
   assert.is(registrations().length, 4);
