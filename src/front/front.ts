@@ -13,7 +13,7 @@ import type { Client } from "../client/types.ts";
 import { FrontCallers } from "./callers.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import type { Endpoint, TlsCertificate } from "../../transport/transport.ts";
-import type { FrontTls } from "./https_server.ts";
+import type { FrontTls } from "./tls_servers.ts";
 import { type GrpcFaceSettings, startGrpcFace } from "./grpc_face.ts";
 import { type HttpFaceSettings, startHttpFace } from "./http_face.ts";
 
@@ -41,7 +41,7 @@ export interface Front {
   /** For people: whose rights callers have. */
   readonly notice: string;
   /**
-   * Serves further connections of HTTP with another certificate.
+   * Serves further connections with another certificate.
    *
    * @throws RegistryError `invalid_argument` if it cannot be used; the one before stays.
    */
@@ -80,7 +80,10 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     ...(grpcFace === undefined ? {} : { grpc: grpcFace.endpoint }),
     notice: RIGHTS + (tls === undefined ? plainNotice : TLS_NOTICE) +
       (grpc?.allowsLegacyClients === true ? LEGACY_NOTICE : ""),
-    useCertificate: (certificate) => httpFace?.useCertificate(certificate),
+    useCertificate: (certificate) => {
+      httpFace?.useCertificate(certificate);
+      grpcFace?.useCertificate(certificate);
+    },
     close: async () => {
       await Promise.all([httpFace?.close(), grpcFace?.close()]);
       callers.close();

@@ -20,11 +20,11 @@ import type { RelayTimes } from "../relay/relay_times.ts";
 import { certificatesOf } from "../../identity/pki/certificate.ts";
 import { sha256 } from "../../identity/pki/sha256.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
-import type { Endpoint } from "../../transport/transport.ts";
+import type { Endpoint, TlsCertificate } from "../../transport/transport.ts";
 import { ClusterRelays } from "./cluster_relays.ts";
 import { FrontGrpcCallers } from "./grpc_callers.ts";
 import { GrpcListener } from "./grpc_listener.ts";
-import type { FrontTls } from "./https_server.ts";
+import type { FrontTls } from "./tls_servers.ts";
 import { SeederAnnouncement } from "./seeder_announcement.ts";
 import { SharedRelays } from "./shared_relays.ts";
 
@@ -67,6 +67,8 @@ export interface GrpcFace {
   readonly endpoint: Endpoint;
   /** Returns its metrics in the Prometheus text format. */
   metrics(): Promise<string>;
+  /** As `GrpcListener.useCertificate`; it is announced with its hash. */
+  useCertificate(certificate: TlsCertificate): void;
   /** Stops serving. Idempotent. */
   close(): Promise<void>;
 }
@@ -110,10 +112,17 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
     logger.warn("Plain gRPC is served beyond loopback", { host: listener.host });
   }
   const listened = { host: listener.host, port: listener.port };
-  const announcement = announce(settings.advertised ?? listened, options);
+  const advertised = settings.advertised ?? listened;
+  let announcement = announce(advertised, tls?.certificate, options);
   return {
     endpoint: listened,
     metrics: () => app.metrics.render(),
+    useCertificate: (certificate) => {
+      if (tls === undefined || isStopping) return;
+      listener.useCertificate(certificate);
+      announcement?.close();
+      announcement = announce(advertised, certificate, options);
+    },
     close: async () => {
       isStopping = true;
       announcement?.close();
@@ -126,10 +135,11 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
 /** Announces where clients of the Maps protocol begin; not an address that nobody else reaches. */
 function announce(
   endpoint: Endpoint,
-  { client, tls, hostName = "", world, logger }: GrpcFaceOptions,
+  certificate: TlsCertificate | undefined,
+  { client, hostName = "", world, logger }: GrpcFaceOptions,
 ): SeederAnnouncement | undefined {
   if (!isReachable(endpoint.host)) return undefined;
-  const pin = tls === undefined ? "" : pinOfChain(tls.certificate.chainPem);
+  const pin = certificate === undefined ? "" : pinOfChain(certificate.chainPem);
   return new SeederAnnouncement({
     front: { endpoint, domain: hostName, pin },
     client,

@@ -21,16 +21,17 @@ import {
   GRPC_CONNECTIONS_MAX,
   GRPC_DRAIN_MS,
   GRPC_HANDSHAKE_MS_MAX,
+  GRPC_HANDSHAKES_MAX,
   GRPC_METADATA_BYTES_MAX,
 } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Timer, World } from "../base/world.ts";
 import type { CallStream } from "../grpc/call_stream.ts";
 import { bindAddress } from "../../identity/trust/listen_rule.ts";
-import { checkServerCertificate } from "../../transport/server_certificate.ts";
 import { TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
+import type { TlsCertificate } from "../../transport/transport.ts";
 import { GrpcConnection } from "./grpc_connection.ts";
-import { type FrontTls, Handshakes } from "./https_server.ts";
+import { type FrontTls, TlsServers } from "./tls_servers.ts";
 
 /** The options of the listener. */
 export interface GrpcListenerOptions {
@@ -51,7 +52,7 @@ export interface GrpcListenerOptions {
 /** An open listener. */
 export class GrpcListener {
   readonly #options: GrpcListenerOptions;
-  readonly #handshakes = new Handshakes();
+  readonly #tls: TlsServers<Http2SecureServer> | undefined;
   readonly #connections = new Set<GrpcConnection>();
   /** Those that never had a call, and those that have none now; the longest idle first. */
   readonly #silent = new Set<GrpcConnection>();
@@ -73,6 +74,8 @@ export class GrpcListener {
 
   private constructor(options: GrpcListenerOptions) {
     this.#options = options;
+    const { tls } = options;
+    this.#tls = tls === undefined ? undefined : new TlsServers(tls, GRPC_HANDSHAKES_MAX);
   }
 
   get host(): string {
@@ -89,6 +92,15 @@ export class GrpcListener {
   }
 
   /**
+   * Serves further connections with another certificate.
+   *
+   * @throws RegistryError `invalid_argument` if it cannot be used; the one before stays.
+   */
+  useCertificate(certificate: TlsCertificate): void {
+    this.#tls?.useCertificate(certificate);
+  }
+
+  /**
    * Stops listening, waits a moment for calls in progress and drops the rest; resolves when the port is
    * free. Idempotent.
    */
@@ -99,7 +111,7 @@ export class GrpcListener {
 
   async #close(): Promise<void> {
     this.#timer?.cancel();
-    this.#handshakes.closeAll();
+    this.#tls?.close();
     const ended = this.#acceptor?.close();
     for (const connection of this.#connections) connection.finish();
     const timer = this.#options.world.scheduler.after(GRPC_DRAIN_MS, () => {
@@ -141,14 +153,14 @@ export class GrpcListener {
   }
 
   #newServer(unlessOwn: UnlessOwn): Http2Server | Http2SecureServer {
-    const { tls, logger } = this.#options;
-    const server = tls === undefined
+    const { logger } = this.#options;
+    const server = this.#tls === undefined
       ? createServer(HTTP2_OPTIONS)
-      : this.#newSecureServer(tls, unlessOwn);
+      : newSecureServer(this.#tls, unlessOwn);
     // A session is made while the server handles the event of its socket.
     let socket: Socket;
     server.prependListener(
-      tls === undefined ? "connection" : "secureConnection",
+      this.#tls === undefined ? "connection" : "secureConnection",
       (arrived: Socket) => void (socket = arrived),
     );
     server.on("session", (session: ServerHttp2Session) => this.#take(session, socket));
@@ -157,32 +169,6 @@ export class GrpcListener {
       if (server.listening) logger.warn("The gRPC listener failed", { error });
     });
     server.on("sessionError", () => {});
-    return server;
-  }
-
-  #newSecureServer(tls: FrontTls, unlessOwn: UnlessOwn): Http2SecureServer {
-    const { certificate, clientAuthorities } = tls;
-    checkServerCertificate(certificate);
-    const server = createSecureServer({
-      ...HTTP2_OPTIONS,
-      allowHTTP1: false,
-      ALPNProtocols: ["h2"],
-      cert: certificate.chainPem,
-      key: certificate.keyPem,
-      ca: [...clientAuthorities],
-      minVersion: "TLSv1.3",
-      requestCert: clientAuthorities.length > 0,
-      // Whoever has no certificate is anonymous, and an invalid one is refused by the node.
-      rejectUnauthorized: false,
-      handshakeTimeout: GRPC_HANDSHAKE_MS_MAX,
-    });
-    server.on(
-      "connection",
-      (socket: Socket) => unlessOwn(socket, () => this.#handshakes.begin(socket)),
-    );
-    server.on("secureConnection", (socket: TLSSocket) => this.#handshakes.end(socket));
-    server.on("unknownProtocol", (socket: Socket) => socket.destroy());
-    server.on("tlsClientError", (_error, socket) => socket.destroy());
     return server;
   }
 
@@ -220,6 +206,27 @@ export class GrpcListener {
     this.#silent.delete(connection);
     this.#idle.delete(connection);
   }
+}
+
+function newSecureServer(
+  servers: TlsServers<Http2SecureServer>,
+  unlessOwn: UnlessOwn,
+): Http2SecureServer {
+  const { handshakes } = servers;
+  const server = servers.next((secure) =>
+    createSecureServer({
+      ...HTTP2_OPTIONS,
+      ...secure,
+      allowHTTP1: false,
+      ALPNProtocols: ["h2"],
+      handshakeTimeout: GRPC_HANDSHAKE_MS_MAX,
+    })
+  );
+  server.on("connection", (socket: Socket) => unlessOwn(socket, () => handshakes.begin(socket)));
+  server.on("secureConnection", (socket: TLSSocket) => handshakes.end(socket));
+  server.on("unknownProtocol", (socket: Socket) => socket.destroy());
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  return server;
 }
 
 const HTTP2_OPTIONS = {

@@ -8,7 +8,7 @@ import type { HttpCallers } from "../http/callers.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import type { Endpoint, TlsCertificate } from "../../transport/transport.ts";
 import { openHttpListener } from "./http_listener.ts";
-import type { FrontTls } from "./https_server.ts";
+import type { FrontTls } from "./tls_servers.ts";
 
 /** The settings of the HTTP face. */
 export interface HttpFaceSettings {

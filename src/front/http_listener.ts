@@ -13,6 +13,7 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from "node:http";
+import type { Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import { concatBytes } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -21,6 +22,7 @@ import {
   HTTP_CHECK_MS,
   HTTP_CONNECTIONS_MAX,
   HTTP_DRAIN_MS,
+  HTTP_HANDSHAKES_MAX,
   HTTP_HEAD_MS_MAX,
   HTTP_HEADER_BYTES_MAX,
   HTTP_IDLE_MS_MAX,
@@ -36,7 +38,8 @@ import type {
   WholeReply,
 } from "../http/reply.ts";
 import { bindAddress } from "../../identity/trust/listen_rule.ts";
-import { type FrontTls, HttpsServers } from "./https_server.ts";
+import { httpsServer } from "./https_server.ts";
+import { type FrontTls, TlsServers } from "./tls_servers.ts";
 import { ConnectionPlaces } from "../../transport/connection_places.ts";
 import type { TlsCertificate } from "../../transport/transport.ts";
 import { type AcceptObserver, TcpAcceptor, type UnlessOwn } from "../../transport/tcp_acceptor.ts";
@@ -92,7 +95,9 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const { port, scheduler, connectionsMax = HTTP_CONNECTIONS_MAX } = options;
   const host = bindAddress(options.host);
   const places = new ConnectionPlaces(connectionsMax);
-  const https = options.tls === undefined ? undefined : new HttpsServers(options.tls);
+  const https = options.tls === undefined
+    ? undefined
+    : new TlsServers<SecureServer>(options.tls, HTTP_HANDSHAKES_MAX);
   const makeServer = (unlessOwn: UnlessOwn) => serverOf(options, places, https, unlessOwn);
   const observer: AcceptObserver = {
     failing: (error) => options.logger.warn("The HTTP listener failed", { error }),
@@ -138,7 +143,7 @@ async function closed(
 function serverOf(
   options: HttpListenerOptions,
   places: ConnectionPlaces,
-  https: HttpsServers | undefined,
+  https: TlsServers<SecureServer> | undefined,
   unlessOwn: UnlessOwn,
 ): Server {
   const leaves = new WeakMap<Socket, Uint8Array>();
@@ -164,8 +169,9 @@ function serverOf(
     if (leaf !== undefined) leaves.set(socket, leaf);
     places.take(socket);
   };
-  const server = https?.next({ limits, onRequest, unlessOwn, onSecure }) ??
-    createServer(limits, onRequest);
+  const server = https === undefined
+    ? createServer(limits, onRequest)
+    : httpsServer(https, { limits, onRequest, unlessOwn, onSecure });
   if (!isTls) {
     server.on("connection", (socket: Socket) => unlessOwn(socket, () => places.take(socket)));
   }

@@ -19,7 +19,7 @@ export const GRPC_INCOMPLETE_MAX = 2_048;
 export const GRPC_CONNECTION_STREAMS_MAX = 256;
 /** Open connections. */
 export const GRPC_CONNECTIONS_MAX = 4_096;
-/** Connections that have not completed TLS or the preface of HTTP/2; above it the oldest ends. */
+/** Connections that have not completed TLS; above it the oldest ends. */
 export const GRPC_HANDSHAKES_MAX = 512;
 /** Time for TLS and the preface together, ms. */
 export const GRPC_HANDSHAKE_MS_MAX = 10_000;

@@ -17,7 +17,7 @@ import { VERSION } from "../../base/version.ts";
 import { CertificateRenewal } from "../../front/certificate_renewal.ts";
 import { type Front, type FrontOptions, startFront } from "../../front/front.ts";
 import type { GrpcFaceSettings } from "../../front/grpc_face.ts";
-import type { FrontTls } from "../../front/https_server.ts";
+import type { FrontTls } from "../../front/tls_servers.ts";
 import { parseEndpoint } from "../../node/config.ts";
 import { createLogger, logFormatOf } from "../../node/logger.ts";
 import { processWorld } from "../../node/process_world.ts";

@@ -1,4 +1,5 @@
 /** The listener of gRPC over real sockets: what is answered, and which connections end by which limit. */
+import { X509Certificate } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { test } from "uvu";
@@ -18,8 +19,6 @@ import {
 } from "../../../src/base/limits.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import type { World } from "../../../src/base/world.ts";
-import type { Client } from "../../../src/client/types.ts";
-import { startGrpcFace } from "../../../src/front/grpc_face.ts";
 import { GrpcListener, type GrpcListenerOptions } from "../../../src/front/grpc_listener.ts";
 import type { CallStream } from "../../../src/grpc/call_stream.ts";
 import { testWorld } from "../../support/production_world.ts";
@@ -33,11 +32,12 @@ import {
   headerBlock,
   PREFACE,
 } from "../../support/raw_http2.ts";
-import { codeOf } from "../../support/refusal.ts";
+import { codeOf, codeOfCall } from "../../support/refusal.ts";
 import { issueTlsIdentities } from "../../support/tls_identities.ts";
 import { until, within } from "../../support/until.ts";
 
 const ids = await issueTlsIdentities();
+const others = await issueTlsIdentities(2);
 
 /** The flag of a ping that answers one. */
 const ACK = 1;
@@ -413,20 +413,27 @@ test("with TLS the caller's certificate is passed on, and nothing but HTTP/2 is 
   }, { serve, tls });
 });
 
-test("plain text beyond loopback is refused unless it is asked for", async () => {
-  const code = await codeOf(
-    startGrpcFace({
-      settings: {
-        endpoint: { host: "192.0.2.1", port: 0 },
-        ...{ allowsInsecure: false, allowsLegacyClients: false, allowsOlderRelays: false },
-        ...{ relayBackend: "memory:", relayTimes: {}, mapsLeaseMs: 60_000 },
-      },
-      // It is refused before anything of these is used.
-      ...{ client: {} as Client, callers: { close() {} } as never, isDevelopment: false },
-      ...{ world: testWorld(), logger: SILENT_LOGGER },
-    }),
-  );
-  assert.is(code, "invalid_configuration");
-});
+test("further connections have the certificate that is used then, and one that cannot be is refused", () =>
+  withListener(async (listener) => {
+    const { port } = listener;
+    const seen = async () => {
+      const socket = connectTls({
+        ...{ host: "127.0.0.1", port, rejectUnauthorized: false, ALPNProtocols: ["h2"] },
+        ...{ cert: ids.client.chainPem, key: ids.client.keyPem },
+      });
+      const client = new RawClient(socket as unknown as Socket);
+      client.send(PREFACE, head(1), body(1));
+      await until("an answer", () => client.endedStreams === 1);
+      return { client, name: socket.getPeerX509Certificate()!.fingerprint256 };
+    };
+    const before = await seen();
+    const mixed = { chainPem: others.server.chainPem, keyPem: ids.server.keyPem };
+    assert.is(codeOfCall(() => listener.useCertificate(mixed)), "invalid_argument");
+    assert.is((await seen()).name, before.name);
+    listener.useCertificate(others.server);
+    assert.is((await seen()).name, new X509Certificate(others.server.chainPem).fingerprint256);
+    before.client.send(head(3), body(3));
+    await until("an answer on the connection of before", () => before.client.endedStreams === 2);
+  }, { tls: { certificate: ids.server, clientAuthorities: [ids.rootPem] } }));
 
 test.run();
