@@ -73,15 +73,12 @@ export class DirectCalls implements RegistryCalls, OperationCaller {
     this.list = new ListCalls(invoker);
     this.resolve = new ResolveCalls(invoker, this.get);
     this.own = new OwnCalls(invoker, ownership, this.get);
-    this.register = new RegisterCalls(invoker, ownership, { clock: world.monotonic, timeoutMs });
+    const times = { clock: world.monotonic, timeoutMs };
+    this.register = new RegisterCalls(invoker, ownership, times);
     this.identities = new IdentityCalls(invoker);
     this.governed = new GovernedCalls(invoker, world);
-    this.maps = new MapsCalls(invoker, ownership, this.list);
-    this.relays = new RelayCalls(invoker, {
-      entropy: world.entropy,
-      clock: world.monotonic,
-      timeoutMs,
-    });
+    this.maps = new MapsCalls({ invoker, ownership, list: this.list, ...times });
+    this.relays = new RelayCalls(invoker, { entropy: world.entropy, ...times });
     this.#node = new StatusCalls(invoker);
   }
 

@@ -8,6 +8,7 @@ import { defined } from "../../base/assert.ts";
 import { fromHex, toHex } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { NO_POSITION } from "../../base/position.ts";
+import type { MonotonicClock } from "../../base/world.ts";
 import { canonicalDomain } from "../../record/domain.ts";
 import { idOfForeignKey } from "../../record/derived_id.ts";
 import type { KindRow, OwnedRecord, OwnedView, ReadableKind } from "../../record/kind_row.ts";
@@ -29,6 +30,7 @@ import {
 } from "../../record/maps/maps_seeder.ts";
 import type { RecordInfo, RecordInput } from "../../record/plain.ts";
 import { infoOf, toStored } from "../../record/stored_form.ts";
+import { Deadline } from "../deadline.ts";
 import { ask, type Invoker } from "../invoker.ts";
 import { notEncoded } from "../not_encoded.ts";
 import type { OwnershipSequence } from "../ownership.ts";
@@ -43,27 +45,42 @@ type RegisterName =
   | "registerMapsAgent"
   | "registerMapsSeeder";
 
+/** Dependencies of {@link MapsCalls}. */
+export interface MapsCallsParts {
+  readonly invoker: Invoker;
+  readonly ownership: OwnershipSequence;
+  readonly list: ListCalls;
+  readonly clock: MonotonicClock;
+  /** Timeout of calls that have none of their own. */
+  readonly timeoutMs: number;
+}
+
 /** The calls of {@link MapsClient}. */
 export class MapsCalls implements MapsClient {
   readonly #invoker: Invoker;
   readonly #ownership: OwnershipSequence;
   readonly #list: ListCalls;
+  readonly #clock: MonotonicClock;
+  readonly #timeoutMs: number;
 
-  constructor(invoker: Invoker, ownership: OwnershipSequence, list: ListCalls) {
+  constructor({ invoker, ownership, list, clock, timeoutMs }: MapsCallsParts) {
     this.#invoker = invoker;
     this.#ownership = ownership;
     this.#list = list;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
   }
 
-  async registerGateway(gateway: MapsGatewayInput, options?: CallOptions): Promise<void> {
+  async registerGateway(gateway: MapsGatewayInput, options: CallOptions = {}): Promise<void> {
+    const deadline = this.#deadline(options);
     const { region, address, port, credential, ttlMs, scope } = gateway;
     const endpoint = {
       ...{ region, address, port, credential },
       ...(ttlMs === undefined ? {} : { ttlMs }),
       ...(scope === undefined ? {} : { scope }),
     };
-    await this.#register("registerMapsEndpoint", MAPS_ENDPOINT, endpoint, options);
-    await this.#register("registerMapsGateway", MAPS_GATEWAY, gateway, options);
+    await this.#register("registerMapsEndpoint", MAPS_ENDPOINT, endpoint, deadline.options());
+    await this.#register("registerMapsGateway", MAPS_GATEWAY, gateway, deadline.options());
   }
 
   async registerAgent(agent: MapsAgentInput, options?: CallOptions): Promise<void> {
@@ -104,10 +121,11 @@ export class MapsCalls implements MapsClient {
     await this.#remove(MAPS_AGENT, [canonicalDomain(domain)], options);
   }
 
-  async removeGateway(gatewayId: string, options?: CallOptions): Promise<void> {
-    const { region, address, port } = await this.getGateway(gatewayId, options);
-    await this.#remove(MAPS_GATEWAY, [canonicalId(gatewayId)], options);
-    await this.#remove(MAPS_ENDPOINT, [region, address, String(port)], options)
+  async removeGateway(gatewayId: string, options: CallOptions = {}): Promise<void> {
+    const deadline = this.#deadline(options);
+    const { region, address, port } = await this.getGateway(gatewayId, deadline.options());
+    await this.#remove(MAPS_GATEWAY, [canonicalId(gatewayId)], deadline.options());
+    await this.#remove(MAPS_ENDPOINT, [region, address, String(port)], deadline.options())
       // It may have ended just before, or be that of an earlier region or port.
       .catch((error) => {
         if (!(error instanceof RegistryError) || error.code !== "not_found") throw error;
@@ -121,6 +139,10 @@ export class MapsCalls implements MapsClient {
   async listSeeders(region: string, options: ListOptions = {}): Promise<readonly MapsSeederInfo[]> {
     const { items } = await this.#list.mapsSeeders(region, options);
     return items.map(({ seeder }) => seeder);
+  }
+
+  #deadline(options: CallOptions): Deadline {
+    return new Deadline(this.#clock, options, this.#timeoutMs);
   }
 
   /** Registers a record under the id of its key. */

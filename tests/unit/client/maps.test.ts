@@ -1,8 +1,15 @@
 /** The SDK's calls on records of the Maps protocol, over a real registry in the same process. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { mapsGatewayCodec } from "../../../schemas/gen/record.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
 import { FREE_REGIONS_MAX } from "../../../src/base/limits.ts";
+import { SeededEntropy } from "../../../src/base/prng.ts";
+import { ListCalls } from "../../../src/client/calls/list.ts";
+import { MapsCalls } from "../../../src/client/calls/maps.ts";
+import type { CallOptions } from "../../../src/client/call_options.ts";
+import type { Invoker } from "../../../src/client/invoker.ts";
+import { OwnershipSequence } from "../../../src/client/ownership.ts";
 import { KIND_GATEWAY } from "../../../src/record/key.ts";
 import type { Client, MapsAgentInput, MapsGatewayInput } from "../../../src/client/mod.ts";
 import { RegistryHarness } from "../../support/registry_harness.ts";
@@ -136,6 +143,31 @@ test("what is no id, domain, address or credential is refused before it is sent 
     (maps) => maps.registerAgent({ ...AGENT, agentId: "" }),
   ];
   for (const call of calls) assert.is(await refusalOf(call), "invalid_argument", String(call));
+});
+
+test("registerGateway and removeGateway keep one deadline for all of their requests", async () => {
+  let nowMs = 0;
+  const timeouts: (number | undefined)[] = [];
+  const invoker = {
+    invoke: (_name: string, _body: unknown, _decode: unknown, options?: CallOptions) => {
+      timeouts.push(options?.timeoutMs);
+      nowMs += 300;
+      return Promise.resolve({ record: stored });
+    },
+  } as unknown as Invoker;
+  const gatewayId = new Uint8Array(32).fill(0xab);
+  const stored = mapsGatewayCodec.encode({ ...mapsGatewayCodec.empty(), gatewayId });
+  const calls = new MapsCalls({
+    invoker,
+    ownership: new OwnershipSequence(new SeededEntropy(1)),
+    list: new ListCalls(invoker),
+    clock: { nowMs: () => nowMs },
+    timeoutMs: 1_000,
+  });
+  await calls.registerGateway(GATEWAY);
+  assert.equal(timeouts.splice(0), [1_000, 700]);
+  await calls.removeGateway(GATEWAY.gatewayId, { timeoutMs: 800 });
+  assert.equal(timeouts, [800, 500, 200]);
 });
 
 test.run();
