@@ -14,7 +14,7 @@ import type { RelayTimes } from "../relay/relay_times.ts";
 export class ClusterRelays {
   readonly #times: Partial<RelayTimes>;
   readonly #world: World;
-  /** They hold no more than their callers' clients do, and end with these. */
+  /** Registries by client. They hold nothing besides it, so they need no closing. */
   readonly #registries = new WeakMap<RegistryCalls, Promise<RelayRegistry>>();
 
   constructor(times: Partial<RelayTimes>, world: World) {
@@ -22,7 +22,7 @@ export class ClusterRelays {
     this.#world = world;
   }
 
-  /** Returns the registry for a caller. @throws RegistryError as the caller's client. */
+  /** Returns the registry for a caller. */
   for({ client }: CallContext): Promise<RelayRegistry> {
     const known = this.#registries.get(client);
     if (known !== undefined) return known;

@@ -1,6 +1,6 @@
 /**
- * The rules of a relay registry, in one place for all backends: what a call needs, its deadline, what it
- * is told, and the order and bounds of lists.
+ * The rules of a relay registry, in one place for all backends: the arguments of calls, their deadlines,
+ * their errors, and the order and bounds of lists.
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import {
@@ -28,7 +28,7 @@ import type {
 
 const utf8 = new TextEncoder();
 
-/** Calls that the backend has not finished, also after their callers were answered. */
+/** Counts calls that the backend has not finished, those whose callers were answered included. */
 interface Room {
   count: number;
   readonly countMax: number;
@@ -162,7 +162,8 @@ export class BackedRelayRegistry implements RelayRegistry {
     this.#closing.signal.throwIfAborted();
     if (room.count === room.countMax) {
       const what = room === this.#lists ? "lists" : "calls";
-      const message = `${this.#backend.name} has ${room.countMax} ${what} to answer already`;
+      const message =
+        `${this.#backend.name} may have ${room.countMax} ${what} in flight: it has as many`;
       throw new RegistryError("overloaded", message, { retryAfterMs: RELAY_RETRY_MS });
     }
     const ended = new AbortController();

@@ -15,7 +15,7 @@ import { checkShortestTtl, type RelayTimes } from "./relay_times.ts";
 export interface ClusterRelayBackendOptions {
   readonly times: RelayTimes;
   /**
-   * Hexadecimal hash under which relays are registered, for callers that bring no identity. Default: none.
+   * Hexadecimal hash under which relays are registered, for callers without an identity. Default: none.
    */
   readonly credentialHash?: string;
 }
@@ -95,7 +95,7 @@ export class ClusterRelayBackend implements RelayBackend {
   }
 }
 
-/** Returns the options of a call, which is linearizable whatever the client's default is. */
+/** Returns the options of a call: linearizable, regardless of the client's default. */
 function optionsOf({ signal, timeoutMs }: BackendCall): CallOptions {
   return { signal, timeoutMs, maxStalenessMs: 0 };
 }

@@ -1,15 +1,15 @@
-/** Checks of answers of other programs: their words are bounded, their values must have a type. */
+/** Checks of answers of backends: their texts are bounded, and their values must have the right type. */
 import { RegistryError } from "../base/errors.ts";
 import { RELAY_EXCERPT_CHARACTERS_MAX } from "../base/limits.ts";
 
-/** Returns the beginning of a foreign text, without control characters. */
+/** Returns the beginning of a backend's text, without control characters, for a message. */
 export function excerptOf(text: string): string {
   const excerpt = text.slice(0, RELAY_EXCERPT_CHARACTERS_MAX);
   // deno-lint-ignore no-control-regex -- control characters are what it removes.
   return excerpt.toWellFormed().replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }
 
-/** Returns the refusal of an answer that makes no sense. @param needed what it should have been. */
+/** Returns the error for an answer that makes no sense. @param needed what it should have been. */
 export function senseless(needed: string): RegistryError {
   return new RegistryError("internal", `The relay backend's answer must be ${needed}: it is not`);
 }

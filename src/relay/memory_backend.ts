@@ -1,6 +1,6 @@
 /**
- * The backend in the memory of this process: for a single front, and for tests. It ends with its
- * process. Leases follow the monotonic clock, reported times the wall clock.
+ * The backend in the memory of this process: for a single front, and for tests. Its entries are lost
+ * when the process ends. Leases follow the monotonic clock, reported times the wall clock.
  */
 import { RegistryError } from "../base/errors.ts";
 import {
@@ -14,7 +14,7 @@ import type { RelayBackend } from "./relay_backend.ts";
 import type { AgentPlacement, Relay, RelayAddress } from "./relay_registry.ts";
 import type { RelayTimes } from "./relay_times.ts";
 
-/** An incarnation of a relay; a relay that comes back gets another object. */
+/** An incarnation of a relay; a relay that comes back gets a new object. */
 interface KeptRelay {
   relay: Relay;
   endsAtMs: number;

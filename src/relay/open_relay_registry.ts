@@ -17,12 +17,12 @@ export interface OpenRelayRegistryOptions extends Partial<RelayTimes> {
 }
 
 /**
- * Opens a relay registry. A backend that is down is no error: calls fail until it is there.
+ * Opens a relay registry. A backend that is down is no error: calls fail until it can be reached.
  *
  * @param url `memory:`, `redis://user:password@host:port/db`, `rediss://…`, `etcd://host:port`,
  * `consul://host:port`, or `cluster` if the caller brings that backend.
- * @throws `invalid_configuration` for another URL, or a ttl that the backend cannot keep. Its message has
- * no password.
+ * @throws RegistryError `invalid_configuration` for another URL, or a ttl that the backend cannot keep.
+ * Its message contains no password.
  */
 export async function openRelayRegistry(
   url: string,
@@ -32,7 +32,7 @@ export async function openRelayRegistry(
   return new BackedRelayRegistry(backend, options.world);
 }
 
-/** Loads the modules of a backend only if it is used. */
+/** Returns the backend of a URL, whose modules are loaded only if it is used. */
 async function backendOf(
   url: string,
   { world, cluster }: OpenRelayRegistryOptions,
@@ -58,7 +58,7 @@ async function backendOf(
       if (cluster !== undefined) return cluster(times);
       throw new RegistryError(
         "invalid_configuration",
-        "The relay backend must be another than cluster here: no cluster was given",
+        "The relay backend cluster needs the option cluster: no cluster was given",
         { field: "relay-backend" },
       );
   }

@@ -3,10 +3,12 @@
  * entries. A backend implements these primitives, each in one atomic step, and nothing else: arguments
  * are validated, lists sorted and bounded, deadlines kept and errors worded above it.
  *
- * A backend knows the ttl of relays and of agents from its constructor, and measures both, and every
- * time it reports, by its own clock. Its operating conditions are `RegistryError`s: `connection_lost`
- * while it cannot be reached, `overloaded` with a retry hint while it has no memory, and `internal` for
- * an answer that makes no sense.
+ * A backend gets the ttls of relays and of agents in its constructor, and measures them, and every time
+ * it reports, by its own clock. Its operating conditions are `RegistryError`s: `connection_lost` while it
+ * cannot be reached, `overloaded` with a retry hint while it has no memory or too much to do,
+ * `storage_unavailable` while it accepts no writes, `not_leader` if another server must be asked,
+ * `invalid_configuration` if it refuses access, `tls_failed`, `too_large` for a list that it cannot hold,
+ * and `internal` for an answer that makes no sense. The cluster has those of the SDK.
  */
 import type { AgentPlacement, Relay, RelayAddress } from "./relay_registry.ts";
 
@@ -14,7 +16,7 @@ import type { AgentPlacement, Relay, RelayAddress } from "./relay_registry.ts";
 export interface BackendCall {
   /** Aborted at the deadline, when the caller gives up, and when the registry is closed. */
   readonly signal: AbortSignal;
-  /** Time until the deadline when the call began, ms. */
+  /** Time from the start of the call to its deadline, ms. */
   readonly timeoutMs: number;
 }
 
@@ -51,6 +53,6 @@ export interface RelayBackend {
   ): Promise<AgentPlacement[]>;
   /** Returns where a live agent is; `undefined` if it is not live. */
   placement(agentId: string, call: BackendCall): Promise<AgentPlacement | undefined>;
-  /** Ends all connections. No call follows; those in flight were aborted. */
+  /** Ends all connections. Called last; the calls in flight were aborted. */
   close(): Promise<void>;
 }

@@ -1,12 +1,11 @@
 /**
- * The relay registry: which relays are alive, and by which of them an agent is reached. Its rules are
- * the same whatever keeps the entries, so programs use this interface and never a backend.
+ * The relay registry: which relays are alive, and through which of them an agent is reached. Its rules
+ * are the same for all backends, so programs use this interface and never a backend.
  *
- * - Times are those of the backend's clock alone; callers bring none.
+ * - Times are those of the backend's clock alone; callers supply none.
  * - A relay or agent that does not renew within its ttl is gone.
- * - An agent is there only while the **incarnation** of the relay that placed it lasts: when a relay ends,
- *   its agents end with it at once, and those of before stay gone when it comes back, until they register
- *   again.
+ * - An agent lives only while the **incarnation** of the relay that placed it lasts: its agents end with a
+ *   relay at once, and stay gone when the relay comes back, until they register again.
  * - Registering an agent through another live relay moves it, in one step.
  */
 
@@ -14,7 +13,7 @@
 export interface RelayAddress {
   readonly relayId: string;
   readonly address: string;
-  /** Any 32-bit integer: programs of others send any. */
+  /** Any 32-bit integer, not only a valid port: existing relays send any. */
   readonly grpcPort: number;
 }
 
@@ -41,20 +40,20 @@ export interface AgentPlacement {
 
 /** Options of a call. */
 export interface RelayCallOptions {
-  /** Time until `deadline_exceeded`; `RELAY_CALL_MS_DEFAULT` without it. */
+  /** Time until `deadline_exceeded`, ms. Default 3,000. */
   readonly timeoutMs?: number;
   /** Ends the call with `canceled`. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * A relay registry. Its calls fail with a `RegistryError`: `invalid_argument` for a missing or oversized
- * field, `not_found` where a relay or agent is not alive, `too_large` where a list would exceed its bound,
- * `connection_lost` while the backend cannot be reached, `overloaded` while it has no room,
- * `deadline_exceeded`, `canceled`, and `shutting_down` once it is closed. Messages of the first two are
- * those that programs of others know: "RelayId is required", "relay not registered: not found".
+ * A relay registry. Its calls reject with a `RegistryError`: `invalid_argument` for a missing or oversized
+ * field, `not_found` for a relay or agent that is not alive, `too_large` for a list that exceeds its
+ * bound, `overloaded` when too many calls are in flight, `deadline_exceeded`, `canceled`, `shutting_down`
+ * once it is closed, and the codes of its backend (`RelayBackend`). Messages of the first two are those
+ * that existing clients know: "RelayId is required", "relay not registered: not found".
  *
- * A required argument may be `undefined` or empty, as it arrives from the wire, and is refused then.
+ * A required argument that is `undefined` or empty, as it may arrive from the wire, is refused.
  */
 export interface RelayRegistry {
   /** Registers a relay, or updates address and port of a live one. */
@@ -64,7 +63,7 @@ export interface RelayRegistry {
   /** Returns the live relays in the order of their ids, by their UTF-8 bytes. */
   listRelays(options?: RelayCallOptions): Promise<readonly Relay[]>;
   /**
-   * Places an agent at a live relay, and takes it over from another one.
+   * Places an agent at a live relay; one that another relay holds moves.
    *
    * @param agentId `undefined` if the caller named no agent at all.
    */
@@ -77,7 +76,7 @@ export interface RelayRegistry {
    * Renews an agent.
    *
    * @param relayId the relay that must hold the placement; `undefined` renews it wherever it is, for
-   * programs that do not say.
+   * older clients, which do not name it.
    */
   heartbeatAgent(
     agentId: string,

@@ -1,8 +1,8 @@
-/** The leases of a relay registry. All fronts of one backend use the same. */
+/** The leases of a relay registry. All fronts of one backend must use the same. */
 import { RegistryError } from "../base/errors.ts";
 import { RELAY_TTL_MS_DEFAULT, RELAY_TTL_MS_MAX, RELAY_TTL_MS_MIN } from "../base/limits.ts";
 
-/** How long entries last without being renewed. */
+/** Times for which entries last without being renewed, ms. */
 export interface RelayTimes {
   readonly relayTtlMs: number;
   readonly agentTtlMs: number;

@@ -35,7 +35,7 @@ const PORTS = { "redis:": 6379, "rediss:": 6379, "etcd:": 2379, "consul:": 8500 
 const FORMS =
   "memory:, cluster, redis://user:password@host:port/db, rediss://…, etcd://host:port or consul://host:port";
 
-/** Reads a URL. Throws `invalid_configuration` for one of another form. */
+/** Parses a URL. Throws `invalid_configuration` for one of another form. */
 export function parseRelayUrl(text: string): BackendAddress {
   if (text === "cluster") return { kind: "cluster" };
   if (text === "memory:" || text === "memory") return { kind: "memory" };
@@ -43,16 +43,16 @@ export function parseRelayUrl(text: string): BackendAddress {
   if (url === undefined || !isKnown(url.protocol)) throw refused(`must be ${FORMS}: it is not`);
   if (url.hostname === "") throw refused(`must name a host after ${url.protocol}//: it does not`);
   if (url.search !== "" || url.hash !== "") {
-    throw refused("must have neither ? nor #, which a password has as %3F and %23: it has");
+    throw refused("must have neither ? nor # (%3F and %23 in a password): it has one");
   }
   const port = url.port === "" ? PORTS[url.protocol] : Number(url.port);
   const name = `${url.protocol}//${url.hostname}:${port}`;
   if (url.protocol === "redis:" || url.protocol === "rediss:") return redisAddress(url, name, port);
   if (url.username !== "" || url.password !== "") {
-    throw refused(`must have no user or password with ${url.protocol}//: it has`);
+    throw refused(`must have no user or password with ${url.protocol}//: it has one`);
   }
   if (url.pathname !== "" && url.pathname !== "/") {
-    throw refused(`must have no path with ${url.protocol}//: it has`);
+    throw refused(`must have no path with ${url.protocol}//: it has one`);
   }
   const kind = url.protocol === "etcd:" ? "etcd" : "consul";
   return { kind, name, origin: `http://${url.hostname}:${port}` };
@@ -89,7 +89,7 @@ function decoded(part: string): string | undefined {
   try {
     return decodeURIComponent(part);
   } catch {
-    throw refused("must have its user and password as UTF-8 with %: it has not");
+    throw refused("must have its user and password percent-encoded in UTF-8: it has not");
   }
 }
 

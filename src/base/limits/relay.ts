@@ -10,13 +10,13 @@ export const RELAY_TTL_MS_DEFAULT = 30_000;
 export const RELAY_TTL_MS_MIN = 100;
 /** Longest lease, ms: one day, as Consul's sessions allow. */
 export const RELAY_TTL_MS_MAX = 86_400_000;
-/** Time for a call without a timeout, ms: relays give up after 5 s, and are to hear why before. */
+/** Time for a call without a timeout, ms: relays give up after 5 s, and must learn why before. */
 export const RELAY_CALL_MS_DEFAULT = 3_000;
-/** Calls in flight per registry, lists apart: a fleet of relays that all come back at once. */
+/** Calls in flight per registry, lists not counted: a fleet of relays that all come back at once. */
 export const RELAY_CALLS_MAX = 1_024;
 /** Lists in flight per registry: each may take tens of MB until it is answered. */
 export const RELAY_LISTS_MAX = 8;
-/** Retry hint when such a limit, or a backend's memory, is used up, ms. */
+/** Retry hint when one of these limits, or a backend's memory, is used up, ms. */
 export const RELAY_RETRY_MS = 1_000;
 /** Entries of a list: several times the agents of a large site. */
 export const RELAY_LIST_ENTRIES_MAX = 32_768;
@@ -32,7 +32,7 @@ export const RELAY_MEMORY_RELAYS_MAX = 16_384;
 export const RELAY_MEMORY_AGENTS_MAX = 262_144;
 /** Shortest time between two searches of that memory for entries that ended, ms. */
 export const RELAY_MEMORY_SWEEP_MS = 1_000;
-/** Time to connect to a backend, ms: a call of the default length still hears why it failed. */
+/** Time to connect to Redis, ms: shorter than a default call, which then tells why it failed. */
 export const RELAY_CONNECT_MS = 2_000;
 /** Silence with calls in flight after which a connection to Redis is given up, ms. */
 export const RELAY_SILENCE_MS = 3_000;
@@ -49,14 +49,14 @@ export const RELAY_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
  * with 8.
  */
 export const RELAY_HTTP_REQUESTS_MAX = 16;
-/** Characters of a backend's own words in a message. */
+/** Characters of a backend's own error text in a message. */
 export const RELAY_EXCERPT_CHARACTERS_MAX = 200;
 /**
- * Attempts of a step that others come between, at etcd and Consul: each attempt of one call fails only
- * because another call on the same entry succeeded.
+ * Attempts of a step at etcd or Consul: an attempt fails only because a concurrent call on the same entry
+ * succeeded, or its lease ended.
  */
 export const RELAY_ATTEMPTS_MAX = 16;
-/** Entries of a kind that are read from there for a list: those that ended are among them. */
+/** Entries of a kind read from etcd or Consul for a list, agents of ended relays included. */
 export const RELAY_STORED_ENTRIES_MAX = 2 * RELAY_LIST_ENTRIES_MAX;
 /** Shortest lease of Consul's sessions, ms. */
 export const CONSUL_TTL_MS_MIN = 10_000;

@@ -1,6 +1,6 @@
 /**
- * Requests to a server that answers in JSON. Answers are bounded, decoded and given the server's time;
- * what the server says in an error, and whether a request may be repeated, is for the caller.
+ * Requests to a server that answers in JSON. Answers are bounded, and come with the server's time; error
+ * statuses, and whether a request may be repeated, are the caller's business.
  */
 import { concatBytes } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";

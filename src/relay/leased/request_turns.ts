@@ -1,4 +1,4 @@
-/** Lets a bounded number of requests run at once; others wait for their turn, first come, first served. */
+/** A limit on concurrent requests; further ones wait for their turn, first come, first served. */
 import { BoundedQueue } from "../../base/bounded_queue.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { RELAY_RETRY_MS } from "../../base/limits.ts";
@@ -8,7 +8,7 @@ interface Waiting {
   readonly begin: () => void;
 }
 
-/** The turns of requests. */
+/** Runs a bounded number of requests at once. */
 export class RequestTurns {
   readonly #waiting: BoundedQueue<Waiting>;
   #free: number;
@@ -18,7 +18,10 @@ export class RequestTurns {
     this.#waiting = new BoundedQueue(waitingMax);
   }
 
-  /** Runs `request` in its turn. Rejects with the signal's reason if it is aborted before. */
+  /**
+   * Runs `request` in its turn. Rejects with the signal's reason if it is aborted before, and with
+   * `overloaded` if too many wait.
+   */
   async run<T>(signal: AbortSignal, request: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free--;
@@ -35,7 +38,8 @@ export class RequestTurns {
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { isOver: false, begin: resolve };
       if (!this.#waiting.push(waiting)) {
-        const message = `${this.#waiting.capacity} requests wait for the relay backend already`;
+        const message =
+          `At most ${this.#waiting.capacity} requests may wait for the relay backend: as many do`;
         reject(new RegistryError("overloaded", message, { retryAfterMs: RELAY_RETRY_MS }));
         return;
       }
@@ -46,7 +50,7 @@ export class RequestTurns {
     });
   }
 
-  /** Passes a turn on to the first that still waits. */
+  /** Passes the turn on to the first request that still waits. */
   #pass(): void {
     let next = this.#waiting.shift();
     while (next?.isOver) next = this.#waiting.shift();

@@ -1,4 +1,4 @@
-/** The values of entries, as JSON. One that is not ours is `internal`. */
+/** The values of entries, as JSON. Another program's value is refused as `internal`. */
 import { objectOf, senseless } from "../foreign_answer.ts";
 import type { LeasedEntry } from "./lease_store.ts";
 
