@@ -1,9 +1,9 @@
 /**
  * One connection to Redis that reconnects by itself and runs scripts.
  *
- * A script is sent only while the connection is open and its call goes on: nothing is queued for later
- * or sent again, because a placement that arrives after its call ended could undo a newer one. A call
- * that finds no connection waits for the outcome of the next attempt.
+ * A script is sent only while the connection is open and its call is in progress: nothing is queued for
+ * later or sent again, because a placement that arrives after its call ended could undo a newer one. A
+ * call without a connection waits for the outcome of the current attempt to connect.
  */
 import { createHash } from "node:crypto";
 import { Redis } from "ioredis";
@@ -27,7 +27,7 @@ export class RedisConnection {
   readonly #hashes = new Map<string, string>();
   /** Resolves when the connection is open, rejects when an attempt failed. */
   #attempt = pendingAttempt();
-  /** The error that the connection told before it closed. */
+  /** The error that the connection reported before it closed. */
   #failure: unknown;
   /** Bytes received since an answer was complete. */
   #receivedBytes = 0;
@@ -42,7 +42,7 @@ export class RedisConnection {
       ...isTls ? { tls: {} } : {},
       protocol: 2,
       disableClientInfo: true,
-      // It would wait until Redis has loaded its data; a call is told so instead.
+      // The check would wait until Redis has loaded its data; calls fail with `overloaded` instead.
       enableReadyCheck: false,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
@@ -142,7 +142,7 @@ export class RedisConnection {
   }
 }
 
-/** Returns an attempt for whose failure nobody needs to wait. */
+/** Returns an attempt whose failure is no unhandled rejection if nobody waits for it. */
 function pendingAttempt(): PromiseWithResolvers<void> {
   const attempt = Promise.withResolvers<void>();
   attempt.promise.catch(() => {});

@@ -2,8 +2,8 @@
  * The backend in Redis, or in one node of a Redis Cluster; tested with Redis 7.0. Each step is one script
  * (scripts.ts), so it is atomic, and Redis' clock is the only one.
  *
- * What Redis loses is lost: with asynchronous replication, or `appendfsync` other than `always`, that may
- * be the last acknowledged registrations. Their relays and agents register again at their next heartbeat.
+ * With asynchronous replication, or `appendfsync` other than `always`, Redis may lose the last
+ * acknowledged registrations. Their relays and agents register again after their next heartbeat.
  */
 import type { Entropy } from "../../base/world.ts";
 import type { BackendCall, RelayBackend } from "../relay_backend.ts";

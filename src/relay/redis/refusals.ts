@@ -5,7 +5,7 @@ import { excerptOf } from "../foreign_answer.ts";
 
 type Kind = "full" | "busy" | "replica" | "elsewhere" | "disk" | "refused";
 
-/** The first words of Redis' own errors. Redis before version 7 puts others before those of a script. */
+/** The first words of Redis' own errors; before version 7, those of scripts have a prefix. */
 const KINDS: Readonly<Record<string, Kind>> = {
   OOM: "full",
   LOADING: "busy",
@@ -27,8 +27,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
 };
 
 /**
- * Returns the error for one of Redis or of its connection. Only its message is kept: the rest may hold
- * the password.
+ * Returns the error for one of Redis or of its connection. Only the message is kept, as other fields may
+ * contain the password.
  *
  * @param name the backend's name.
  */

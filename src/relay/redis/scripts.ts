@@ -11,15 +11,15 @@
  *     {crs}:agents:<number>    sorted set of the agents placed at that incarnation of a relay
  *     {crs}:incarnations       counter
  *
- * An incarnation has a number that no other one has, so an agent whose number is not the one of its relay
- * is gone. Heartbeats begin with PEXPIRE, which Redis allows when it is out of memory, and once a script
- * has written Redis lets it finish: a full Redis refuses new entries and keeps the ones it has.
+ * Each incarnation has a number of its own, so an agent whose number differs from its relay's is gone.
+ * Heartbeats begin with PEXPIRE, which Redis allows when it is out of memory, and Redis lets a script
+ * that has written finish: a full Redis refuses new entries and keeps the ones it has.
  */
 
 /** The prefix and hash tag of all keys. */
 export const KEY_TAG = "{crs}";
 
-/** ARGV[1] is the database: selected in the script, a wrong one fails the call and nothing else. */
+/** ARGV[1] is the database: as the script selects it, a wrong one fails the call and nothing else. */
 const PREAMBLE = `
 local tag = KEYS[1]
 if ARGV[1] ~= "0" then redis.call("SELECT", ARGV[1]) end
@@ -110,15 +110,17 @@ return found
 /**
  * relay id or "" for all, count → relay id, and a list of agent id and expiry of each of its agents
  *
- * The set of an incarnation has exactly its live agents above now, so no agent's own key is read, and
- * the sets are returned as they are: both would hold Redis up several times as long.
+ * The members of an incarnation's set that are scored above now are exactly its live agents, so no
+ * agent's own key is read, and the sets are returned as they are: otherwise Redis would be held up
+ * several times as long.
  */
 export const AGENTS = script(`
 local wanted, left = ARGV[2], tonumber(ARGV[3])
 local relays = wanted == "" and liveIds(relaysKey, -1) or { wanted }
 local found = {}
 for _, relay in ipairs(relays) do
-  local incarnation = left > 0 and incarnationOf(relay)
+  if left <= 0 then break end
+  local incarnation = incarnationOf(relay)
   if incarnation then
     local agents = liveIds(agentsKey(incarnation), left, "WITHSCORES")
     found[#found + 1] = relay
