@@ -45,8 +45,9 @@ export interface DeparturesOptions {
 /** The departures, as the leader of group 0 carries them on. */
 export class Departures {
   readonly #options: DeparturesOptions;
-  /** Since when each member is silent, as this leader has seen it, monotonic ms. */
+  /** Since when each member is silent, as this leader saw it in term `#term`, monotonic ms. */
   readonly #silentSinceMs = new Map<number, number>();
+  #term = 0;
 
   constructor(options: DeparturesOptions) {
     this.#options = options;
@@ -121,10 +122,13 @@ export class Departures {
     return members.filter(({ id }) => nodeOfReplica(this.#state, id) === nodeId);
   }
 
-  /** Notes which members are silent. */
+  /** Notes which members are silent. Those of an earlier term are forgotten, as nobody listened since. */
   #listen(): void {
-    const { isConnected, monotonic } = this.#options;
+    const { isConnected, monotonic, system } = this.#options;
     const nowMs = monotonic.nowMs();
+    const { term } = system.group.raftStatus();
+    if (term !== this.#term) this.#silentSinceMs.clear();
+    this.#term = term;
     const { members } = this.#state;
     for (const { nodeId } of members.all) {
       if (isConnected(nodeId)) this.#silentSinceMs.delete(nodeId);

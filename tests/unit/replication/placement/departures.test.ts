@@ -10,6 +10,7 @@ import {
   encodePutDeparture,
 } from "../../../../src/system/departures/departure_codec.ts";
 import type { Departure } from "../../../../src/system/departures/departure_state.ts";
+import { nodeOfReplica } from "../../../../src/replication/assembly/placed_here.ts";
 import { PlacedNodes } from "../../../support/placed_nodes.ts";
 
 const VERSION = { applyVersionMax: DEPARTURES_APPLY_VERSION };
@@ -63,6 +64,19 @@ async function depart(cluster: PlacedNodes, nodeId: number, goal: DepartureGoal)
     detail: "an operator",
   });
   await propose(cluster, command);
+}
+
+/** Hands the leadership of group 0 to a node. */
+async function lead(cluster: PlacedNodes, nodeId: number): Promise<void> {
+  const { group } = leaderOf(cluster).groups.system;
+  const { members } = group.raftStatus();
+  const heir = members.find(({ id }) => nodeOfReplica(stateOf(cluster), id) === nodeId);
+  assert.is(group.transferLeader(heir!.id), "accepted");
+  await cluster.until(`node ${nodeId} leads group 0`, () => {
+    const leaders = [...cluster.nodes.values()]
+      .filter(({ groups }) => groups.system.group.isLeading);
+    return leaders.length === 1 && leaders[0]!.id === nodeId;
+  });
 }
 
 /** Counts the partitions whose leaders know a voter on the node. */
@@ -180,6 +194,21 @@ test("a node that is silent for long is replaced, and holds again when it is bac
       stateOf(cluster).placement.changing.size === 0,
     120_000,
   );
+});
+
+test("a leader of group 0 forgets the silences that it saw in an earlier term", async () => {
+  const cluster = await clusterOf(5);
+  const first = leaderOf(cluster).id;
+  const [second, victim] = [2, 3, 4, 5].filter((id) => id !== first);
+  cluster.crash(victim!);
+  await cluster.world.pass(20_000);
+  await lead(cluster, second!);
+  await cluster.restart(victim!);
+  await cluster.world.pass(NODE_SILENT_MS_MAX);
+  cluster.crash(victim!);
+  await lead(cluster, first);
+  await cluster.world.pass(20_000);
+  assert.is(departureOf(cluster, victim!), undefined);
 });
 
 test.run();
