@@ -83,6 +83,10 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
   const { endpoint, allowsInsecure, allowsLegacyClients, allowsOlderRelays } = settings;
   const isLocal = isLoopbackHost(endpoint.host);
   if (!isLocal && tls === undefined && !allowsInsecure) throw plainBeyondLoopback(endpoint.host);
+  const { advertised } = settings;
+  if (advertised !== undefined && !isReachable(advertised.host)) {
+    throw notAdvertisable(advertised.host);
+  }
   const relays = await openRelays(options);
   let isStopping = false;
   const app = new GrpcApp({
@@ -112,8 +116,8 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
     logger.warn("Plain gRPC is served beyond loopback", { host: listener.host });
   }
   const listened = { host: listener.host, port: listener.port };
-  const advertised = settings.advertised ?? listened;
-  let announcement = announce(advertised, tls?.certificate, options);
+  const seat = advertised ?? listened;
+  let announcement = announce(seat, tls?.certificate, options);
   return {
     endpoint: listened,
     metrics: () => app.metrics.render(),
@@ -121,7 +125,7 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
       if (tls === undefined || isStopping) return;
       listener.useCertificate(certificate);
       announcement?.close();
-      announcement = announce(advertised, certificate, options);
+      announcement = announce(seat, certificate, options);
     },
     close: async () => {
       isStopping = true;
@@ -207,5 +211,13 @@ function plainBeyondLoopback(host: string): RegistryError {
       "the port could read and change what callers send, as it is plain text; name a certificate " +
       "with --tls-certificate, or say --insecure-grpc",
     { field: "grpc" },
+  );
+}
+
+function notAdvertisable(host: string): RegistryError {
+  return new RegistryError(
+    "invalid_configuration",
+    `--grpc-advertise must have an IP address at which others reach this front: found ${host}`,
+    { field: "grpc-advertise" },
   );
 }

@@ -114,6 +114,7 @@ export const FRONT_SETTINGS = {
     kind: "listen",
     default: "",
     bytesMax: 255,
-    description: "where clients reach gRPC, as GET /seeder tells; empty: where it listens",
+    description:
+      "IP address and port at which clients reach gRPC, as GET /seeder tells; empty: where it listens",
   },
 } as const satisfies Readonly<Record<string, Setting>>;

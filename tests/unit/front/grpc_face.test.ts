@@ -35,6 +35,24 @@ test("plain text beyond loopback is refused unless it is asked for", async () =>
   assert.is(code, "invalid_configuration");
 });
 
+test("a host that clients cannot be told is refused", async () => {
+  for (const host of ["front.example", "0.0.0.0"]) {
+    const code = await codeOf(
+      startGrpcFace({
+        ...OPTIONS,
+        settings: {
+          ...SETTINGS,
+          endpoint: { host: "127.0.0.1", port: 0 },
+          advertised: { host, port: 50_051 },
+        },
+        // It is refused before it is used.
+        client: {} as Client,
+      }).then((face) => face.close()),
+    );
+    assert.is(code, "invalid_configuration", host);
+  }
+});
+
 test("another certificate is announced with its hash once it is used", async () => {
   const [first, second] = await Promise.all([issueTlsIdentities(), issueTlsIdentities(2)]);
   const { client, calls } = new FakeClient({
