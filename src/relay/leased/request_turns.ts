@@ -1,21 +1,17 @@
 /** A limit on concurrent requests; further ones wait for their turn, first come, first served. */
-import { BoundedQueue } from "../../base/bounded_queue.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { RELAY_RETRY_MS } from "../../base/limits.ts";
 
-interface Waiting {
-  isOver: boolean;
-  readonly begin: () => void;
-}
-
 /** Runs a bounded number of requests at once. */
 export class RequestTurns {
-  readonly #waiting: BoundedQueue<Waiting>;
+  /** Begins those that wait, in the order of their arrival; none that gave up is among them. */
+  readonly #waiting = new Set<() => void>();
+  readonly #waitingMax: number;
   #free: number;
 
   constructor({ runningMax, waitingMax }: { runningMax: number; waitingMax: number }) {
     this.#free = runningMax;
-    this.#waiting = new BoundedQueue(waitingMax);
+    this.#waitingMax = waitingMax;
   }
 
   /**
@@ -36,29 +32,27 @@ export class RequestTurns {
   /** Waits for a turn that another request passes on. */
   #turn(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { isOver: false, begin: resolve };
-      if (!this.#waiting.push(waiting)) {
+      if (this.#waiting.size === this.#waitingMax) {
         const message =
-          `At most ${this.#waiting.capacity} requests may wait for the relay backend: as many do`;
+          `At most ${this.#waitingMax} requests may wait for the relay backend: as many do`;
         reject(new RegistryError("overloaded", message, { retryAfterMs: RELAY_RETRY_MS }));
         return;
       }
+      this.#waiting.add(resolve);
       signal.addEventListener("abort", () => {
-        waiting.isOver = true;
-        reject(signal.reason);
+        if (this.#waiting.delete(resolve)) reject(signal.reason);
       }, { once: true });
     });
   }
 
-  /** Passes the turn on to the first request that still waits. */
+  /** Passes the turn on to the first request that waits. */
   #pass(): void {
-    let next = this.#waiting.shift();
-    while (next?.isOver) next = this.#waiting.shift();
-    if (next === undefined) {
+    const [begin] = this.#waiting;
+    if (begin === undefined) {
       this.#free++;
       return;
     }
-    next.isOver = true;
-    next.begin();
+    this.#waiting.delete(begin);
+    begin();
   }
 }

@@ -74,6 +74,21 @@ test("RequestTurns refuses more than may wait", async () => {
   assert.is(await requests.start("f"), "overloaded");
 });
 
+test("RequestTurns keeps no place for requests that gave up", async () => {
+  const requests = new Requests();
+  requests.start("a");
+  requests.start("b");
+  const caller = new AbortController();
+  const left = ["c", "d", "e"].map((name) => requests.start(name, caller.signal));
+  caller.abort(new RegistryError("canceled", "gone"));
+  assert.equal(await Promise.all(left), ["canceled", "canceled", "canceled"]);
+  const next = requests.start("f");
+  await requests.end("a");
+  assert.is(requests.names, "b,f");
+  await requests.end("f");
+  assert.is(await next, "ok");
+});
+
 test("RequestTurns passes a turn on when a request fails", async () => {
   const turns = new RequestTurns({ runningMax: 1, waitingMax: 1 });
   const { signal } = new AbortController();
