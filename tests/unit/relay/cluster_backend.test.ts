@@ -8,9 +8,7 @@ import type { RelayRegistry } from "../../../src/relay/relay_registry.ts";
 import { RegistryHarness } from "../../support/registry_harness.ts";
 import type { SteppedWorld } from "../../support/stepped_world.ts";
 import { type RelayStage, testConformance } from "./conformance.ts";
-
-const TIMES = { relayTtlMs: 30_000, agentTtlMs: 20_000 };
-const STEP_MS = TIMES.agentTtlMs / 8;
+import { STEPPED_TIMES, steppedTime } from "./stepped_stage.ts";
 
 /** Returns a registry whose calls move time until they are answered. */
 function stepped(front: RelayRegistry, world: SteppedWorld): RelayRegistry {
@@ -34,25 +32,11 @@ async function openStage(): Promise<RelayStage> {
   await harness.raiseVersion();
   const { world } = harness;
   return {
-    times: TIMES,
+    ...steppedTime(world),
     front: async ({ clockOffsetMs = 0 } = {}) => {
       const client = await harness.client({}, withClockOffset(world, clockOffsetMs));
-      const backend = new ClusterRelayBackend(client, { times: TIMES });
+      const backend = new ClusterRelayBackend(client, { times: STEPPED_TIMES });
       return stepped(new BackedRelayRegistry(backend, world), world);
-    },
-    unixMs: () => world.unixMs(),
-    clockErrorMs: 0,
-    until: async (what, holds) => {
-      for (let passedMs = 0; !await holds(); passedMs += STEP_MS) {
-        if (passedMs > TIMES.relayTtlMs * 3) throw new Error(`Not within ${passedMs} ms: ${what}`);
-        await world.pass(STEP_MS);
-      }
-    },
-    during: async (ms, act) => {
-      for (let passedMs = 0; passedMs < ms; passedMs += STEP_MS) {
-        await act();
-        await world.pass(STEP_MS);
-      }
     },
     close: () => harness.stop(),
   };

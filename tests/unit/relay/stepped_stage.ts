@@ -1,4 +1,4 @@
-/** A stage of the conformance suite in stepped time. */
+/** Stages of the conformance suite in stepped time. */
 import { BackedRelayRegistry } from "../../../src/relay/backed_registry.ts";
 import type { RelayBackend } from "../../../src/relay/relay_backend.ts";
 import type { RelayRegistry } from "../../../src/relay/relay_registry.ts";
@@ -6,8 +6,9 @@ import type { RelayTimes } from "../../../src/relay/relay_times.ts";
 import { SteppedWorld } from "../../support/stepped_world.ts";
 import type { RelayStage } from "./conformance.ts";
 
-/** Leases of the stage: an agent's is the shorter one. */
-const TIMES: RelayTimes = { relayTtlMs: 30_000, agentTtlMs: 20_000 };
+/** Leases of the stages: an agent's is the shorter one. */
+export const STEPPED_TIMES: RelayTimes = { relayTtlMs: 30_000, agentTtlMs: 20_000 };
+const STEP_MS = STEPPED_TIMES.agentTtlMs / 8;
 
 /**
  * Opens a stage.
@@ -20,28 +21,37 @@ export function steppedStage(
   const world = new SteppedWorld();
   const fronts: RelayRegistry[] = [];
   return {
-    times: TIMES,
+    ...steppedTime(world),
     front: () => {
-      const front = new BackedRelayRegistry(backendOf(world, TIMES), world);
+      const front = new BackedRelayRegistry(backendOf(world, STEPPED_TIMES), world);
       fronts.push(front);
       return Promise.resolve(front);
     },
+    close: async () => {
+      for (const front of fronts) await front.close();
+    },
+  };
+}
+
+/** Returns the time of a stage, whose backend reports exactly that of `world`. */
+export function steppedTime(world: SteppedWorld): Omit<RelayStage, "front" | "close"> {
+  return {
+    times: STEPPED_TIMES,
     unixMs: () => world.unixMs(),
     clockErrorMs: 0,
     until: async (what, holds) => {
-      for (let passedMs = 0; !await holds(); passedMs += TIMES.agentTtlMs / 8) {
-        if (passedMs > TIMES.relayTtlMs * 3) throw new Error(`Not within ${passedMs} ms: ${what}`);
-        await world.pass(TIMES.agentTtlMs / 8);
+      for (let passedMs = 0; !await holds(); passedMs += STEP_MS) {
+        if (passedMs > STEPPED_TIMES.relayTtlMs * 3) {
+          throw new Error(`Not within ${passedMs} ms: ${what}`);
+        }
+        await world.pass(STEP_MS);
       }
     },
     during: async (ms, act) => {
-      for (let passedMs = 0; passedMs < ms; passedMs += TIMES.agentTtlMs / 8) {
+      for (let passedMs = 0; passedMs < ms; passedMs += STEP_MS) {
         await act();
-        await world.pass(TIMES.agentTtlMs / 8);
+        await world.pass(STEP_MS);
       }
-    },
-    close: async () => {
-      for (const front of fronts) await front.close();
     },
   };
 }
