@@ -8,7 +8,7 @@ import type {
 } from "../client/mod.ts";
 import { formatDuration } from "./duration.ts";
 import type { Reply } from "./shell.ts";
-import type { Cell } from "./table.ts";
+import { tableText } from "./table_text.ts";
 
 /** Returns a gateway as a document. */
 function gatewayJson(gateway: MapsGatewayInfo) {
@@ -36,15 +36,16 @@ export function mapsGatewaysReply(region: string, listed: readonly ListedMapsGat
       })),
     },
     text: (columns) =>
-      tableText(
-        `No gateway is registered in region ${region}.\n`,
-        ["GATEWAY", "ADDRESS", "WSS", "CPU", "MEMORY", "STORAGE", "BANDWIDTH", "LEASE"],
-        listed.map(({ gateway, remainingMs }) => [
+      tableText({
+        none: `No gateway is registered in region ${region}.\n`,
+        head: ["GATEWAY", "ADDRESS", "WSS", "CPU", "MEMORY", "STORAGE", "BANDWIDTH", "LEASE"],
+        rows: listed.map(({ gateway, remainingMs }) => [
           ...[gateway.gatewayId, placeOf(gateway), gateway.wssPort || "", gateway.cpu],
           ...[gateway.memory, gateway.storage, gateway.bandwidth, formatDuration(remainingMs)],
         ]),
         columns,
-      ),
+        shrinks: [0, 1],
+      }),
   };
 }
 
@@ -56,14 +57,15 @@ export function mapsAgentsReply(region: string, listed: readonly ListedMapsAgent
       agents: listed.map(({ agent, remainingMs }) => ({ ...agentJson(agent), remainingMs })),
     },
     text: (columns) =>
-      tableText(
-        `No agent is registered in region ${region}.\n`,
-        ["DOMAIN", "GATEWAY", "LEASE"],
-        listed.map(({ agent, remainingMs }) => [
+      tableText({
+        none: `No agent is registered in region ${region}.\n`,
+        head: ["DOMAIN", "GATEWAY", "LEASE"],
+        rows: listed.map(({ agent, remainingMs }) => [
           ...[agent.domain, agent.gatewayId, formatDuration(remainingMs)],
         ]),
         columns,
-      ),
+        shrinks: [0, 1],
+      }),
   };
 }
 
@@ -92,15 +94,4 @@ export function mapsRemovedReply(kind: "agent" | "gateway", name: string): Reply
 
 function placeOf({ address, port }: Pick<MapsGatewayInfo, "address" | "port">): string {
   return addressText({ hostname: address, port });
-}
-
-async function tableText(
-  none: string,
-  head: readonly string[],
-  rows: readonly (readonly Cell[])[],
-  columns: number,
-): Promise<string> {
-  if (rows.length === 0) return none;
-  const { table } = await import("./table.ts");
-  return table(head, rows, { columns, shrinks: [0, 1] });
 }

@@ -1,4 +1,4 @@
-/** Replies of `crs relay …`. Names come from other systems, so they are shown whole or cut, never parsed. */
+/** Replies of `crs relay …`. Names come from other systems: they are shown whole or cut, and never parsed. */
 import { placementJson, relayAgentsJson, relaysJson } from "../answers/relay_json.ts";
 import { incarnationText } from "../answers/record_json.ts";
 import {
@@ -12,21 +12,23 @@ import { formatDuration } from "./duration.ts";
 import { receiptsText } from "./record_view.ts";
 import type { Reply } from "./shell.ts";
 import type { Cell } from "./table.ts";
+import { tableText } from "./table_text.ts";
 
 /** Returns the reply with all relays. */
 export function relaysReply(listed: NamedList<RelayEntry>): Reply {
   return {
     json: relaysJson(listed),
     text: (columns) =>
-      tableText(
-        "No relay is registered.\n",
-        ["RELAY", "ADDRESS", "PORT", "LEASE", "LAST HEARTBEAT"],
-        listed.items.map(({ relayId, address, grpcPort, ...lease }) => [
+      tableText({
+        none: "No relay is registered.\n",
+        head: ["RELAY", "ADDRESS", "PORT", "LEASE", "LAST HEARTBEAT"],
+        rows: listed.items.map(({ relayId, address, grpcPort, ...lease }) => [
           ...[relayId, address, grpcPort],
           ...leaseCells(lease),
         ]),
         columns,
-      ),
+        shrinks: [0, 1],
+      }),
     ...noteOf(listed),
   };
 }
@@ -36,12 +38,13 @@ export function relayAgentsReply(relayId: string, listed: NamedList<PlacementEnt
   return {
     json: relayAgentsJson(relayId, listed),
     text: (columns) =>
-      tableText(
-        "No agent is placed there, or the relay is not registered.\n",
-        ["AGENT", "LEASE", "LAST HEARTBEAT"],
-        listed.items.map(({ agentId, ...lease }) => [agentId, ...leaseCells(lease)]),
+      tableText({
+        none: "No agent is placed there, or the relay is not registered.\n",
+        head: ["AGENT", "LEASE", "LAST HEARTBEAT"],
+        rows: listed.items.map(({ agentId, ...lease }) => [agentId, ...leaseCells(lease)]),
         columns,
-      ),
+        shrinks: [0],
+      }),
     ...noteOf(listed),
   };
 }
@@ -75,17 +78,6 @@ function leaseCells({ remainingMs, lastHeartbeatUnixMs }: Lease): Cell[] {
 
 function timeText(unixMs: number): string {
   return new Date(unixMs).toISOString();
-}
-
-async function tableText(
-  none: string,
-  head: readonly string[],
-  rows: readonly (readonly Cell[])[],
-  columns: number,
-): Promise<string> {
-  if (rows.length === 0) return none;
-  const { table } = await import("./table.ts");
-  return table(head, rows, { columns, shrinks: head[1] === "ADDRESS" ? [0, 1] : [0] });
 }
 
 /** Returns the remark on a list that followers answered. */

@@ -179,7 +179,10 @@ export class RelayWrites {
     return reply;
   }
 
-  /** Serves FindRelay: the leader of another partition asks for a relay that is led here. */
+  /**
+   * Serves FindRelay: the leader of another partition asks for a relay that is led here. It changes nothing,
+   * so any node of the cluster may ask, unlike for the steps of writes (node_steps.ts).
+   */
   async findRelay(request: FindRelayRequest, { deadlineMs }: RequestContext) {
     const partition = this.#parts.table.led(KIND_RELAY, idOfName(request.relayId, "relayId"));
     return await this.#findRelayHere(partition, request, deadlineMs) ?? NO_RELAY;
