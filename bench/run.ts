@@ -13,6 +13,7 @@ import { benchClusterFailover } from "./cluster/failover.ts";
 import { benchClusterIdle } from "./cluster/idle.ts";
 import { benchClusterLoad } from "./cluster/load.ts";
 import { benchClusterWatches } from "./cluster/watches.ts";
+import { benchGrpc } from "./grpc.ts";
 import { benchHandshake } from "./handshake.ts";
 import { benchHttp } from "./http.ts";
 import { benchHttpReaders } from "./http_readers.ts";
@@ -50,6 +51,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   regions: benchRegions,
   http: benchHttp,
   http_readers: benchHttpReaders,
+  grpc: benchGrpc,
 };
 /** Benches that are run together. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {

@@ -242,4 +242,30 @@ const OTHERS = [
     name: "memory of a reader, of a bare server's open stream",
     goal: "≤ 1.2",
   },
+  {
+    bench: "grpc one placement",
+    field: "p50Us",
+    name: "GetAgentPlacement by gRPC, 1 in flight, p50 µs",
+    goal: "≤ 1,500",
+  },
+  { bench: "grpc one placement", field: "p99Us", name: "the same, p99 µs", goal: "≤ 5,000" },
+  {
+    bench: "grpc placements",
+    field: "rateRatio",
+    name: "the same a second, 64 in flight, of an answer from the front's memory",
+    goal: "≥ 0.6",
+  },
+  {
+    bench: "grpc registrations",
+    field: "rateRatio",
+    name: "RegisterAgent a second, of those in a Redis that syncs each of them",
+    goal: "≥ 0.7",
+  },
+  {
+    bench: "grpc heartbeats",
+    field: "frontCpuPercent",
+    name: "CPU of a front with 5,000 agents' heartbeats every 10 s, % of a core",
+    goal: "≤ 10",
+  },
+  { bench: "grpc heartbeats", field: "expired", name: "agents that ended meanwhile", goal: "0" },
 ] as const;

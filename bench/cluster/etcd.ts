@@ -2,17 +2,12 @@
  * etcd with three members on ephemeral ports, with its default durability, and the load on it in a
  * Node process. For comparison in the same run.
  */
-import { LineReader } from "./line_reader.ts";
+import { GrpcProcess, grpcProcessMissing, runs } from "../grpc_process.ts";
 import { until } from "./polling.ts";
 import { freePorts } from "./ports.ts";
 import type { EtcdOrder, EtcdResult } from "./etcd_load.ts";
 
-/** The gRPC client of the load, installed for it alone. */
-const GRPC_PACKAGE = "@grpc/grpc-js@1.14.7";
-const GRPC_FOLDER = new URL("../../tmp/etcd_load", import.meta.url).pathname;
-const LOAD = new URL("etcd_load.ts", import.meta.url).pathname;
-/** A Node that runs TypeScript files as they are. */
-const NODE = ["npx", "-y", "node@24"];
+const LOAD = new URL("etcd_load.ts", import.meta.url);
 const MEMBERS = [1, 2, 3];
 const READY_MS_MAX = 30_000;
 
@@ -21,43 +16,27 @@ export async function etcdMissing(): Promise<string | undefined> {
   if (!await runs(["etcd", "--version"])) {
     return "the program etcd is missing; Debian's package etcd-server brings it";
   }
-  if (!await runs([...NODE, "--version"])) return "npx cannot run Node 24";
-  return undefined;
-}
-
-async function runs([command = "", ...args]: readonly string[]): Promise<boolean> {
-  try {
-    const options = { args, stdin: "null", stdout: "null", stderr: "null" } as const;
-    return (await new Deno.Command(command, options).output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  return await grpcProcessMissing();
 }
 
 /** A running etcd with its load. */
 export class Etcd {
   readonly #members: readonly Deno.ChildProcess[];
-  readonly #load: Deno.ChildProcess;
-  readonly #lines: LineReader;
-  readonly #orders: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #load: GrpcProcess<EtcdOrder, EtcdResult>;
   readonly #folder: string;
 
   private constructor(
     members: readonly Deno.ChildProcess[],
-    load: Deno.ChildProcess,
+    load: GrpcProcess<EtcdOrder, EtcdResult>,
     folder: string,
   ) {
     this.#members = members;
     this.#load = load;
-    this.#lines = new LineReader(load.stdout);
-    this.#orders = load.stdin.getWriter();
     this.#folder = folder;
   }
 
   /** Starts the members, and writes `keys` keys with values of `valueBytes`. */
   static async start(keys: number, valueBytes: number): Promise<Etcd> {
-    await installGrpc();
     const folder = await Deno.makeTempDir({ prefix: "crs-bench-" });
     const first = freePorts(2 * MEMBERS.length);
     const members = startMembers(folder, first);
@@ -66,23 +45,11 @@ export class Etcd {
       for (const port of clientPorts) {
         await until("etcd is healthy", () => isHealthy(port), READY_MS_MAX);
       }
-      const load = new Deno.Command(NODE[0]!, {
-        args: [
-          ...NODE.slice(1),
-          "--no-warnings",
-          LOAD,
-          GRPC_FOLDER,
-          clientPorts.join(),
-          String(keys),
-          String(valueBytes),
-        ],
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "inherit",
-      }).spawn();
-      const etcd = new Etcd(members, load, folder);
-      await etcd.#lines.next();
-      return etcd;
+      const load = await GrpcProcess.start<EtcdOrder, EtcdResult>(
+        LOAD,
+        [clientPorts.join(), String(keys), String(valueBytes)],
+      );
+      return new Etcd(members, load, folder);
     } catch (error) {
       await kill(members);
       await Deno.remove(folder, { recursive: true });
@@ -92,15 +59,12 @@ export class Etcd {
 
   /** Measures one operation. */
   async measure(order: EtcdOrder): Promise<EtcdResult> {
-    await this.#orders.write(new TextEncoder().encode(`${JSON.stringify(order)}\n`));
-    return JSON.parse(await this.#lines.next()) as EtcdResult;
+    return await this.#load.measure(order);
   }
 
   /** Ends all processes and removes the data. */
   async stop(): Promise<void> {
-    // The load ends with its input; a signal would reach npx alone.
-    await this.#orders.close();
-    await this.#load.status;
+    await this.#load.stop();
     await kill(this.#members);
     await Deno.remove(this.#folder, { recursive: true });
   }
@@ -134,17 +98,6 @@ async function isHealthy(port: number): Promise<boolean> {
     // It does not listen yet.
     return false;
   }
-}
-
-async function installGrpc(): Promise<void> {
-  await Deno.mkdir(GRPC_FOLDER, { recursive: true });
-  const { success, stderr } = await new Deno.Command("npm", {
-    args: ["install", "--prefix", GRPC_FOLDER, "--no-audit", "--no-fund", GRPC_PACKAGE],
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
 async function kill(processes: readonly Deno.ChildProcess[]): Promise<void> {

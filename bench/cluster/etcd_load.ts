@@ -1,7 +1,6 @@
 /**
- * Load on etcd by gRPC, run by Node in a process of its own, because a gRPC client inside Deno can
- * abort the process. Keys are written first; then each line of standard input is an order, and each
- * line of standard output its result:
+ * Load on etcd by gRPC (see grpc_process.ts). Keys are written first; then each line of standard input is
+ * an order, and each line of standard output its result:
  *
  *     node etcd_load.ts <folder of the package @grpc/grpc-js> <port,port,…> <keys> <value bytes>
  *     {"operation":"range","depth":64,"seconds":1}
@@ -9,11 +8,17 @@
  * The messages of etcd's services that are used are encoded here by hand, which costs less
  * than a generated codec. Calls go to all members in turn, as etcd's own clients send them.
  */
-import { Buffer } from "node:buffer";
-import { createRequire } from "node:module";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { LatencyHistogram } from "../latency.ts";
+import {
+  closedGrpcLoop,
+  field,
+  type GrpcClient,
+  grpcClients,
+  type GrpcRate,
+  openStream,
+  unaryCall,
+} from "../grpc_client.ts";
 
 /** One measurement. */
 export interface EtcdOrder {
@@ -29,40 +34,9 @@ export interface EtcdOrder {
 }
 
 /** Its result. */
-export interface EtcdResult {
-  readonly perSecond: number;
-  readonly p50Us: number;
-  readonly p99Us: number;
+export interface EtcdResult extends GrpcRate {
   /** For `watch`: events that all watchers got a second. */
   readonly eventsPerSecond?: number;
-}
-
-/** The part of grpc-js that is used. */
-interface Grpc {
-  readonly Client: new (address: string, credentials: unknown) => GrpcClient;
-  readonly credentials: { createInsecure(): unknown };
-}
-
-interface GrpcClient {
-  makeUnaryRequest(
-    path: string,
-    serialize: (value: Uint8Array) => Uint8Array,
-    deserialize: (bytes: Uint8Array) => Uint8Array,
-    argument: Uint8Array,
-    callback: (error: Error | null, value: Uint8Array) => void,
-  ): void;
-  makeBidiStreamRequest(
-    path: string,
-    serialize: (value: Uint8Array) => Uint8Array,
-    deserialize: (bytes: Uint8Array) => Uint8Array,
-  ): GrpcStream;
-}
-
-interface GrpcStream {
-  write(message: Uint8Array): void;
-  on(event: "data", take: (message: Uint8Array) => void): void;
-  on(event: "error", take: (error: Error) => void): void;
-  cancel(): void;
 }
 
 const RANGE = "/etcdserverpb.KV/Range";
@@ -79,18 +53,6 @@ const FILL_DEPTH = 64;
 /** A stride that visits the keys in an order that does not favour caches. */
 const STRIDE = 7_919;
 
-/** grpc-js takes messages as Buffers. */
-const asBuffer = ({ buffer, byteOffset, length }: Uint8Array) =>
-  Buffer.from(buffer, byteOffset, length);
-const asBytes = (bytes: Uint8Array) => bytes;
-
-/** Returns a field of wire type 2 (length-delimited) with fewer than 16,384 bytes. */
-function field(number: number, content: Uint8Array): Uint8Array {
-  const { length } = content;
-  const head = length < 128 ? [length] : [length & 127 | 128, length >>> 7];
-  return Uint8Array.from([number << 3 | 2, ...head, ...content]);
-}
-
 function concatenated(left: Uint8Array, right: Uint8Array): Uint8Array {
   const all = new Uint8Array(left.length + right.length);
   all.set(left);
@@ -105,9 +67,8 @@ class EtcdLoad {
   #calls = 0;
   #puts = 0;
 
-  constructor(grpc: Grpc, ports: readonly string[], keys: number, valueBytes: number) {
-    const credentials = grpc.credentials.createInsecure();
-    this.#clients = ports.map((port) => new grpc.Client(`127.0.0.1:${port}`, credentials));
+  constructor(clients: readonly GrpcClient[], keys: number, valueBytes: number) {
+    this.#clients = clients;
     this.#ranges = Array.from({ length: keys }, (_, key) => field(1, keyOf(key)));
     this.#value = field(2, new Uint8Array(valueBytes).fill(120));
   }
@@ -126,7 +87,7 @@ class EtcdLoad {
 
   /** Writes keys that many watchers see. */
   async #watched({ watchers = 1, ...order }: EtcdOrder): Promise<EtcdResult> {
-    const stream = this.#clients[0]!.makeBidiStreamRequest(WATCH, asBuffer, asBytes);
+    const stream = openStream(this.#clients[0]!, WATCH);
     const { promise: created, resolve, reject } = Promise.withResolvers<void>();
     let open = 0;
     let events = 0;
@@ -153,22 +114,9 @@ class EtcdLoad {
     return { ...result, eventsPerSecond: Math.round(eventsPerSecond) };
   }
 
-  async #closedLoop({ operation, depth, seconds }: EtcdOrder): Promise<EtcdResult> {
-    const histogram = new LatencyHistogram();
-    const warmUntilMs = performance.now() + seconds * 200;
-    const endMs = warmUntilMs + seconds * 1_000;
-    const caller = async () => {
-      let startMs = performance.now();
-      while (startMs < endMs) {
-        await (operation === "put" ? this.#call(PUT, this.#put()) : this.#range());
-        const nowMs = performance.now();
-        if (startMs >= warmUntilMs && nowMs < endMs) histogram.record((nowMs - startMs) * 1_000);
-        startMs = nowMs;
-      }
-    };
-    await Promise.all(Array.from({ length: depth }, caller));
-    const { p50Us, p99Us } = histogram.summary();
-    return { perSecond: Math.round(histogram.count / seconds), p50Us, p99Us };
+  #closedLoop({ operation, depth, seconds }: EtcdOrder): Promise<EtcdResult> {
+    const call = operation === "put" ? () => this.#call(PUT, this.#put()) : () => this.#range();
+    return closedGrpcLoop(call, { depth, seconds });
   }
 
   async #range(): Promise<void> {
@@ -182,13 +130,7 @@ class EtcdLoad {
   }
 
   #call(path: string, request: Uint8Array): Promise<Uint8Array> {
-    const client = this.#clients[this.#calls++ % this.#clients.length]!;
-    return new Promise((resolve, reject) => {
-      client.makeUnaryRequest(path, asBuffer, asBytes, request, (error, value) => {
-        if (error === null) resolve(value);
-        else reject(error);
-      });
-    });
+    return unaryCall(this.#clients[this.#calls++ % this.#clients.length]!, path, request);
   }
 }
 
@@ -224,8 +166,8 @@ function keyOf(number: number): Uint8Array {
 }
 
 const [folder = "", ports = "", keys = "", valueBytes = ""] = process.argv.slice(2);
-const grpc = createRequire(`${folder}/package.json`)("@grpc/grpc-js") as Grpc;
-const load = new EtcdLoad(grpc, ports.split(","), Number(keys), Number(valueBytes));
+const clients = grpcClients(folder, ports.split(","));
+const load = new EtcdLoad(clients, Number(keys), Number(valueBytes));
 await load.fill();
 console.log("ready");
 for await (const line of createInterface({ input: process.stdin })) {
