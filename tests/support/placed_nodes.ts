@@ -49,6 +49,9 @@ export class PlacedNodes {
   /** The highest apply version of partitions that the program of each node knows; default: 1. */
   readonly partitionVersions = new Map<number, number>();
 
+  /** Bans a node that was removed. */
+  ban: (node: number) => Promise<void> = () => Promise.resolve();
+
   constructor({ seed = 1, partitionCount = 8 } = {}) {
     this.world = new SteppedWorld(seed);
     this.partitionCount = partitionCount;
@@ -191,6 +194,7 @@ export class PlacedNodes {
       report: async (node, done) => await this.nodes.get(node)?.work.runner.reported(done, id),
       isConnected: (node) => this.#processes.has(node) && !this.cut.has(`${id}-${node}`),
       mayLead: (node) => this.#mayLead(id, node),
+      ban: (node) => this.ban(node),
     });
     work.start();
     const node = { id, groups, work, joining: new Joining(groups, process.wall) };

@@ -53,11 +53,15 @@ export class Departures {
     this.#options = options;
   }
 
-  /** Takes the next steps of all departures. @throws RegistryError if one is not taken. */
+  /** Takes the next steps of all departures. @throws RegistryError the first failure, after all were tried. */
   async run(): Promise<void> {
     this.#listen();
-    for (const departure of this.#state.departures.all) await this.#step(departure);
+    const failures: unknown[] = [];
+    for (const departure of this.#state.departures.all) {
+      await this.#step(departure).catch((error) => failures.push(error));
+    }
     await this.#replaceSilent();
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Returns the departing nodes whose replicas do not move yet, as they still lead. */

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { DEPARTURE_GOALS, type DepartureGoal } from "../../../../schemas/gen/wire.ts";
 import { partitionId, placeId } from "../../../../src/base/ids.ts";
+import { RegistryError } from "../../../../src/base/errors.ts";
 import { NODE_SILENT_MS_MAX } from "../../../../src/base/limits.ts";
 import {
   DEPARTURES_APPLY_VERSION,
@@ -209,6 +210,22 @@ test("a leader of group 0 forgets the silences that it saw in an earlier term", 
   await lead(cluster, first);
   await cluster.world.pass(20_000);
   assert.is(departureOf(cluster, victim!), undefined);
+});
+
+test("a departure goes on while a step of another one fails", async () => {
+  const cluster = await clusterOf(5);
+  let refusals = 0;
+  cluster.ban = (nodeId) => {
+    if (nodeId !== 4) return Promise.resolve();
+    refusals++;
+    return Promise.reject(new RegistryError("too_large", "There are too many bans"));
+  };
+  await depart(cluster, 4, "removed");
+  await cluster.until("node 4 is to be banned", () => refusals > 0);
+  await depart(cluster, 5, "removed");
+  await cluster.until("node 5 is out", () => departureOf(cluster, 5) === undefined);
+  assert.not(stateOf(cluster).members.has(5));
+  assert.ok(departureOf(cluster, 4) !== undefined, "it is tried again");
 });
 
 test.run();
