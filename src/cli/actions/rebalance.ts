@@ -70,10 +70,10 @@ function planText(
 ): string {
   const leaders = chosenLeaders === 0
     ? "No leader was chosen by hand: leaderships are spread evenly.\n"
-    : `${chosenLeaders} leaders were chosen by hand: ` +
+    : `${chosenLeaders === 1 ? "1 leader was" : `${chosenLeaders} leaders were`} chosen by hand: ` +
       (isDryRun
-        ? "the choices would end, and leaderships be spread evenly.\n"
-        : "the choices have ended, and leaderships are spread evenly again.\n");
+        ? "that would end, and leaderships be spread evenly.\n"
+        : "that has ended, and leaderships are spread evenly again.\n");
   if (moves.length === 0) return `${leaders}No replica moves: each is where it is wished.\n`;
   const departing = new Set(
     members.filter(({ departure }) => DEPARTURE_GOAL_NAMES[departure] !== undefined)
@@ -108,6 +108,7 @@ function reasonOf(
 ): string {
   const gone = leaving.filter((node) => departing.has(node));
   if (gone.length > 0) return `node ${listOf(gone)} departs`;
+  if (joining.length + leaving.length === 0) return "a move is taken back";
   if (joining.length === 0) return "there is one replica too many";
   return leaving.length === 0
     ? "there is a replica too few"
