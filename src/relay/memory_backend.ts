@@ -85,10 +85,10 @@ export class MemoryRelayBackend implements RelayBackend {
 
   agents(relayId: string | undefined, countMax: number): Promise<AgentPlacement[]> {
     const placements: AgentPlacement[] = [];
-    for (const { placement } of this.#agents.values()) {
+    for (const kept of this.#agents.values()) {
       if (placements.length === countMax) break;
-      if (relayId !== undefined && placement.relayId !== relayId) continue;
-      if (this.#liveAgent(placement.agentId) !== undefined) placements.push(placement);
+      if (relayId !== undefined && kept.placement.relayId !== relayId) continue;
+      if (this.#isLiveAgent(kept)) placements.push(kept.placement);
     }
     return Promise.resolve(placements);
   }
@@ -116,11 +116,14 @@ export class MemoryRelayBackend implements RelayBackend {
     return kept !== undefined && this.#isLive(kept) ? kept : undefined;
   }
 
-  /** Returns an agent that is live, and at the current incarnation of a live relay. */
   #liveAgent(agentId: string): KeptAgent | undefined {
     const kept = this.#agents.get(agentId);
-    if (kept === undefined || !this.#isLive(kept)) return undefined;
-    return this.#liveRelay(kept.placement.relayId) === kept.relay ? kept : undefined;
+    return kept !== undefined && this.#isLiveAgent(kept) ? kept : undefined;
+  }
+
+  /** Reports whether an agent is live, and at the current incarnation of a live relay. */
+  #isLiveAgent(kept: KeptAgent): boolean {
+    return this.#isLive(kept) && this.#liveRelay(kept.placement.relayId) === kept.relay;
   }
 
   #renewed({ relayId, address, grpcPort }: RelayAddress): KeptRelay {
@@ -156,8 +159,8 @@ export class MemoryRelayBackend implements RelayBackend {
   #sweep(): void {
     if (this.#nowMs < this.#sweptAtMs + RELAY_MEMORY_SWEEP_MS) return;
     this.#sweptAtMs = this.#nowMs;
-    for (const [agentId] of this.#agents) {
-      if (this.#liveAgent(agentId) === undefined) this.#agents.delete(agentId);
+    for (const [agentId, kept] of this.#agents) {
+      if (!this.#isLiveAgent(kept)) this.#agents.delete(agentId);
     }
     for (const [relayId, kept] of this.#relays) {
       if (!this.#isLive(kept)) this.#relays.delete(relayId);
