@@ -3,7 +3,7 @@
  * no state that another front does not have. Connections, streams and headers are bounded by the
  * listener (src/front).
  */
-import { GRPC_IN_FLIGHT_MAX, GRPC_INCOMPLETE_MAX } from "../base/limits.ts";
+import { GRPC_IN_FLIGHT_MAX, GRPC_INCOMPLETE_MAX, GRPC_UNTAKEN_BYTES_MAX } from "../base/limits.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
@@ -25,6 +25,8 @@ export interface GrpcAppOptions {
   readonly inFlightMax?: number;
   /** Default: {@link GRPC_INCOMPLETE_MAX}. */
   readonly incompleteMax?: number;
+  /** Default: {@link GRPC_UNTAKEN_BYTES_MAX}. */
+  readonly untakenBytesMax?: number;
 }
 
 /** A method and the labels that its calls are counted by. */
@@ -39,6 +41,7 @@ export class GrpcApp {
   readonly #methods = new Map<string, Routed>();
   readonly metrics = new GrpcMetrics();
   #inFlight = 0;
+  #untakenBytes = 0;
   /** Calls whose request has not arrived, the oldest first. */
   readonly #incomplete = new Set<GrpcCall>();
 
@@ -72,6 +75,7 @@ export class GrpcApp {
         this.#admit(call);
         isAdmitted = true;
       },
+      hold: (byteCount) => this.#hold(byteCount),
       ended: (status) => {
         this.#incomplete.delete(call);
         if (isAdmitted) this.#inFlight--;
@@ -101,6 +105,16 @@ export class GrpcApp {
       throw new RegistryError("overloaded", "Too many calls are in flight");
     }
     this.#inFlight++;
+  }
+
+  /** Counts the bytes of an answer until the function is called that it returns. */
+  #hold(byteCount: number): () => void {
+    const { untakenBytesMax = GRPC_UNTAKEN_BYTES_MAX } = this.#options;
+    if (this.#untakenBytes + byteCount > untakenBytesMax) {
+      throw new RegistryError("overloaded", "Too many answers have not been taken");
+    }
+    this.#untakenBytes += byteCount;
+    return () => void (this.#untakenBytes -= byteCount);
   }
 
   #refuse(stream: CallStream, labels: MethodLabels, error: unknown): void {

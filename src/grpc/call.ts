@@ -32,6 +32,11 @@ export interface GrpcCallOptions {
   readonly world: World;
   /** Called once, before its function runs. @throws RegistryError `overloaded` if it must not. */
   readonly admit: () => void;
+  /**
+   * Called with the length of a unary answer. @returns a function that is called once it was taken.
+   * @throws RegistryError `overloaded` if it must not be sent.
+   */
+  readonly hold: (byteCount: number) => () => void;
   /** Called once, with the status that was sent or would have been. */
   readonly ended: (status: GrpcStatus) => void;
 }
@@ -50,6 +55,8 @@ export class GrpcCall implements CallReceiver, CallContext {
   #deadlineMs: number | undefined;
   #deadline: Timer | undefined;
   #isEnded = false;
+  /** Called when the answer was taken. */
+  #taken: (() => void) | undefined;
 
   constructor(options: GrpcCallOptions) {
     this.#options = options;
@@ -118,6 +125,7 @@ export class GrpcCall implements CallReceiver, CallContext {
   }
 
   closed(): void {
+    this.#taken?.();
     this.#end(statusOf(new RegistryError("canceled", "The caller has left")));
   }
 
@@ -164,7 +172,10 @@ export class GrpcCall implements CallReceiver, CallContext {
     try {
       const answer = await (run as Unary<DescMessage, DescMessage>)(request, this);
       if (this.#isEnded) return;
-      this.#options.stream.send(this.#encoded(answer));
+      const { stream, hold } = this.#options;
+      const bytes = this.#encoded(answer);
+      this.#taken = hold(bytes.length);
+      stream.send(bytes);
       this.#end(OK);
     } catch (error) {
       this.#end(statusOf(error));

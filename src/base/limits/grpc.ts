@@ -15,6 +15,11 @@ export const GRPC_IN_FLIGHT_MAX = 4_096;
  * never send one keep nobody out.
  */
 export const GRPC_INCOMPLETE_MAX = 2_048;
+/**
+ * Bytes of unary answers in one front that their callers have not taken; above it: RESOURCE_EXHAUSTED.
+ * Some dozens of the largest lists: a caller that takes nothing could ask for one on each stream.
+ */
+export const GRPC_UNTAKEN_BYTES_MAX = 128 * 1024 * 1024;
 /** Calls in flight on one connection; HTTP/2 makes clients wait for a free one. */
 export const GRPC_CONNECTION_STREAMS_MAX = 256;
 /** Open connections. */

@@ -213,6 +213,20 @@ test("calls above the limit are refused with a time to come back", async () => {
   finish();
 });
 
+test("answers that are not taken are bounded, and one that was taken makes room", async () => {
+  // An answer has ten bytes.
+  const { world, app } = open(ECHO, { untakenBytesMax: 15 });
+  const first = call(app);
+  await world.settle();
+  const second = call(app);
+  await world.settle();
+  assert.equal([first.status, second.status, second.sent.length], [0, 8, 0]);
+  first.leave();
+  const third = call(app);
+  await world.settle();
+  assert.is(third.status, 0);
+});
+
 test("requests that never arrive keep nobody out: the oldest is given up", async () => {
   const { world, app } = open(ECHO, { incompleteMax: 2 });
   const [first, second, third] = [0, 1, 2].map(() => new FakeCallStream(PLACEMENT));
