@@ -3,11 +3,7 @@
  * that can. Everything else is spread evenly around them. Preferences end all at once.
  */
 import type { CommandView } from "../../../schemas/gen/command.ts";
-import {
-  ForgetLeadersCommandView,
-  type PreferLeaderCommand,
-  PreferLeaderCommandView,
-} from "../../../schemas/gen/system.ts";
+import { ForgetLeadersCommandView, PreferLeaderCommandView } from "../../../schemas/gen/system.ts";
 import { RegistryError } from "../../base/errors.ts";
 import { DEPARTURE_DETAIL_MAX } from "../../base/limits.ts";
 import type { CommandHeader } from "../../record/command.ts";
@@ -31,7 +27,7 @@ export class LeaderState implements SubMachine {
   readonly section = 13;
   readonly kinds = Object.values(LEADER_KINDS);
   readonly #parts: LeaderParts;
-  #preferred: ReadonlyMap<number, number> = new Map();
+  #preferred = new Map<number, number>();
 
   constructor(parts: LeaderParts) {
     this.#parts = parts;
@@ -61,8 +57,9 @@ export class LeaderState implements SubMachine {
       if (!this.#parts.members.has(chosen.nodeId)) {
         throw new RegistryError("not_found", `Node ${chosen.nodeId} is not a member`);
       }
-      this.#prefer(chosen);
       const { partition, nodeId } = chosen;
+      this.#checkPartition(partition);
+      this.#preferred = new Map(this.#preferred).set(partition, nodeId);
       this.#parts.audit.record(
         command,
         "preferLeader",
@@ -78,12 +75,12 @@ export class LeaderState implements SubMachine {
     }
   }
 
-  #prefer({ partition, nodeId }: Pick<PreferLeaderCommand, "partition" | "nodeId">): void {
+  /** @throws RegistryError `invalid_argument` if there is no such partition. */
+  #checkPartition(partition: number): void {
     const { partitionCount } = this.#parts.founding.checkCreated();
     if (partition >= partitionCount) {
       throw invalid(`Partition must be below ${partitionCount}: found ${partition}`);
     }
-    this.#preferred = new Map(this.#preferred).set(partition, nodeId);
   }
 
   *segments(from: CommandHeader): Generator<Uint8Array, void, undefined> {
@@ -95,7 +92,10 @@ export class LeaderState implements SubMachine {
 
   load(command: CommandView): void {
     if (command.kind !== LEADER_KINDS.prefer) throw invalid("An image holds chosen leaders");
-    this.#prefer(command.bodyInto(new PreferLeaderCommandView()).toPlain());
+    const { partition, nodeId } = command.bodyInto(new PreferLeaderCommandView());
+    this.#checkPartition(partition);
+    // Nobody has the map yet, so it need not be another one for each of thousands of choices.
+    this.#preferred.set(partition, nodeId);
   }
 
   loaded(): void {}
