@@ -11,7 +11,7 @@ import type { Configuration, RaftStatus } from "../../src/raft/mod.ts";
 import { KIND_AGENT } from "../../src/record/key.ts";
 import type { ApplyReply } from "../../src/store/reply.ts";
 import type { PartitionStore } from "../../src/store/store.ts";
-import type { AppliedEntry, LeaseView, ReplicaRef, ReplicaView } from "./history.ts";
+import type { AppliedEntry, LeaseView, ReplicaView } from "./history.ts";
 import { keyName } from "./load.ts";
 import type { LogMirror } from "./log_mirror.ts";
 import { EMPTY_HASH } from "./log_mirror.ts";
@@ -170,9 +170,4 @@ export class RunningReplica implements ReplicaView {
     for (const chunk of this.machine.writeImage()) hash = hashBytes(chunk, hash);
     return hash;
   }
-}
-
-/** Reports whether both refer to the same replica. */
-export function sameReplica(left: ReplicaRef | undefined, right: ReplicaRef | undefined): boolean {
-  return left?.replica === right?.replica;
 }

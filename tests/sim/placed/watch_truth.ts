@@ -9,7 +9,6 @@ import { KIND_ALIAS } from "../../../src/record/key.ts";
 import { RECORD_KINDS } from "../../../src/record/kinds.ts";
 import type { OwnedRecord } from "../../../src/record/kind_row.ts";
 import type { EventSink, StoreEvent } from "../../../src/store/event.ts";
-import { ORDINAL_END } from "../../../src/wire/watch_message.ts";
 import { Finding } from "../history.ts";
 
 /** A place between the changes of a partition. */
@@ -169,11 +168,6 @@ export function concern(filter: TrueFilter, change: TrueChange): "none" | "match
 /** Returns the description of a change for messages. */
 export function nameOf({ partition, index, ordinal, type, key }: TrueChange): string {
   return `change ${index}.${ordinal} of partition ${partition} (type ${type} of ${key})`;
-}
-
-/** Returns the place behind all changes of an entry. */
-export function behindEntry(index: number): Place {
-  return { index, ordinal: ORDINAL_END };
 }
 
 function typeOf(
