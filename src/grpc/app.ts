@@ -3,7 +3,12 @@
  * no state that another front does not have. Connections, streams and headers are bounded by the
  * listener (src/front).
  */
-import { GRPC_IN_FLIGHT_MAX, GRPC_INCOMPLETE_MAX, GRPC_UNTAKEN_BYTES_MAX } from "../base/limits.ts";
+import {
+  GRPC_IN_FLIGHT_MAX,
+  GRPC_INCOMPLETE_MAX,
+  GRPC_STREAMS_MAX,
+  GRPC_UNTAKEN_BYTES_MAX,
+} from "../base/limits.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
@@ -23,6 +28,8 @@ export interface GrpcAppOptions {
   readonly logger: Logger;
   /** Default: {@link GRPC_IN_FLIGHT_MAX}. */
   readonly inFlightMax?: number;
+  /** Default: {@link GRPC_STREAMS_MAX}. */
+  readonly streamsMax?: number;
   /** Default: {@link GRPC_INCOMPLETE_MAX}. */
   readonly incompleteMax?: number;
   /** Default: {@link GRPC_UNTAKEN_BYTES_MAX}. */
@@ -41,6 +48,8 @@ export class GrpcApp {
   readonly #methods = new Map<string, Routed>();
   readonly metrics = new GrpcMetrics();
   #inFlight = 0;
+  /** Those of them that are not unary. */
+  #streams = 0;
   #untakenBytes = 0;
   /** Calls whose request has not arrived, the oldest first. */
   readonly #incomplete = new Set<GrpcCall>();
@@ -65,6 +74,7 @@ export class GrpcApp {
       return this.#refuse(stream, UNKNOWN_METHOD, unknownMethod(stream.path));
     }
     const { method, labels } = found;
+    const isUnary = method.descriptor.methodKind === "unary";
     let isAdmitted = false;
     const call = new GrpcCall({
       method,
@@ -72,14 +82,16 @@ export class GrpcApp {
       callers,
       world,
       admit: () => {
-        this.#admit(call);
+        this.#admit(call, isUnary);
         isAdmitted = true;
       },
       hold: (byteCount) => this.#hold(byteCount),
       ended: (status) => {
         this.#incomplete.delete(call);
-        if (isAdmitted) this.#inFlight--;
-        const isUnary = method.descriptor.methodKind === "unary";
+        if (isAdmitted) {
+          this.#inFlight--;
+          if (!isUnary) this.#streams--;
+        }
         const seconds = (world.monotonic.nowMs() - startedMs) / 1_000;
         this.#finished(labels, status, isUnary ? seconds : undefined);
       },
@@ -98,11 +110,17 @@ export class GrpcApp {
     this.#incomplete.add(call);
   }
 
-  #admit(call: GrpcCall): void {
-    const { inFlightMax = GRPC_IN_FLIGHT_MAX } = this.#options;
+  #admit(call: GrpcCall, isUnary: boolean): void {
+    const { inFlightMax = GRPC_IN_FLIGHT_MAX, streamsMax = GRPC_STREAMS_MAX } = this.#options;
     this.#incomplete.delete(call);
     if (this.#inFlight >= inFlightMax) {
       throw new RegistryError("overloaded", "Too many calls are in flight");
+    }
+    if (!isUnary) {
+      if (this.#streams >= streamsMax) {
+        throw new RegistryError("overloaded", "Too many streams are open");
+      }
+      this.#streams++;
     }
     this.#inFlight++;
   }

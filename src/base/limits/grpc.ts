@@ -10,6 +10,8 @@ export const GRPC_METADATA_BYTES_MAX = 16 * 1024;
 export const GRPC_CALL_MS_MAX = 60_000;
 /** Calls in flight in one front, streams included; above it: RESOURCE_EXHAUSTED. */
 export const GRPC_IN_FLIGHT_MAX = 4_096;
+/** Streams among them, which last as long as their callers want: the rest is kept for unary calls. */
+export const GRPC_STREAMS_MAX = 1_024;
 /**
  * Calls whose request has not arrived, some kB each; above it the oldest is refused, so that callers that
  * never send one keep nobody out.

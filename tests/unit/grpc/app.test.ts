@@ -213,6 +213,28 @@ test("calls above the limit are refused with a time to come back", async () => {
   finish();
 });
 
+test("streams above their limit are refused, and leave room for unary calls", async () => {
+  const { world, app } = open(ECHO, { inFlightMax: 2, streamsMax: 1 }, async function* () {
+    yield { status: 1 };
+    await new Promise(() => {});
+  });
+  const watch = () => {
+    const stream = new FakeCallStream(WATCH);
+    app.serve(stream);
+    stream.pushMessage(HealthCheckRequestSchema, {});
+    stream.finish();
+    return stream;
+  };
+  const [first, second] = [watch(), watch()];
+  const unary = call(app);
+  await world.settle();
+  assert.equal([first.status, second.status, unary.status], [undefined, 8, 0]);
+  first.leave();
+  const third = watch();
+  await world.settle();
+  assert.equal([third.status, third.sent.length], [undefined, 1]);
+});
+
 test("answers that are not taken are bounded, and one that was taken makes room", async () => {
   // An answer has ten bytes.
   const { world, app } = open(ECHO, { untakenBytesMax: 15 });
