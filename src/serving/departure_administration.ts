@@ -119,7 +119,7 @@ export class DepartureAdministration {
       "invalid_argument",
       `At least ${REPLICAS} nodes that can be reached must stay, or partitions have fewer replicas: ` +
         `without node ${nodeId} there are ${staying.length}. Add a node first, or allow fewer replicas`,
-      { field: "nodeId" },
+      { field: "isFewerAllowed" },
     );
   }
 

@@ -13,6 +13,7 @@ import type { World } from "../../base/world.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { formatDuration } from "../duration.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
+import { CliFailure } from "../failure.ts";
 import { invocation } from "../invocation.ts";
 import { nodeNumber } from "../node_name.ts";
 import { LiveText } from "../progress.ts";
@@ -51,7 +52,7 @@ export async function depart(
   return await withClient(shell, flags, async ({ client }) => {
     const isFewerAllowed = flags.allowFewerReplicas === true;
     const request = { nodeId, goal: DEPARTURE_GOALS[goal], successor, isFewerAllowed };
-    const { departures } = await client.call("depart", request);
+    const { departures } = await client.call("depart", request).catch(adviseOnReplicas);
     const { terminal } = shell;
     const stop = new StopRequest(terminal, () => {});
     const progress = new DepartureProgress(terminal, flags, world.monotonic.nowMs());
@@ -76,6 +77,13 @@ export async function depart(
       stop.end();
     }
   });
+}
+
+/** Names the flag to an operator whose departure would leave too few nodes. */
+function adviseOnReplicas(error: unknown): never {
+  if (!(error instanceof RegistryError) || error.fields.field !== "isFewerAllowed") throw error;
+  const advice = "Add a node first, or say --allow-fewer-replicas.";
+  throw new CliFailure(error.code, error.message, { advice, fields: error.fields, cause: error });
 }
 
 async function stay(nodeId: number, flags: DepartureFlags, shell: Shell): Promise<number> {
