@@ -55,10 +55,7 @@ export class Http2CallStream implements CallStream {
   send(bytes: Uint8Array): boolean {
     const stream = this.#stream;
     if (stream.closed || stream.destroyed) return true;
-    if (!stream.headersSent) {
-      stream.on("wantTrailers", () => this.#sendTrailers());
-      stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
-    }
+    this.#sendHeaders();
     return stream.write(bytes);
   }
 
@@ -76,16 +73,24 @@ export class Http2CallStream implements CallStream {
     });
   }
 
-  end(trailers: Readonly<Record<string, string>>): void {
+  end(trailers: Readonly<Record<string, string>>, last?: Uint8Array): void {
     const stream = this.#stream;
     if (stream.closed || stream.destroyed) return;
-    if (stream.headersSent) {
+    if (last !== undefined || stream.headersSent) {
       this.#trailers = trailers;
-      stream.end();
+      this.#sendHeaders();
+      stream.end(last);
       return;
     }
     stream.respond({ ...ANSWER_HEADERS, ...trailers }, { endStream: true });
     this.#stopBody();
+  }
+
+  #sendHeaders(): void {
+    const stream = this.#stream;
+    if (stream.headersSent) return;
+    stream.on("wantTrailers", () => this.#sendTrailers());
+    stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
   }
 
   #sendTrailers(): void {

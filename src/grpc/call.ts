@@ -126,6 +126,7 @@ export class GrpcCall implements CallReceiver, CallContext {
 
   closed(): void {
     this.#taken?.();
+    if (this.#isEnded) return;
     this.#end(statusOf(new RegistryError("canceled", "The caller has left")));
   }
 
@@ -172,11 +173,9 @@ export class GrpcCall implements CallReceiver, CallContext {
     try {
       const answer = await (run as Unary<DescMessage, DescMessage>)(request, this);
       if (this.#isEnded) return;
-      const { stream, hold } = this.#options;
       const bytes = this.#encoded(answer);
-      this.#taken = hold(bytes.length);
-      stream.send(bytes);
-      this.#end(OK);
+      this.#taken = this.#options.hold(bytes.length);
+      this.#end(OK, bytes);
     } catch (error) {
       this.#end(statusOf(error));
     }
@@ -207,12 +206,12 @@ export class GrpcCall implements CallReceiver, CallContext {
     return framed(toBinary(output, create(output, answer as Record<string, unknown>)));
   }
 
-  /** Ends the call, unless it has ended. */
-  #end(status: GrpcStatus): void {
+  /** Ends the call, unless it has ended. @param last the last bytes of its answer. */
+  #end(status: GrpcStatus, last?: Uint8Array): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#deadline?.cancel();
-    this.#options.stream.end(trailersOf(status));
+    this.#options.stream.end(trailersOf(status), last);
     if (status !== OK) this.#leaving.abort(status.error);
     this.#requests?.end({ error: new RegistryError("canceled", "The call has ended") });
     this.#lent?.release();

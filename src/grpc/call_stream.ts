@@ -27,6 +27,9 @@ export interface CallStream {
   send(bytes: Uint8Array): boolean;
   /** Resolves when more may be sent, or when the stream has ended. */
   drained(): Promise<void>;
-  /** Sends the trailers, which end the answer; those without a body are headers too. Called once. */
-  end(trailers: Readonly<Record<string, string>>): void;
+  /**
+   * Sends the last bytes of the body, if there are any, and the trailers, which end the answer; those
+   * without a body are headers too. Called once.
+   */
+  end(trailers: Readonly<Record<string, string>>, last?: Uint8Array): void;
 }

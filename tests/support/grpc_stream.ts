@@ -66,7 +66,8 @@ export class FakeCallStream implements CallStream {
     return new Promise((resolve) => this.#drain = resolve);
   }
 
-  end(trailers: Readonly<Record<string, string>>): void {
+  end(trailers: Readonly<Record<string, string>>, last = new Uint8Array()): void {
+    this.sent.push(...this.#reader.take(last));
     this.endCount++;
     this.trailers = trailers;
   }
