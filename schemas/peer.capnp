@@ -108,6 +108,10 @@ struct PeerHello {
   generation @10 :UInt32;
   partitionCount @11 :UInt32;
   region @12 :Text;
+  applyVersionMax @13 :UInt32;
+  # The highest apply version that the node's program supports; 0: a program that does not say it.
+  program @14 :Text;
+  # The version of the node's program; empty: a program that does not say it.
 }
 
 struct PeerPing {

@@ -18,6 +18,8 @@ struct AdmitMemberCommand {
   # Failure domains, the larger one first; empty: not known.
   detail @6 :Text;
   # For the audit log.
+  program @7 :Text;
+  # The version of the node's program, for operators; empty: not known.
 }
 
 struct AssignReplicasCommand {

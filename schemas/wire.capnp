@@ -666,6 +666,8 @@ struct JoinClusterRequest {
   addresses @10 :List(RingAddress);
   pin @11 :Data;
   nextPin @12 :Data;
+  program @13 :Text;
+  # The version of the node's program; empty: a program that does not say it.
 }
 
 struct JoinClusterReply {
@@ -760,6 +762,59 @@ struct MemberStatus {
   # committed entries, and the maximum number of entries that one of them lacks.
   departure @10 :DepartureGoal;
   # Unset: the node is not departing.
+}
+
+struct UpgradeStatusReply {
+  # The versions of a node, and those of the cluster as the node sees them.
+  nodeId @0 :UInt32;
+  applyVersion @1 :UInt32;
+  # The apply version of group 0.
+  applyVersionMax @2 :UInt32;
+  # The highest apply version that the node's program supports.
+  governedVersion @3 :UInt32;
+  # The apply version of the governed plane; 0: the node does not hold it.
+  clientVersionMin @4 :UInt16;
+  clientVersionMax @5 :UInt16;
+  peerVersionMin @6 :UInt16;
+  peerVersionMax @7 :UInt16;
+  # Version ranges of the protocol with clients and of that between nodes.
+  program @8 :Text;
+  files @9 :List(FileVersion);
+  partitions @10 :List(PartitionVersionCount);
+  # Of the partitions that the node holds.
+  features @11 :List(ApplyFeature);
+  # What the node's program knows and the cluster has not switched on yet.
+  members @12 :List(MemberVersions);
+}
+
+struct FileVersion {
+  # The version in which a node writes files of a kind. It reads that one and all before.
+  name @0 :Text;
+  version @1 :UInt32;
+}
+
+struct PartitionVersionCount {
+  # The number of partitions that have an apply version.
+  applyVersion @0 :UInt32;
+  count @1 :UInt32;
+}
+
+struct ApplyFeature {
+  # What an apply version adds.
+  applyVersion @0 :UInt32;
+  name @1 :Text;
+}
+
+struct MemberVersions {
+  # What a member told group 0, and the answering node in its last session with it.
+  nodeId @0 :UInt32;
+  applyVersionMax @1 :UInt32;
+  # The highest apply version that its program supports.
+  isConnected @2 :Bool;
+  peerVersion @3 :UInt16;
+  # The version of the protocol that both nodes speak; 0: they have no session.
+  program @4 :Text;
+  # Empty: not known.
 }
 
 struct PartitionStatusRequest {

@@ -464,6 +464,10 @@ export interface PeerHello {
   generation: number;
   partitionCount: number;
   region: string;
+  /** The highest apply version that the node's program supports; 0: a program that does not say it. */
+  applyVersionMax: number;
+  /** The version of the node's program; empty: a program that does not say it. */
+  program: string;
 }
 
 /** A flyweight over {@link PeerHello}. */
@@ -496,6 +500,12 @@ export class PeerHelloView extends StructView<PeerHello> {
   get regionBytes(): Uint8Array { return this.$textBytes(0); }
   get regionOffset(): number { return this.$textOffset(0); }
   get regionLength(): number { return this.$textLength(0); }
+  get applyVersionMax(): number { return this.$uint32(72); }
+  set applyVersionMax(value: number) { this.$setUint32(72, value); }
+  get program(): string { return this.$text(1); }
+  get programBytes(): Uint8Array { return this.$textBytes(1); }
+  get programOffset(): number { return this.$textOffset(1); }
+  get programLength(): number { return this.$textLength(1); }
 
   override toPlain(): PeerHello {
     this.$payPlain();
@@ -511,6 +521,8 @@ export class PeerHelloView extends StructView<PeerHello> {
       generation: this.generation,
       partitionCount: this.partitionCount,
       region: this.region,
+      applyVersionMax: this.applyVersionMax,
+      program: this.program,
     };
   }
 }
@@ -526,14 +538,16 @@ function putPeerHello(out: FrameWriter, at: number, value: Input<PeerHello>): vo
   out.$fixed(at + 48, 16, value.processId);
   UINT32.write(view, at + 64, value.generation, "generation");
   UINT32.write(view, at + 68, value.partitionCount, "partitionCount");
-  out.$text(at + 72, value.region, "region");
+  UINT32.write(view, at + 72, value.applyVersionMax, "applyVersionMax");
+  out.$text(at + 80, value.region, "region");
+  out.$text(at + 88, value.program, "program");
 }
 
 /** Encodes and decodes {@link PeerHello}. */
 export const peerHelloCodec = new StructCodec<PeerHello, PeerHelloView>({
   name: "PeerHello",
-  dataWords: 9,
-  pointerWords: 1,
+  dataWords: 10,
+  pointerWords: 2,
   put: putPeerHello,
   newView: () => new PeerHelloView(),
 });

@@ -57,6 +57,8 @@ export interface AdmitMemberCommand {
   host: string;
   /** For the audit log. */
   detail: string;
+  /** The version of the node's program, for operators; empty: not known. */
+  program: string;
 }
 
 /** A flyweight over {@link AdmitMemberCommand}. */
@@ -81,6 +83,10 @@ export class AdmitMemberCommandView extends StructView<AdmitMemberCommand> {
   get detailBytes(): Uint8Array { return this.$textBytes(2); }
   get detailOffset(): number { return this.$textOffset(2); }
   get detailLength(): number { return this.$textLength(2); }
+  get program(): string { return this.$text(3); }
+  get programBytes(): Uint8Array { return this.$textBytes(3); }
+  get programOffset(): number { return this.$textOffset(3); }
+  get programLength(): number { return this.$textLength(3); }
 
   override toPlain(): AdmitMemberCommand {
     this.$payPlain();
@@ -91,6 +97,7 @@ export class AdmitMemberCommandView extends StructView<AdmitMemberCommand> {
       zone: this.zone,
       host: this.host,
       detail: this.detail,
+      program: this.program,
     };
   }
 }
@@ -103,13 +110,14 @@ function putAdmitMemberCommand(out: FrameWriter, at: number, value: Input<AdmitM
   out.$text(at + 24, value.zone, "zone");
   out.$text(at + 32, value.host, "host");
   out.$text(at + 40, value.detail, "detail");
+  out.$text(at + 48, value.program, "program");
 }
 
 /** Encodes and decodes {@link AdmitMemberCommand}. */
 export const admitMemberCommandCodec = new StructCodec<AdmitMemberCommand, AdmitMemberCommandView>({
   name: "AdmitMemberCommand",
   dataWords: 3,
-  pointerWords: 3,
+  pointerWords: 4,
   put: putAdmitMemberCommand,
   newView: () => new AdmitMemberCommandView(),
 });

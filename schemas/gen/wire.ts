@@ -3786,6 +3786,8 @@ export interface JoinClusterRequest {
   addresses: RingAddress[];
   pin: Uint8Array;
   nextPin: Uint8Array;
+  /** The version of the node's program; empty: a program that does not say it. */
+  program: string;
 }
 
 /** A flyweight over {@link JoinClusterRequest}. */
@@ -3825,6 +3827,10 @@ export class JoinClusterRequestView extends StructView<JoinClusterRequest> {
   get nextPin(): Uint8Array { return this.$dataBytes(5); }
   get nextPinOffset(): number { return this.$dataOffset(5); }
   get nextPinLength(): number { return this.$dataLength(5); }
+  get program(): string { return this.$text(6); }
+  get programBytes(): Uint8Array { return this.$textBytes(6); }
+  get programOffset(): number { return this.$textOffset(6); }
+  get programLength(): number { return this.$textLength(6); }
 
   override toPlain(): JoinClusterRequest {
     this.$payPlain();
@@ -3841,6 +3847,7 @@ export class JoinClusterRequestView extends StructView<JoinClusterRequest> {
       addresses: this.addresses.toPlain(),
       pin: this.$dataCopy(4),
       nextPin: this.$dataCopy(5),
+      program: this.program,
     };
   }
 }
@@ -3858,13 +3865,14 @@ function putJoinClusterRequest(out: FrameWriter, at: number, value: Input<JoinCl
   out.$structs<RingAddress>(at + 72, value.addresses, ringAddressCodec.layout, "addresses");
   out.$data(at + 80, value.pin);
   out.$data(at + 88, value.nextPin);
+  out.$text(at + 96, value.program, "program");
 }
 
 /** Encodes and decodes {@link JoinClusterRequest}. */
 export const joinClusterRequestCodec = new StructCodec<JoinClusterRequest, JoinClusterRequestView>({
   name: "JoinClusterRequest",
   dataWords: 6,
-  pointerWords: 6,
+  pointerWords: 7,
   put: putJoinClusterRequest,
   newView: () => new JoinClusterRequestView(),
 });
@@ -4359,6 +4367,279 @@ export const memberStatusCodec = new StructCodec<MemberStatus, MemberStatusView>
   pointerWords: 5,
   put: putMemberStatus,
   newView: () => new MemberStatusView(),
+});
+
+/** The versions of a node, and those of the cluster as the node sees them. */
+export interface UpgradeStatusReply {
+  nodeId: number;
+  /** The apply version of group 0. */
+  applyVersion: number;
+  /** The highest apply version that the node's program supports. */
+  applyVersionMax: number;
+  /** The apply version of the governed plane; 0: the node does not hold it. */
+  governedVersion: number;
+  clientVersionMin: number;
+  clientVersionMax: number;
+  peerVersionMin: number;
+  /** Version ranges of the protocol with clients and of that between nodes. */
+  peerVersionMax: number;
+  program: string;
+  files: FileVersion[];
+  /** Of the partitions that the node holds. */
+  partitions: PartitionVersionCount[];
+  /** What the node's program knows and the cluster has not switched on yet. */
+  features: ApplyFeature[];
+  members: MemberVersions[];
+}
+
+/** A flyweight over {@link UpgradeStatusReply}. */
+export class UpgradeStatusReplyView extends StructView<UpgradeStatusReply> {
+  #files: StructList<FileVersion, FileVersionView> | undefined;
+  #partitions: StructList<PartitionVersionCount, PartitionVersionCountView> | undefined;
+  #features: StructList<ApplyFeature, ApplyFeatureView> | undefined;
+  #members: StructList<MemberVersions, MemberVersionsView> | undefined;
+
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get applyVersion(): number { return this.$uint32(4); }
+  set applyVersion(value: number) { this.$setUint32(4, value); }
+  get applyVersionMax(): number { return this.$uint32(8); }
+  set applyVersionMax(value: number) { this.$setUint32(8, value); }
+  get governedVersion(): number { return this.$uint32(12); }
+  set governedVersion(value: number) { this.$setUint32(12, value); }
+  get clientVersionMin(): number { return this.$uint16(16); }
+  set clientVersionMin(value: number) { this.$setUint16(16, value); }
+  get clientVersionMax(): number { return this.$uint16(18); }
+  set clientVersionMax(value: number) { this.$setUint16(18, value); }
+  get peerVersionMin(): number { return this.$uint16(20); }
+  set peerVersionMin(value: number) { this.$setUint16(20, value); }
+  get peerVersionMax(): number { return this.$uint16(22); }
+  set peerVersionMax(value: number) { this.$setUint16(22, value); }
+  get program(): string { return this.$text(0); }
+  get programBytes(): Uint8Array { return this.$textBytes(0); }
+  get programOffset(): number { return this.$textOffset(0); }
+  get programLength(): number { return this.$textLength(0); }
+  get files(): StructList<FileVersion, FileVersionView> { return this.$list(1, this.#files ??= new StructList(new FileVersionView())); }
+  get partitions(): StructList<PartitionVersionCount, PartitionVersionCountView> { return this.$list(2, this.#partitions ??= new StructList(new PartitionVersionCountView())); }
+  get features(): StructList<ApplyFeature, ApplyFeatureView> { return this.$list(3, this.#features ??= new StructList(new ApplyFeatureView())); }
+  get members(): StructList<MemberVersions, MemberVersionsView> { return this.$list(4, this.#members ??= new StructList(new MemberVersionsView())); }
+
+  override toPlain(): UpgradeStatusReply {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      applyVersion: this.applyVersion,
+      applyVersionMax: this.applyVersionMax,
+      governedVersion: this.governedVersion,
+      clientVersionMin: this.clientVersionMin,
+      clientVersionMax: this.clientVersionMax,
+      peerVersionMin: this.peerVersionMin,
+      peerVersionMax: this.peerVersionMax,
+      program: this.program,
+      files: this.files.toPlain(),
+      partitions: this.partitions.toPlain(),
+      features: this.features.toPlain(),
+      members: this.members.toPlain(),
+    };
+  }
+}
+
+function putUpgradeStatusReply(out: FrameWriter, at: number, value: Input<UpgradeStatusReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT32.write(view, at + 4, value.applyVersion, "applyVersion");
+  UINT32.write(view, at + 8, value.applyVersionMax, "applyVersionMax");
+  UINT32.write(view, at + 12, value.governedVersion, "governedVersion");
+  UINT16.write(view, at + 16, value.clientVersionMin, "clientVersionMin");
+  UINT16.write(view, at + 18, value.clientVersionMax, "clientVersionMax");
+  UINT16.write(view, at + 20, value.peerVersionMin, "peerVersionMin");
+  UINT16.write(view, at + 22, value.peerVersionMax, "peerVersionMax");
+  out.$text(at + 24, value.program, "program");
+  out.$structs<FileVersion>(at + 32, value.files, fileVersionCodec.layout, "files");
+  out.$structs<PartitionVersionCount>(at + 40, value.partitions, partitionVersionCountCodec.layout, "partitions");
+  out.$structs<ApplyFeature>(at + 48, value.features, applyFeatureCodec.layout, "features");
+  out.$structs<MemberVersions>(at + 56, value.members, memberVersionsCodec.layout, "members");
+}
+
+/** Encodes and decodes {@link UpgradeStatusReply}. */
+export const upgradeStatusReplyCodec = new StructCodec<UpgradeStatusReply, UpgradeStatusReplyView>({
+  name: "UpgradeStatusReply",
+  dataWords: 3,
+  pointerWords: 5,
+  put: putUpgradeStatusReply,
+  newView: () => new UpgradeStatusReplyView(),
+});
+
+/** The version in which a node writes files of a kind. It reads that one and all before. */
+export interface FileVersion {
+  name: string;
+  version: number;
+}
+
+/** A flyweight over {@link FileVersion}. */
+export class FileVersionView extends StructView<FileVersion> {
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+  get version(): number { return this.$uint32(0); }
+  set version(value: number) { this.$setUint32(0, value); }
+
+  override toPlain(): FileVersion {
+    this.$payPlain();
+    return {
+      name: this.name,
+      version: this.version,
+    };
+  }
+}
+
+function putFileVersion(out: FrameWriter, at: number, value: Input<FileVersion>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.version, "version");
+  out.$text(at + 8, value.name, "name");
+}
+
+/** Encodes and decodes {@link FileVersion}. */
+export const fileVersionCodec = new StructCodec<FileVersion, FileVersionView>({
+  name: "FileVersion",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putFileVersion,
+  newView: () => new FileVersionView(),
+});
+
+/** The number of partitions that have an apply version. */
+export interface PartitionVersionCount {
+  applyVersion: number;
+  count: number;
+}
+
+/** A flyweight over {@link PartitionVersionCount}. */
+export class PartitionVersionCountView extends StructView<PartitionVersionCount> {
+  get applyVersion(): number { return this.$uint32(0); }
+  set applyVersion(value: number) { this.$setUint32(0, value); }
+  get count(): number { return this.$uint32(4); }
+  set count(value: number) { this.$setUint32(4, value); }
+
+  override toPlain(): PartitionVersionCount {
+    this.$payPlain();
+    return {
+      applyVersion: this.applyVersion,
+      count: this.count,
+    };
+  }
+}
+
+function putPartitionVersionCount(out: FrameWriter, at: number, value: Input<PartitionVersionCount>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.applyVersion, "applyVersion");
+  UINT32.write(view, at + 4, value.count, "count");
+}
+
+/** Encodes and decodes {@link PartitionVersionCount}. */
+export const partitionVersionCountCodec = new StructCodec<PartitionVersionCount, PartitionVersionCountView>({
+  name: "PartitionVersionCount",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putPartitionVersionCount,
+  newView: () => new PartitionVersionCountView(),
+});
+
+/** What an apply version adds. */
+export interface ApplyFeature {
+  applyVersion: number;
+  name: string;
+}
+
+/** A flyweight over {@link ApplyFeature}. */
+export class ApplyFeatureView extends StructView<ApplyFeature> {
+  get applyVersion(): number { return this.$uint32(0); }
+  set applyVersion(value: number) { this.$setUint32(0, value); }
+  get name(): string { return this.$text(0); }
+  get nameBytes(): Uint8Array { return this.$textBytes(0); }
+  get nameOffset(): number { return this.$textOffset(0); }
+  get nameLength(): number { return this.$textLength(0); }
+
+  override toPlain(): ApplyFeature {
+    this.$payPlain();
+    return {
+      applyVersion: this.applyVersion,
+      name: this.name,
+    };
+  }
+}
+
+function putApplyFeature(out: FrameWriter, at: number, value: Input<ApplyFeature>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.applyVersion, "applyVersion");
+  out.$text(at + 8, value.name, "name");
+}
+
+/** Encodes and decodes {@link ApplyFeature}. */
+export const applyFeatureCodec = new StructCodec<ApplyFeature, ApplyFeatureView>({
+  name: "ApplyFeature",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putApplyFeature,
+  newView: () => new ApplyFeatureView(),
+});
+
+/** What a member told group 0, and the answering node in its last session with it. */
+export interface MemberVersions {
+  nodeId: number;
+  /** The highest apply version that its program supports. */
+  applyVersionMax: number;
+  isConnected: boolean;
+  /** The version of the protocol that both nodes speak; 0: they have no session. */
+  peerVersion: number;
+  /** Empty: not known. */
+  program: string;
+}
+
+/** A flyweight over {@link MemberVersions}. */
+export class MemberVersionsView extends StructView<MemberVersions> {
+  get nodeId(): number { return this.$uint32(0); }
+  set nodeId(value: number) { this.$setUint32(0, value); }
+  get applyVersionMax(): number { return this.$uint32(4); }
+  set applyVersionMax(value: number) { this.$setUint32(4, value); }
+  get isConnected(): boolean { return this.$bool(8, 1); }
+  set isConnected(value: boolean) { this.$setBool(8, 1, value); }
+  get peerVersion(): number { return this.$uint16(10); }
+  set peerVersion(value: number) { this.$setUint16(10, value); }
+  get program(): string { return this.$text(0); }
+  get programBytes(): Uint8Array { return this.$textBytes(0); }
+  get programOffset(): number { return this.$textOffset(0); }
+  get programLength(): number { return this.$textLength(0); }
+
+  override toPlain(): MemberVersions {
+    this.$payPlain();
+    return {
+      nodeId: this.nodeId,
+      applyVersionMax: this.applyVersionMax,
+      isConnected: this.isConnected,
+      peerVersion: this.peerVersion,
+      program: this.program,
+    };
+  }
+}
+
+function putMemberVersions(out: FrameWriter, at: number, value: Input<MemberVersions>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.nodeId, "nodeId");
+  UINT32.write(view, at + 4, value.applyVersionMax, "applyVersionMax");
+  if (value.isConnected) out.bytes[at + 8]! |= 1;
+  UINT16.write(view, at + 10, value.peerVersion, "peerVersion");
+  out.$text(at + 16, value.program, "program");
+}
+
+/** Encodes and decodes {@link MemberVersions}. */
+export const memberVersionsCodec = new StructCodec<MemberVersions, MemberVersionsView>({
+  name: "MemberVersions",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putMemberVersions,
+  newView: () => new MemberVersionsView(),
 });
 
 export interface PartitionStatusRequest {

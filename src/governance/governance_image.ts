@@ -42,9 +42,12 @@ import { GOVERNANCE_APPLY_VERSION_MAX, GovernanceState } from "./governance_stat
 import { GovernedPlane } from "./governed_plane.ts";
 import { proposalRecord } from "./open_proposals.ts";
 
+/** The version of the image. */
+export const GOVERNANCE_IMAGE_VERSION = 1;
+
 const FORMAT: ImageFormat = {
   magic: Uint8Array.of(0x43, 0x52, 0x53, 0x47, 0x4f, 0x56, 0xff, 0xff),
-  version: 1,
+  version: GOVERNANCE_IMAGE_VERSION,
   versions: "1",
   numberCount: 2,
   name: "Image of the governed plane",

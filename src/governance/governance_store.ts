@@ -84,6 +84,11 @@ export class GovernanceStore {
     return this.plane?.log.version ?? 0;
   }
 
+  /** The version by which commands are applied. */
+  get applyVersion(): number {
+    return this.#state.applyVersion;
+  }
+
   /** Last applied group time, ms. */
   get timeMs(): number {
     return this.#state.timeMs;

@@ -28,6 +28,7 @@ export class Announcement {
   /** Whether the description may have changed since group 0 was told last. */
   #isUntold = false;
   #isClosed = false;
+  #seenVersion = 0;
 
   constructor(options: AnnouncementOptions) {
     this.#options = options;
@@ -62,6 +63,14 @@ export class Announcement {
       await this.#pause(ANNOUNCE_RETRY_MS);
     }
     this.#isRunning = false;
+  }
+
+  /** Tells it again if the apply version has risen, as group 0 may keep more of a description then. */
+  look(): void {
+    const { applyVersion } = this.#options.registry.groups.system.store.state.versions;
+    if (applyVersion === this.#seenVersion) return;
+    this.#seenVersion = applyVersion;
+    if (!this.#isTold) void this.run();
   }
 
   /** Gives up. */

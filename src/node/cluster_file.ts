@@ -7,11 +7,13 @@
 import type { ClusterMember, SystemReplica } from "../../schemas/gen/wire.ts";
 import { fromHex, toHex } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
+import { laterProgram } from "../record/command.ts";
 import { PUBLIC_FILE_MODE, readFile, replaceFile } from "../../identity/files/private_file.ts";
 
 /** The file's name in the data folder. */
 export const CLUSTER_FILE = "cluster.json";
-const VERSION = 1;
+/** The version of the file. */
+export const CLUSTER_FILE_VERSION = 1;
 
 /** The membership of a node. */
 export interface Membership {
@@ -38,7 +40,7 @@ export interface ClusterFile {
   readonly membership?: Membership;
 }
 
-/** Reads the file; undefined if there is none. @throws RegistryError `corrupt`, `storage_unavailable`. */
+/** Reads the file; undefined if there is none. @throws RegistryError `corrupt`, `unsupported_version`. */
 export function readClusterFile(data: string): ClusterFile | undefined {
   const path = `${data}/${CLUSTER_FILE}`;
   const text = readFile(path);
@@ -46,7 +48,8 @@ export function readClusterFile(data: string): ClusterFile | undefined {
   try {
     const value = JSON.parse(text, revive) as ClusterFile & { readonly version: number };
     const { version, folderId, membership } = value;
-    const isWhole = version === VERSION && isId(folderId) &&
+    if (version > CLUSTER_FILE_VERSION) throw laterProgram(`version ${version} of ${path}`);
+    const isWhole = version === CLUSTER_FILE_VERSION && isId(folderId) &&
       (membership === undefined || isMembership(membership));
     if (isWhole) return membership === undefined ? { folderId } : { folderId, membership };
   } catch (error) {
@@ -62,7 +65,7 @@ export function readClusterFile(data: string): ClusterFile | undefined {
 
 /** Writes the file atomically and durably. @throws RegistryError `storage_unavailable`. */
 export function writeClusterFile(data: string, file: ClusterFile): void {
-  const text = JSON.stringify({ version: VERSION, ...file }, replacer, 2) + "\n";
+  const text = JSON.stringify({ version: CLUSTER_FILE_VERSION, ...file }, replacer, 2) + "\n";
   replaceFile(`${data}/${CLUSTER_FILE}`, text, PUBLIC_FILE_MODE);
 }
 

@@ -6,11 +6,12 @@ import type { JoinClusterRequest } from "../../schemas/gen/wire.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { nodeId as toNodeId, replicaId } from "../base/ids.ts";
 import { PEER_SILENCE_MS, PEER_STREAMS_MAX } from "../base/limits.ts";
+import { VERSION } from "../base/version.ts";
 import type { Scheduler, World } from "../base/world.ts";
 import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
 import type { PeerInput } from "../replication/group_host.ts";
 import { FOUNDER_REPLICA } from "../replication/log_entry.ts";
-import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
+import { APPLY_VERSION_MAX, MEMBER_PROGRAMS_APPLY_VERSION } from "../system/versions/features.ts";
 import type { SystemState } from "../system/system_state.ts";
 import type { PeerMember } from "../replication/peers/peer_member.ts";
 import { PEER_TRANSPORT } from "../ring/ring_map.ts";
@@ -65,6 +66,7 @@ export function describeNode(config: NodeConfig, node: DescribedNode): JoinClust
     nodeId: membership?.nodeId ?? config.nodeId,
     partitionCount: membership?.partitionCount ?? config.partitions,
     applyVersionMax: APPLY_VERSION_MAX,
+    program: VERSION,
     folderId,
     clusterId,
     region,
@@ -143,16 +145,18 @@ export function joinedOf(membership: Membership | undefined): JoinedCluster | un
 
 /** Reports whether group 0 describes a node as `request` does. */
 export function isDescribed(
-  { members }: SystemState,
+  { members, versions }: SystemState,
   nodeId: number,
   request: JoinClusterRequest,
 ): boolean {
+  const keepsPrograms = versions.applyVersion >= MEMBER_PROGRAMS_APPLY_VERSION;
   const admission = members.admission(nodeId);
   const member = members.all.find((known) => known.nodeId === nodeId);
   return member !== undefined && admission !== undefined &&
     bytesEqual(member.pin, request.pin) && bytesEqual(member.nextPin, request.nextPin) &&
     admission.zone === request.zone && admission.host === request.host &&
     admission.applyVersionMax === request.applyVersionMax &&
+    (!keepsPrograms || admission.program === request.program) &&
     JSON.stringify(member.addresses) === JSON.stringify(request.addresses);
 }
 

@@ -347,6 +347,7 @@ export class NodeCluster {
         generation,
         partitionCount,
         region,
+        applyVersion: () => this.#registry?.groups.system.store.state.versions.applyVersion ?? 0,
       },
       world,
       logger,
@@ -389,6 +390,7 @@ export class NodeCluster {
       this.#membersChanged();
       this.#options.onRing();
     }
+    this.#announcement?.look();
     if (this.#leaving.look()) this.#updateLinks(this.#file.membership?.members ?? []);
     const { scheduler } = this.#options.world;
     this.#timer = scheduler.after(MEMBERS_LOOK_MS, () => this.#look());

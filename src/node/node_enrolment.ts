@@ -10,7 +10,7 @@ import type { World } from "../base/world.ts";
 import type { CertificateCredentials } from "../client/credentials.ts";
 import { askUnauthenticated } from "../client/unauthenticated.ts";
 import type { ReplyOf, RequestOf } from "../wire/operations/mod.ts";
-import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
+import { APPLY_VERSION_MAX } from "../system/versions/features.ts";
 import { ensurePrivateFolder } from "../../identity/files/private_file.ts";
 import { identityFolder } from "../../identity/trust/credentials.ts";
 import { bundleFromJson } from "../../identity/trust/trust_bundle_content.ts";

@@ -17,7 +17,7 @@ import type { SharedLog } from "../storage/shared_log.ts";
 import { EventFeed } from "../store/event_feed.ts";
 import { StoreShared } from "../store/shared.ts";
 import type { Genesis, Member } from "../system/system_store.ts";
-import { APPLY_VERSION_MAX } from "../system/versions/version_state.ts";
+import { APPLY_VERSION_MAX } from "../system/versions/features.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import type { AliasJanitor } from "../serving/alias_janitor.ts";
 import type { BanFeed } from "../serving/ban_feed.ts";
@@ -43,6 +43,7 @@ import type { WatchHub } from "../serving/watch/watch_hub.ts";
 import { ClusterLog } from "./cluster_log.ts";
 import { clusterMap } from "./cluster_map.ts";
 import { ClusterView } from "./cluster_view.ts";
+import { upgradeStatus } from "./upgrade_view.ts";
 import type { WallWatch } from "./wall_watch.ts";
 import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
 import { PlaneImages } from "../replication/assembly/plane_images.ts";
@@ -176,10 +177,11 @@ export class Registry {
   }
 
   /** Returns the duties by which operators change the cluster's shape. */
-  #reshaping(): Pick<NodeDuties, "departures" | "rebalancing"> {
+  #reshaping(): Pick<NodeDuties, "departures" | "rebalancing" | "upgradeStatus"> {
     const { nodeId, placement } = this.#options;
     const { group } = this.identities;
     return {
+      upgradeStatus: () => upgradeStatus(this.groups, this.#options),
       departures: new DepartureAdministration({
         group,
         isConnected: (node) => node === nodeId || placement?.isConnected(node) === true,

@@ -42,6 +42,7 @@ import type {
 import { raiseApplyVersionCommandCodec } from "../../schemas/gen/system.ts";
 import type { Input } from "../../schemas/runtime.ts";
 import { RegistryError } from "../base/errors.ts";
+import { VERSION } from "../base/version.ts";
 
 /** The last kind that partitions may ever use; those above are the system group's. */
 export const PARTITION_COMMAND_KIND_MAX = 31;
@@ -187,7 +188,8 @@ export function encodeRaisePartitionVersion(from: CommandHeader, version: number
 export function laterProgram(found: string): RegistryError {
   return new RegistryError(
     "unsupported_version",
-    `This program does not know ${found}, which a later one logged: start that one again`,
+    `Program ${VERSION} does not know ${found}, which a later program wrote: start that one, or a newer ` +
+      "one. A node cannot go back once the cluster has switched on what its former program does not know",
   );
 }
 

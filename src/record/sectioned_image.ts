@@ -3,11 +3,12 @@
  *
  * A header (magic, version, count of sections, some numbers of the whole state), then sections in
  * ascending order of their numbers. A section is its number and version, then framed commands that
- * rebuild its part of the state, then an empty frame. An unknown version is `corrupt`. Owners refuse the
- * sections that they do not know: a replica must not serve a state of which it has only a part.
+ * rebuild its part of the state, then an empty frame. A later version is `unsupported_version`. Owners
+ * refuse the sections that they do not know: a replica must not serve a state of which it has a part.
  */
 import { concatBytes } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
+import { laterProgram } from "./command.ts";
 
 /** Magic, version, count of sections. */
 const PREFIX_BYTES = 16;
@@ -120,11 +121,12 @@ export class SectionedImageReader {
   readonly numbers: readonly number[];
   readonly #image: ImageBytes;
 
-  /** @throws RegistryError `corrupt` when it is too short, of another format, or of another version. */
+  /** @throws RegistryError `corrupt` when it is too short or of another format; `unsupported_version`. */
   constructor(format: ImageFormat, image: ImageBytes) {
     const headerBytes = PREFIX_BYTES + NUMBER_BYTES * format.numberCount;
     if (image.bytes.length < headerBytes || !image.isOf(format)) throw image.corruptAt(0);
     const version = image.view.getUint32(8, true);
+    if (version > format.version) throw laterProgram(`version ${version} of ${format.name}`);
     if (version !== format.version) {
       throw image.corrupt(`version ${format.versions}: found ${version}`);
     }
@@ -146,6 +148,9 @@ export class SectionedImageReader {
       const version = image.view.getUint32(image.at + 4, true);
       if (section <= last) {
         throw image.corrupt(`sections in ascending order: ${section} after ${last}`);
+      }
+      if (version > SECTION_VERSION) {
+        throw laterProgram(`version ${version} of section ${section} of an image`);
       }
       if (version !== SECTION_VERSION) {
         throw image.corrupt(`section ${section} in version ${SECTION_VERSION}: found ${version}`);

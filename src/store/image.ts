@@ -20,7 +20,8 @@ import { FIRST_APPLY_VERSION, type PartitionState } from "./partition_state.ts";
 import { emptySpan, type StoredSpan } from "./reply.ts";
 import { FLAG_TOMBSTONE } from "./slot_table.ts";
 
-const VERSION = 1;
+/** The version of the layout. */
+export const PARTITION_IMAGE_VERSION = 1;
 const HEADER_BYTES = 32;
 const ITEM_HEADER_BYTES = 8;
 
@@ -72,7 +73,7 @@ class ChunkWriter {
 
   addHeader({ applyVersion, timeMs, appliedIndex, table, forgetCount }: PartitionState): void {
     const view = this.#view;
-    view.setUint32(0, VERSION, true);
+    view.setUint32(0, PARTITION_IMAGE_VERSION, true);
     view.setUint32(4, applyVersion === FIRST_APPLY_VERSION ? 0 : applyVersion, true);
     view.setFloat64(8, timeMs, true);
     view.setFloat64(16, appliedIndex, true);
@@ -174,7 +175,12 @@ export class ImageLoader {
   #readHeader(view: DataView): number {
     if (view.byteLength < HEADER_BYTES) return 0;
     const version = view.getUint32(0, true);
-    if (version !== VERSION) throw corrupt(`must have version ${VERSION}`, `${version}`);
+    if (version > PARTITION_IMAGE_VERSION) {
+      throw laterProgram(`version ${version} of images of partitions`);
+    }
+    if (version !== PARTITION_IMAGE_VERSION) {
+      throw corrupt(`must have version ${PARTITION_IMAGE_VERSION}`, `${version}`);
+    }
     const state = this.#state;
     state.applyVersion = view.getUint32(4, true) || FIRST_APPLY_VERSION;
     if (state.applyVersion > this.#applyVersionMax) {

@@ -13,9 +13,12 @@ import {
   writeSectionedImage,
 } from "../record/sectioned_image.ts";
 
+/** The version in which images are written; version 1 is read too. */
+export const SYSTEM_IMAGE_VERSION = 2;
+
 const FORMAT: ImageFormat = {
   magic: Uint8Array.of(0x43, 0x52, 0x53, 0x53, 0x59, 0x53, 0xff, 0xff),
-  version: 2,
+  version: SYSTEM_IMAGE_VERSION,
   versions: "1 or 2",
   numberCount: 3,
   name: "System image",

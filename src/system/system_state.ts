@@ -15,7 +15,11 @@ import { VersionState } from "./versions/version_state.ts";
 export class SystemState {
   readonly audit = new AuditState(() => this.versions.applyVersion);
   readonly founding = new FoundingState();
-  readonly members = new MemberState(this.founding, this.audit);
+  readonly members = new MemberState(
+    this.founding,
+    this.audit,
+    () => this.versions.applyVersion,
+  );
   readonly identities = new IdentityState(this.audit, () => this.versions.applyVersion);
   readonly replicas: ReplicaState = new ReplicaState(
     this.founding,

@@ -14,7 +14,8 @@ export const RECORD_TRAILER_BYTES = 4;
 export const RECORD_OVERHEAD_BYTES = RECORD_HEADER_BYTES + RECORD_TRAILER_BYTES;
 
 const MAGIC = 0xcafe;
-const VERSION = 1;
+/** The version of the frame. */
+export const RECORD_VERSION = 1;
 
 /** The ops of records; the numbers are part of the format. */
 export const OP = {
@@ -52,7 +53,7 @@ export function isLogOp(op: number): boolean {
 export function beginRecord(out: FrameWriter, op: number): number {
   const at = out.allocate(RECORD_HEADER_BYTES);
   out.view.setUint16(at, MAGIC);
-  out.view.setUint8(at + 2, VERSION);
+  out.view.setUint8(at + 2, RECORD_VERSION);
   out.view.setUint8(at + 3, op);
   return at;
 }
@@ -83,7 +84,9 @@ export const RECORD_INCOMPLETE = 0;
  */
 export function inspectRecord(view: DataView, at: number, end: number): number {
   if (end - at < RECORD_HEADER_BYTES) return RECORD_INCOMPLETE;
-  if (view.getUint16(at) !== MAGIC || view.getUint8(at + 2) !== VERSION) return RECORD_INVALID;
+  if (view.getUint16(at) !== MAGIC || view.getUint8(at + 2) !== RECORD_VERSION) {
+    return RECORD_INVALID;
+  }
   const length = view.getUint32(at + 4);
   if (length === 0 || length % 8 !== 0 || length > WAL_PAYLOAD_BYTES_MAX) return RECORD_INVALID;
   const size = length + RECORD_OVERHEAD_BYTES;

@@ -253,7 +253,7 @@ test("operations for another node are refused, and no step takes a domain from i
   const { addresses } = victim.node;
   const folderId = crypto.getRandomValues(new Uint8Array(16));
   const description = {
-    ...{ nodeId: 1, partitionCount: PARTITIONS, applyVersionMax: 1, folderId },
+    ...{ nodeId: 1, partitionCount: PARTITIONS, applyVersionMax: 1, folderId, program: "" },
     ...{ clusterId: liar.clusterId, region: "global", zone: "c", host: "" },
     addresses: addresses.map(({ host, port }) => ({ transport: "quic", host, port })),
     pin: new Uint8Array(32).fill(1),

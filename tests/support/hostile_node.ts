@@ -13,7 +13,7 @@ import { PeerControlReader } from "../../src/replication/peers/control_reader.ts
 import { PeerAuthentication } from "../../src/replication/peers/peer_authentication.ts";
 import { helloOf, type PeerFacts } from "../../src/replication/peers/peer_hello.ts";
 import { nodeSubjectId } from "../../src/serving/node_subject.ts";
-import { APPLY_VERSION_MAX } from "../../src/system/versions/version_state.ts";
+import { APPLY_VERSION_MAX } from "../../src/system/versions/features.ts";
 import { encodePeerControl, type PeerControlMessage } from "../../src/wire/peer_control.ts";
 import { DevelopmentIdentity } from "../../identity/enrolment/development_identity.ts";
 import {
@@ -113,6 +113,7 @@ export class HostileNode {
         nodeId: 0,
         partitionCount: place.partitionCount,
         applyVersionMax: APPLY_VERSION_MAX,
+        program: "",
         folderId,
         clusterId: new Uint8Array(16),
         region,

@@ -108,6 +108,8 @@ function linkTo(node: number, isConnected: boolean): PeerStatus {
     node: nodeId(node),
     isConnected,
     isWritable: true,
+    version: undefined,
+    program: undefined,
     remoteAddress: undefined,
     roundTripMs: isConnected ? 2 : undefined,
     backlogBytes: 11,

@@ -145,6 +145,7 @@ export class PlacedNodes {
       zone,
       host: "",
       applyVersionMax: 2,
+      program: "",
       addresses: [],
       pin: NO_PIN,
       nextPin: NO_PIN,

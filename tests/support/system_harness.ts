@@ -35,10 +35,11 @@ export class SystemHarness {
   }
 
   /** Admits a node with the folder of that number. */
-  admit(folder: number, nodeId = 0, applyVersionMax = 2): Came {
+  admit(folder: number, nodeId = 0, applyVersionMax = 2, program = ""): Came {
     const folderId = new Uint8Array(16).fill(folder);
     const places = { zone: `zone ${folder}`, host: `host ${folder}` };
-    return this.apply(encodeAdmitMember(HEADER, { nodeId, folderId, applyVersionMax, ...places }));
+    const described = { nodeId, folderId, applyVersionMax, program, ...places };
+    return this.apply(encodeAdmitMember(HEADER, described));
   }
 
   /** Puts a node, which says that its program knows that apply version; 0: it does not say. */

@@ -19,6 +19,7 @@ export function clusterCommand(shell: Shell, run: RunAction): Command {
       removeCommand(shell, run),
       replaceCommand(shell, run),
       rebalanceCommand(shell, run),
+      newGroup("upgrade", "Shows the versions of a cluster.", [upgradeStatusCommand(shell, run)]),
     ],
   );
 }
@@ -61,6 +62,21 @@ function statusCommand(shell: Shell, run: RunAction): Command {
     await run(async () => {
       const { clusterStatus } = await import("../actions/cluster_status.ts");
       return await clusterStatus(flags, shell);
+    });
+  });
+}
+
+function upgradeStatusCommand(shell: Shell, run: RunAction): Command {
+  return newServerCommand(
+    "status",
+    "Shows which program each node runs, its versions of protocols and files, and what the cluster has not " +
+      "switched on yet because a node's program does not know it. Whatever all nodes know is switched on " +
+      "by itself, and stays on: from then on no node can go back to a program without it.",
+    ["cluster upgrade status"],
+  ).action(async (flags: ServerOptions) => {
+    await run(async () => {
+      const { upgradeStatus } = await import("../actions/upgrade_status.ts");
+      return await upgradeStatus(flags, shell);
     });
   });
 }

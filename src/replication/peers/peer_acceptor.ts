@@ -17,7 +17,7 @@ import type { Endpoint, Session, Stream } from "../../../transport/transport.ts"
 import { PeerControlReader } from "./control_reader.ts";
 import type { PeerAuthentication } from "./peer_authentication.ts";
 import { PeerCounts } from "./peer_counts.ts";
-import { helloOf, type PeerFacts, refusalOfHello } from "./peer_hello.ts";
+import { agreedVersion, helloOf, type PeerFacts, refusalOfHello } from "./peer_hello.ts";
 import type { PeerLink } from "./peer_link.ts";
 import { PeerSession, type PeerSessionParts } from "./peer_session.ts";
 
@@ -85,7 +85,8 @@ export class PeerAcceptor {
     }
     await control.write(encodePeerControl({ kind: "hello_reply", hello: helloOf(facts) }));
     const established = new PeerSession({
-      processId: hello.processId,
+      hello,
+      version: agreedVersion(hello, facts),
       session,
       control,
       reader,

@@ -18,7 +18,7 @@ import type { HandshakeResult } from "../../../identity/registry_auth/mod.ts";
 import type { Dialer, Endpoint, Session, Trust } from "../../../transport/transport.ts";
 import { PeerControlReader } from "./control_reader.ts";
 import type { PeerAuthentication } from "./peer_authentication.ts";
-import { helloOf, type PeerFacts, refusalOfHello } from "./peer_hello.ts";
+import { agreedVersion, helloOf, type PeerFacts, refusalOfHello } from "./peer_hello.ts";
 import type { PeerLink } from "./peer_link.ts";
 import { PeerSession, type PeerSessionParts } from "./peer_session.ts";
 
@@ -166,7 +166,8 @@ export class PeerDialer {
       throw refusal;
     }
     const established = new PeerSession({
-      processId: hello.processId,
+      hello,
+      version: agreedVersion(hello, facts),
       session,
       control,
       reader,

@@ -6,8 +6,12 @@ import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import type { NodeId } from "../../base/ids.ts";
 import { formatUuid } from "../../base/uuid.ts";
+import { VERSION } from "../../base/version.ts";
+import { APPLY_VERSION_MAX } from "../../system/versions/features.ts";
 import { PEER_VERSION_MAX, PEER_VERSION_MIN, type PeerHello } from "../../wire/peer_control.ts";
 import type { PeerMember } from "./peer_member.ts";
+
+const OWN_VERSIONS = { min: PEER_VERSION_MIN, max: PEER_VERSION_MAX } as const;
 
 /** The facts about this node that its hello states. */
 export interface PeerFacts {
@@ -23,12 +27,26 @@ export interface PeerFacts {
   readonly region: string;
   /** The versions of the protocol between nodes; default: those of this program. */
   readonly versions?: { readonly min: number; readonly max: number };
+  /** Returns the apply version of group 0; absent: it is not known here. */
+  readonly applyVersion?: () => number;
 }
 
 /** Returns the hello that states `facts`. */
 export function helloOf(facts: PeerFacts): PeerHello {
-  const { versions = { min: PEER_VERSION_MIN, max: PEER_VERSION_MAX }, ...stated } = facts;
-  return { ...stated, versionMin: versions.min, versionMax: versions.max, features: 0 };
+  const { versions = OWN_VERSIONS, applyVersion: _, ...stated } = facts;
+  return {
+    ...stated,
+    versionMin: versions.min,
+    versionMax: versions.max,
+    features: 0,
+    applyVersionMax: APPLY_VERSION_MAX,
+    program: VERSION,
+  };
+}
+
+/** Returns the version of the protocol that both nodes speak, after {@link refusalOfHello} found none. */
+export function agreedVersion(hello: PeerHello, { versions = OWN_VERSIONS }: PeerFacts): number {
+  return Math.min(hello.versionMax, versions.max);
 }
 
 /**
@@ -40,7 +58,7 @@ export function refusalOfHello(
   member: PeerMember,
   facts: PeerFacts,
 ): RegistryError | undefined {
-  const { versions = { min: PEER_VERSION_MIN, max: PEER_VERSION_MAX } } = facts;
+  const { versions = OWN_VERSIONS } = facts;
   const name = `Node ${hello.nodeId}`;
   if (hello.versionMax < versions.min || hello.versionMin > versions.max) {
     return new RegistryError(
@@ -84,7 +102,19 @@ export function refusalOfHello(
       { field: "data" },
     );
   }
-  return refusalOfSettings(hello, facts);
+  return refusalOfProgram(hello, facts) ?? refusalOfSettings(hello, facts);
+}
+
+/** Refuses a program that cannot apply what group 0 logs; one that does not say is not refused. */
+function refusalOfProgram(hello: PeerHello, facts: PeerFacts): RegistryError | undefined {
+  const applyVersion = facts.applyVersion?.() ?? 0;
+  if (hello.applyVersionMax === 0 || hello.applyVersionMax >= applyVersion) return undefined;
+  return new RegistryError(
+    "unsupported_version",
+    `Node ${hello.nodeId} runs program ${hello.program}, which knows apply versions up to ` +
+      `${hello.applyVersionMax}, and the cluster uses ${applyVersion}: start that node with the program ` +
+      "that it had before, or with a newer one",
+  );
 }
 
 function refusalOfSettings(hello: PeerHello, facts: PeerFacts): RegistryError | undefined {

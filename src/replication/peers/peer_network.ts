@@ -51,6 +51,10 @@ export interface PeerStatus {
   readonly isConnected: boolean;
   /** Whether the node's log takes writes, as it said last. */
   readonly isWritable: boolean;
+  /** The version of the protocol in the present session. */
+  readonly version: number | undefined;
+  /** The version of the node's program, if it said so in the present session. */
+  readonly program: string | undefined;
   /** The address of the present session. */
   readonly remoteAddress: string | undefined;
   readonly roundTripMs: number | undefined;
@@ -195,6 +199,8 @@ export class PeerNetwork implements PeerLinks {
       node,
       isConnected: session !== undefined,
       isWritable: session?.isPeerWritable ?? true,
+      version: session?.version,
+      program: session?.program,
       remoteAddress: session?.remoteAddress,
       roundTripMs: session?.roundTripMs,
       backlogBytes: session?.backlogBytes ?? 0,

@@ -14,7 +14,6 @@ import {
 } from "../../base/errors.ts";
 import {
   PEER_FRAME_BYTES_MAX,
-  PEER_IMAGES_IN_PER_NODE_MAX,
   PEER_PING_MS,
   PEER_REQUEST_STREAMS_MAX,
   PEER_SILENCE_MS,
@@ -30,18 +29,22 @@ import {
   encodePeerControl,
   type PeerControlMessage,
   type PeerGoodbye,
+  type PeerHello,
 } from "../../wire/peer_control.ts";
 import type { SessionLife } from "../../../identity/trust/session_life.ts";
 import type { OwnedBytes, Session, Stream } from "../../../transport/transport.ts";
 import type { PeerControlReader } from "./control_reader.ts";
 import { FrameQueue } from "./frame_queue.ts";
-import { readImage, readImageHeader, replyToImage, writeImage } from "./image_stream.ts";
 import type { ImagePlaces } from "./image_places.ts";
 import type { PeerCounts } from "./peer_counts.ts";
+import { SessionImages } from "./session_images.ts";
 
 /** Interval of looking for silence, ms: it is noticed that much late at the most. */
 const LOOK_MS = PEER_PING_MS / 2;
 const LOOKS_PER_PING = 2;
+
+/** The most that is kept of what a node says about its program. */
+const PROGRAM_CHARS_MAX = 64;
 
 /** Takes what a peer sends. */
 export interface PeerSessionHandlers {
@@ -67,8 +70,10 @@ export interface PeerSessionParts {
 
 /** The parts of a session. */
 export interface PeerSessionOptions extends PeerSessionParts {
-  /** The process at the other end, from its hello. */
-  readonly processId: Uint8Array;
+  /** The hello of the other end. */
+  readonly hello: PeerHello;
+  /** The version of the protocol that both ends speak. */
+  readonly version: number;
   readonly session: Session;
   readonly control: Stream;
   readonly reader: PeerControlReader;
@@ -79,6 +84,10 @@ export interface PeerSessionOptions extends PeerSessionParts {
 export class PeerSession {
   readonly node: NodeId;
   readonly processId: Uint8Array;
+  /** The version of the protocol that both ends speak. */
+  readonly version: number;
+  /** The version of the other end's program; empty if it does not say. */
+  readonly program: string;
   readonly remoteAddress: string;
   /** Resolves with the reason as soon as nothing passes any more; never rejects. */
   readonly ended: Promise<RegistryError | undefined>;
@@ -103,8 +112,7 @@ export class PeerSession {
   /** Whether the peer's log takes writes, and whether the peer was told that this node's does. */
   #isPeerWritable = true;
   #toldWritable = true;
-  #imagesIn = 0;
-  #imagesOut = 0;
+  readonly #images: SessionImages;
   /** Whether another session has replaced this one. */
   #isRetired = false;
   #requestStreams = 0;
@@ -112,9 +120,18 @@ export class PeerSession {
   constructor(options: PeerSessionOptions) {
     this.#options = options;
     this.node = options.node;
-    this.processId = options.processId;
-    const { session, life } = options;
+    const { session, life, hello } = options;
+    this.processId = hello.processId;
+    this.version = options.version;
+    this.program = hello.program.slice(0, PROGRAM_CHARS_MAX);
     this.remoteAddress = session.remoteAddress;
+    this.#images = new SessionImages({
+      ...options,
+      onImage: (header, image) => options.handlers.onImage(header, image),
+      onHeard: () => void (this.#isHeard = true),
+      onPassed: () => this.#endRetired(),
+      isOver: () => this.#over,
+    });
     this.ended = this.#ended.promise;
     this.closed = session.closed.then(({ by, code, message }) => {
       if (code === undefined) return this.#finish(undefined);
@@ -167,22 +184,8 @@ export class PeerSession {
   }
 
   /** Sends an image; resolves with whether it arrived whole, and never rejects. */
-  async sendImage(header: Uint8Array, image: Uint8Array): Promise<boolean> {
-    const { session, world, counts } = this.#options;
-    let stream: Stream;
-    try {
-      stream = await session.open("bulk");
-    } catch {
-      // The session is over or has no room: the image did not arrive.
-      return false;
-    }
-    this.#imagesOut++;
-    const isWhole = await writeImage(stream, { header, image }, world.scheduler, (count) => {
-      counts.bytesOut += count;
-    });
-    this.#imagesOut--;
-    this.#endRetired();
-    return isWhole;
+  sendImage(header: Uint8Array, image: Uint8Array): Promise<boolean> {
+    return this.#images.send(header, image);
   }
 
   /** Opens a stream of operations. @throws RegistryError `connection_lost`, `overloaded`. */
@@ -210,7 +213,7 @@ export class PeerSession {
   }
 
   #endRetired(): void {
-    if (this.#isRetired && this.#imagesIn + this.#imagesOut === 0) this.end(undefined);
+    if (this.#isRetired && this.#images.isIdle) this.end(undefined);
   }
 
   /** Ends the session, and tells the peer the reason if it can still be told. Idempotent. */
@@ -360,9 +363,7 @@ export class PeerSession {
         this.#takeFrames(stream);
         return true;
       case "bulk":
-        if (this.#imagesIn >= PEER_IMAGES_IN_PER_NODE_MAX) return false;
-        void this.#takeImage(stream);
-        return true;
+        return this.#images.take(stream);
       case "request":
         return this.#takeRequests(stream);
       case "control":
@@ -396,36 +397,6 @@ export class PeerSession {
         handlers.onFrame(bytes.subarray(start, end));
       });
       buffer = new Uint8Array(chunk.buffer);
-    }
-  }
-
-  async #takeImage(stream: Stream): Promise<void> {
-    const { world: { scheduler }, counts, places, handlers } = this.#options;
-    this.#imagesIn++;
-    let taken: number | undefined;
-    try {
-      const { header, bytes } = await readImageHeader(stream, scheduler);
-      if (!places.take(bytes)) {
-        const refusal = new RegistryError("overloaded", "Too many images arrive at this node");
-        counts.rejectError(refusal);
-        return await replyToImage(stream, scheduler, refusal);
-      }
-      taken = bytes;
-      const image = await readImage(stream, bytes, scheduler, (count) => {
-        counts.bytesIn += count;
-        this.#isHeard = true;
-      });
-      if (this.#over) return;
-      counts.imagesIn++;
-      handlers.onImage(header, image);
-      await replyToImage(stream, scheduler);
-    } catch (error) {
-      counts.reject(`image_${toRegistryError(error).code}`);
-      stream.abort();
-    } finally {
-      if (taken !== undefined) places.give(taken);
-      this.#imagesIn--;
-      this.#endRetired();
     }
   }
 

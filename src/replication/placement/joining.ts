@@ -70,8 +70,8 @@ export class Joining {
     }
     if (from === "other" && state.members.count === 0) throw beingFounded();
     this.#check(request, genesis);
-    const { folderId, zone, host, applyVersionMax, addresses, pin, nextPin } = request;
-    const admission = { nodeId: request.nodeId, folderId, zone, host, applyVersionMax };
+    const { folderId, zone, host, applyVersionMax, program, addresses, pin, nextPin } = request;
+    const admission = { nodeId: request.nodeId, folderId, zone, host, applyVersionMax, program };
     const { assigned } = await this.#commands.propose(
       encodeAdmitMember(this.#commands.header(), admission),
     );

@@ -30,7 +30,7 @@ import type { PlacementNode } from "../../ring/placement.ts";
 import { encodeHandedOver } from "../../system/departures/departure_codec.ts";
 import { encodePutPlacement, type PlacementStep } from "../../system/placement/placement_state.ts";
 import { encodeAssignReplicas, encodeRetireReplicas } from "../../system/replicas/replica_state.ts";
-import { GOVERNED_APPLY_VERSION } from "../../system/versions/version_state.ts";
+import { GOVERNED_APPLY_VERSION } from "../../system/versions/features.ts";
 import { FOUNDING_POINT } from "../group_founding.ts";
 import { FOUNDER_REPLICA } from "../log_entry.ts";
 import type { ClusterGroups } from "../assembly/cluster_groups.ts";

@@ -13,7 +13,7 @@ import {
 } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Timer, World } from "../../base/world.ts";
-import { GOVERNED_APPLY_VERSION } from "../../system/versions/version_state.ts";
+import { GOVERNED_APPLY_VERSION } from "../../system/versions/features.ts";
 import type { ClusterGroups } from "../assembly/cluster_groups.ts";
 import { LeaderBalance } from "./leader_balance.ts";
 import type { PlacementReport } from "./plan.ts";

@@ -7,7 +7,8 @@
 import { RegistryError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { WallClock } from "../../base/world.ts";
-import { APPLY_VERSION_MAX, encodeRaiseApplyVersion } from "../../system/versions/version_state.ts";
+import { APPLY_VERSION_MAX } from "../../system/versions/features.ts";
+import { encodeRaiseApplyVersion } from "../../system/versions/version_state.ts";
 import type { HostedSystem } from "../assembly/cluster_groups.ts";
 import { SystemCommands } from "./system_commands.ts";
 

@@ -7,6 +7,7 @@ import type {
   ProposeSystemRequest,
   ReportPlacementRequest,
   StatusReply,
+  UpgradeStatusReply,
 } from "../../../schemas/gen/wire.ts";
 import { RegistryError } from "../../base/errors.ts";
 import type { AuthenticatedPeer } from "../../base/peer.ts";
@@ -27,6 +28,7 @@ export interface NodeDuties {
   readonly clusterStatus: () => ClusterStatusReply;
   /** @throws RegistryError `invalid_argument` if there is no such partition. */
   readonly partitionStatus: (partition: number) => Promise<PartitionStatusReply>;
+  readonly upgradeStatus: () => UpgradeStatusReply;
   /** Makes a node a member, or describes a member anew; only the leader of group 0 can. */
   readonly join: (
     request: JoinClusterRequest,
@@ -68,6 +70,7 @@ export function nodeHandlers(
     ringMap,
     clusterStatus,
     partitionStatus,
+    upgradeStatus,
     join,
     reportedPlacement,
     proposeSystem,
@@ -81,6 +84,7 @@ export function nodeHandlers(
     getRingMap: ringMap,
     clusterStatus,
     partitionStatus: ({ partition }) => partitionStatus(partition),
+    upgradeStatus,
     joinCluster: (request, { peer }) => join(request, peer),
     reportPlacement: async (report, { node }) => {
       await reportedPlacement(report, node ?? 0);

@@ -30,6 +30,7 @@ import { COMMAND_KINDS, type CommandHeader } from "../../record/command.ts";
 import type { FoundingState } from "../founding/founding_state.ts";
 import type { AuditState } from "../identities/audit_state.ts";
 import { type Effect, invalid, type SubMachine } from "../sub_machine.ts";
+import { FIRST_APPLY_VERSION, MEMBER_PROGRAMS_APPLY_VERSION } from "../versions/features.ts";
 
 /** Kind of the command that admits a member. */
 export const ADMIT_MEMBER = 40;
@@ -38,6 +39,8 @@ const ADDRESSES_MAX = 8;
 /** Maximum removed node ids: enough to replace the largest cluster many times over. */
 const REMOVED_MEMBERS_MAX = 65_536;
 const NODE_ID_MAX = 0xffff_ffff;
+/** The version of a program, as it is shown to operators; empty if it is not known. */
+const PROGRAM = /^[0-9A-Za-z.+-]{0,64}$/;
 const NO_PIN = new Uint8Array(32);
 
 /** The addresses and pins of a node. */
@@ -49,9 +52,11 @@ export type AdmittedMember = Readonly<Omit<AdmitMemberCommand, "detail">>;
 /** Encodes the admission of a member; `nodeId` 0 asks for the next number. */
 export function encodeAdmitMember(
   from: CommandHeader,
-  body: Omit<Input<AdmitMemberCommand>, "detail"> & { readonly detail?: string },
+  body:
+    & Omit<Input<AdmitMemberCommand>, "detail" | "program">
+    & { readonly detail?: string; readonly program?: string },
 ): Uint8Array {
-  const command = { detail: "", ...body };
+  const command = { detail: "", program: "", ...body };
   return commandCodec.encode({ ...from, kind: ADMIT_MEMBER }, admitMemberCommandCodec, command);
 }
 
@@ -61,6 +66,7 @@ export class MemberState implements SubMachine {
   readonly kinds = [COMMAND_KINDS.putMember, COMMAND_KINDS.removeMember, ADMIT_MEMBER];
   readonly #founding: FoundingState;
   readonly #audit: AuditState;
+  readonly #applyVersion: () => number;
   readonly #members = new Map<number, Member>();
   readonly #admissions = new Map<number, AdmittedMember>();
   /** Ids of removed nodes, which can never be members again. */
@@ -68,9 +74,10 @@ export class MemberState implements SubMachine {
   /** The lowest number that is or was given to a node; 0 if there is none. */
   #lowest = 0;
 
-  constructor(founding: FoundingState, audit: AuditState) {
+  constructor(founding: FoundingState, audit: AuditState, applyVersion: () => number) {
     this.#founding = founding;
     this.#audit = audit;
+    this.#applyVersion = applyVersion;
   }
 
   /** Members, ordered by node id. */
@@ -122,11 +129,15 @@ export class MemberState implements SubMachine {
   /** Returns the highest apply version that all members support. */
   get applyVersionMax(): number {
     let max = Infinity;
-    for (const { nodeId, applyVersionMax } of this.#members.values()) {
-      const stated = this.#admissions.get(nodeId)?.applyVersionMax ?? applyVersionMax;
-      max = Math.min(max, stated || 1);
-    }
-    return max === Infinity ? 1 : max;
+    for (const nodeId of this.#members.keys()) max = Math.min(max, this.applyVersionMaxOf(nodeId));
+    return max === Infinity ? FIRST_APPLY_VERSION : max;
+  }
+
+  /** Returns the highest apply version that a member said it supports; the first if it said none. */
+  applyVersionMaxOf(nodeId: number): number {
+    const stated = this.#admissions.get(nodeId)?.applyVersionMax ??
+      this.#members.get(nodeId)?.applyVersionMax;
+    return stated || FIRST_APPLY_VERSION;
   }
 
   apply(command: CommandView): Effect {
@@ -138,8 +149,15 @@ export class MemberState implements SubMachine {
         return this.remove(command, nodeId, detail);
       }
       default:
-        return this.#admit(command, command.bodyInto(new AdmitMemberCommandView()).toPlain());
+        return this.#admit(command, this.#admissionOf(command));
     }
+  }
+
+  /** Returns the admission, without what programs before the present apply version do not keep. */
+  #admissionOf(command: CommandView): AdmitMemberCommand {
+    const admission = command.bodyInto(new AdmitMemberCommandView()).toPlain();
+    const hasPrograms = this.#applyVersion() >= MEMBER_PROGRAMS_APPLY_VERSION;
+    return hasPrograms ? admission : { ...admission, program: "" };
   }
 
   #put(member: Member): Effect {
@@ -158,12 +176,13 @@ export class MemberState implements SubMachine {
 
   #admit(command: CommandView, { detail, ...admission }: AdmitMemberCommand): Effect {
     this.#founding.checkCreated();
-    const { folderId, zone, host, applyVersionMax } = admission;
+    const { folderId, zone, host, applyVersionMax, program } = admission;
     if (isNilUuid(folderId)) throw invalid("Folder id must not be nil: it is");
     if (applyVersionMax === 0) throw invalid("Apply version must be at least 1: found 0");
     if (zone.length > MEMBER_NAME_BYTES_MAX || host.length > MEMBER_NAME_BYTES_MAX) {
       throw invalid(`Zone and host must have at most ${MEMBER_NAME_BYTES_MAX} bytes each`);
     }
+    if (!PROGRAM.test(program)) throw invalid("Program must be a version of at most 64 characters");
     const known = this.numberOf(folderId);
     const nodeId = admission.nodeId !== 0 ? admission.nodeId : known ?? this.#nextNumber();
     this.#checkNotRemoved(nodeId);
@@ -260,6 +279,11 @@ export class MemberState implements SubMachine {
   }
 
   load(command: CommandView): void {
+    if (command.kind === ADMIT_MEMBER) {
+      // The apply version is loaded later; an image holds programs only where they were kept.
+      const admission = command.bodyInto(new AdmitMemberCommandView()).toPlain();
+      return void this.#admit(command, admission);
+    }
     if (command.kind !== COMMAND_KINDS.removeMember) return void this.apply(command);
     const { nodeId } = command.bodyInto(new RemoveMemberCommandView());
     this.#removed.add(nodeId);

@@ -19,25 +19,11 @@ import { generationOfTerm } from "../../base/ids.ts";
 import { type CommandHeader, laterProgram } from "../../record/command.ts";
 import type { FoundingState } from "../founding/founding_state.ts";
 import type { MemberState } from "../members/member_state.ts";
+import { APPLY_VERSION_MAX, FIRST_APPLY_VERSION } from "./features.ts";
 import { type Effect, type EntryPoint, invalid, moved, type SubMachine } from "../sub_machine.ts";
 
 /** Kinds of the commands about versions. */
 export const VERSION_KINDS = { raiseApplyVersion: 44, raiseGeneration: 45 } as const;
-
-/** The apply version of a group that never raised it. */
-export const FIRST_APPLY_VERSION = 1;
-/**
- * The highest apply version of this program. Version 2 adds members, replicas, and placement; version 3
- * adds scopes of records, version 4 mirrors of other regions' records, version 5 peer regions, version 6
- * their bans, version 7 the governed plane's group, version 8 capabilities, version 9 limits on what
- * identities may read, version 10 records that name their owner, version 11 records of the Maps
- * protocol, version 12 where it is served, version 13 departures of nodes,
- * version 14 chosen leaders.
- */
-export const APPLY_VERSION_MAX = 14;
-
-/** The apply version from which the governed plane's group may be placed. */
-export const GOVERNED_APPLY_VERSION = 7;
 
 /** Encodes a raise of the apply version. */
 export function encodeRaiseApplyVersion(from: CommandHeader, version: number): Uint8Array {

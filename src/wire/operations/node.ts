@@ -18,6 +18,7 @@ import {
   stayRequestCodec,
   systemReadPointReplyCodec,
   transferLeaderRequestCodec,
+  upgradeStatusReplyCodec,
 } from "../../../schemas/gen/wire.ts";
 import { named, operation } from "./operation.ts";
 
@@ -150,6 +151,16 @@ export const NODE_OPERATIONS = named({
     cost: 100,
     codes: ["not_found"],
     group: "system",
+  }),
+  upgradeStatus: operation({
+    id: 55,
+    kind: "read",
+    repeatable: true,
+    access: "inspect",
+    request: emptyCodec,
+    reply: upgradeStatusReplyCodec,
+    cost: 200,
+    codes: [],
   }),
   rebalance: operation({
     id: 54,

@@ -4,7 +4,7 @@ import { LEADER_BALANCE_TOLERANCE, SYSTEM_VOTERS_MAX } from "../../../src/base/l
 import { nodeOfReplica, nodesOf } from "../../../src/replication/assembly/placed_here.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import { wishedSystemVoters } from "../../../src/replication/placement/plan.ts";
-import { GOVERNED_APPLY_VERSION } from "../../../src/system/versions/version_state.ts";
+import { GOVERNED_APPLY_VERSION } from "../../../src/system/versions/features.ts";
 import { spreadLeaders } from "../../../src/ring/leader_spread.ts";
 import { placePartitions } from "../../../src/ring/placement.ts";
 import type { PlacedCluster } from "./cluster.ts";

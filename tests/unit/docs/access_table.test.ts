@@ -103,6 +103,7 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   listDepartures: { any: "agpcnfk_d_" },
   transferLeader: { any: "___c____d_" },
   rebalance: { any: "___c____d_" },
+  upgradeStatus: { any: "agpcnfk_d_" },
   joinCluster: { any: "____n___d_" },
   clusterStatus: { any: "agpcnfk_d_" },
   partitionStatus: { any: "agpcnfk_d_" },

@@ -23,6 +23,8 @@ function viewOf(cluster: PlacedNodes, self: number): ClusterView {
         node: nodeId(node),
         isConnected: cluster.nodes.has(node),
         isWritable: true,
+        version: undefined,
+        program: undefined,
         remoteAddress: undefined,
         roundTripMs: 1.5,
         backlogBytes: 0,

@@ -6,7 +6,7 @@ import { RegistryError } from "../../../src/base/errors.ts";
 import { encodeRaisePartitionVersion, encodeTick } from "../../../src/record/command.ts";
 import { PARTITION_APPLY_VERSION } from "../../../src/store/apply_version.ts";
 import { PartitionStore } from "../../../src/store/store.ts";
-import { APPLY_VERSION_MAX } from "../../../src/system/versions/version_state.ts";
+import { APPLY_VERSION_MAX } from "../../../src/system/versions/features.ts";
 import { imageOf, newShared } from "../../support/store.ts";
 
 const HEADER = { timeMs: 5, unixS: 6, writer: 0 };

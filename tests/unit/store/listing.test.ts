@@ -211,11 +211,14 @@ test("loadImage refuses anything but an image", () => {
   for (let length = 0; length < image.length; length += 8) {
     assert.throws(load(image.subarray(0, length)), corrupt, `length ${length}`);
   }
-  for (const [at, value] of [[0, 2], [24, 9], [28, 3], [32, 0], [32, 5], [34, 0], [36, 9]]) {
+  for (const [at, value] of [[0, 0], [24, 9], [28, 3], [32, 0], [32, 5], [34, 0], [36, 9]]) {
     const changed = image.slice();
     changed[at!] = value!;
     assert.throws(load(changed), corrupt, `byte ${at} is ${value}`);
   }
+  const later = image.slice();
+  later[0] = 2;
+  assert.throws(load(later), /does not know version 2 of images of partitions/);
 });
 
 test.run();

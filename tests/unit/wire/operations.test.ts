@@ -65,6 +65,7 @@ const LATER_NAMES = [
   "52 listDepartures",
   "53 transferLeader",
   "54 rebalance",
+  "55 upgradeStatus",
   "60 watch",
   "61 listAndWatch",
   "62 cancelWatch",

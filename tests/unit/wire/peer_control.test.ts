@@ -19,7 +19,13 @@ const HELLO = {
   generation: 4,
   partitionCount: 1_024,
   region: "eu-1",
+  applyVersionMax: 15,
+  program: "0.2.0",
 };
+/** The hello of program 0.1.0 with the same facts, but for those that it does not state. */
+const HELLO_OF_0_1_0 =
+  "AAAAAA4AAAAAAAAAAQABAAEAAAAAAAAAAAAAAAkAAQABAAMABwAAAAAAAAAAAQAAAQEBAQEBAQEBAQEBAQEBAQICAgICAgICAgIC" +
+  "AgICAgIDAwMDAwMDAwMDAwMDAwMDBAAAAAAEAAABAAAAKgAAAGV1LTEAAAAA";
 const MESSAGES: readonly PeerControlMessage[] = [
   { kind: "hello", hello: HELLO },
   { kind: "hello_reply", hello: HELLO },
@@ -41,6 +47,13 @@ function decoded(bytes: Uint8Array): (PeerControlMessage | undefined)[] {
 
 test("decodePeerControl gives back each message that encodePeerControl wrote", () => {
   for (const message of MESSAGES) assert.equal(decoded(encodePeerControl(message)), [message]);
+});
+
+test("decodePeerControl reads a hello of a program that does not say which it is", () => {
+  // The frame of program 0.1.0: its struct ends before the two fields.
+  const bytes = Uint8Array.from(atob(HELLO_OF_0_1_0), (char) => char.charCodeAt(0));
+  const hello = { ...HELLO, applyVersionMax: 0, program: "" };
+  assert.equal(decoded(bytes), [{ kind: "hello", hello }]);
 });
 
 test("decodePeerControl skips a kind that it does not know", () => {

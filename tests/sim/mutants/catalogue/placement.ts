@@ -266,6 +266,36 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "apply_version_before_all_know",
+    breaks: "The apply version is raised only once every member's program knows it",
+    test: `${SYSTEM}/versions/version_state.test.ts`,
+    edits: [{
+      file: "src/system/versions/version_state.ts",
+      anchor: "    if (version > applyVersionMax) {",
+      replacement: "    if (version > Math.max(applyVersionMax, APPLY_VERSION_MAX)) {",
+    }],
+  },
+  {
+    name: "programs_kept_before_all_do",
+    breaks: "What earlier programs do not keep of a command is kept only from its apply version on",
+    test: `${SYSTEM}/members/member_state.test.ts`,
+    edits: [{
+      file: "src/system/members/member_state.ts",
+      anchor: "return hasPrograms ? admission : ",
+      replacement: "return hasPrograms || admission.nodeId >= 0 ? admission : ",
+    }],
+  },
+  {
+    name: "older_program_taken_back",
+    breaks: "A node whose program cannot apply what group 0 logs gets no session",
+    test: "tests/unit/replication/peers/peer_hello.test.ts",
+    edits: [{
+      file: "src/replication/peers/peer_hello.ts",
+      anchor: "  return refusalOfProgram(hello, facts) ?? refusalOfSettings(hello, facts);",
+      replacement: "  void refusalOfProgram;\n  return refusalOfSettings(hello, facts);",
+    }],
+  },
+  {
     name: "plane_placed_before_all_know",
     breaks: "The governed plane is placed only once all members know its group",
     test: GOVERNED_TEST,

@@ -5,7 +5,7 @@ import { GOVERNED_GROUP } from "../../../../src/base/ids.ts";
 import { PLANE_IMAGE_ENTRIES, PLANE_IMAGE_LOOK_MS } from "../../../../src/base/limits.ts";
 import { encodeTick } from "../../../../src/record/command.ts";
 import { PlaneImages } from "../../../../src/replication/assembly/plane_images.ts";
-import { APPLY_VERSION_MAX } from "../../../../src/system/versions/version_state.ts";
+import { APPLY_VERSION_MAX } from "../../../../src/system/versions/features.ts";
 import { PlacedNodes } from "../../../support/placed_nodes.ts";
 
 test("PlaneImages: a start replays only what came after the last image", async () => {

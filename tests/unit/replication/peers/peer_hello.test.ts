@@ -15,13 +15,21 @@ const REFUSED: readonly (readonly [string, Partial<PeerHello>, RegExp])[] = [
   ["invalid_configuration", { partitionCount: 8 }, /has partitions 8, and node 2 16/],
   ["invalid_configuration", { folderId: filled(9, 16) }, /admitted with data folder/],
   ["unsupported_version", { versionMin: 7, versionMax: 9 }, /upgrade the older one/],
+  [
+    "unsupported_version",
+    { applyVersionMax: 8, program: "0.0.9" },
+    /runs program 0\.0\.9, which knows apply versions up to 8, and the cluster uses 9: start/,
+  ],
   ["permission_denied", { nodeId: 3 }, /identity of node 1 claims to be node 3/],
 ];
+
+/** The cluster's apply version, as the node that is asked knows it. */
+const APPLY_VERSION = 9;
 
 for (const [code, changes, message] of REFUSED) {
   test(`a hello with another ${Object.keys(changes)[0]} is refused: ${code}`, async () => {
     const nodes = new PeerNodes(3);
-    const two = nodes.start(2);
+    const two = nodes.start(2, { facts: { applyVersion: () => APPLY_VERSION } });
     const raw = await RawNode.dial(nodes, 2, nodes.realm.enrol("node", 1));
     const answer = await raw.hello(nodes, 1, changes);
     const [wire, ...text] = answer.split(": ");

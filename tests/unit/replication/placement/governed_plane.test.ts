@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { GOVERNED_GROUP, GOVERNED_PLACE } from "../../../../src/base/ids.ts";
 import { encodeGovernInit } from "../../../../src/governance/governance_codec.ts";
-import { APPLY_VERSION_MAX } from "../../../../src/system/versions/version_state.ts";
+import { APPLY_VERSION_MAX } from "../../../../src/system/versions/features.ts";
 import { A, B, testGenesis } from "../../../support/governance.ts";
 import { PlacedNodes } from "../../../support/placed_nodes.ts";
 

@@ -3,6 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeRemoveMember } from "../../../../src/record/command.ts";
 import { SystemHarness } from "../../../support/system_harness.ts";
+import { MEMBER_PROGRAMS_APPLY_VERSION } from "../../../../src/system/versions/features.ts";
+import { encodeRaiseApplyVersion } from "../../../../src/system/versions/version_state.ts";
 import { HEADER } from "../../../support/system_harness.ts";
 
 test("MemberState assigns the next number to a folder, and the same to the same folder", () => {
@@ -79,6 +81,20 @@ test("MemberState knows the founder by its number, which is the lowest for good"
   assert.is(harness.apply(encodeRemoveMember(HEADER, { nodeId: 4, detail: "" })), "ok");
   harness.reload();
   assert.is(harness.state.members.founder, undefined, "nobody else becomes it");
+});
+
+test("MemberState keeps programs from the apply version on that knows them, and refuses other text", () => {
+  const harness = new SystemHarness();
+  const version = MEMBER_PROGRAMS_APPLY_VERSION;
+  const program = () => harness.state.members.admission(1)!.program;
+  harness.admit(1, 0, version, "0.2.0");
+  assert.is(program(), "", "earlier programs would not keep it");
+  assert.is(harness.apply(encodeRaiseApplyVersion(HEADER, version)), "ok");
+  assert.is(harness.admit(1, 1, version, "0.2.0"), 1);
+  assert.is(harness.admit(1, 1, version, "0.2.0\u001b[2J"), "invalid_argument");
+  assert.is(harness.admit(1, 1, version, "1".repeat(65)), "invalid_argument");
+  harness.reload();
+  assert.is(program(), "0.2.0");
 });
 
 test("MemberState refuses what it cannot keep, and no more nodes than a group has members", () => {

@@ -4,7 +4,11 @@ import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
 import { firstTermOf } from "../../../../src/base/ids.ts";
 import {
+  APPLY_FEATURES,
   APPLY_VERSION_MAX,
+  FIRST_APPLY_VERSION,
+} from "../../../../src/system/versions/features.ts";
+import {
   encodeRaiseApplyVersion,
   encodeRaiseGeneration,
 } from "../../../../src/system/versions/version_state.ts";
@@ -23,6 +27,13 @@ test("VersionState raises the apply version when every member supports it", () =
   harness.put(3);
   harness.reload();
   assert.is(harness.state.versions.applyVersion, 2, "also beside a member that came later");
+});
+
+test("APPLY_FEATURES names each apply version after the first, once", () => {
+  const versions = APPLY_FEATURES.map(({ applyVersion }) => applyVersion);
+  assert.equal(versions, versions.map((_, at) => FIRST_APPLY_VERSION + 1 + at));
+  assert.is(APPLY_VERSION_MAX, versions.at(-1));
+  assert.is(new Set(APPLY_FEATURES.map(({ name }) => name)).size, versions.length);
 });
 
 test("VersionState: a version that this program does not know stops the replica", () => {

@@ -1,0 +1,47 @@
+/**
+ * The apply versions of this program and what each of them adds. A command that earlier programs cannot
+ * apply, or a change of what a command does, gets the next number and a line here (ARCHITECTURE.md, Where
+ * to add things). A line never changes: logs hold the numbers.
+ */
+
+/** What an apply version adds. */
+export interface ApplyFeature {
+  readonly applyVersion: number;
+  /** A noun, as operators read it. */
+  readonly name: string;
+}
+
+/** The apply version of a group that never raised it. */
+export const FIRST_APPLY_VERSION = 1;
+
+/** The apply version from which the governed plane's group may be placed. */
+export const GOVERNED_APPLY_VERSION = 7;
+
+/** The apply version from which group 0 keeps the version of each member's program. */
+export const MEMBER_PROGRAMS_APPLY_VERSION = 15;
+
+const NAMES: readonly string[] = [
+  "members, replicas and placement",
+  "records of region scope",
+  "mirrors of other regions' records",
+  "peer regions",
+  "bans of peer regions' nodes",
+  "the governed plane",
+  "capabilities",
+  "limits on what identities may read",
+  "records that name their owner",
+  "records of the Maps protocol",
+  "where the Maps protocol is served",
+  "departures of nodes",
+  "chosen leaders",
+  "program versions of members",
+];
+
+/** All features after the first apply version, by ascending apply version, without gaps. */
+export const APPLY_FEATURES: readonly ApplyFeature[] = NAMES.map((name, at) => ({
+  applyVersion: FIRST_APPLY_VERSION + 1 + at,
+  name,
+}));
+
+/** The highest apply version of this program. */
+export const APPLY_VERSION_MAX: number = FIRST_APPLY_VERSION + APPLY_FEATURES.length;
