@@ -15,6 +15,7 @@ const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   cluster_kills: () => import("./cluster_kills.ts"),
   follower_reads: () => import("./follower_reads.ts"),
   fresh_node: () => import("./fresh_node.ts"),
+  go_clients: () => import("./go_clients.ts"),
   h3_connections: () => import("./h3_connections.ts"),
   http_events: () => import("./http_events.ts"),
   idle_sessions: () => import("./idle_sessions.ts"),

@@ -33,7 +33,7 @@ type client struct {
 var checks = map[string]func(*client){
 	"session":      session,
 	"refusals":     refusals,
-	"steady":       steady,
+	"steady":       keepSteady,
 	"register":     register,
 	"unauthorized": unauthorized,
 	"unreachable":  unreachable,

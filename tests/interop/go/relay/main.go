@@ -1,7 +1,7 @@
 // A relay's program against a registry's front, as other projects write it: with grpc-go and code generated
 // from the protos of this project. It runs the checks that its arguments name and says which held.
 //
-//	client <address> [-ca file] [-cert file -key file] [-token text] <check>...
+//	client <address> [-ca file] [-cert file -key file] [-token text] [-seconds n] <check>...
 package main
 
 import (
@@ -28,6 +28,7 @@ type client struct {
 	conn    *grpc.ClientConn
 	aero    pb.AeroRegistryClient
 	token   string
+	seconds int
 }
 
 // check is one check; it fails by a panic of a string, see must.
@@ -48,6 +49,7 @@ var checks = map[string]check{
 	"register":    register,
 	"refused":     refused,
 	"unreachable": unreachable,
+	"steady":      keepSteady,
 }
 
 func main() {
@@ -56,6 +58,7 @@ func main() {
 	key := flag.String("key", "", "PEM file of its key")
 	token := flag.String("token", "", "bearer token")
 	tlsMax := flag.String("tls-max", "1.3", "newest version of TLS")
+	seconds := flag.Int("seconds", 10, "how long the check steady takes")
 	address := os.Args[1]
 	flag.CommandLine.Parse(os.Args[2:])
 	transport := insecure.NewCredentials()
@@ -70,7 +73,13 @@ func main() {
 		}))
 	must(err == nil, "connect: %v", err)
 	defer conn.Close()
-	c := &client{address: address, conn: conn, aero: pb.NewAeroRegistryClient(conn), token: *token}
+	c := &client{
+		address: address,
+		conn:    conn,
+		aero:    pb.NewAeroRegistryClient(conn),
+		token:   *token,
+		seconds: *seconds,
+	}
 	failed := false
 	for _, name := range flag.Args() {
 		if !c.run(name) {
