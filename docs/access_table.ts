@@ -213,6 +213,7 @@ const RULES: readonly { rule: AccessRule; record: string }[] = [
   { rule: "write", record: "own record" },
   { rule: "renew", record: "own record" },
   { rule: "administer", record: "members, placement, bans, keys" },
+  { rule: "backup", record: "all that the cluster stores" },
   { rule: "peer", record: "traffic between nodes" },
   { rule: "follow", record: "all records of global scope, for another region" },
   { rule: "watching", record: "the own watches" },

@@ -1621,3 +1621,27 @@ struct DepartureStatus {
   elapsedMs @9 :UInt64;
   # Time since the beginning.
 }
+
+struct ReadImageRequest {
+  # Reads the next part of a group's image, for a backup.
+  groupId @0 :UInt32;
+  imageId @1 :UInt64;
+  # 0: makes a new image, current as of now. Otherwise the number of the image that a reply named.
+  offset @2 :UInt64;
+  # Where the part begins.
+}
+
+struct ReadImageReply {
+  imageId @0 :UInt64;
+  nodeId @1 :UInt32;
+  isLeader @2 :Bool;
+  # Whether the node led the group when it made the image.
+  index @3 :UInt64;
+  # Index of the last entry that the image contains.
+  term @4 :UInt64;
+  # Term of the group at that time.
+  totalBytes @5 :UInt64;
+  records @6 :UInt64;
+  # Live records and domains in it; for group 0 members, for the governed plane entries of its log.
+  part @7 :Data;
+}

@@ -63,6 +63,7 @@ const TABLE: FloorTable = {
     simulated("src/http", 7, ["hono", "prom-client", "zod"]),
     simulated("src/grpc", 7, ["@bufbuild/protobuf", "prom-client"]),
     simulated("src/front", 8, []),
+    simulated("src/backup", 8, []),
     { path: "src/cli", floor: 9, npm: ["commander", "pino", "string-width"] },
     { path: ".", floor: 10, npm: [] },
     // The generator is a tool: only tests may import it.

@@ -189,7 +189,8 @@ function narrow(path: string, mode: number): void {
   if ((found & ~mode) !== 0) chmodSync(path, found & mode);
 }
 
-function syncFolder(path: string): void {
+/** Makes the names in a folder durable. */
+export function syncFolder(path: string): void {
   const folder = openSync(path, "r");
   try {
     fsyncSync(folder);

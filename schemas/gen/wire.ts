@@ -8903,3 +8903,118 @@ export const departureStatusCodec = new StructCodec<DepartureStatus, DepartureSt
   put: putDepartureStatus,
   newView: () => new DepartureStatusView(),
 });
+
+/** Reads the next part of a group's image, for a backup. */
+export interface ReadImageRequest {
+  groupId: number;
+  /** 0: makes a new image, current as of now. Otherwise the number of the image that a reply named. */
+  imageId: number;
+  /** Where the part begins. */
+  offset: number;
+}
+
+/** A flyweight over {@link ReadImageRequest}. */
+export class ReadImageRequestView extends StructView<ReadImageRequest> {
+  get groupId(): number { return this.$uint32(0); }
+  set groupId(value: number) { this.$setUint32(0, value); }
+  get imageId(): number { return this.$uint64(8); }
+  set imageId(value: number) { this.$setUint64(8, value); }
+  get offset(): number { return this.$uint64(16); }
+  set offset(value: number) { this.$setUint64(16, value); }
+
+  override toPlain(): ReadImageRequest {
+    this.$payPlain();
+    return {
+      groupId: this.groupId,
+      imageId: this.imageId,
+      offset: this.offset,
+    };
+  }
+}
+
+function putReadImageRequest(out: FrameWriter, at: number, value: Input<ReadImageRequest>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.groupId, "groupId");
+  UINT64.write(view, at + 8, value.imageId, "imageId");
+  UINT64.write(view, at + 16, value.offset, "offset");
+}
+
+/** Encodes and decodes {@link ReadImageRequest}. */
+export const readImageRequestCodec = new StructCodec<ReadImageRequest, ReadImageRequestView>({
+  name: "ReadImageRequest",
+  dataWords: 3,
+  pointerWords: 0,
+  put: putReadImageRequest,
+  newView: () => new ReadImageRequestView(),
+});
+
+export interface ReadImageReply {
+  imageId: number;
+  nodeId: number;
+  /** Whether the node led the group when it made the image. */
+  isLeader: boolean;
+  /** Index of the last entry that the image contains. */
+  index: number;
+  /** Term of the group at that time. */
+  term: number;
+  totalBytes: number;
+  /** Live records and domains in it; for group 0 members, for the governed plane entries of its log. */
+  records: number;
+  part: Uint8Array;
+}
+
+/** A flyweight over {@link ReadImageReply}. */
+export class ReadImageReplyView extends StructView<ReadImageReply> {
+  get imageId(): number { return this.$uint64(0); }
+  set imageId(value: number) { this.$setUint64(0, value); }
+  get nodeId(): number { return this.$uint32(8); }
+  set nodeId(value: number) { this.$setUint32(8, value); }
+  get isLeader(): boolean { return this.$bool(12, 1); }
+  set isLeader(value: boolean) { this.$setBool(12, 1, value); }
+  get index(): number { return this.$uint64(16); }
+  set index(value: number) { this.$setUint64(16, value); }
+  get term(): number { return this.$uint64(24); }
+  set term(value: number) { this.$setUint64(24, value); }
+  get totalBytes(): number { return this.$uint64(32); }
+  set totalBytes(value: number) { this.$setUint64(32, value); }
+  get records(): number { return this.$uint64(40); }
+  set records(value: number) { this.$setUint64(40, value); }
+  get part(): Uint8Array { return this.$dataBytes(0); }
+  get partOffset(): number { return this.$dataOffset(0); }
+  get partLength(): number { return this.$dataLength(0); }
+
+  override toPlain(): ReadImageReply {
+    this.$payPlain();
+    return {
+      imageId: this.imageId,
+      nodeId: this.nodeId,
+      isLeader: this.isLeader,
+      index: this.index,
+      term: this.term,
+      totalBytes: this.totalBytes,
+      records: this.records,
+      part: this.$dataCopy(0),
+    };
+  }
+}
+
+function putReadImageReply(out: FrameWriter, at: number, value: Input<ReadImageReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.imageId, "imageId");
+  UINT32.write(view, at + 8, value.nodeId, "nodeId");
+  if (value.isLeader) out.bytes[at + 12]! |= 1;
+  UINT64.write(view, at + 16, value.index, "index");
+  UINT64.write(view, at + 24, value.term, "term");
+  UINT64.write(view, at + 32, value.totalBytes, "totalBytes");
+  UINT64.write(view, at + 40, value.records, "records");
+  out.$data(at + 48, value.part);
+}
+
+/** Encodes and decodes {@link ReadImageReply}. */
+export const readImageReplyCodec = new StructCodec<ReadImageReply, ReadImageReplyView>({
+  name: "ReadImageReply",
+  dataWords: 6,
+  pointerWords: 1,
+  put: putReadImageReply,
+  newView: () => new ReadImageReplyView(),
+});

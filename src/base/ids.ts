@@ -66,6 +66,9 @@ export function term(value: number): Term {
  */
 const GENERATION_TERMS = 2 ** 32;
 
+/** The highest generation, above which terms would be no exact numbers. */
+export const GENERATION_MAX = 2 ** 53 / GENERATION_TERMS;
+
 /** Returns the generation, from 1, of incarnations created by an entry of that term. */
 export function generationOfTerm(value: number): number {
   return 1 + Math.floor(value / GENERATION_TERMS);

@@ -20,6 +20,7 @@ export * from "./limits/peers.ts";
 export * from "./limits/liveness.ts";
 export * from "./limits/freshness.ts";
 export * from "./limits/log.ts";
+export * from "./limits/backup.ts";
 export * from "./limits/transport.ts";
 export * from "./limits/sessions.ts";
 export * from "./limits/delegations.ts";

@@ -5,6 +5,7 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../base/version.ts";
 import { agentCommand } from "./commands/agent.ts";
+import { backupCommand, restoreCommand } from "./commands/backup.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
@@ -97,6 +98,8 @@ const COMMANDS: readonly ((shell: Shell, run: RunAction) => Command)[] = [
   governanceCommand,
   descriptorCommand,
   demoCommand,
+  backupCommand,
+  restoreCommand,
   walCommand,
   configCommand,
 ];

@@ -20,6 +20,7 @@ import type { Genesis, Member } from "../system/system_store.ts";
 import { APPLY_VERSION_MAX } from "../system/versions/features.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import type { AliasJanitor } from "../serving/alias_janitor.ts";
+import { BackupImages } from "../serving/backup_images.ts";
 import type { BanFeed } from "../serving/ban_feed.ts";
 import type { Checkpoints } from "../serving/governance/checkpoints.ts";
 import { EntryWaiters } from "../serving/governance/entry_waiters.ts";
@@ -46,6 +47,7 @@ import { ClusterView } from "./cluster_view.ts";
 import { upgradeStatus } from "./upgrade_view.ts";
 import type { WallWatch } from "./wall_watch.ts";
 import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
+import { recordCountOf } from "../replication/machines.ts";
 import { PlaneImages } from "../replication/assembly/plane_images.ts";
 import { Joining } from "../replication/placement/joining.ts";
 import { PlacementWork } from "../replication/placement/placement_work.ts";
@@ -63,8 +65,6 @@ export class Registry {
   readonly cluster: Genesis;
   /** The node's groups. */
   readonly groups: ClusterGroups;
-  /** Whether this start created the cluster. */
-  readonly created: boolean;
   readonly table: PartitionTable;
   readonly router: RequestRouter;
   readonly replies: ReplyWriter;
@@ -101,6 +101,8 @@ export class Registry {
   readonly #rights: RightsEnforcer;
   readonly #options: RegistryOptions;
   readonly #proposer: Proposer;
+  /** Images that backups read. */
+  readonly #images: BackupImages;
   /** Undefined at a node that has no peers. */
   readonly #clusterLog: ClusterLog | undefined;
   readonly #governance: GovernanceParts;
@@ -109,7 +111,6 @@ export class Registry {
     const { groups, shared, clock, feed } = opened;
     this.#options = options;
     this.groups = groups;
-    this.created = groups.created;
     this.shared = shared;
     this.clock = clock;
     this.log = groups.nodes.log;
@@ -128,6 +129,7 @@ export class Registry {
     this.#banFeed = identity.banFeed;
     this.#rights = identity.enforcer;
     this.regions = identity.regions;
+    this.#images = backupImages(options, groups);
     const governance = this.#governance = governanceParts(options, opened);
     this.checkpoints = governance.checkpoints;
     this.agreeOnSigners = governance.agreeOnSigners;
@@ -176,11 +178,17 @@ export class Registry {
     feed.followTypes(["claimed", "claim_dropped"], janitor);
   }
 
-  /** Returns the duties by which operators change the cluster's shape. */
-  #reshaping(): Pick<NodeDuties, "departures" | "rebalancing" | "upgradeStatus"> {
+  /** Whether this start created the cluster. */
+  get created(): boolean {
+    return this.groups.created;
+  }
+
+  /** Returns the duties by which operators change the cluster's shape, and copy it. */
+  #reshaping(): Pick<NodeDuties, "departures" | "rebalancing" | "images" | "upgradeStatus"> {
     const { nodeId, placement } = this.#options;
     const { group } = this.identities;
     return {
+      images: this.#images,
       upgradeStatus: () => upgradeStatus(this.groups, this.#options),
       departures: new DepartureAdministration({
         group,
@@ -313,6 +321,7 @@ export class Registry {
     this.#banFeed.stop();
     this.#rights.stop();
     this.regions.dropper.stop();
+    this.#images.stop();
     this.#governance.stop();
     await this.regions.pullers?.stop();
     await this.groups.close();
@@ -374,6 +383,24 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
   });
   images = new PlaneImages(groups.nodes, world.scheduler);
   return { groups, clock, shared, feed, histories, waiters, images };
+}
+
+function backupImages({ nodeId, world }: RegistryOptions, groups: ClusterGroups): BackupImages {
+  return new BackupImages({
+    nodeId,
+    clock: world.monotonic,
+    scheduler: world.scheduler,
+    find: (group) => {
+      const hosted = groups.nodes.hosted(group);
+      if (hosted === undefined) return undefined;
+      const { raft, machine } = hosted;
+      return {
+        group: raft,
+        writeImage: () => machine.writeImage(),
+        recordCount: () => recordCountOf(machine),
+      };
+    },
+  });
 }
 
 function sameMember(left: Member, right: Member): boolean {

@@ -25,7 +25,7 @@ import { RECORD_KINDS } from "./kinds.ts";
  * plane, `propose` makes and signs its proposals, `apply` applies them; `read` reads records;
  * `locate` reads relays and the agents placed at them; `discover` reads records of the Maps protocol;
  * `write` writes a record; `renew` renews its lease; `administer` changes members, placement, bans and
- * keys; `peer` is for requests between nodes; `follow` is for requests between regions; `watching`
+ * keys; `backup` reads all that the cluster stores; `peer` is for requests between nodes; `follow` is for requests between regions; `watching`
  * concerns the caller's own watches; `join` asks for a certificate, the request itself being the proof;
  * `token` mints or presents a token for the caller's own certificate; `delegate` acts for others by
  * delegations.
@@ -41,6 +41,7 @@ export type AccessRule =
   | "write"
   | "renew"
   | "administer"
+  | "backup"
   | "peer"
   | "follow"
   | "watching"
@@ -110,7 +111,7 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
   gateway: { ...HOLDER, ...READER, write: ["own"], renew: ["own", "attached"] },
   proxy: { ...HOLDER, ...READER },
   // Administers, but writes nobody's record: only its owner can write an id.
-  controller: { ...HOLDER, ...READER, administer: ALL, propose: ALL, apply: ALL },
+  controller: { ...HOLDER, ...READER, administer: ALL, backup: ALL, propose: ALL, apply: ALL },
   node: { ...HOLDER, peer: ALL },
   // Narrowed further by its scopes.
   capability: {
@@ -127,7 +128,7 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
   development: {
     ...HOLDER,
     ...READER,
-    ...{ write: ALL, renew: ALL, administer: ALL, peer: ALL, follow: ALL },
+    ...{ write: ALL, renew: ALL, administer: ALL, backup: ALL, peer: ALL, follow: ALL },
     ...{ propose: ALL, apply: ALL, delegate: ALL },
   },
   // Narrowed further by AccessPolicy.anonymous.
@@ -166,7 +167,13 @@ const READ_ONLY: readonly AccessRule[] = [
  * secrets, so a stolen front could name that of a controller; and a token minted for it would be the
  * missing secret.
  */
-const NOT_BY_CERTIFICATE: readonly AccessRule[] = ["administer", "propose", "apply", "token"];
+const NOT_BY_CERTIFICATE: readonly AccessRule[] = [
+  "administer",
+  "backup",
+  "propose",
+  "apply",
+  "token",
+];
 
 /**
  * Returns "allowed", or the code of the refusal: `unauthenticated` when the identity is no longer

@@ -5,6 +5,7 @@
 import { verifyMessage } from "../../identity/pki/ed25519.ts";
 import type { GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
 import { type GovernanceReply, GovernanceStore } from "../governance/governance_store.ts";
+import { RECORD_KINDS, type RecordKind } from "../record/kinds.ts";
 import type { ApplyReply } from "../store/reply.ts";
 import type { PartitionStore } from "../store/store.ts";
 import { type SystemReply, SystemStore } from "../system/system_store.ts";
@@ -121,4 +122,17 @@ export class PartitionMachine implements RestorableMachine {
   imageLoader(): ImageTarget {
     return this.store.imageLoader();
   }
+}
+
+/** Returns the number of what a state is about: live records and domains, members, or governed entries. */
+export function recordCountOf(
+  machine: PartitionMachine | SystemMachine | GovernanceMachine,
+): number {
+  if (machine instanceof SystemMachine) return machine.store.members.length;
+  if (machine instanceof GovernanceMachine) return machine.store.version;
+  const { store } = machine;
+  return RECORD_KINDS.rows.reduce(
+    (sum, { number }) => sum + store.countOf(number as RecordKind),
+    store.aliasCount,
+  );
 }

@@ -303,7 +303,7 @@ async function runLine(line: string): Promise<void> {
   if (/^npm |^npx .* run /.test(written)) return await runToEnd(written, app);
   const filled = special?.kind === "not run" ? written : fillPlaceholders(written, values);
   const command = filled.replace("--data regions/", `--data ${folder}/regions/`)
-    .replaceAll(/ keys\b/g, ` ${folder}/keys`)
+    .replaceAll(/ (keys|backups)\b/g, ` ${folder}/$1`)
     .replace("localhost:9402", `localhost:${front?.port}`);
   switch (special?.kind) {
     case undefined:

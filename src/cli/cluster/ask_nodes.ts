@@ -57,6 +57,16 @@ async function askMember<T>(
   shell: Shell,
   ask: (client: Connected["client"]) => Promise<T>,
 ): Promise<T> {
+  const server = optionsOf(member, options);
+  return await withClient(shell, server, async ({ client }) => await ask(client));
+}
+
+/**
+ * Returns the options that select a member of the cluster instead of the node of `options`.
+ *
+ * @throws RegistryError `connection_lost` if it has no address for clients.
+ */
+export function optionsOf(member: MemberStatus, options: ServerOptions): ServerOptions {
   const address = addressOf(member, options.tls === true ? "tls" : "quic");
   if (address === undefined) {
     throw new RegistryError("connection_lost", `Node ${member.nodeId} has no address for clients`);
@@ -65,8 +75,7 @@ async function askMember<T>(
   const pins = [currentPin, nextPin].filter((pin) => pin.length > 0).map(formatPin);
   // TLS verifies by the CA.
   const trust = options.tls === true ? {} : { pin: pins };
-  const server = { ...options, ...trust, server: address };
-  return await withClient(shell, server, async ({ client }) => await ask(client));
+  return { ...options, ...trust, server: address };
 }
 
 /** Returns the failure of a node as a document; null if it answered. */

@@ -16,6 +16,7 @@ import type { RingMap } from "../../ring/ring_map.ts";
 import { ADMIT_MEMBER } from "../../system/members/member_state.ts";
 import { commandOf } from "../../system/system_store.ts";
 import type { NODE_OPERATIONS } from "../../wire/operations/node.ts";
+import type { BackupImages } from "../backup_images.ts";
 import type { DepartureAdministration } from "../departure_administration.ts";
 import type { Handlers } from "../handler.ts";
 import type { Rebalancing } from "../rebalancing.ts";
@@ -46,6 +47,7 @@ export interface NodeDuties {
   readonly systemReadPoint: () => Promise<number>;
   readonly departures: DepartureAdministration;
   readonly rebalancing: Rebalancing;
+  readonly images: BackupImages;
 }
 
 /**
@@ -77,6 +79,7 @@ export function nodeHandlers(
     systemReadPoint,
     departures,
     rebalancing,
+    images,
   }: NodeDuties,
 ): Handlers<typeof NODE_OPERATIONS> {
   return {
@@ -110,5 +113,6 @@ export function nodeHandlers(
       return {};
     },
     rebalance: (request, { peer, deadlineMs }) => rebalancing.rebalance(request, peer, deadlineMs),
+    readImage: (request, { deadlineMs }) => images.read(request, deadlineMs),
   };
 }

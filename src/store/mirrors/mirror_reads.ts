@@ -33,6 +33,14 @@ export class MirrorReads {
     this.#state = state;
   }
 
+  /**
+   * Forgets how far the feeds of other regions were followed, in a state that is rebuilt from images of
+   * several moments: a cursor may cover changes that the mirrors of another partition lack.
+   */
+  forgetCursors(): void {
+    this.#state().mirrors.sources.forgetCursors();
+  }
+
   /** Whether no region has mirrors here, so that a search for one can be left out. */
   get isEmpty(): boolean {
     return this.#state().mirrors.sources.isEmpty;

@@ -206,6 +206,11 @@ export class MirrorSources {
     return undefined;
   }
 
+  /** Forgets all saved cursors: the feeds are then followed from the beginning. */
+  forgetCursors(): void {
+    for (const source of this.#sources.values()) source.cursors.clear();
+  }
+
   /** Forgets a region; none of its pullers, up to `fence`, is followed any more. */
   drop(home: string, fence: number): void {
     this.#sources.delete(home);

@@ -1,4 +1,4 @@
-/** Operations on the node and the cluster: status, ring map, joining, placement, departures. */
+/** Operations on the node and the cluster: status, ring map, joining, placement, departures, images. */
 import {
   clusterStatusReplyCodec,
   departRequestCodec,
@@ -10,6 +10,8 @@ import {
   partitionStatusRequestCodec,
   proposeSystemReplyCodec,
   proposeSystemRequestCodec,
+  readImageReplyCodec,
+  readImageRequestCodec,
   rebalanceReplyCodec,
   rebalanceRequestCodec,
   reportPlacementRequestCodec,
@@ -172,5 +174,15 @@ export const NODE_OPERATIONS = named({
     cost: 200,
     codes: [],
     group: "system",
+  }),
+  readImage: operation({
+    id: 56,
+    kind: "read",
+    repeatable: true,
+    access: "backup",
+    request: readImageRequestCodec,
+    reply: readImageReplyCodec,
+    cost: 10,
+    codes: ["not_found"],
   }),
 });

@@ -66,6 +66,7 @@ const LATER_NAMES = [
   "53 transferLeader",
   "54 rebalance",
   "55 upgradeStatus",
+  "56 readImage",
   "60 watch",
   "61 listAndWatch",
   "62 cancelWatch",

@@ -1,0 +1,110 @@
+/** Partitions of different moments become one state: each domain has one agent, and no lease is short. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { rebuildPartitions } from "../../../src/backup/rebuilt_partitions.ts";
+import { formatUuid } from "../../../src/base/uuid.ts";
+import { KIND_AGENT } from "../../../src/record/key.ts";
+import { BackedUpPartitions } from "../../support/backed_up_cluster.ts";
+import { idOf } from "../../support/store.ts";
+
+const GENERATION = 2;
+
+function rebuilt(partitions: BackedUpPartitions) {
+  const { stores, hashKey } = partitions;
+  return rebuildPartitions(stores, { hashKey, generation: GENERATION });
+}
+
+test("rebuildPartitions: what is whole stays as it is", () => {
+  const partitions = new BackedUpPartitions();
+  for (let number = 1; number <= 20; number++) partitions.register(number, `a${number}.example`);
+  const before = partitions.ofAgent(7).agent(7)!;
+  const made = rebuilt(partitions);
+  assert.equal(made, { kept: 20, reclaimed: 0, dropped: 0, lost: [] });
+  const { leaseExpiryMs: _, ...kept } = before;
+  const { leaseExpiryMs: __, ...after } = partitions.ofAgent(7).agent(7)!;
+  assert.equal(after, kept);
+});
+
+test("rebuildPartitions: a pending domain is confirmed", () => {
+  const partitions = new BackedUpPartitions();
+  const { claim } = partitions.ofDomain("a.example").claim("a.example", 1);
+  partitions.ofAgent(1).putAgent({ number: 1, domain: "a.example", claim });
+  assert.is(rebuilt(partitions).kept, 1);
+  assert.is(partitions.ofDomain("a.example").alias("a.example")?.state, 1);
+});
+
+test("rebuildPartitions: an agent whose domain's partition is older claims it again", () => {
+  const partitions = new BackedUpPartitions();
+  // The image of the domain's partition was made before the claim.
+  const claim = { generation: 1, index: 4 };
+  partitions.ofAgent(1).putAgent({ number: 1, domain: "a.example", claim });
+  const { revision, process, sequence } = partitions.ofAgent(1).agent(1)!;
+  assert.equal(rebuilt(partitions), { kept: 0, reclaimed: 1, dropped: 0, lost: [] });
+  assert.is(partitions.resolves("a.example", [1]), 1);
+  const after = partitions.ofAgent(1).agent(1)!;
+  assert.is(after.claim.generation, GENERATION);
+  // The owner's next request is the next in its sequence, as before.
+  assert.equal([after.process, after.sequence], [process, sequence]);
+  assert.is(after.revision.generation, GENERATION);
+  assert.ok(revision.generation < GENERATION);
+});
+
+test("rebuildPartitions: of two agents the one that the domain's partition names keeps the domain", () => {
+  const partitions = new BackedUpPartitions();
+  // The image of agent 1's partition is older than its deregistration, and agent 2 holds the domain.
+  const claim = { generation: 1, index: 3 };
+  partitions.ofAgent(1).putAgent({ number: 1, domain: "a.example", claim });
+  partitions.register(2, "a.example");
+  const made = rebuilt(partitions);
+  const [agentId, holder] = [formatUuid(idOf(1)), formatUuid(idOf(2))];
+  assert.equal(made.lost, [{ agentId, domain: "a.example", holder }]);
+  assert.is(partitions.resolves("a.example", [1, 2]), 2);
+  assert.is(partitions.ofAgent(1).agent(1), undefined);
+  assert.ok(partitions.ofAgent(1).events.some(({ type }) => type === "claim_dropped"));
+});
+
+test("rebuildPartitions: without the domain's partition the later claim wins, in any order", () => {
+  for (const [first, second] of [[1, 2], [2, 1]] as const) {
+    const partitions = new BackedUpPartitions();
+    for (const [number, index] of [[first, 5], [second, 9]] as const) {
+      const claim = { generation: 1, index };
+      partitions.ofAgent(number).putAgent({ number, domain: "a.example", claim });
+    }
+    assert.is(rebuilt(partitions).lost.length, 1);
+    assert.is(partitions.resolves("a.example", [1, 2]), second);
+  }
+});
+
+test("rebuildPartitions: a domain that no agent names is free, and can be claimed", () => {
+  const partitions = new BackedUpPartitions();
+  // Claimed, and the agent's partition was imaged before its registration; or the agent chose another.
+  partitions.ofDomain("a.example").claim("a.example", 1);
+  partitions.register(2, "b.example");
+  assert.equal(rebuilt(partitions), { kept: 1, reclaimed: 0, dropped: 1, lost: [] });
+  assert.is(partitions.ofDomain("a.example").alias("a.example"), undefined);
+});
+
+test("rebuildPartitions: a domain claimed by an agent that never registered goes to the one that names it", () => {
+  const partitions = new BackedUpPartitions();
+  partitions.ofDomain("a.example").claim("a.example", 3);
+  const claim = { generation: 1, index: 1 };
+  partitions.ofAgent(1).putAgent({ number: 1, domain: "a.example", claim });
+  assert.is(rebuilt(partitions).reclaimed, 1);
+  assert.is(partitions.resolves("a.example", [1, 3]), 1);
+});
+
+test("rebuildPartitions: every lease has a full ttl, and no cover is shortened", () => {
+  const partitions = new BackedUpPartitions();
+  const harness = partitions.ofAgent(1);
+  harness.putAgent({ number: 1, ttlMs: 30_000 });
+  harness.tick(59_999);
+  rebuilt(partitions);
+  const { leaseExpiryMs } = harness.agent(1)!;
+  assert.is(leaseExpiryMs, 59_999 + 60_000);
+  harness.store.onBecomeLeader(harness.store.timeMs);
+  const nowMs = harness.store.timeMs + 30_000;
+  assert.is(harness.store.expireCommand({ nowMs, unixS: 1 }), undefined);
+  assert.is(harness.store.countOf(KIND_AGENT), 1);
+});
+
+test.run();
