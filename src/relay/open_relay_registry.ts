@@ -19,8 +19,9 @@ export interface OpenRelayRegistryOptions extends Partial<RelayTimes> {
 /**
  * Opens a relay registry. A backend that is down is no error: calls fail until it can be reached.
  *
- * @param url `memory:`, `redis://user:password@host:port/db`, `rediss://…`, `etcd://host:port`,
- * `consul://host:port`, or `cluster` if the caller brings that backend.
+ * @param url `memory:`, `redis://user:password@host:port/db`, `etcd://user:password@host:port`,
+ * `consul://:token@host:port`, with TLS `rediss`, `etcds` or `consuls`; or `cluster` if the caller brings
+ * that backend.
  * @throws RegistryError `invalid_configuration` for another URL, or a ttl that the backend cannot keep.
  * Its message contains no password.
  */

@@ -20,8 +20,12 @@ export interface HttpAddress {
   readonly kind: "etcd" | "consul";
   /** The address for messages. */
   readonly name: string;
-  /** `http://host:port` */
+  /** `http://host:port` or `https://host:port` */
   readonly origin: string;
+  /** The user of etcd. */
+  readonly username?: string;
+  /** Its password, or the token of Consul. */
+  readonly password?: string;
 }
 
 /** Where the entries of a relay registry are kept. */
@@ -31,9 +35,17 @@ export type BackendAddress =
   | { readonly kind: "memory" }
   | { readonly kind: "cluster" };
 
-const PORTS = { "redis:": 6379, "rediss:": 6379, "etcd:": 2379, "consul:": 8500 };
+const PORTS = {
+  "redis:": 6379,
+  "rediss:": 6379,
+  "etcd:": 2379,
+  "etcds:": 2379,
+  "consul:": 8500,
+  "consuls:": 8501,
+};
 const FORMS =
-  "memory:, cluster, redis://user:password@host:port/db, rediss://…, etcd://host:port or consul://host:port";
+  "memory:, cluster, redis://user:password@host:port/db, etcd://user:password@host:port or " +
+  "consul://:token@host:port, or with TLS rediss://…, etcds://… or consuls://…";
 
 /** Parses a URL. Throws `invalid_configuration` for one of another form. */
 export function parseRelayUrl(text: string): BackendAddress {
@@ -48,14 +60,7 @@ export function parseRelayUrl(text: string): BackendAddress {
   const port = url.port === "" ? PORTS[url.protocol] : Number(url.port);
   const name = `${url.protocol}//${url.hostname}:${port}`;
   if (url.protocol === "redis:" || url.protocol === "rediss:") return redisAddress(url, name, port);
-  if (url.username !== "" || url.password !== "") {
-    throw refused(`must have no user or password with ${url.protocol}//: it has one`);
-  }
-  if (url.pathname !== "" && url.pathname !== "/") {
-    throw refused(`must have no path with ${url.protocol}//: it has one`);
-  }
-  const kind = url.protocol === "etcd:" ? "etcd" : "consul";
-  return { kind, name, origin: `http://${url.hostname}:${port}` };
+  return httpAddress(url, name, port);
 }
 
 function isKnown(protocol: string): protocol is keyof typeof PORTS {
@@ -66,20 +71,48 @@ function redisAddress(url: URL, name: string, port: number): RedisAddress {
   const path = url.pathname.match(/^\/?(\d{0,5})$/);
   if (path === null) throw refused("must end with the number of a database: it does not");
   const db = Number(path[1]);
-  const username = decoded(url.username);
-  const password = decoded(url.password);
-  if (username !== undefined && password === undefined) {
-    throw refused("must have a password with its user: it has none");
-  }
   return {
     kind: "redis",
     name: `${name}/${db}`,
     host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
     port,
     db,
+    ...credentialsOf(url),
+    isTls: url.protocol === "rediss:",
+  };
+}
+
+function httpAddress(url: URL, name: string, port: number): HttpAddress {
+  if (url.pathname !== "" && url.pathname !== "/") {
+    throw refused(`must have no path with ${url.protocol}//: it has one`);
+  }
+  const kind = url.protocol.startsWith("etcd") ? "etcd" : "consul";
+  const credentials = credentialsOf(url);
+  const { username, password } = credentials;
+  if (kind === "consul" && username !== undefined) {
+    throw refused("must have its token after a colon, consul://:token@host: it has a user");
+  }
+  if (kind === "etcd" && username === undefined && password !== undefined) {
+    throw refused("must have a user with its password: it has none");
+  }
+  const scheme = url.protocol.endsWith("s:") ? "https" : "http";
+  return { kind, name, origin: `${scheme}://${url.hostname}:${port}`, ...credentials };
+}
+
+interface Credentials {
+  readonly username?: string;
+  readonly password?: string;
+}
+
+function credentialsOf(url: URL): Credentials {
+  const username = decoded(url.username);
+  const password = decoded(url.password);
+  if (username !== undefined && password === undefined) {
+    throw refused("must have a password with its user: it has none");
+  }
+  return {
     ...username === undefined ? {} : { username },
     ...password === undefined ? {} : { password },
-    isTls: url.protocol === "rediss:",
   };
 }
 

@@ -106,3 +106,13 @@ export function freePort(): number {
   listener.close();
   return port;
 }
+
+/** Reports whether a server accepts connections, as `isReady` of a plan. */
+export async function isListening(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch {
+    return false;
+  }
+}

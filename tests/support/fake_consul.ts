@@ -50,6 +50,9 @@ export class FakeConsul {
   /** While it is set, every request is answered with this. */
   outage: { readonly status: number; readonly text: string } | undefined;
 
+  /** The token that requests must have, if any. */
+  token: string | undefined;
+
   constructor(clock: SteppedWorld) {
     this.#clock = clock;
   }
@@ -85,6 +88,9 @@ export class FakeConsul {
     const text = await request.text();
     this.#clock.stop(1);
     if (this.outage !== undefined) return this.#response(this.outage.status, this.outage.text);
+    if ((request.headers.get("x-consul-token") ?? undefined) !== this.token) {
+      return this.#response(403, "Permission denied: token with AccessorID is not authorized");
+    }
     this.#expire();
     const { pathname } = new URL(request.url);
     if (request.method !== "PUT") return this.#response(405, "method not allowed");

@@ -1,6 +1,6 @@
 /** A real redis-server, and a bare client to set it up. */
 import { Redis } from "ioredis";
-import type { ServerPlan } from "./backend_server.ts";
+import { isListening, type ServerPlan } from "./backend_server.ts";
 
 /** Returns what to start. @param settings further arguments of `redis-server`. */
 export function redisPlan(
@@ -51,15 +51,6 @@ async function isReady(port: number): Promise<boolean> {
     const reply = new Uint8Array(64);
     const length = await connection.read(reply) ?? 0;
     return /^(\+PONG|-NOAUTH)/.test(new TextDecoder().decode(reply.subarray(0, length)));
-  } catch {
-    return false;
-  }
-}
-
-async function isListening(port: number): Promise<boolean> {
-  try {
-    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-    return true;
   } catch {
     return false;
   }

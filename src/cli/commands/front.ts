@@ -77,7 +77,7 @@ function addRelayOptions(command: Command): Command {
     .option(
       "--relay-backend <url>",
       "where relays and their agents are kept: cluster, which is this registry, memory:, which is this " +
-        "process alone, or redis://, rediss://, etcd:// or consul:// and a host:port (default: cluster, " +
+        "process alone, or redis://, etcd:// or consul://, with TLS rediss, etcds or consuls (default: cluster, " +
         "env: CRS_RELAY_BACKEND)",
     )
     .option(

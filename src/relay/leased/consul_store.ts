@@ -34,11 +34,14 @@ const utf8 = new TextEncoder();
 export class ConsulStore implements LeaseStore {
   readonly name: string;
   readonly #http: JsonHttp;
+  readonly #headers: Readonly<Record<string, string>>;
 
   /** Throws `invalid_configuration` for a ttl that Consul cannot keep. */
   constructor(address: HttpAddress, send: SendRequest, times: RelayTimes) {
     this.name = address.name;
     this.#http = new JsonHttp(address, send);
+    const { password } = address;
+    this.#headers = password === undefined ? {} : { "x-consul-token": password };
     checkShortestTtl(times, CONSUL_TTL_MS_MIN, "Consul");
   }
 
@@ -72,7 +75,7 @@ export class ConsulStore implements LeaseStore {
     // A session that holds a key may lock it again, which writes the value.
     const lock = { Verb: "lock", Key: encodeKey(key), Value: encodeText(value), Session: lease };
     const operations = [...conditions.map(check), lock].map((KV) => ({ KV }));
-    const answer = await this.#http.request("PUT", "/v1/txn", operations, call);
+    const answer = await this.#put("/v1/txn", operations, call);
     // A condition does not hold, or the session ended.
     if (answer.status === 409) return false;
     this.#assertSuccess(answer);
@@ -80,7 +83,7 @@ export class ConsulStore implements LeaseStore {
   }
 
   async grant(ttlMs: number, call: BackendCall): Promise<string> {
-    const answer = await this.#http.request("PUT", "/v1/session/create", {
+    const answer = await this.#put("/v1/session/create", {
       Name: "crs",
       TTL: `${Math.ceil(ttlMs / 1000)}s`,
       Behavior: "delete",
@@ -95,7 +98,7 @@ export class ConsulStore implements LeaseStore {
   }
 
   async renew(lease: string, call: BackendCall): Promise<boolean> {
-    const answer = await this.#http.request("PUT", `/v1/session/renew/${lease}`, undefined, call);
+    const answer = await this.#put(`/v1/session/renew/${lease}`, undefined, call);
     if (answer.status === 404) return false;
     this.#assertSuccess(answer);
     return true;
@@ -103,7 +106,7 @@ export class ConsulStore implements LeaseStore {
 
   async revoke(lease: string, call: BackendCall): Promise<void> {
     const path = `/v1/session/destroy/${lease}`;
-    this.#assertSuccess(await this.#http.request("PUT", path, undefined, call));
+    this.#assertSuccess(await this.#put(path, undefined, call));
   }
 
   /** Reads all entries whose keys begin with one of some texts, at one moment. */
@@ -113,12 +116,16 @@ export class ConsulStore implements LeaseStore {
   ): Promise<Reading<readonly LeasedEntry[]>> {
     // A "get" would fail for a key that is not there.
     const operations = prefixes.map((Key) => ({ KV: { Verb: "get-tree", Key } }));
-    const answer = await this.#http.request("PUT", "/v1/txn?consistent", operations, call);
+    const answer = await this.#put("/v1/txn?consistent", operations, call);
     this.#assertSuccess(answer);
     const entries = listOf(objectOf(answer.text).Results).map((result) =>
       entryOf(membersOf(result).KV)
     );
     return { entries: entries.filter((entry) => entry !== undefined), unixMs: answer.unixMs };
+  }
+
+  #put(path: string, body: unknown, call: BackendCall): Promise<JsonAnswer> {
+    return this.#http.request("PUT", path, body, call, this.#headers);
   }
 
   #assertSuccess({ status, text }: JsonAnswer): void {

@@ -21,6 +21,7 @@ import {
 import type { BackendCall } from "../relay_backend.ts";
 import type { HttpAddress } from "../relay_url.ts";
 import { decodeText, encodeText } from "./base64_text.ts";
+import { EtcdLogin } from "./etcd_login.ts";
 import { type JsonAnswer, JsonHttp, type SendRequest } from "./json_http.ts";
 import type {
   EntryCondition,
@@ -36,6 +37,8 @@ import type {
 const NOT_FOUND = 5;
 const RESOURCE_EXHAUSTED = 8;
 const UNAVAILABLE = 14;
+/** Its words about a token of a login that does not count any more; nothing was done. */
+const TOKEN_ENDED = /invalid auth token|revision in auth store is old|auth token is expired/;
 /** Its words about users and rights, which have several codes. */
 const NO_ACCESS = /user name is empty|invalid auth token|permission denied|authentication failed/;
 
@@ -43,10 +46,15 @@ const NO_ACCESS = /user name is empty|invalid auth token|permission denied|authe
 export class EtcdStore implements LeaseStore {
   readonly name: string;
   readonly #http: JsonHttp;
+  readonly #login: EtcdLogin | undefined;
 
   constructor(address: HttpAddress, send: SendRequest) {
     this.name = address.name;
     this.#http = new JsonHttp(address, send);
+    const { username, password } = address;
+    if (username !== undefined && password !== undefined) {
+      this.#login = new EtcdLogin(this.#http, { username, password });
+    }
   }
 
   async read(
@@ -130,11 +138,24 @@ export class EtcdStore implements LeaseStore {
     body: unknown,
     call: BackendCall,
   ): Promise<JsonAnswer | "not_found"> {
-    const answer = await this.#http.request("POST", path, body, call);
+    const answer = await this.#post(path, body, call);
     if (answer.status === 200) return answer;
     const error = objectOf(answer.text);
     if (error.code === NOT_FOUND) return "not_found";
     throw this.#failure(answer, error);
+  }
+
+  /** Sends a request with the user's token, again with another one if that one has ended. */
+  async #post(path: string, body: unknown, call: BackendCall): Promise<JsonAnswer> {
+    const login = this.#login;
+    if (login === undefined) return await this.#http.request("POST", path, body, call);
+    const send = (authorization: string) =>
+      this.#http.request("POST", path, body, call, { authorization });
+    const token = await login.token(call);
+    const answer = await send(token);
+    if (answer.status === 200 || !TOKEN_ENDED.test(answer.text)) return answer;
+    login.forget(token);
+    return await send(await login.token(call));
   }
 
   #failure({ status }: JsonAnswer, error: Record<string, unknown>): RegistryError {

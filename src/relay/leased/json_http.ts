@@ -48,12 +48,13 @@ export class JsonHttp {
     path: string,
     body: unknown,
     { signal }: BackendCall,
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<JsonAnswer> {
     try {
       return await this.#turns.run(signal, async () => {
         const request = new Request(this.#origin + path, {
           method,
-          headers: { "content-type": "application/json" },
+          headers: { "content-type": "application/json", ...headers },
           body: body === undefined ? null : JSON.stringify(body),
           // A redirect could lead anywhere.
           redirect: "manual",

@@ -36,6 +36,11 @@ async function post(port: number, path: string, body: unknown): Promise<Record<s
   return answer;
 }
 
+async function tokenOf(port: number): Promise<string> {
+  const user = { name: "root", password: "secret" };
+  return String((await post(port, "/v3/auth/authenticate", user)).token);
+}
+
 test.after(() => shared?.close());
 
 testConformance(
@@ -125,7 +130,7 @@ ownServerTest(
   ["--quota-backend-bytes", "4194304"],
 );
 
-ownServerTest("EtcdRelayBackend says that a server with users refuses access", async (
+ownServerTest("EtcdRelayBackend needs a user of a server that has users", async (
   front,
   { port },
 ) => {
@@ -134,6 +139,20 @@ ownServerTest("EtcdRelayBackend says that a server with users refuses access", a
   await post(port, "/v3/auth/enable", {});
   assert.is(await codeOf(front.registerRelay(relay("r1"))), "invalid_configuration");
   assert.is(await codeOf(front.listRelays()), "invalid_configuration");
+  await withFrontAt(`etcd://root:wrong@127.0.0.1:${port}`, TIMES, async (wrong) => {
+    assert.is(await codeOf(wrong.listRelays()), "invalid_configuration");
+  });
+  await withFrontAt(`etcd://root:secret@127.0.0.1:${port}`, TIMES, async (known) => {
+    await known.registerRelay(relay("r1"));
+    assert.is((await known.listRelays()).length, 1);
+    // Any change of users ends all tokens.
+    await fetch(`http://127.0.0.1:${port}/v3/auth/user/add`, {
+      method: "POST",
+      headers: { authorization: await tokenOf(port) },
+      body: JSON.stringify({ name: "other", password: "other" }),
+    }).then((response) => response.body?.cancel());
+    await known.heartbeatRelay("r1");
+  });
 });
 
 ownServerTest("EtcdRelayBackend leaves nothing behind", async (front, { port }) => {

@@ -36,15 +36,22 @@ async function printed(url: string, env: Readonly<Record<string, string>> = {}):
   return outputs;
 }
 
+/** Calls `use` with a folder that has `server.pem` and `server.key`, for `localhost`, and `ca.pem`. */
+async function withTestCertificate(use: (folder: string) => Promise<void>): Promise<void> {
+  await inTemporaryFolder(async (folder) => {
+    const { chainPem, keyPem, caPem } = await issueTestCertificate();
+    const files = { "server.pem": chainPem, "server.key": keyPem, "ca.pem": caPem };
+    for (const [name, text] of Object.entries(files)) {
+      await Deno.writeTextFile(`${folder}/${name}`, text);
+    }
+    await use(folder);
+  });
+}
+
 testWith(allOf(REDIS_SERVER, node))(
   "a program reaches a Redis with TLS if it trusts the certificate, on both runtimes",
   (program) =>
-    inTemporaryFolder(async (folder) => {
-      const { chainPem, keyPem, caPem } = await issueTestCertificate();
-      const files = { "server.pem": chainPem, "server.key": keyPem, "ca.pem": caPem };
-      for (const [name, text] of Object.entries(files)) {
-        await Deno.writeTextFile(`${folder}/${name}`, text);
-      }
+    withTestCertificate(async (folder) => {
       const settings = [
         ...["--tls-cert-file", `${folder}/server.pem`, "--tls-key-file", `${folder}/server.key`],
         ...["--tls-ca-cert-file", `${folder}/ca.pem`, "--tls-auth-clients", "no"],
@@ -54,6 +61,25 @@ testWith(allOf(REDIS_SERVER, node))(
         const trusting = { NODE_EXTRA_CA_CERTS: `${folder}/ca.pem` };
         assert.equal(await printed(url, trusting), ["r1", "r1"]);
         assert.equal(await printed(url), ["tls_failed", "tls_failed"]);
+      });
+    }),
+);
+
+testWith(allOf(ETCD, node))(
+  "a program reaches an etcd with TLS if it trusts the certificate, on both runtimes",
+  (program) =>
+    withTestCertificate(async (folder) => {
+      const settings = [
+        ...["--cert-file", `${folder}/server.pem`, "--key-file", `${folder}/server.key`],
+      ];
+      await BackendServer.with(etcdPlan(program, settings, "https"), async ({ port }) => {
+        const url = `etcds://localhost:${port}`;
+        const trusting = {
+          DENO_CERT: `${folder}/ca.pem`,
+          NODE_EXTRA_CA_CERTS: `${folder}/ca.pem`,
+        };
+        assert.equal(await printed(url, trusting), ["r1", "r1"]);
+        assert.equal(await printed(url), ["connection_lost", "connection_lost"]);
       });
     }),
 );

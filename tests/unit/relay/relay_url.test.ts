@@ -40,6 +40,19 @@ test("parseRelayUrl reads each kind with its default port", () => {
     name: "consul://[2001:db8::1]:1",
     origin: "http://[2001:db8::1]:1",
   });
+  assert.equal(parseRelayUrl("etcds://u:p%40w@h"), {
+    kind: "etcd",
+    name: "etcds://h:2379",
+    origin: "https://h:2379",
+    username: "u",
+    password: "p@w",
+  });
+  assert.equal(parseRelayUrl("consuls://:token@h"), {
+    kind: "consul",
+    name: "consuls://h:8501",
+    origin: "https://h:8501",
+    password: "token",
+  });
 });
 
 test("parseRelayUrl refuses others, and tells no password", () => {
@@ -60,7 +73,10 @@ test("parseRelayUrl refuses others, and tells no password", () => {
     "redis://u:hunter2#h",
     "redis://u:%ff-hunter2@h",
     "redis://hunter2@h",
-    "etcd://u:hunter2@h",
+    "etcd://hunter2@h",
+    "etcd://:hunter2@h",
+    "consul://hunter2@h",
+    "consul://u:hunter2@h",
     "etcd://h/hunter2",
     "consul://h/?token=hunter2",
   ];

@@ -8,6 +8,7 @@ import { BackedRelayRegistry } from "../../../../src/relay/backed_registry.ts";
 import { ConsulStore } from "../../../../src/relay/leased/consul_store.ts";
 import { LeasedRelayBackend } from "../../../../src/relay/leased/leased_backend.ts";
 import type { RelayTimes } from "../../../../src/relay/relay_times.ts";
+import type { HttpAddress } from "../../../../src/relay/relay_url.ts";
 import { FakeConsul } from "../../../support/fake_consul.ts";
 import { codeOf, codeOfCall, refusalOf, rejectionOf } from "../../../support/refusal.ts";
 import { SteppedWorld } from "../../../support/stepped_world.ts";
@@ -21,8 +22,12 @@ const ADDRESS = {
 } as const;
 const TIMES: RelayTimes = { relayTtlMs: 30_000, agentTtlMs: 20_000 };
 
-function backendAt(consul: FakeConsul, times: RelayTimes): LeasedRelayBackend {
-  const store = new ConsulStore(ADDRESS, (request) => consul.answer(request), times);
+function backendAt(
+  consul: FakeConsul,
+  times: RelayTimes,
+  address: HttpAddress = ADDRESS,
+): LeasedRelayBackend {
+  const store = new ConsulStore(address, (request) => consul.answer(request), times);
   return new LeasedRelayBackend(store, times);
 }
 
@@ -43,6 +48,17 @@ function stage() {
 }
 
 const relay = (relayId: string) => ({ relayId, address: "192.0.2.1", grpcPort: 1 });
+
+test("ConsulRelayBackend sends the token of its URL", async () => {
+  const { world, consul, front } = stage();
+  consul.token = "secret";
+  assert.is(await codeOf(front.registerRelay(relay("r1"))), "invalid_configuration");
+  const address = { ...ADDRESS, password: "secret" };
+  const other = new BackedRelayRegistry(backendAt(consul, TIMES, address), world);
+  await other.registerRelay(relay("r1"));
+  await other.registerAgent("a1", "r1");
+  assert.is((await other.placement("a1")).relayId, "r1");
+});
 
 test("ConsulRelayBackend leaves no session behind", async () => {
   const { world, consul, front } = stage();
