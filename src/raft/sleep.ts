@@ -10,7 +10,10 @@ import type { Core } from "./core.ts";
 import { isJoint } from "./membership.ts";
 import { NO_REPLICA } from "./message.ts";
 
-/** Reports whether this replica leads and every member for which `isLive` is true is up to date. */
+/**
+ * Reports whether this replica leads and every member for which `isLive` is true is up to date, and was
+ * heard of since the last check of the quorum: without ticks, what is noted of a member stays as it is.
+ */
 export function maySleep(core: Core, isLive: (replica: number) => boolean): boolean {
   const { log, reads } = core;
   const last = log.lastIndex;
@@ -22,6 +25,7 @@ export function maySleep(core: Core, isLive: (replica: number) => boolean): bool
   if (isJoint(core.configuration)) return false;
   return core.progress.every((member) => {
     return member.id === core.id || !isLive(member.id) ||
-      (member.match === last && member.knownCommit === last && member.state === "replicate");
+      (member.recentActive && member.match === last && member.knownCommit === last &&
+        member.state === "replicate");
   });
 }

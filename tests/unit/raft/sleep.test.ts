@@ -68,6 +68,28 @@ test("maySleep: not with a proposal, a read, a transfer or a joint configuration
   assert.is(joint.node(1).maySleep(everybody), true);
 });
 
+test("maySleep: after a transfer that failed, not before all members were heard of again", () => {
+  const cluster = new RaftCluster({ options: { checkQuorum: true } });
+  cluster.elect(1);
+  cluster.isLost = ({ type }) => type === "timeout_now" || type === "heartbeat";
+  const leader = cluster.node(1);
+  leader.transferLeader(2);
+  // The check of the quorum, which also ends the transfer, forgets who was heard of.
+  for (let ticks = 0; leader.status().transferee !== 0; ticks++) {
+    assert.ok(ticks < 100, "The transfer does not end");
+    cluster.tick(1, 1);
+    cluster.settle();
+  }
+  assert.is(leader.maySleep(everybody), false);
+  cluster.heal();
+  for (let ticks = 0; !leader.maySleep(everybody); ticks++) {
+    assert.ok(ticks < 100, "It never sleeps");
+    cluster.tick(1, 1);
+    cluster.settle();
+  }
+  assert.ok(leader.status().members.every(({ recentActive }) => recentActive));
+});
+
 test("maySleep: a new leader waits until its members have said so to it", () => {
   const cluster = new RaftCluster();
   cluster.elect(1);
