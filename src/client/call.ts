@@ -4,7 +4,7 @@
  * request (a register keeps its process and sequence).
  */
 import type { ResponseView } from "../../schemas/gen/wire.ts";
-import type { RegistryError } from "../base/errors.ts";
+import { RegistryError } from "../base/errors.ts";
 import type { Operation } from "../wire/operations/mod.ts";
 import type { Part } from "./cluster_routing.ts";
 import type { ClientDelegation } from "./delegation/delegation.ts";
@@ -137,6 +137,24 @@ export function rejectCall(call: Call, error: RegistryError): void {
   if (call.done) return;
   end(call);
   call.reject(error);
+}
+
+/**
+ * Rejects a call whose client was closed with `error`, unless it is done; a write that was sent with
+ * `connection_lost`, because a node may have applied it.
+ */
+export function abandonCall(call: Call, error: RegistryError): void {
+  const mayBeApplied = call.operation.kind === "write" && call.attempts > 0;
+  rejectCall(call, mayBeApplied ? outcomeUnknown(error) : error);
+}
+
+function outcomeUnknown(cause: RegistryError): RegistryError {
+  return new RegistryError(
+    "connection_lost",
+    "The client was closed before the reply arrived, so the request may have been applied",
+    {},
+    cause,
+  );
 }
 
 /** Marks a call as done, and its further requests, so that none that still waits is sent. */

@@ -13,7 +13,7 @@ import { CLIENT_SILENCE_MS, CLIENT_WAITING_MAX, CLIENT_WAITING_RETRY_MS } from "
 import type { World } from "../base/world.ts";
 import type { RingMap } from "../ring/ring_map.ts";
 import type { Call } from "./call.ts";
-import { rejectCall, resolveCall } from "./call.ts";
+import { abandonCall, rejectCall, resolveCall } from "./call.ts";
 import { CoarseTimer } from "./coarse_timer.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import { backOffMs, mayRepeat, RETRY } from "./retry.ts";
@@ -147,8 +147,8 @@ export class CallQueue implements ConnectionOwner {
     this.connectionError = error;
     const connection = this.#connection;
     this.#connection = undefined;
-    for (const call of connection?.forgetAll() ?? []) rejectCall(call, error);
-    for (const call of this.takeWaiting()) rejectCall(call, error);
+    for (const call of connection?.forgetAll() ?? []) abandonCall(call, error);
+    for (const call of this.takeWaiting()) abandonCall(call, error);
   }
 
   // Callbacks of the connection (ConnectionOwner).

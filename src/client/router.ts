@@ -24,7 +24,7 @@ import {
   type RequestOf,
 } from "../wire/operations/mod.ts";
 import { BoundedReads, checkedStaleness } from "./bounded_reads.ts";
-import { BoundedRead, Call, type Decode, Detour, rejectCall } from "./call.ts";
+import { abandonCall, BoundedRead, Call, type Decode, Detour, rejectCall } from "./call.ts";
 import { partitionOfCall } from "./call_key.ts";
 import { type CallQueue, type CallQueueOwner, tooManyWaiting } from "./call_queue.ts";
 import { ClusterRoutes } from "./cluster_routes.ts";
@@ -178,7 +178,7 @@ export class Router implements Invoker, CallQueueOwner {
     this.#routes.close();
     this.reads.close();
     this.watches.close(error);
-    for (const call of this.#parked.takeAll()) rejectCall(call, error);
+    for (const call of this.#parked.takeAll()) abandonCall(call, error);
     await this.links.close(error);
   }
 

@@ -355,7 +355,8 @@ export interface Client extends RegistryCalls {
   delegateCapability(capability: string, address?: string): Guarded<DelegatedClient>;
 
   /**
-   * Closes the client: rejects waiting calls with `shutting_down` and says goodbye to the server.
+   * Closes the client: rejects waiting calls with `shutting_down`, writes that were sent with
+   * `connection_lost`, as they may have been applied, and says goodbye to the server.
    * Leases are released (`releaseLeases: true`) or left to expire (default). Idempotent.
    */
   close(options?: { readonly releaseLeases?: boolean; readonly timeoutMs?: number }): Promise<void>;

@@ -481,6 +481,18 @@ test("close says goodbye, refuses what waits, and leaves no timer behind", async
   assert.is(registry.time.timerCount, 0);
 });
 
+test("close tells a write that was sent from one that waits: it may have been applied", async () => {
+  const registry = new FakeRegistry();
+  const client = await registry.connect({ inFlightMax: 1 });
+  const sent = rejection(registry, client.registerAgent({ region: "eu" }));
+  const waiting = rejection(registry, client.registerAgent({ region: "eu" }));
+  await registry.next("registerAgent");
+  const closed = client.close();
+  assert.is((await sent).code, "connection_lost");
+  assert.is((await waiting).code, "shutting_down");
+  await registry.wait(closed);
+});
+
 test("a request that is too large is refused before it is sent, and the others are not", async () => {
   const registry = new FakeRegistry();
   const client = await registry.connect();
