@@ -5,8 +5,10 @@
  *
  * Kept: the cluster's id and hash key, identities, bans, trust bundle, token keys' public parts, audit,
  * peer regions, the removed nodes' numbers. Ended: all other members, whose numbers and replica ids are
- * never used again, departures, and choices of leaders.
+ * never used again and whose identities are banned, departures, and choices of leaders.
  */
+import { BAN_KINDS } from "../../schemas/gen/wire.ts";
+import { parseSpiffeId } from "../../identity/pki/spiffe.ts";
 import { assert } from "../base/assert.ts";
 import { RegistryError } from "../base/errors.ts";
 import {
@@ -20,6 +22,7 @@ import {
   SYSTEM_GROUP,
 } from "../base/ids.ts";
 import { REPLICAS_ASSIGNED_MAX } from "../base/limits.ts";
+import { formatUuid } from "../base/uuid.ts";
 import { encodeRemoveMember } from "../record/command.ts";
 import {
   nodeOfReplica,
@@ -27,7 +30,9 @@ import {
   systemReplicaOf,
 } from "../replication/assembly/placed_here.ts";
 import { FOUNDER_REPLICA } from "../replication/log_entry.ts";
+import { nodeSubjectId } from "../serving/node_subject.ts";
 import { encodeEndDeparture } from "../system/departures/departure_codec.ts";
+import { encodeBan } from "../system/identity_codec.ts";
 import { encodeForgetLeaders, LEADERS_APPLY_VERSION } from "../system/leaders/leader_codec.ts";
 import { encodeAdmitMember } from "../system/members/member_state.ts";
 import { encodePutPlacement } from "../system/placement/placement_state.ts";
@@ -118,12 +123,37 @@ class SystemRebuild {
     // A cluster always has a member, and has no more of them than fit: the last one makes place.
     const last = known === undefined ? others.pop() : undefined;
     for (const nodeId of others) remove(nodeId);
+    this.#banNodes(last === undefined ? others : [...others, last]);
     if (known !== undefined) return known;
     const admission = { nodeId: 0, applyVersionMax: APPLY_VERSION_MAX, zone: "", host: "" };
     const nodeId = this.#log((from) => encodeAdmitMember(from, { ...admission, folderId, detail }));
     if (last !== undefined) remove(last);
     assert(nodeId !== undefined, "A member was admitted");
     return nodeId;
+  }
+
+  /** Bans the identities of nodes: what still has their keys must not act as a node. */
+  #banNodes(nodes: readonly number[]): void {
+    const { genesis, identities } = this.#store;
+    assert(genesis !== undefined, "Group 0 has its genesis");
+    const subjectIds = new Set(
+      nodes.map((node) => formatUuid(nodeSubjectId(genesis.clusterId, node))),
+    );
+    const ban = {
+      kind: BAN_KINDS.subject,
+      reason: this.#options.reason,
+      untilMs: 0,
+      lifted: false,
+    };
+    const banned = new Set<string>();
+    for (let number = 1; number < identities.nextLineage; number++) {
+      const { subject: name = "" } = identities.lineage(number) ?? {};
+      if (name === "" || banned.has(name)) continue;
+      const { role, subjectId } = parseSpiffeId(name, "subject");
+      if (role !== "node" || !subjectIds.has(formatUuid(subjectId))) continue;
+      banned.add(name);
+      this.#log((from) => encodeBan(from, { ...ban, name }));
+    }
   }
 
   get #places(): PartitionId[] {

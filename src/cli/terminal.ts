@@ -7,7 +7,7 @@
  * down gracefully is sent a signal instead. If output cannot be written, a command ends with one
  * line on standard error and exit code 4; a long-running command continues and ends with that code.
  */
-import { existsSync, writeSync } from "node:fs";
+import { existsSync, readSync, writeSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import process from "node:process";
 import { CLI_FILE_BYTES_MAX } from "../base/limits.ts";
@@ -39,6 +39,8 @@ export interface Terminal {
    * @throws CliFailure `invalid_argument` if it cannot be read or is too large.
    */
   readText(path: string): string;
+  /** Returns the next line of standard input, without its end; "" if there is none. */
+  readLine(): string;
   /**
    * Calls `stop` for each signal, instead of the default action. Returns a function that ends this.
    */
@@ -99,6 +101,7 @@ export function processTerminal(): Terminal {
     // If standard error cannot be written, nobody can be told: the command continues.
     err: (text) => void writeAll(2, text),
     readText: (path) => readText(path, env["INIT_CWD"]),
+    readLine: () => readLine(),
     onStop: (stop) => {
       stops.add(stop);
       for (const signal of STOP_SIGNALS) process.on(signal, stop);
@@ -155,6 +158,24 @@ function readText(path: string, initialFolder: string | undefined): string {
     throw unreadable(path === "-" ? "standard input" : path, error);
   }
 }
+
+/** Reads byte by byte, because what follows the line belongs to others. */
+function readLine(): string {
+  const bytes: number[] = [];
+  const byte = new Uint8Array(1);
+  while (bytes.length < LINE_BYTES_MAX) {
+    try {
+      if (readSync(0, byte, 0, 1, null) === 0 || byte[0] === 0x0a) break;
+    } catch (error) {
+      throw unreadable("standard input", error);
+    }
+    bytes.push(byte[0]!);
+  }
+  return new TextDecoder().decode(Uint8Array.from(bytes)).replace(/\r$/, "");
+}
+
+/** The longest line that is read: a sentence that a person types. */
+const LINE_BYTES_MAX = 4_096;
 
 function placeOf(path: string, initialFolder: string | undefined): string {
   if (initialFolder === undefined || isAbsolute(path) || existsSync(path)) return path;

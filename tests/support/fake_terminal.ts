@@ -50,6 +50,10 @@ export class FakeTerminal implements Terminal {
     return text;
   }
 
+  readLine(): string {
+    return this.files["-"]?.split("\n", 1)[0] ?? "";
+  }
+
   onStop(stop: (signal: StopSignal) => void): () => void {
     this.stops.add(stop);
     return () => this.stops.delete(stop);

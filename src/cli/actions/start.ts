@@ -31,12 +31,16 @@ import { jsonDocument } from "../shell.ts";
 import { StopRequest } from "../stop_request.ts";
 import type { SupervisedService } from "../supervised_service.ts";
 import type { Terminal } from "../terminal.ts";
+import { recoverUnsafely } from "./unsafe_recovery.ts";
 
 /** Starts a node, and the front beside it; resolves with the exit code when they have ended. */
 export async function startAndWait(
   flags: Readonly<Record<string, unknown>>,
   terminal: Terminal,
 ): Promise<number> {
+  if (flags["confirm"] !== undefined && flags["unsafeRecover"] !== true) {
+    throw usageFailure("--confirm needs --unsafe-recover", "Pass both, or neither.", "confirm");
+  }
   const { config, logger, compat } = prepared(flags, terminal);
   const stop = new StopRequest(terminal, (signal) => {
     logger.info("Stopping; another signal ends the process at once", { signal });
@@ -47,6 +51,7 @@ export async function startAndWait(
     const starting = new AbortController();
     void stop.requested.then(() => starting.abort());
     const world = processWorld();
+    if (flags["unsafeRecover"] === true) await recoverUnsafely(config, flags, { terminal, world });
     let front: SupervisedService<StartedFront> | undefined;
     const node = await startNode({
       config,

@@ -55,6 +55,12 @@ export const startCommand: MakeCommand = (shell, run) => {
       "cluster's generation is raised",
   );
   command.option(
+    "--unsafe-recover",
+    "when the majority of a cluster is lost for good: shows what may be lost, and after a sentence is typed " +
+      "this node continues alone, under a higher generation",
+  );
+  command.option("--confirm <sentence>", "the sentence of --unsafe-recover, for scripts");
+  command.option(
     "--accept-clock-set-back",
     "replaces a trust bundle that was issued in the future, while this machine's clock was ahead; " +
       "certificates of that time are valid once their time has come",
