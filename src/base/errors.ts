@@ -75,7 +75,12 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
   too_large: entry(2, "caller", true, "Send a smaller message, or split it."),
   invalid_argument: entry(3, "caller", true, "Correct the named field and send it again."),
   unknown_operation: entry(4, "caller", true, "Use an operation that this version serves."),
-  unsupported_version: entry(5, "caller", true, "Use a client of a version that the server lists."),
+  unsupported_version: entry(
+    5,
+    "caller",
+    true,
+    "Use a program of a version that the message names.",
+  ),
   unauthenticated: entry(6, "caller", true, "Connect with an identity issued by this cluster."),
   permission_denied: entry(
     7,

@@ -65,12 +65,16 @@ export class Announcement {
     this.#isRunning = false;
   }
 
-  /** Tells it again if the apply version has risen, as group 0 may keep more of a description then. */
-  look(): void {
+  /**
+   * Reports whether the apply version is another one than at the last call, and then tells group 0 again
+   * if it keeps more of the description now.
+   */
+  isRaised(): boolean {
     const { applyVersion } = this.#options.registry.groups.system.store.state.versions;
-    if (applyVersion === this.#seenVersion) return;
+    if (applyVersion === this.#seenVersion) return false;
     this.#seenVersion = applyVersion;
     if (!this.#isTold) void this.run();
+    return true;
   }
 
   /** Gives up. */

@@ -8,6 +8,7 @@ import type { ClusterMember, SystemReplica } from "../../schemas/gen/wire.ts";
 import { fromHex, toHex } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { laterProgram } from "../record/command.ts";
+import { APPLY_VERSION_MAX } from "../system/versions/features.ts";
 import { PUBLIC_FILE_MODE, readFile, replaceFile } from "../../identity/files/private_file.ts";
 
 /** The file's name in the data folder. */
@@ -28,6 +29,8 @@ export interface Membership {
   readonly isNew: boolean;
   readonly members: readonly ClusterMember[];
   readonly systemReplicas: readonly SystemReplica[];
+  /** The apply version of group 0 when the node last knew; absent in files of earlier programs. */
+  readonly applyVersion?: number;
   /** True once the node has learned that it was removed from the cluster: it takes part no more. */
   readonly isRemoved?: boolean;
 }
@@ -51,6 +54,11 @@ export function readClusterFile(data: string): ClusterFile | undefined {
     if (version > CLUSTER_FILE_VERSION) throw laterProgram(`version ${version} of ${path}`);
     const isWhole = version === CLUSTER_FILE_VERSION && isId(folderId) &&
       (membership === undefined || isMembership(membership));
+    const { applyVersion = 0 } = membership ?? {};
+    // The log may not prove the raise committed, and others may be out of reach.
+    if (isWhole && applyVersion > APPLY_VERSION_MAX) {
+      throw laterProgram(`apply version ${applyVersion} of ${path}`);
+    }
     if (isWhole) return membership === undefined ? { folderId } : { folderId, membership };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
@@ -92,6 +100,7 @@ function isMembership(value: Membership): boolean {
   return [nodeId, generation, partitionCount, replica].every(isNumber) && isId(clusterId) &&
     typeof region === "string" && typeof isNew === "boolean" &&
     ["boolean", "undefined"].includes(typeof value.isRemoved) &&
+    isNumber(value.applyVersion ?? 0) &&
     Array.isArray(value.members) && value.members.every(isMember) &&
     Array.isArray(value.systemReplicas) &&
     value.systemReplicas.every((one) => isNumber(one.replica) && isNumber(one.nodeId));

@@ -9,10 +9,11 @@ import { PEER_SILENCE_MS, PEER_STREAMS_MAX } from "../base/limits.ts";
 import { VERSION } from "../base/version.ts";
 import type { Scheduler, World } from "../base/world.ts";
 import type { JoinedCluster } from "../replication/assembly/cluster_groups.ts";
-import type { PeerInput } from "../replication/group_host.ts";
+import type { PeerInput, PeerLinks } from "../replication/group_host.ts";
 import { FOUNDER_REPLICA } from "../replication/log_entry.ts";
 import { APPLY_VERSION_MAX, MEMBER_PROGRAMS_APPLY_VERSION } from "../system/versions/features.ts";
 import type { SystemState } from "../system/system_state.ts";
+import type { PeerNetwork } from "../replication/peers/peer_network.ts";
 import type { PeerMember } from "../replication/peers/peer_member.ts";
 import { PEER_TRANSPORT } from "../ring/ring_map.ts";
 import { nodeSubjectId } from "../serving/node_subject.ts";
@@ -75,6 +76,17 @@ export function describeNode(config: NodeConfig, node: DescribedNode): JoinClust
     addresses: [...clientAddresses, ...peerAddresses],
     pin: certificates.current.pin,
     nextPin: certificates.next.pin,
+  };
+}
+
+/** Returns the links of a network that comes later; before it everything is dropped. */
+export function linksOf(network: () => PeerNetwork | undefined): PeerLinks {
+  return {
+    send: (...sent) => network()?.send(...sent),
+    sendImage: (...sent) => network()?.sendImage(...sent),
+    countLiveness: (...event) => network()?.countLiveness(...event),
+    countProbe: (...probe) => network()?.countProbe(...probe),
+    messageRefused: (...refused) => network()?.messageRefused(...refused),
   };
 }
 

@@ -33,6 +33,7 @@ import { PostponedWrites } from "./postponed_writes.ts";
 import { MemorySampler } from "./process_memory.ts";
 import { processClusterRuntime } from "./cluster_runtime.ts";
 import { NodeCluster } from "./node_cluster.ts";
+import { handOver } from "./handing_over.ts";
 import { dialedAddresses, listenTcp, listenUdp } from "./node_ports.ts";
 import { rotateCertificates } from "./certificate_turnover.ts";
 import { Readiness } from "./readiness.ts";
@@ -145,9 +146,7 @@ class Node {
       this.#identity = await openIdentity({
         ...this.#parts,
         cluster: this.#cluster,
-        bans: this.#bans,
-        onError: this.#onError,
-        signal: this.#signal,
+        ...{ bans: this.#bans, onError: this.#onError, signal: this.#signal },
         registry: () => this.#registry,
       });
       if (this.#identity !== undefined) await this.#enterCluster(this.#identity);
@@ -431,9 +430,10 @@ class Node {
     );
   }
 
-  /** Refuses new work, waits for requests in progress, and says goodbye. */
+  /** Hands over what it leads, refuses new work, waits for requests in progress, and says goodbye. */
   async #drain(): Promise<void> {
     this.#readiness.set("draining", true);
+    await handOver(this.#registry?.placement.balance, this.#cluster, this.#world);
     this.#registry?.admission.drain();
     await this.#sessions?.close(this.#config.drainMs);
   }

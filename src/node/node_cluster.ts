@@ -25,6 +25,7 @@ import {
   foundedMembership,
   isMember,
   joinedOf,
+  linksOf,
   observed,
   othersOf,
   peerMembers,
@@ -77,6 +78,7 @@ export class NodeCluster {
   #renewal: Timer | undefined;
   #announcement: Announcement | undefined;
   #isClosed = false;
+  #isLeaving = false;
   readonly #leaving = new LeavingMembers(() => this.#registry?.groups.system);
 
   private constructor(options: NodeClusterOptions, file: ClusterFile) {
@@ -203,17 +205,7 @@ export class NodeCluster {
     const { membership } = this.#file;
     const links = {
       nodeId: this.nodeId,
-      peers: {
-        send: (...sent: Parameters<PeerNetwork["send"]>) => this.#network?.send(...sent),
-        sendImage: (...sent: Parameters<PeerNetwork["sendImage"]>) =>
-          this.#network?.sendImage(...sent),
-        countLiveness: (...event: Parameters<PeerNetwork["countLiveness"]>) =>
-          this.#network?.countLiveness(...event),
-        countProbe: (...probe: Parameters<PeerNetwork["countProbe"]>) =>
-          this.#network?.countProbe(...probe),
-        messageRefused: (...refused: Parameters<PeerNetwork["messageRefused"]>) =>
-          this.#network?.messageRefused(...refused),
-      },
+      peers: linksOf(() => this.#network),
       connect: (input: PeerInput) => this.#connect(input),
       peerStatus: () => this.peers,
       nodeCalls: this.#requests,
@@ -277,6 +269,12 @@ export class NodeCluster {
   async rotate(): Promise<void> {
     this.#listener?.rotate(this.#bound.certificates.current);
     await this.#announcement?.run();
+  }
+
+  /** Tells the other nodes that this one stops, so that they give it nothing to lead. */
+  leave(): void {
+    this.#isLeaving = true;
+    this.#network?.tellWritable();
   }
 
   /** Ends the links and closes the port. */
@@ -361,7 +359,7 @@ export class NodeCluster {
         if (this.#serve === undefined) stream.abort();
         else await this.#serve(from, peer, stream);
       },
-      isWritable: () => this.#registry?.log.stats().writable ?? true,
+      isWritable: () => !this.#isLeaving && (this.#registry?.log.stats().writable ?? true),
     });
   }
 
@@ -390,7 +388,7 @@ export class NodeCluster {
       this.#membersChanged();
       this.#options.onRing();
     }
-    this.#announcement?.look();
+    if (this.#announcement?.isRaised() === true) this.#membersChanged();
     if (this.#leaving.look()) this.#updateLinks(this.#file.membership?.members ?? []);
     const { scheduler } = this.#options.world;
     this.#timer = scheduler.after(MEMBERS_LOOK_MS, () => this.#look());
@@ -402,11 +400,12 @@ export class NodeCluster {
     if (membership === undefined) return;
     if (!state.members.has(this.nodeId)) return this.#removed(membership);
     const { members, systemReplicas } = this.#registry!.joining.describe();
-    const before = JSON.stringify([membership.members, membership.systemReplicas]);
-    if (JSON.stringify([members, systemReplicas]) === before) return;
-    const generation = state.versions.generation;
+    const { generation, applyVersion } = state.versions;
+    const before = [membership.members, membership.systemReplicas, membership.applyVersion];
+    const now = [members, systemReplicas, applyVersion];
+    if (JSON.stringify(now) === JSON.stringify(before)) return;
     this.#leaving.note(membership.members);
-    this.#record({ ...membership, members, systemReplicas, generation });
+    this.#record({ ...membership, members, systemReplicas, generation, applyVersion });
     this.#updateLinks(members);
   }
 

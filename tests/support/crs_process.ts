@@ -4,7 +4,7 @@ import { failFile } from "./listed_codes.ts";
 import { within } from "./until.ts";
 import { DENO_RUN } from "./deno_run.ts";
 
-const MAIN = new URL("../../src/cli/main.ts", import.meta.url).href;
+const ROOT = new URL("../..", import.meta.url).pathname;
 /** Deadline for starting processes, as long as the program's own for its children. */
 const DEADLINE_MS = 60_000;
 
@@ -35,6 +35,8 @@ export interface CrsOptions {
   readonly input?: string;
   /** A module that is loaded first. */
   readonly preload?: string;
+  /** The folder of another source of the program; default: this one. */
+  readonly source?: string;
   /** For V8, as `--v8-flags` takes them. */
   readonly v8Flags?: string;
   /** The maximum number of open files. */
@@ -59,11 +61,11 @@ export class CrsProcess {
 
   constructor(
     args: readonly string[],
-    { env = {}, input, preload, v8Flags, openFilesMax }: CrsOptions = {},
+    { env = {}, input, preload, source = ROOT, v8Flags, openFilesMax }: CrsOptions = {},
   ) {
     const first = preload === undefined ? [] : ["--preload", preload];
     if (v8Flags !== undefined) first.push(`--v8-flags=${v8Flags}`);
-    const run = [...DENO_RUN, ...first, MAIN, ...args];
+    const run = [...DENO_RUN, ...first, `${source}/src/cli/main.ts`, ...args];
     const limited = ["-c", `ulimit -n ${openFilesMax}; exec "$@"`, "sh", Deno.execPath(), ...run];
     this.child = new Deno.Command(openFilesMax === undefined ? Deno.execPath() : "sh", {
       args: openFilesMax === undefined ? run : limited,

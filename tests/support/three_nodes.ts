@@ -41,6 +41,7 @@ export interface RunningCluster {
  */
 const PORTS = 27;
 const WHOLE_MS_MAX = 30_000;
+const STOP_MS_MAX = 15_000;
 const STATUS_PAUSE_MS = 200;
 
 /** Returns the first of as many free ports in a row as a cluster needs. */
@@ -71,10 +72,22 @@ function isWholeBy({ partitionCount, partitions, group0, nodes }: ClusterShown):
     nodes.every(({ replicas }) => replicas === partitionCount);
 }
 
+/** Reports whether a process has ended. */
+export function hasEnded(processId: number): boolean {
+  try {
+    Deno.kill(processId, "SIGCONT");
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** A folder for a cluster, and its ports, which stay the same over restarts. */
 export class ThreeNodes {
   readonly folder: string;
   readonly port = freeClusterPorts();
+  /** The source of the program that starts from now on; undefined: this one. */
+  source: string | undefined;
   readonly #processes: CrsProcess[] = [];
   readonly #relays = new Map<number, UdpRelay>();
   readonly #partitions: string;
@@ -157,6 +170,13 @@ export class ThreeNodes {
     await until(`the end of node ${number}`, () => isFree(port) && isFree(bound));
   }
 
+  /** Stops a node that serves by SIGTERM, and waits until its process has ended. */
+  async stop(number: number): Promise<void> {
+    const processId = this.processIdOf(number);
+    Deno.kill(processId, "SIGTERM");
+    await until(`the end of node ${number}`, () => hasEnded(processId), STOP_MS_MAX);
+  }
+
   /** Returns the flags with which a node that has no data joins by the first node. */
   joinFlags(): string[] {
     const file = defined(readNodeFile(nodeFolderOf(this.folder, 1)), "The first node serves");
@@ -228,7 +248,11 @@ export class ThreeNodes {
 
   /** Starts a command that ends with the test. */
   process(args: readonly string[], options: CrsOptions = {}): CrsProcess {
-    const process = new CrsProcess(args, options);
+    const { source } = this;
+    const process = new CrsProcess(args, {
+      ...(source === undefined ? {} : { source }),
+      ...options,
+    });
     this.#processes.push(process);
     return process;
   }

@@ -62,6 +62,10 @@ export const LEADER_BALANCE_MS = 500;
 export const LEADER_BALANCE_CALM_MS = 2_000;
 /** The time for which a log takes no writes before its node hands its leaderships over, ms. */
 export const LEADER_UNWRITABLE_MS = 500;
+/** The time for which a node that stops tries to hand its leaderships over, ms; others wait to be elected. */
+export const STOP_HANDOVER_MS_MAX = 3_000;
+/** The interval at which a node that stops looks whether it has handed all over, ms. */
+export const STOP_HANDOVER_LOOK_MS = 20;
 /** The difference between two nodes' numbers of leaderships that is left alone, as a part of a share. */
 export const LEADER_BALANCE_TOLERANCE = 0.05;
 /** Leaderships handed over at once by one node: each stops its group's writes for a round trip. */

@@ -7,10 +7,15 @@ import { RegistryError } from "../../base/errors.ts";
 import type { NodeId } from "../../base/ids.ts";
 import { formatUuid } from "../../base/uuid.ts";
 import { VERSION } from "../../base/version.ts";
-import { APPLY_VERSION_MAX } from "../../system/versions/features.ts";
+import {
+  APPLY_VERSION_MAX,
+  MEMBER_PROGRAMS_APPLY_VERSION,
+} from "../../system/versions/features.ts";
 import { PEER_VERSION_MAX, PEER_VERSION_MIN, type PeerHello } from "../../wire/peer_control.ts";
 import type { PeerMember } from "./peer_member.ts";
 
+/** The apply version that a program knows at most which does not say what it knows. */
+const UNSTATED_VERSION_MAX = MEMBER_PROGRAMS_APPLY_VERSION - 1;
 const OWN_VERSIONS = { min: PEER_VERSION_MIN, max: PEER_VERSION_MAX } as const;
 
 /** The facts about this node that its hello states. */
@@ -105,15 +110,18 @@ export function refusalOfHello(
   return refusalOfProgram(hello, facts) ?? refusalOfSettings(hello, facts);
 }
 
-/** Refuses a program that cannot apply what group 0 logs; one that does not say is not refused. */
+/** Refuses a program that cannot apply what group 0 logs. */
 function refusalOfProgram(hello: PeerHello, facts: PeerFacts): RegistryError | undefined {
   const applyVersion = facts.applyVersion?.() ?? 0;
-  if (hello.applyVersionMax === 0 || hello.applyVersionMax >= applyVersion) return undefined;
+  const known = hello.applyVersionMax || UNSTATED_VERSION_MAX;
+  if (known >= applyVersion) return undefined;
   return new RegistryError(
     "unsupported_version",
-    `Node ${hello.nodeId} runs program ${hello.program}, which knows apply versions up to ` +
-      `${hello.applyVersionMax}, and the cluster uses ${applyVersion}: start that node with the program ` +
-      "that it had before, or with a newer one",
+    `Node ${hello.nodeId} runs a program${
+      hello.program === "" ? "" : `, ${hello.program},`
+    } that knows ` +
+      `apply versions up to ${known}, and the cluster uses ${applyVersion}: start that node with the ` +
+      "program that it had before, or with a newer one",
   );
 }
 

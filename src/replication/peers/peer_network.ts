@@ -180,6 +180,11 @@ export class PeerNetwork implements PeerLinks {
     return await session.openRequests();
   }
 
+  /** Tells all nodes at once whether this node may lead; they would be told within half a second. */
+  tellWritable(): void {
+    for (const { link } of this.#kept.values()) link.session?.tellWritable();
+  }
+
   messageRefused(from: NodeId, code: string): void {
     this.#kept.get(from)?.link.counts.reject(code);
   }

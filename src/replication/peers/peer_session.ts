@@ -279,12 +279,12 @@ export class PeerSession {
       return this.#giveUp(`The node has read no frame for ${PEER_STALL_MS} ms`);
     }
     if (++this.#looks % LOOKS_PER_PING === 0) this.#ping();
-    this.#tellWritable();
+    this.tellWritable();
     this.#lookLater();
   }
 
-  /** Tells the peer whether this node's log takes writes, if that has changed. */
-  #tellWritable(): void {
+  /** Tells the peer whether this node may lead, which a log that takes no writes may not, if that changed. */
+  tellWritable(): void {
     const isWritable = this.#options.isWritable();
     if (isWritable === this.#toldWritable) return;
     if (this.#writeControl({ kind: "writable", isWritable })) this.#toldWritable = isWritable;

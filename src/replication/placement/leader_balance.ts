@@ -12,7 +12,7 @@
  * are spread around it.
  *
  * A node whose log takes no writes, because its disk is full, hands over everything that it leads, group 0
- * too, and gets nothing until the log takes writes again. So does a node that departs.
+ * too, and gets nothing until the log takes writes again. So does a node that departs, or stops.
  */
 import { type NodeId, partitionId } from "../../base/ids.ts";
 import {
@@ -50,6 +50,8 @@ export class LeaderBalance {
   #unwritableSinceMs = Infinity;
   /** The spread by the placements alone, where they differ, and the ring that it belongs to. */
   #spread: readonly number[] | undefined;
+  /** Whether this node stops, and leads nothing any more. */
+  #hasResigned = false;
   #spreadRing = -1;
   #spreadChosen: ReadonlyMap<number, number> | undefined;
 
@@ -63,9 +65,29 @@ export class LeaderBalance {
     this.#calmSinceMs = this.#options.monotonic.nowMs();
   }
 
+  /**
+   * Hands over everything that this node leads, now and from now on, because it stops. Returns how many
+   * groups are still led here that others are fit to lead; called again until there are none.
+   */
+  resign(): number {
+    const { self, mayLead } = this.#options;
+    this.#hasResigned = true;
+    let left = 0;
+    for (const hosted of this.#led()) {
+      const heirs = this.#voters(hosted).filter((node) => node !== self && mayLead(node));
+      // One after the other, so that no node gets all of them.
+      const next = heirs[left % heirs.length];
+      const isPassing = hosted.group.raftStatus().transferee !== 0 ||
+        next !== undefined && this.#transfer(hosted, [next]) || this.#transfer(hosted, heirs);
+      if (isPassing) left++;
+    }
+    return left;
+  }
+
   /** Hands over a few leaderships if they are spread unevenly. */
   run(): void {
     const { groups, self, monotonic } = this.#options;
+    if (this.#hasResigned) return;
     const nowMs = monotonic.nowMs();
     if (groups.system.store.state.departures.has(self)) {
       return this.#handOver(DEPARTURE_TRANSFERS_AT_ONCE);
@@ -110,15 +132,20 @@ export class LeaderBalance {
 
   /** Hands over what this node leads, to whoever is fit; at most `max` groups. */
   #handOver(max: number): void {
-    const { groups, self, mayLead } = this.#options;
+    const { self, mayLead } = this.#options;
     let transfers = 0;
-    const plane = groups.plane === undefined ? [] : [groups.plane];
-    for (const hosted of [groups.system, ...plane, ...groups.partitions]) {
-      if (!hosted.group.isLeading) continue;
+    for (const hosted of this.#led()) {
       const heirs = this.#voters(hosted).filter((node) => node !== self && mayLead(node));
       if (this.#transfer(hosted, heirs)) transfers++;
       if (transfers === max) return;
     }
+  }
+
+  /** Returns everything that this node leads, group 0 too. */
+  #led(): Led[] {
+    const { groups } = this.#options;
+    const plane = groups.plane === undefined ? [] : [groups.plane];
+    return [groups.system, ...plane, ...groups.partitions].filter(({ group }) => group.isLeading);
   }
 
   /** Returns the node that is to lead each partition; undefined if all may stay where they are. */

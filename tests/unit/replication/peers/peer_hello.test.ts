@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { errorCodeFromWire } from "../../../../src/base/errors.ts";
 import { nodeId } from "../../../../src/base/ids.ts";
+import { MEMBER_PROGRAMS_APPLY_VERSION } from "../../../../src/system/versions/features.ts";
 import type { PeerHello } from "../../../../src/wire/peer_control.ts";
 import { filled } from "../../../support/auth_realm.ts";
 import { PeerNodes, statusOf } from "../../../support/peer_nodes.ts";
@@ -18,13 +19,18 @@ const REFUSED: readonly (readonly [string, Partial<PeerHello>, RegExp])[] = [
   [
     "unsupported_version",
     { applyVersionMax: 8, program: "0.0.9" },
-    /runs program 0\.0\.9, which knows apply versions up to 8, and the cluster uses 9: start/,
+    /runs a program, 0\.0\.9, that knows apply versions up to 8, and the cluster uses 15: start/,
+  ],
+  [
+    "unsupported_version",
+    { program: "", applyVersionMax: 0 },
+    /runs a program that knows apply versions up to 14, and the cluster uses 15: start/,
   ],
   ["permission_denied", { nodeId: 3 }, /identity of node 1 claims to be node 3/],
 ];
 
 /** The cluster's apply version, as the node that is asked knows it. */
-const APPLY_VERSION = 9;
+const APPLY_VERSION = MEMBER_PROGRAMS_APPLY_VERSION;
 
 for (const [code, changes, message] of REFUSED) {
   test(`a hello with another ${Object.keys(changes)[0]} is refused: ${code}`, async () => {

@@ -37,6 +37,29 @@ test("LeaderBalance rests where nodes hold different partitions", async () => {
   assert.is(termsOf(cluster), terms, "no leader changes");
 });
 
+test("LeaderBalance: a node that resigns leads nothing any more, and others take their shares", async () => {
+  const cluster = new PlacedNodes();
+  await cluster.found();
+  for (const id of [2, 3]) await cluster.join(id);
+  await cluster.until("even leaders", () => cluster.leads().every((count) => count > 0));
+  const { work } = cluster.node(1);
+  await cluster.until("the end of its leaderships", () => work.balance.resign() === 0);
+  const [own, ...others] = cluster.leads();
+  assert.is(own, 0);
+  assert.not(cluster.node(1).groups.system.group.isLeading, "nor group 0");
+  assert.ok(others.every((count) => count > 0), others.join());
+});
+
+test("LeaderBalance: a node that resigns while nobody is fit has nothing to wait for", async () => {
+  const cluster = new PlacedNodes();
+  await cluster.found();
+  for (const id of [2, 3]) await cluster.join(id);
+  await cluster.until("even leaders", () => cluster.leads().every((count) => count > 0));
+  for (const id of [2, 3]) cluster.crash(id);
+  await cluster.world.pass(10_000);
+  assert.is(cluster.node(1).work.balance.resign(), 0);
+});
+
 test("LeaderBalance gives a partition the leader that was chosen for it, and the others stay even", async () => {
   for (const nodes of [3, 5]) {
     const cluster = new PlacedNodes();
