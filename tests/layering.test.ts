@@ -59,6 +59,8 @@ const TABLE: FloorTable = {
     simulated("src/answers", 5, []),
     simulated("src/relay", 5, ["ioredis"]),
     simulated("src/region", 6, []),
+    // Parts that the HTTP and the gRPC face of a front share.
+    simulated("src/faces", 6, []),
     simulated("src/node", 7, ["pino", "prom-client"]),
     simulated("src/http", 7, ["hono", "prom-client", "zod"]),
     simulated("src/grpc", 7, ["@bufbuild/protobuf", "prom-client"]),

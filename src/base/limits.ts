@@ -30,6 +30,7 @@ export * from "./limits/capabilities.ts";
 export * from "./limits/client.ts";
 export * from "./limits/cli.ts";
 export * from "./limits/node.ts";
+export * from "./limits/faces.ts";
 export * from "./limits/http.ts";
 export * from "./limits/grpc.ts";
 export * from "./limits/relay.ts";

@@ -10,6 +10,7 @@
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
 import type { Client } from "../client/types.ts";
+import { GovernedSource } from "../faces/governed_source.ts";
 import { FrontCallers } from "./callers.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
 import type { Endpoint, TlsCertificate } from "../../transport/transport.ts";
@@ -58,19 +59,33 @@ export interface Front {
 export async function startFront(options: FrontOptions): Promise<Front> {
   const { client, http, grpc, tls, world } = options;
   const callers = new FrontCallers({ client, clock: world.monotonic });
+  // As an anonymous caller: what it may read, everybody may.
+  const governedReader = client.delegate({ kind: "none" });
+  const governed = new GovernedSource(governedReader, world);
+  const closeShared = () => {
+    governed.close();
+    governedReader.close();
+    callers.close();
+  };
   const grpcFace = grpc === undefined ? undefined : await startGrpcFace({
     ...options,
     settings: grpc,
     callers,
+    governed,
     ...(http?.hostNames[0] === undefined ? {} : { hostName: http.hostNames[0] }),
+  }).catch((error) => {
+    closeShared();
+    throw error;
   });
   const httpFace = http === undefined ? undefined : await startHttpFace({
     ...options,
     settings: http,
     callers,
+    governed,
     ...(grpcFace === undefined ? {} : { moreMetrics: () => grpcFace.metrics() }),
   }).catch(async (error) => {
     await grpcFace?.close();
+    closeShared();
     throw error;
   });
   const hosts = [http, grpc].flatMap((face) => face === undefined ? [] : [face.endpoint.host]);
@@ -86,7 +101,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     },
     close: async () => {
       await Promise.all([httpFace?.close(), grpcFace?.close()]);
-      callers.close();
+      closeShared();
     },
   };
 }

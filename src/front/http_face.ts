@@ -3,6 +3,7 @@ import { RegistryError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { World } from "../base/world.ts";
 import type { Client } from "../client/types.ts";
+import type { GovernedSource } from "../faces/governed_source.ts";
 import { HttpApp } from "../http/app.ts";
 import type { HttpCallers } from "../http/callers.ts";
 import { isLoopbackHost } from "../../identity/trust/listen_rule.ts";
@@ -27,6 +28,8 @@ export interface HttpFaceOptions {
   readonly settings: HttpFaceSettings;
   readonly client: Client;
   readonly callers: HttpCallers;
+  /** The governed plane, which the caller closes after the face. */
+  readonly governed: GovernedSource;
   /** Absent: plain HTTP. */
   readonly tls?: FrontTls;
   /** Returns metrics of other faces in the Prometheus text format, which are shown with its own. */
@@ -50,7 +53,7 @@ export interface RunningHttpFace {
  * @throws RegistryError `invalid_configuration` if it may not, or cannot, listen there.
  */
 export async function startHttpFace(options: HttpFaceOptions): Promise<RunningHttpFace> {
-  const { settings, client, callers, tls, moreMetrics, world, logger } = options;
+  const { settings, client, callers, governed, tls, moreMetrics, world, logger } = options;
   const { endpoint, hostNames, allowsInsecure, readCache } = settings;
   const isLocal = isLoopbackHost(endpoint.host);
   if (!isLocal && tls === undefined && !allowsInsecure) {
@@ -62,12 +65,10 @@ export async function startHttpFace(options: HttpFaceOptions): Promise<RunningHt
       { field: "http" },
     );
   }
-  // As an anonymous caller: what it may read, everybody may.
-  const governedReader = client.delegate({ kind: "none" });
   const app = new HttpApp({
     client,
     callers,
-    governedReader,
+    governed,
     world,
     logger,
     hostNames,
@@ -92,7 +93,6 @@ export async function startHttpFace(options: HttpFaceOptions): Promise<RunningHt
     close: async () => {
       await listener.close();
       app.close();
-      governedReader.close();
     },
   };
 }

@@ -25,10 +25,10 @@ import {
   toHttpError,
 } from "./errors.ts";
 import { EventStream } from "./event_stream.ts";
-import { type GovernedReader, GovernedSource } from "./governed/governed_source.ts";
+import type { GovernedSource } from "../faces/governed_source.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { HttpMetrics } from "./metrics.ts";
-import { type FaceClient, NodeCondition } from "./node_condition.ts";
+import { type FaceClient, NodeCondition } from "../faces/node_condition.ts";
 import { checkOrigin } from "./origin_check.ts";
 import { QuickRoutes } from "./quick_routes.ts";
 import {
@@ -69,8 +69,8 @@ export interface HttpAppOptions {
   readonly client: FaceClient;
   /** Gives each caller the client that acts for it. */
   readonly callers: HttpCallers;
-  /** Reads the governed plane for everybody, if it may. */
-  readonly governedReader: GovernedReader;
+  /** The governed plane. */
+  readonly governed: GovernedSource;
   readonly world: World;
   readonly logger: Logger;
   /** Lower-case host names by which the face is reached, besides `localhost` and addresses. */
@@ -118,7 +118,6 @@ export class HttpApp {
   readonly #options: HttpAppOptions;
   readonly #hono: Hono<Environment>;
   readonly #metrics: HttpMetrics;
-  readonly #governed: GovernedSource;
   readonly #hostNames: readonly string[];
   readonly #ids: RequestIds;
   readonly #deadlines: AnswerDeadlines;
@@ -142,14 +141,13 @@ export class HttpApp {
       ["requests_in_flight", "Requests being answered.", () => this.#inFlight],
       ["event_streams", "Open event streams.", () => this.#streams],
     ], options.moreMetrics);
-    this.#governed = new GovernedSource(options.governedReader, world);
     const node = new NodeCondition(options.client, options.world.monotonic);
     const routes = [
       ...recordRoutes("gateway", node),
       ...recordRoutes("agent", node),
       ...nodeRoutes(node),
       watchRoute(),
-      ...governedRoutes(this.#governed, this.#metrics, options.readCache),
+      ...governedRoutes(options.governed, this.#metrics, options.readCache),
       ...identityRoutes(),
       ...banRoutes(options.world.wall),
       ...trustRoutes(),
@@ -165,7 +163,6 @@ export class HttpApp {
   /** Ends what the app does by itself; requests in progress have no deadline any more. */
   close(): void {
     this.#deadlines.close();
-    this.#governed.close();
   }
 
   /** Answers a request. Never rejects. */

@@ -1,8 +1,5 @@
 /** The callers of the HTTP face: who sends a request, and the client that acts for them. */
-import type { DelegatedClient, RegistryCalls } from "../client/types.ts";
-
-/** The registry as one caller may use it. Without `evidence` there is nothing that it has to prove. */
-export type CallerClient = RegistryCalls & Partial<Pick<DelegatedClient, "evidence">>;
+import type { CallerClient } from "../faces/caller_client.ts";
 
 /** The sender of a request, as the listener identifies it. */
 export interface HttpPeer {

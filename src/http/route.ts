@@ -3,7 +3,7 @@
  * gives the check of each request and the OpenAPI document, so the two never differ.
  */
 import { z } from "zod";
-import type { CallerClient } from "./callers.ts";
+import type { CallerClient } from "../faces/caller_client.ts";
 import { type ErrorName, HttpError } from "./errors.ts";
 
 /** The context of a request, beside its checked input. */

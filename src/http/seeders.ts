@@ -5,7 +5,7 @@
  */
 import { RegistryError } from "../base/errors.ts";
 import {
-  HTTP_NODE_CONDITION_MS,
+  FACE_NODE_CONDITION_MS,
   HTTP_SEEDER_REGIONS_BURST,
   HTTP_SEEDER_REGIONS_MAX,
   HTTP_SEEDER_REGIONS_PER_SECOND,
@@ -15,7 +15,7 @@ import { TokenBucket } from "../base/token_bucket.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import { LruMap } from "../client/lru_map.ts";
 import type { MapsSeederInfo } from "../client/mod.ts";
-import type { FaceClient } from "./node_condition.ts";
+import type { FaceClient } from "../faces/node_condition.ts";
 
 /** The seeders of a region, when they were asked for. */
 interface Asked {
@@ -48,7 +48,7 @@ export class Seeders {
   of(region: string): Promise<readonly MapsSeederInfo[]> {
     const atMs = this.#clock.nowMs();
     const known = this.#asked.use(region);
-    if (known !== undefined && atMs - known.atMs < HTTP_NODE_CONDITION_MS) return known.seeders;
+    if (known !== undefined && atMs - known.atMs < FACE_NODE_CONDITION_MS) return known.seeders;
     if (known === undefined) this.#admit(atMs);
     const seeders = this.#client.maps.listSeeders(region, { limit: MAPS_SEEDERS_TOLD });
     const asked = { seeders, atMs };

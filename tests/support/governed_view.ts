@@ -1,7 +1,7 @@
 /** A view of a governed plane in memory, and those who may read it. */
 import { RegistryError } from "../../src/base/errors.ts";
 import type { GovernedView } from "../../src/client/mod.ts";
-import type { GovernedReader } from "../../src/http/governed/governed_source.ts";
+import type { GovernedReader } from "../../src/faces/governed_source.ts";
 import type { GovernanceHarness } from "./governance.ts";
 
 /** The age of each view, ms. */

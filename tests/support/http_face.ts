@@ -2,8 +2,10 @@
 import { SILENT_LOGGER } from "../../src/base/logger.ts";
 import type { World } from "../../src/base/world.ts";
 import { HttpApp, type HttpAppOptions } from "../../src/http/app.ts";
-import type { CallerClient, HttpPeer } from "../../src/http/callers.ts";
-import type { FaceClient } from "../../src/http/node_condition.ts";
+import type { CallerClient } from "../../src/faces/caller_client.ts";
+import { type GovernedReader, GovernedSource } from "../../src/faces/governed_source.ts";
+import type { HttpPeer } from "../../src/http/callers.ts";
+import type { FaceClient } from "../../src/faces/node_condition.ts";
 import { RegistryHarness } from "./registry_harness.ts";
 import { SteppedWorld } from "./stepped_world.ts";
 
@@ -36,17 +38,19 @@ export class HttpFace {
 
   constructor(
     options:
-      & Omit<HttpAppOptions, "world" | "logger" | "callers" | "client" | "governedReader">
+      & Omit<HttpAppOptions, "world" | "logger" | "callers" | "client" | "governed">
       & Partial<HttpAppOptions>
       & {
         /** Acts for all callers, unless there are others. */
         readonly client: FaceClient & CallerClient;
+        /** Reads the governed plane. Default: the client. */
+        readonly governedReader?: GovernedReader;
       },
     world: World & Partial<Pick<SteppedWorld, "wait">> = new SteppedWorld(),
   ) {
     const { client, callers = { take: () => ({ client, release() {} }) } } = options;
     const { governedReader = client } = options;
-    const more = { callers, governedReader };
+    const more = { callers, governed: new GovernedSource(governedReader, world) };
     this.app = new HttpApp({ logger: SILENT_LOGGER, world, ...options, ...more });
     this.#wait = world.wait === undefined
       ? (promise) => promise

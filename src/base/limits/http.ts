@@ -55,20 +55,11 @@ export const HTTP_RECEIPT_HEADERS_MAX = 16;
 export const HTTP_TARGETS_MAX = 100_000;
 /** Records on a page unless the caller says otherwise. */
 export const HTTP_PAGE_DEFAULT = 100;
-/** Time for which a front trusts what the node said of its region and readiness, ms. */
-export const HTTP_NODE_CONDITION_MS = 1_000;
 /**
  * Time for requests in progress to end when the listener closes, and for a sender to read the refusal of
  * its body, ms.
  */
 export const HTTP_DRAIN_MS = 2_000;
-/**
- * Time for which a front trusts that the reader of an event stream may still read the governed plane, ms:
- * a ban counts within a second.
- */
-export const HTTP_PERMISSION_MS = 1_000;
-/** Age of the copy of the governed log from which on another client is to read it, ms. */
-export const HTTP_GOVERNED_AGE_MS_MAX = 10_000;
 /** Requests to apply a proposal of which a front remembers the correlation ids. */
 export const HTTP_CORRELATIONS_MAX = 1_024;
 /** Proposals that wait for one slow reader of events; older ones are dropped. */

@@ -6,7 +6,7 @@
 import type { EventSource, SentEvent } from "../event_stream.ts";
 import type { AppliedEntry } from "../../governance/governed_log.ts";
 import { HTTP_CORRELATIONS_MAX, HTTP_PROPOSED_WAITING_MAX } from "../../base/limits.ts";
-import type { GovernedSource } from "./governed_source.ts";
+import type { GovernedSource } from "../../faces/governed_source.ts";
 
 /** The name of every event. */
 const EVENT = "registry.update";

@@ -1,10 +1,16 @@
 /** Routes that read descriptors from the copy of the log, with their age. */
 import { z } from "zod";
 import { descriptorJson } from "../../answers/governed_json.ts";
-import { RegistryError, toRegistryError } from "../../base/errors.ts";
+import { RegistryError } from "../../base/errors.ts";
 import { GOVERNED_WAIT_MS_MAX, HTTP_PAGE_DEFAULT, LIST_ITEMS_MAX } from "../../base/limits.ts";
 import type { GovernedView } from "../../client/mod.ts";
 import type { AppliedEntry } from "../../governance/governed_log.ts";
+import {
+  type GovernedRead,
+  headsAfter,
+  readDescriptor,
+  readView,
+} from "../../faces/governed_reads.ts";
 import {
   descriptorId,
   descriptorSchema,
@@ -12,7 +18,7 @@ import {
   regionMapSchema,
   waitQuery,
 } from "../governed/governed_schemas.ts";
-import { type DescriptorsView, type GovernedSource, planeOf } from "../governed/governed_source.ts";
+import { type DescriptorsView, type GovernedSource, planeOf } from "../../faces/governed_source.ts";
 import { descriptorTag, WrittenDescriptors } from "../governed/written_descriptors.ts";
 import { type HttpRoute, route, type RouteAnswer, type RouteContext } from "../route.ts";
 
@@ -77,7 +83,10 @@ function versionRoute(source: GovernedSource, path: string, name: string): HttpR
       ...NOT_MODIFIED,
     },
     handle: async ({ query }, context) =>
-      answerOf(context, await readView(source, query, context, (view) => view.version)),
+      answerOf(
+        context,
+        await readView(source, context.client, readOf(query, context), (view) => view.version),
+      ),
     atOnce: (_, context) => {
       const openView = source.openViewFor(context.client);
       return openView === undefined ? undefined : answerOf(context, openView);
@@ -111,7 +120,12 @@ function listRoute(source: GovernedSource): HttpRoute {
     },
     handle: async ({ query }, context) => {
       const { after = 0, limit = HTTP_PAGE_DEFAULT, kind } = query;
-      const view = await readView(source, query, context, (view) => view.version);
+      const view = await readView(
+        source,
+        context.client,
+        readOf(query, context),
+        (view) => view.version,
+      );
       const descriptors = () => listed(view, { after, limit, kind });
       return matched(context, view, `"${view.version}"`, descriptors);
     },
@@ -120,25 +134,21 @@ function listRoute(source: GovernedSource): HttpRoute {
 
 /** Returns one page of the newest versions of descriptors, in the order of their changes. */
 function listed(
-  { plane, version: newest }: GovernedView,
+  view: GovernedView,
   { after, limit, kind }: {
     readonly after: number;
     readonly limit: number;
     readonly kind: string | undefined;
   },
 ) {
-  const log = plane?.log;
   const found: AppliedEntry[] = [];
-  for (let version = after + 1; version <= newest && found.length <= limit; version++) {
-    const applied = log!.at(version)!;
-    const { entry } = applied;
-    const isHead = log!.headOf(entry.id) === applied;
-    if (isHead && (kind === undefined || entry.kind === kind)) found.push(applied);
+  for (const applied of headsAfter(view, after, kind)) {
+    if (found.push(applied) > limit) break;
   }
   const page = found.slice(0, limit);
   return {
-    version: newest,
-    descriptors: page.map((applied) => descriptorJson(applied, log!)),
+    version: view.version,
+    descriptors: page.map((applied) => descriptorJson(applied, planeOf(view).log)),
     next: found.length > limit ? page.at(-1)!.entry.version : null,
   };
 }
@@ -162,9 +172,9 @@ function headRoute(source: GovernedSource, written: WrittenDescriptors): HttpRou
     handle: async ({ path: { id }, query }, context) => {
       const view = await readDescriptor(
         source,
+        context.client,
         id,
-        query,
-        context,
+        readOf(query, context),
         ({ plane }) => plane?.log.headOf(id)?.entry.version ?? 0,
       );
       const head = planeOf(view).log.headOf(id);
@@ -208,7 +218,12 @@ function versionsRoute(source: GovernedSource): HttpRoute {
     handle: async ({ path: { id }, query }, context) => {
       const { after = 0, limit = HTTP_PAGE_DEFAULT } = query;
       const { max_staleness_ms } = query;
-      const view = await readDescriptor(source, id, { max_staleness_ms }, context);
+      const view = await readDescriptor(
+        source,
+        context.client,
+        id,
+        readOf({ max_staleness_ms }, context),
+      );
       const { log } = planeOf(view);
       const all = log.versionsOf(id);
       if (all.length === 0) throw noDescriptor(id);
@@ -242,7 +257,7 @@ function oneVersionRoute(source: GovernedSource, written: WrittenDescriptors): H
     },
     errors: ["NotFound"],
     handle: async ({ path: { id, version }, query }, context) => {
-      const view = await readDescriptor(source, id, query, context);
+      const view = await readDescriptor(source, context.client, id, readOf(query, context));
       const applied = planeOf(view).log.versionsOf(id)[Number(version) - 1];
       if (applied === undefined) throw noDescriptor(`version ${version} of ${id}`);
       return answerOf(context, view, applied);
@@ -270,57 +285,28 @@ function regionMapRoute(source: GovernedSource): HttpRoute {
     },
     handle: async ({ query }, context) => {
       const mapOf = ({ plane }: GovernedView) => plane?.log.regionMap;
-      const view = await readView(source, query, context, (view) => mapOf(view)?.version ?? 0);
+      const view = await readView(
+        source,
+        context.client,
+        readOf(query, context),
+        (view) => mapOf(view)?.version ?? 0,
+      );
       const map = mapOf(view) ?? { version: 0, regions: {} };
       return matched(context, view, `"${map.version}"`, () => map);
     },
   });
 }
 
-/**
- * Returns the view of a caller, fresh enough; waits until `versionOf` is above `after`, if that is given.
- *
- * @throws RegistryError as `GovernedSource.view`.
- */
-export async function readView(
-  source: GovernedSource,
+/** Returns what a query wants of a read. */
+function readOf(
   { after, wait, max_staleness_ms: ageMsMax }: Wait,
-  { client, signal }: RouteContext,
-  versionOf: (view: GovernedView) => number = () => Infinity,
-): Promise<GovernedView> {
-  const view = await source.view(client);
-  if (ageMsMax !== undefined && view.ageMs() >= ageMsMax) await view.refresh({ signal });
-  if (after === undefined || wait === undefined || versionOf(view) > after) return view;
-  await source.until(() => versionOf(view) > after, waitMsOf(wait), signal);
-  // The caller may have lost its rights meanwhile.
-  return await source.view(client);
-}
-
-/**
- * Returns a view for a caller that reads one descriptor, as {@link readView}. A caller that may not read all
- * of them may be allowed to read this one, by its capability, which the registry compares.
- *
- * @throws RegistryError as `GovernedSource.view`.
- */
-async function readDescriptor(
-  source: GovernedSource,
-  id: string,
-  query: Wait,
-  context: RouteContext,
-  versionOf?: (view: GovernedView) => number,
-): Promise<DescriptorsView> {
-  try {
-    return await readView(source, query, context, versionOf);
-  } catch (error) {
-    if (toRegistryError(error).code !== "permission_denied") throw error;
-    const { client: { governed }, signal } = context;
-    const { after, wait } = query;
-    const waits = after === undefined || wait === undefined
-      ? undefined
-      : { after, ms: waitMsOf(wait) };
-    const { log, ageMs } = await governed.history(id, waits, { signal });
-    return { plane: { log }, version: log.headOf(id)?.entry.version ?? 0, ageMs };
-  }
+  { signal }: RouteContext,
+): GovernedRead {
+  return {
+    ...(ageMsMax === undefined ? {} : { ageMsMax }),
+    ...(after === undefined || wait === undefined ? {} : { wait: { after, ms: waitMsOf(wait) } }),
+    signal,
+  };
 }
 
 function waitMsOf(text: string): number {

@@ -1,6 +1,6 @@
 /** All routes of the governed plane. */
 import { GovernedEvents } from "../governed/governed_events.ts";
-import type { GovernedSource } from "../governed/governed_source.ts";
+import type { GovernedSource } from "../../faces/governed_source.ts";
 import type { HttpMetrics } from "../metrics.ts";
 import type { HttpRoute } from "../route.ts";
 import { descriptorRoutes } from "./descriptors.ts";

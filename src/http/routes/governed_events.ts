@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { EventStream } from "../event_stream.ts";
 import type { GovernedEvents } from "../governed/governed_events.ts";
-import type { GovernedSource } from "../governed/governed_source.ts";
+import type { GovernedSource } from "../../faces/governed_source.ts";
 import { badRequest } from "../errors.ts";
 import { type HttpRoute, route } from "../route.ts";
 import { REGISTRY } from "./descriptors.ts";

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { RegistryError, toRegistryError } from "../../base/errors.ts";
 import type { HttpMetrics } from "../metrics.ts";
-import type { NodeCondition } from "../node_condition.ts";
+import type { NodeCondition } from "../../faces/node_condition.ts";
 import { type HttpRoute, route } from "../route.ts";
 
 /** Whether one kind of request is served, and why not. */

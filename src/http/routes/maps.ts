@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { MAPS_SEEDERS_TOLD } from "../../base/limits.ts";
 import { mapsIdOf, type MapsSeederInfo } from "../../client/mod.ts";
-import type { NodeCondition } from "../node_condition.ts";
+import type { NodeCondition } from "../../faces/node_condition.ts";
 import { type HttpRoute, route } from "../route.ts";
 import type { Seeders } from "../seeders.ts";
 

@@ -4,7 +4,7 @@ import { resolvedJson } from "../../answers/record_json.ts";
 import { HTTP_TARGETS_MAX, LIST_ITEMS_MAX } from "../../base/limits.ts";
 import { type CommandKind, RECORD_CALLS } from "../../answers/record_calls.ts";
 import { pagesOf } from "../pages.ts";
-import type { NodeCondition } from "../node_condition.ts";
+import type { NodeCondition } from "../../faces/node_condition.ts";
 import { resolvedSchema } from "../record_schemas.ts";
 import { type HttpRoute, route } from "../route.ts";
 import { maxStaleness, nameText, readQuery } from "../schemas.ts";

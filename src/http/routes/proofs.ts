@@ -1,11 +1,10 @@
 /** Routes for verifiers of the governed plane: checkpoint, tiles, proofs, bundles. */
 import { z } from "zod";
 import { encodeBase64 } from "../../base/base64.ts";
-import { RegistryError, toRegistryError } from "../../base/errors.ts";
-import { parseTilePath, TILE_WIDTH, tileOf } from "../../governance/tree/tiles.ts";
-import { badRequest } from "../errors.ts";
+import { toRegistryError } from "../../base/errors.ts";
 import { descriptorId } from "../governed/governed_schemas.ts";
-import { type GovernedSource, planeOf } from "../governed/governed_source.ts";
+import { type GovernedSource, planeOf } from "../../faces/governed_source.ts";
+import { checkSizes, consistencyProof, inclusionProof, tileAt } from "../../faces/log_proofs.ts";
 import { type HttpRoute, route } from "../route.ts";
 import { REGISTRY } from "./descriptors.ts";
 
@@ -56,22 +55,8 @@ function tileRoute(source: GovernedSource): HttpRoute {
     answers: { 200: { description: "the tile, for ever", type: "application/octet-stream" } },
     errors: ["NotFound"],
     handle: async ({ path: { tile } }, { client }) => {
-      const name = parseTilePath(`tile/${tile}`);
-      if (name === undefined) {
-        throw badRequest(
-          `There is no tile of the name ${JSON.stringify(tile)}`,
-          "C2SP tlog-tiles says how tiles are named; 0/000.p/1 is one.",
-        );
-      }
       const { log } = planeOf(await source.view(client));
-      const body = tileOf(log.tree, name, (index) => log.at(index + 1)!.leaf);
-      if (body === undefined) {
-        throw new RegistryError(
-          "not_found",
-          `The log must reach to the end of tile/${tile}, which has ${name.width} of ${TILE_WIDTH} ` +
-            "hashes or entries: it is shorter",
-        );
-      }
+      const body = tileAt(log, tile);
       return {
         body,
         headers: {
@@ -110,16 +95,15 @@ function inclusionRoute(source: GovernedSource): HttpRoute {
     errors: ["NotFound"],
     handle: async ({ query: { version, size } }, { client }) => {
       const { log } = planeOf(await source.view(client));
-      const treeSize = size ?? log.version;
-      checkSizes(version, treeSize, log.version);
+      const { leafIndex, treeSize, root, leaf, proof } = inclusionProof(log, version, size);
       return {
         body: {
           version,
-          leaf_index: version - 1,
+          leaf_index: leafIndex,
           tree_size: treeSize,
-          root: encodeBase64(log.tree.root(treeSize)),
-          leaf: encodeBase64(log.at(version)!.leaf),
-          proof: log.tree.inclusion(version - 1, treeSize).map(encodeBase64),
+          root: encodeBase64(root),
+          leaf: encodeBase64(leaf),
+          proof: proof.map(encodeBase64),
         },
       };
     },
@@ -151,16 +135,15 @@ function consistencyRoute(source: GovernedSource): HttpRoute {
     },
     errors: ["NotFound"],
     handle: async ({ query }, { client }) => {
-      const { log: { tree, version } } = planeOf(await source.view(client));
-      const { from, to = version } = query;
-      checkSizes(from, to, version);
+      const { log } = planeOf(await source.view(client));
+      const { from, to, fromRoot, toRoot, proof } = consistencyProof(log, query.from, query.to);
       return {
         body: {
           from,
           to,
-          from_root: encodeBase64(tree.root(from)),
-          to_root: encodeBase64(tree.root(to)),
-          proof: tree.consistency(from, to).map(encodeBase64),
+          from_root: encodeBase64(fromRoot),
+          to_root: encodeBase64(toRoot),
+          proof: proof.map(encodeBase64),
         },
       };
     },
@@ -193,14 +176,4 @@ function bundleRoute(source: GovernedSource): HttpRoute {
       }
     },
   });
-}
-
-/** Checks the sizes of a proof. @throws RegistryError `not_found`, HttpError BadRequest. */
-function checkSizes(smaller: number, larger: number, version: number): void {
-  if (larger > version || smaller > version) {
-    const message = `The log has ${version} entries: there is none of ${Math.max(smaller, larger)}`;
-    throw new RegistryError("not_found", message);
-  }
-  if (smaller <= larger) return;
-  throw badRequest(`${smaller} must not be above ${larger}`, "Exchange the two.");
 }

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { givenPayload, proposalJson, proposalStateJson } from "../../answers/governed_json.ts";
 import { toRegistryError } from "../../base/errors.ts";
-import type { AppliedEntry } from "../../governance/governed_log.ts";
 import { readSignature } from "../../governance/documents/signature.ts";
 import type { GovernedEvents } from "../governed/governed_events.ts";
 import {
@@ -12,9 +11,9 @@ import {
   proposalState,
   signaturesBody,
 } from "../governed/governed_schemas.ts";
-import type { GovernedSource } from "../governed/governed_source.ts";
+import type { GovernedSource } from "../../faces/governed_source.ts";
 import type { HttpMetrics } from "../metrics.ts";
-import { type HttpRoute, route, type RouteContext } from "../route.ts";
+import { type HttpRoute, route } from "../route.ts";
 import { REGISTRY } from "./descriptors.ts";
 
 const TAG = "governed";
@@ -130,7 +129,7 @@ function applyRoute({ source, events, metrics }: ProposalParts): HttpRoute {
       try {
         const state = await client.governed.apply(Number(id), { signal });
         metrics.updated("applied");
-        const applied = await seen(source, state.version, context);
+        const applied = await source.seen(client, state.version, signal);
         const named = applied === undefined ? {} : { descriptor_id: applied.entry.id };
         return { body: proposalStateJson(state), facts: { ...named, version: state.version } };
       } catch (error) {
@@ -140,24 +139,4 @@ function applyRoute({ source, events, metrics }: ProposalParts): HttpRoute {
       }
     },
   });
-}
-
-/**
- * Waits until reads at this front have a version, so that its caller reads what it wrote.
- *
- * @returns its entry, if reads are served.
- */
-async function seen(
-  source: GovernedSource,
-  version: number,
-  { client, signal }: RouteContext,
-): Promise<AppliedEntry | undefined> {
-  try {
-    const view = await source.view(client);
-    if (view.version < version) await view.refresh({ signal });
-    return view.plane?.log.at(version);
-  } catch {
-    // It is applied; that reads cannot be served now is told to those who read.
-    return undefined;
-  }
 }

@@ -15,25 +15,21 @@ import {
 } from "../../answers/record_json.ts";
 import { writerOf } from "../../answers/writer.ts";
 import { fromHex } from "../../base/bytes.ts";
-import { RegistryError } from "../../base/errors.ts";
 import { HTTP_PAGE_DEFAULT } from "../../base/limits.ts";
-import type { CallOptions, Incarnation, Registered, RegisterOptions } from "../../client/mod.ts";
+import type { CallOptions, Incarnation } from "../../client/mod.ts";
+import type { NodeCondition } from "../../faces/node_condition.ts";
+import { type KindCalls, registerFor } from "../../faces/register_for.ts";
 import { type AnyKindRow, type InputOf, kindNamed } from "../../record/kinds.ts";
 import { recordFromJson } from "../../record/vocabulary.ts";
 import { badRequest } from "../errors.ts";
-import type { NodeCondition } from "../node_condition.ts";
 import { RECORD_SCHEMAS, registeredSchema } from "../record_schemas.ts";
-import type { CallerClient } from "../callers.ts";
-import { type HttpRoute, route, type RouteContext } from "../route.ts";
+import { type HttpRoute, route } from "../route.ts";
 import { idParams, listQuery, position, readQuery, receipts, uuid } from "../schemas.ts";
-
-/** The calls on one kind; the fields of a record are of the same kind as its calls. */
-type Calls = (typeof RECORD_CALLS)["agent"];
 
 /** The parts that the routes of one kind share. */
 interface Subject {
   readonly kind: CommandKind;
-  readonly calls: Calls;
+  readonly calls: KindCalls;
   /** `/v1/agents` */
   readonly base: string;
   readonly tag: string;
@@ -55,7 +51,7 @@ export function recordRoutes(kind: CommandKind, node: NodeCondition): readonly H
   const { plural }: AnyKindRow = kindNamed(kind);
   const subject: Subject = {
     kind,
-    calls: RECORD_CALLS[kind] as unknown as Calls,
+    calls: RECORD_CALLS[kind] as unknown as KindCalls,
     base: `/v1/${plural}`,
     tag: plural,
     node,
@@ -147,18 +143,17 @@ function registerRoute({ kind, calls, base, tag, node }: Subject): HttpRoute {
       200: { description: "it was updated", schema: registeredSchema, headers: ETAG },
     },
     errors: ["StaleVersion", "NotFound"],
-    handle: async ({ query, body }, context) => {
-      const { client, signal } = context;
+    handle: async ({ query, body }, { client, signal, header }) => {
       const row: AnyKindRow = kindNamed(kind);
       const region = body["region"] ?? await node.region();
       const record = recordFromJson(row, { ...body, region }) as unknown as InputOf<"agent">;
-      const expected = await matchedId(context, record.id, calls);
-      const options: RegisterOptions = {
+      const expected = ifMatch(header("if-match"));
+      const registered = await registerFor(client, calls, record, {
         ...homeOf(query),
-        ...(expected === undefined ? { takeOver: query.take_over !== false } : { expected }),
+        ...(expected === undefined ? {} : { expected }),
+        takeOver: query.take_over !== false,
         signal,
-      };
-      const registered = await registerFor(client, calls, record, options);
+      });
       return {
         status: registered.created ? 201 : 200,
         body: registeredJson(kind, registered),
@@ -169,47 +164,6 @@ function registerRoute({ kind, calls, base, tag, node }: Subject): HttpRoute {
       };
     },
   });
-}
-
-/**
- * Registers a record for a caller. The registry refuses processes that lost a record, so that they do
- * not fight for it; but the callers of a front are no process of it, and the next request of the same
- * caller may come through any front.
- */
-async function registerFor(
-  client: CallerClient,
-  calls: Calls,
-  record: InputOf<"agent">,
-  options: RegisterOptions,
-): Promise<Registered> {
-  try {
-    return await calls.register(client, record, options);
-  } catch (error) {
-    const isLost = error instanceof RegistryError && error.code === "superseded";
-    if (!isLost || options.takeOver === false) throw error;
-    return await calls.register(client, record, { ...options, asNewProcess: true });
-  }
-}
-
-/** Returns the incarnation that a registration must find, and checks it. */
-async function matchedId(
-  { client, signal, header }: RouteContext,
-  id: string | undefined,
-  calls: Calls,
-): Promise<Incarnation | undefined> {
-  const expected = ifMatch(header("if-match"));
-  if (expected === undefined) return undefined;
-  if (id === undefined) {
-    throw badRequest(
-      "If-Match needs the id of the record in the body",
-      "Add the id, or omit If-Match.",
-    );
-  }
-  // The registry compares incarnations only where another process holds the record; two callers
-  // of one front are the same process.
-  const { record: { incarnation } } = await calls.get(client, id, { signal });
-  if (incarnationText(incarnation) === incarnationText(expected)) return expected;
-  throw otherIncarnation(expected, incarnation);
 }
 
 const renewedSchema = z.looseObject({
@@ -336,16 +290,6 @@ function ifMatch(header: string | null): Incarnation | undefined {
 /** Formats an incarnation as an ETag. */
 function etagOf(incarnation: Incarnation): string {
   return `"${incarnationText(incarnation)}"`;
-}
-
-function otherIncarnation(expected: Incarnation, incarnation: Incarnation): RegistryError {
-  return new RegistryError(
-    "incarnation_mismatch",
-    `If-Match must be the record's incarnation "${incarnationText(incarnation)}": found "${
-      incarnationText(expected)
-    }"`,
-    { incarnation },
-  );
 }
 
 function homeOf({ home }: { readonly home?: boolean | undefined }): Pick<CallOptions, "home"> {

@@ -3,6 +3,7 @@
  * document of what came back.
  */
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
+import { GovernedSource } from "../../../src/faces/governed_source.ts";
 import { openHttpListener } from "../../../src/front/http_listener.ts";
 import { HttpApp, type HttpAppOptions } from "../../../src/http/app.ts";
 import { processWorld } from "../../../src/node/process_world.ts";
@@ -20,7 +21,7 @@ const client = {
 const app = new HttpApp({
   client,
   callers: { take: () => ({ client: client as never, release() {} }) },
-  governedReader: client as never,
+  governed: new GovernedSource(client as never, world),
   world,
   logger: SILENT_LOGGER,
 });

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { decodeBase64 } from "../../../src/base/base64.ts";
 import { type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
-import { HTTP_PERMISSION_MS } from "../../../src/base/limits.ts";
+import { FACE_PERMISSION_MS } from "../../../src/base/limits.ts";
 import { type LogFacts, SILENT_LOGGER } from "../../../src/base/logger.ts";
 import type { DelegatedBy } from "../../../src/base/peer.ts";
 import { GovernedVerifier } from "../../../src/client/mod.ts";
@@ -434,7 +434,7 @@ test("what a caller presents must be valid, also where everybody may read", asyn
   say("unauthenticated");
   assert.is((await face.ask("GET", `${V}/descriptors/svc@eu`)).status, 200, "a moment ago it was");
   assert.is(asked.length, before);
-  await world.pass(HTTP_PERMISSION_MS);
+  await world.pass(FACE_PERMISSION_MS);
   assert.is((await face.ask("GET", `${V}/descriptors/svc@eu`)).status, 401);
 });
 
@@ -444,7 +444,7 @@ test("a valid caller reads what everybody may, whatever else it may do and while
     say(code);
     const answers = await Promise.all([1, 2].map(() => face.ask("GET", `${V}/version`)));
     assert.equal(answers.map(({ status }) => status), [200, 200], code);
-    assert.equal(asked, [{ timeoutMs: HTTP_PERMISSION_MS }], "asked once for both");
+    assert.equal(asked, [{ timeoutMs: FACE_PERMISSION_MS }], "asked once for both");
   }
   const { face, asked } = presenting("none");
   assert.is((await face.ask("GET", `${V}/version`)).status, 200);
@@ -518,14 +518,14 @@ test("a caller who may no longer read is told nothing more, in an event stream o
   }
   // It was asked about a moment ago.
   assert.is(asked, before);
-  await world.pass(HTTP_PERMISSION_MS);
+  await world.pass(FACE_PERMISSION_MS);
   publishNext();
   assert.is((await reader.event()).id, "3");
   assert.is(asked, before + 1);
   const waiting = face.ask("GET", `${V}/version?after=3&wait=30s`);
   await world.settle();
   mayRead = false;
-  await world.pass(HTTP_PERMISSION_MS);
+  await world.pass(FACE_PERMISSION_MS);
   publishNext();
   const { event, data } = await reader.event();
   assert.equal([event, JSON.parse(data!).error.code], ["error", "Forbidden"]);

@@ -3,13 +3,13 @@
  * Reads of it are synchronous and say their age. It is read as an anonymous caller; where those may
  * not read, as the first caller who may, and then the registry is asked about each caller first.
  */
-import type { GovernedClient, GovernedView } from "../../client/mod.ts";
-import { ERROR_TABLE, RegistryError, toRegistryError } from "../../base/errors.ts";
-import { HTTP_GOVERNED_AGE_MS_MAX, HTTP_PERMISSION_MS } from "../../base/limits.ts";
-import type { World } from "../../base/world.ts";
-import type { AppliedEntry, GovernedLog } from "../../governance/governed_log.ts";
-import type { GovernedPlane } from "../../governance/governed_plane.ts";
-import type { CallerClient } from "../callers.ts";
+import type { GovernedClient, GovernedView } from "../client/mod.ts";
+import { ERROR_TABLE, RegistryError, toRegistryError } from "../base/errors.ts";
+import { FACE_GOVERNED_AGE_MS_MAX, FACE_PERMISSION_MS } from "../base/limits.ts";
+import type { World } from "../base/world.ts";
+import type { AppliedEntry, GovernedLog } from "../governance/governed_log.ts";
+import type { GovernedPlane } from "../governance/governed_plane.ts";
+import type { CallerClient } from "./caller_client.ts";
 
 /** A client of the governed plane. */
 export type GovernedReader = Pick<CallerClient, "evidence"> & {
@@ -68,21 +68,21 @@ export class GovernedSource {
     else if (!this.#isProven(caller)) await this.#prove(caller);
     const opening = this.#opening;
     // The client that reads it may have ended; the next request has another one read.
-    const isOld = view.ageMs() >= HTTP_GOVERNED_AGE_MS_MAX;
+    const isOld = view.ageMs() >= FACE_GOVERNED_AGE_MS_MAX;
     if (isOld && !isOpen && opening !== undefined) this.#forget(opening);
     return view;
   }
 
   /**
    * Returns a check for a caller that reads for long, who was given the view now: it rejects as
-   * {@link view} once the caller may read no more, and asks at most once in HTTP_PERMISSION_MS.
+   * {@link view} once the caller may read no more, and asks at most once in FACE_PERMISSION_MS.
    * `undefined`: nobody needs to be asked.
    */
   permission(caller: GovernedReader): () => Promise<void> | undefined {
     let askedMs = this.#world.monotonic.nowMs();
     return () => {
       const nowMs = this.#world.monotonic.nowMs();
-      if (this.#openView !== undefined || nowMs - askedMs < HTTP_PERMISSION_MS) return undefined;
+      if (this.#openView !== undefined || nowMs - askedMs < FACE_PERMISSION_MS) return undefined;
       return caller.governed.status().then(() => void (askedMs = nowMs));
     };
   }
@@ -111,6 +111,26 @@ export class GovernedSource {
     });
   }
 
+  /**
+   * Waits until reads here have a version, so that a caller reads what it wrote.
+   *
+   * @returns its entry, if reads are served.
+   */
+  async seen(
+    caller: GovernedReader,
+    version: number,
+    signal: AbortSignal,
+  ): Promise<AppliedEntry | undefined> {
+    try {
+      const view = await this.view(caller);
+      if (view.version < version) await view.refresh({ signal });
+      return view.plane?.log.at(version);
+    } catch {
+      // It is applied; that reads cannot be served now is told to those who read.
+      return undefined;
+    }
+  }
+
   /** Ends it. */
   close(): void {
     this.#view?.close();
@@ -120,7 +140,7 @@ export class GovernedSource {
   #isProven(caller: GovernedReader): boolean {
     if (caller.evidence === undefined || caller.evidence === "none") return true;
     const provenMs = this.#provenMs.get(caller) ?? -Infinity;
-    return this.#world.monotonic.nowMs() - provenMs < HTTP_PERMISSION_MS;
+    return this.#world.monotonic.nowMs() - provenMs < FACE_PERMISSION_MS;
   }
 
   /** Has the registry check what a caller presents. @throws RegistryError if it is not valid. */
@@ -134,7 +154,7 @@ export class GovernedSource {
 
   async #askAbout(caller: GovernedReader): Promise<void> {
     try {
-      await caller.governed.status({ timeoutMs: HTTP_PERMISSION_MS });
+      await caller.governed.status({ timeoutMs: FACE_PERMISSION_MS });
     } catch (error) {
       const { code } = toRegistryError(error);
       // Everybody may read what is here, also while the registry is out of reach.

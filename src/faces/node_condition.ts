@@ -1,5 +1,5 @@
 /** The region and the status of the node that a face calls, asked at most once a second. */
-import { HTTP_NODE_CONDITION_MS } from "../base/limits.ts";
+import { FACE_NODE_CONDITION_MS } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { Client, NodeStatus } from "../client/types.ts";
 
@@ -29,7 +29,7 @@ export class NodeCondition {
   status(): Promise<NodeStatus> {
     const atMs = this.#clock.nowMs();
     const known = this.#status;
-    if (known !== undefined && atMs - known.atMs < HTTP_NODE_CONDITION_MS) return known.asked;
+    if (known !== undefined && atMs - known.atMs < FACE_NODE_CONDITION_MS) return known.asked;
     const asked = this.#client.nodeStatus();
     const status = { asked, atMs };
     this.#status = status;
