@@ -1,14 +1,18 @@
 /**
- * The second half of `deno task generate`: checks schemas/proto with buf's linter and writes
- * schemas/proto/gen with protoc-gen-es. With `--check` it writes nothing and exits with 1 when a file is
- * out of date. Exits with 3 when npx is missing, and with 2 when buf refuses a file. A tool: no module of
- * the registry imports it.
+ * The second half of `deno task generate`: checks schemas/proto with buf's linter, and for changes that
+ * would break clients of the published version, and writes schemas/proto/gen with protoc-gen-es. With
+ * `--check` it writes nothing and exits with 1 when a file is out of date. Exits with 3 when npx is missing,
+ * and with 2 when buf refuses a file. A tool: no module of the registry imports it.
+ *
+ * The published version is the set of file descriptors in schemas/proto/published, whose name is its
+ * version. `--publish` replaces it with what is there now, at a release.
  */
 const EXIT_OUT_OF_DATE = 1;
 const EXIT_REFUSED = 2;
 const EXIT_NO_NPX = 3;
 const PACKAGES = ["@bufbuild/buf@1.75.0", "@bufbuild/protoc-gen-es@2.17.0"];
 const GENERATED = "schemas/proto/gen";
+const PUBLISHED = "published";
 
 const root = new URL("../../", import.meta.url);
 
@@ -45,15 +49,42 @@ function filesIn(folder: string, below = ""): Map<string, string> {
   return files;
 }
 
+/** Returns the published version, as a path in the folder of the protos. */
+function published(): string {
+  const names = Array.from(
+    Deno.readDirSync(new URL(`schemas/proto/${PUBLISHED}`, root)),
+    ({ name }) => name,
+  );
+  if (names.length !== 1) {
+    fail(`${PUBLISHED} must have one file: it has ${names.length}`, EXIT_REFUSED);
+  }
+  return `${PUBLISHED}/${names[0]}`;
+}
+
+/** Replaces the published version with what is there now. */
+function publish(): void {
+  const { version } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root))) as {
+    readonly version: string;
+  };
+  const path = `${PUBLISHED}/${version}.binpb`;
+  withBuf(
+    `buf lint && rm -rf ${PUBLISHED} && mkdir ${PUBLISHED} && ` +
+      `buf build --as-file-descriptor-set --exclude-source-info -o ${path}`,
+  );
+  console.log(`The protos are published as version ${version}`);
+}
+
 function main(): void {
   const present = new URL(GENERATED, root).pathname;
+  if (Deno.args.includes("--publish")) return publish();
+  const checks = `buf lint && buf breaking --against ${published()}`;
   if (!Deno.args.includes("--check")) {
-    withBuf("buf lint && rm -rf gen && buf generate");
+    withBuf(`${checks} && rm -rf gen && buf generate`);
     return;
   }
   const fresh = Deno.makeTempDirSync();
   try {
-    withBuf(`buf lint && buf generate --output ${fresh}`);
+    withBuf(`${checks} && buf generate --output ${fresh}`);
     const [wanted, found] = [filesIn(`${fresh}/gen`), filesIn(present)];
     const stale = [...new Set([...wanted.keys(), ...found.keys()])].sort()
       .filter((path) => wanted.get(path) !== found.get(path));

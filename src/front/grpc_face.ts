@@ -10,8 +10,11 @@ import { ERROR_DETAILS } from "../grpc/status.ts";
 import type { CallContext, GrpcService } from "../grpc/service.ts";
 import { mapsService } from "../grpc/maps/maps_service.ts";
 import { aeroRegistryService } from "../grpc/services/aero_registry.ts";
+import { NodeCondition } from "../faces/node_condition.ts";
+import { registryService } from "../grpc/registry/registry_service.ts";
 import { healthService } from "../grpc/services/health.ts";
 import { reflectionServices } from "../grpc/services/reflection.ts";
+import type { GovernedSource } from "../faces/governed_source.ts";
 import type { HttpCallers } from "../http/callers.ts";
 import { openRelayRegistry } from "../relay/open_relay_registry.ts";
 import { addressFromText } from "../record/validation.ts";
@@ -52,6 +55,8 @@ export interface GrpcFaceOptions {
   readonly settings: GrpcFaceSettings;
   readonly client: Client;
   readonly callers: HttpCallers;
+  /** The governed plane, which the caller closes after the face. */
+  readonly governed: GovernedSource;
   /** Whether the registry is one of development, where everybody may do everything. */
   readonly isDevelopment: boolean;
   /** Absent: plain text. */
@@ -88,11 +93,13 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
     throw notAdvertisable(advertised.host);
   }
   const relays = await openRelays(options);
+  const node = new NodeCondition(client, world.monotonic);
   let isStopping = false;
   const app = new GrpcApp({
     services: withCommonServices([
       aeroRegistryService({ relaysOf: relays.of, allowsOlderRelays }),
       mapsService({ leaseMs: settings.mapsLeaseMs, logger }),
+      registryService({ region: () => node.region(), governed: options.governed }),
     ], {
       isServing: () => !isStopping && client.status.state === "connected",
       world,

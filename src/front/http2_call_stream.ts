@@ -93,6 +93,11 @@ export class Http2CallStream implements CallStream {
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
   }
 
+  reset(isTooSlow: boolean): void {
+    const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM } = constants;
+    this.#stream.close(isTooSlow ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_CANCEL);
+  }
+
   #sendTrailers(): void {
     this.#stream.sendTrailers(this.#trailers ?? {});
     this.#stopBody();

@@ -13,9 +13,9 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { RegistryError } from "../base/errors.ts";
-import { GRPC_CALL_MS_MAX } from "../base/limits.ts";
+import { GRPC_CALL_MS_MAX, GRPC_UNTAKEN_MS_MAX } from "../base/limits.ts";
 import type { Timer, World } from "../base/world.ts";
-import type { RegistryCalls } from "../client/types.ts";
+import type { CallerClient } from "../faces/caller_client.ts";
 import type { CallReceiver, CallStream } from "./call_stream.ts";
 import type { GrpcCaller, GrpcCallers, LentClient } from "./callers.ts";
 import { framed, MessageReader } from "./messages.ts";
@@ -33,7 +33,7 @@ export interface GrpcCallOptions {
   /** Called once, before its function runs. @throws RegistryError `overloaded` if it must not. */
   readonly admit: () => void;
   /**
-   * Called with the length of a unary answer. @returns a function that is called once it was taken.
+   * Called with the length of an answer. @returns a function that is called once it was taken.
    * @throws RegistryError `overloaded` if it must not be sent.
    */
   readonly hold: (byteCount: number) => () => void;
@@ -55,8 +55,10 @@ export class GrpcCall implements CallReceiver, CallContext {
   #deadlineMs: number | undefined;
   #deadline: Timer | undefined;
   #isEnded = false;
-  /** Called when the answer was taken. */
+  /** Called when what was sent last is taken, or will not be. */
   #taken: (() => void) | undefined;
+  /** Whether the caller has to take something before more is sent. */
+  #isBlocked = false;
 
   constructor(options: GrpcCallOptions) {
     this.#options = options;
@@ -72,7 +74,7 @@ export class GrpcCall implements CallReceiver, CallContext {
     }
   }
 
-  get client(): RegistryCalls {
+  get client(): CallerClient {
     this.#lent ??= this.#options.callers.take(this.caller);
     return this.#lent.client;
   }
@@ -125,7 +127,7 @@ export class GrpcCall implements CallReceiver, CallContext {
   }
 
   closed(): void {
-    this.#taken?.();
+    this.#release();
     if (this.#isEnded) return;
     this.#end(statusOf(new RegistryError("canceled", "The caller has left")));
   }
@@ -181,6 +183,14 @@ export class GrpcCall implements CallReceiver, CallContext {
     }
   }
 
+  /** Sends an answer. @returns whether more may follow at once. */
+  #send(answer: object): boolean {
+    const { stream, hold } = this.#options;
+    const bytes = this.#encoded(answer);
+    this.#taken = hold(bytes.length);
+    return stream.send(bytes);
+  }
+
   #bidirectional(requests: AsyncIterable<MessageShape<DescMessage>>) {
     const run = this.#options.method.run as Bidirectional<DescMessage, DescMessage>;
     return () => run(requests, this);
@@ -188,17 +198,37 @@ export class GrpcCall implements CallReceiver, CallContext {
 
   /** Sends a stream of answers as the caller takes it. */
   async #answerEach(run: () => AsyncIterable<object>): Promise<void> {
-    const { stream } = this.#options;
     try {
       for await (const answer of run()) {
         if (this.#isEnded) return;
-        if (!stream.send(this.#encoded(answer))) await stream.drained();
+        if (!this.#send(answer)) await this.#drained();
+        this.#release();
         if (this.#isEnded) return;
       }
       this.#end(OK);
     } catch (error) {
       this.#end(statusOf(error));
     }
+  }
+
+  /** Counts what was sent last as taken. */
+  #release(): void {
+    const taken = this.#taken;
+    this.#taken = undefined;
+    taken?.();
+  }
+
+  /** Waits until the caller has taken what was sent, which it has to do in time. */
+  async #drained(): Promise<void> {
+    const { stream, world } = this.#options;
+    this.#isBlocked = true;
+    const timer = world.scheduler.after(GRPC_UNTAKEN_MS_MAX, () => {
+      const message = `The caller must take answers within ${GRPC_UNTAKEN_MS_MAX} ms: it did not`;
+      this.#end(statusOf(new RegistryError("overloaded", message)));
+    });
+    await stream.drained();
+    timer.cancel();
+    this.#isBlocked = false;
   }
 
   #encoded(answer: object): Uint8Array {
@@ -211,7 +241,10 @@ export class GrpcCall implements CallReceiver, CallContext {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#deadline?.cancel();
-    this.#options.stream.end(trailersOf(status), last);
+    const { stream } = this.#options;
+    // Trailers would wait behind what the caller does not take.
+    if (this.#isBlocked) stream.reset(status.code === "RESOURCE_EXHAUSTED");
+    else stream.end(trailersOf(status), last);
     if (status !== OK) this.#leaving.abort(status.error);
     this.#requests?.end({ error: new RegistryError("canceled", "The call has ended") });
     this.#lent?.release();

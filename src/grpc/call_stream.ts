@@ -28,6 +28,12 @@ export interface CallStream {
   /** Resolves when more may be sent, or when the stream has ended. */
   drained(): Promise<void>;
   /**
+   * Ends the stream at once, without what was not taken.
+   *
+   * @param isTooSlow its other end is told RESOURCE_EXHAUSTED; otherwise CANCELLED.
+   */
+  reset(isTooSlow: boolean): void;
+  /**
    * Sends the last bytes of the body, if there are any, and the trailers, which end the answer; those
    * without a body are headers too. Called once.
    */

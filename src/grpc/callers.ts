@@ -1,5 +1,5 @@
 /** The callers of the gRPC face: who makes a call, and the client that acts for them. */
-import type { RegistryCalls } from "../client/types.ts";
+import type { CallerClient } from "../faces/caller_client.ts";
 
 /** The other end of a connection, as the listener identifies it. */
 export interface GrpcPeer {
@@ -21,7 +21,7 @@ export interface GrpcCaller {
 
 /** A client that acts for a caller, until it is released. */
 export interface LentClient {
-  readonly client: RegistryCalls;
+  readonly client: CallerClient;
   release(): void;
 }
 

@@ -13,7 +13,9 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { GenService, GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
-import type { RegistryCalls } from "../client/types.ts";
+import { REQUEST_TIMEOUT_MS_MAX } from "../base/limits.ts";
+import type { CallOptions } from "../client/mod.ts";
+import type { CallerClient } from "../faces/caller_client.ts";
 import type { GrpcCaller } from "./callers.ts";
 
 /** The circumstances of a call. */
@@ -24,11 +26,20 @@ export interface CallContext {
    *
    * @throws RegistryError as `GrpcCallers.take`.
    */
-  readonly client: RegistryCalls;
+  readonly client: CallerClient;
   /** Ends when the caller leaves or its time is over. */
   readonly signal: AbortSignal;
   /** Time left until the caller's deadline, ms; `undefined`: it has none. */
   readonly timeoutMs: number | undefined;
+}
+
+/** Returns the options with which a call passes its deadline and its cancellation on. */
+export function callOptionsOf(
+  { signal, timeoutMs }: Pick<CallContext, "signal" | "timeoutMs">,
+): Pick<CallOptions, "signal" | "timeoutMs"> {
+  if (timeoutMs === undefined) return { signal };
+  // A stream may last longer than a request that it makes.
+  return { signal, timeoutMs: Math.min(timeoutMs, REQUEST_TIMEOUT_MS_MAX) };
 }
 
 /** Implements a method with one request and one answer. */

@@ -12,7 +12,7 @@ import {
   ErrorInfoSchema,
   RetryInfoSchema,
 } from "../../schemas/proto/gen/google/rpc/error_details_pb.ts";
-import { StatusSchema } from "../../schemas/proto/gen/google/rpc/status_pb.ts";
+import { type Status, StatusSchema } from "../../schemas/proto/gen/google/rpc/status_pb.ts";
 import { encodeBase64 } from "../base/base64.ts";
 import { ERROR_TABLE, type ErrorCode, RegistryError, toRegistryError } from "../base/errors.ts";
 import { GRPC_RETRY_AFTER_MS, GRPC_STATUS_TEXT_BYTES_MAX } from "../base/limits.ts";
@@ -119,21 +119,31 @@ export function statusOf(thrown: unknown): GrpcStatus {
 }
 
 /** Returns the trailers of a status. */
-export function trailersOf({ code, message, error }: GrpcStatus): Record<string, string> {
-  if (code === "OK") return OK_TRAILERS;
-  const number = GRPC_CODES[code];
-  const text = shortened(message);
-  const trailers: Record<string, string> = {
-    "grpc-status": String(number),
-    "grpc-message": percentEncoded(text),
+export function trailersOf(status: GrpcStatus): Record<string, string> {
+  if (status.code === "OK") return OK_TRAILERS;
+  const message = messageOf(status);
+  // Without padding, as the values of binary metadata are sent.
+  const details = encodeBase64(toBinary(StatusSchema, message)).replace(/=+$/, "");
+  return {
+    "grpc-status": String(message.code),
+    "grpc-message": percentEncoded(message.message),
+    "grpc-status-details-bin": details,
   };
-  if (error !== undefined) {
-    const status = create(StatusSchema, { code: number, message: text, details: detailsOf(error) });
-    // Without padding, as the values of binary metadata are sent.
-    const details = encodeBase64(toBinary(StatusSchema, status)).replace(/=+$/, "");
-    trailers["grpc-status-details-bin"] = details;
-  }
-  return trailers;
+}
+
+/** Returns any error as a part of an answer, with the details that trailers would have. */
+export function statusMessageOf(thrown: unknown): Status {
+  return messageOf(statusOf(thrown));
+}
+
+function messageOf({ code, message, error }: GrpcStatus): Status {
+  const details = error === undefined ? [refusalInfo(code)] : detailsOf(error);
+  return create(StatusSchema, { code: GRPC_CODES[code], message: shortened(message), details });
+}
+
+/** Returns the detail of a refusal that is only of gRPC: its reason is the status code. */
+function refusalInfo(code: GrpcCode) {
+  return anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason: code, domain: ERROR_DOMAIN }));
 }
 
 const OK_TRAILERS = { "grpc-status": "0" };

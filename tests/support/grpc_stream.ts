@@ -26,10 +26,15 @@ export class FakeCallStream implements CallStream {
   trailers: Readonly<Record<string, string>> | undefined;
   /** How often the trailers were sent. */
   endCount = 0;
+  /** Why the face reset the stream. */
+  resetBy: "too slow" | "canceled" | undefined;
   isPaused = false;
   /** Whether more may be sent at once. */
   hasRoom = true;
   #drain: (() => void) | undefined;
+  readonly #ended = Promise.withResolvers<void>();
+  /** Those who wait for a number of answers. */
+  readonly #awaited = new Map<number, PromiseWithResolvers<void>>();
 
   constructor(
     path: string,
@@ -59,6 +64,7 @@ export class FakeCallStream implements CallStream {
 
   send(bytes: Uint8Array): boolean {
     this.sent.push(...this.#reader.take(bytes));
+    for (const [count, { resolve }] of this.#awaited) if (this.sent.length >= count) resolve();
     return this.hasRoom;
   }
 
@@ -70,6 +76,14 @@ export class FakeCallStream implements CallStream {
     this.sent.push(...this.#reader.take(last));
     this.endCount++;
     this.trailers = trailers;
+    this.#ended.resolve();
+  }
+
+  reset(isTooSlow: boolean): void {
+    this.resetBy = isTooSlow ? "too slow" : "canceled";
+    this.#ended.resolve();
+    this.#receiver?.closed();
+    this.#drain?.();
   }
 
   /** Sends bytes to the face. */
@@ -91,6 +105,19 @@ export class FakeCallStream implements CallStream {
   leave(): void {
     this.#receiver?.closed();
     this.#drain?.();
+  }
+
+  /** Resolves when the face has ended the stream. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Resolves when so many answers were sent, or when the stream has ended. */
+  answered(count: number): Promise<void> {
+    if (this.sent.length >= count) return Promise.resolve();
+    const awaited = Promise.withResolvers<void>();
+    this.#awaited.set(count, awaited);
+    return Promise.race([awaited.promise, this.ended]);
   }
 
   /** Makes room. */

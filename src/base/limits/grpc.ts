@@ -18,7 +18,7 @@ export const GRPC_STREAMS_MAX = 1_024;
  */
 export const GRPC_INCOMPLETE_MAX = 2_048;
 /**
- * Bytes of unary answers in one front that their callers have not taken; above it: RESOURCE_EXHAUSTED.
+ * Bytes of answers in one front that their callers have not taken; above it: RESOURCE_EXHAUSTED.
  * Some dozens of the largest lists: a caller that takes nothing could ask for one on each stream.
  */
 export const GRPC_UNTAKEN_BYTES_MAX = 128 * 1024 * 1024;
@@ -56,6 +56,13 @@ export const GRPC_RETRY_AFTER_MS = 1_000;
 export const GRPC_WAITING_MESSAGES_MAX = 8;
 /** Bytes of a status message: it travels in the trailers, whose size clients limit. */
 export const GRPC_STATUS_TEXT_BYTES_MAX = 1_024;
+/** Time after which a reader that follows the log looks whether it may still read it, ms. */
+export const GRPC_LOG_WAIT_MS = 5_000;
+/**
+ * Time for the caller of a stream to take something, ms; thereafter it is ended, as what waits for it takes
+ * memory. It begins again where it was.
+ */
+export const GRPC_UNTAKEN_MS_MAX = 30_000;
 /** Interval at which a watch of the health looks for a change, ms. */
 export const GRPC_HEALTH_LOOK_MS = 1_000;
 /** Requests of one reflection stream: a client needs a few for each file. */

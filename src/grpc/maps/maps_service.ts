@@ -20,7 +20,7 @@ import {
   type GatewayResponseSchema,
   Maps,
 } from "../../../schemas/proto/gen/maps/maps_pb.ts";
-import { type CallContext, type GrpcService, implement } from "../service.ts";
+import { type CallContext, callOptionsOf, type GrpcService, implement } from "../service.ts";
 import { MAPS_CODES, mapsError } from "./maps_error.ts";
 import { agentOf, domainOf, gatewayOf, regionOf } from "./maps_requests.ts";
 
@@ -44,7 +44,7 @@ export function mapsService({ leaseMs, logger }: MapsServiceOptions): GrpcServic
     call: (maps: MapsClient, options: CallOptions) => Promise<T>,
   ) => {
     try {
-      return await call(context.client.maps, optionsOf(context));
+      return await call(context.client.maps, callOptionsOf(context));
     } catch (error) {
       const told = mapsError(error);
       if (told.code === MAPS_CODES.internal) logger.error("A call of Maps failed", { error });
@@ -79,11 +79,6 @@ export function mapsService({ leaseMs, logger }: MapsServiceOptions): GrpcServic
         return agentAnswer(agent, await maps.getGateway(agent.gatewayId, options));
       }),
   });
-}
-
-/** Passes the caller's deadline and cancellation on. */
-function optionsOf({ signal, timeoutMs }: CallContext): CallOptions {
-  return timeoutMs === undefined ? { signal } : { signal, timeoutMs };
 }
 
 function gatewayAnswer(gateway: AnsweredGateway): MessageInitShape<typeof GatewayResponseSchema> {

@@ -6,8 +6,8 @@
  */
 import { AeroRegistry } from "../../../schemas/proto/gen/aeroarc/registry/v1/registry_pb.ts";
 import { RegistryError } from "../../base/errors.ts";
-import type { RelayCallOptions, RelayRegistry } from "../../relay/relay_registry.ts";
-import { type CallContext, type GrpcService, implement } from "../service.ts";
+import type { RelayRegistry } from "../../relay/relay_registry.ts";
+import { type CallContext, callOptionsOf, type GrpcService, implement } from "../service.ts";
 import { GrpcError } from "../status.ts";
 
 /** Options of {@link aeroRegistryService}. */
@@ -23,15 +23,15 @@ export function aeroRegistryService(options: AeroRegistryOptions): GrpcService {
   const { relaysOf, allowsOlderRelays } = options;
   return implement(AeroRegistry, {
     registerRelay: async ({ relay }, context) => {
-      await (await relaysOf(context)).registerRelay(relay, optionsOf(context));
+      await (await relaysOf(context)).registerRelay(relay, callOptionsOf(context));
       return {};
     },
     heartbeatRelay: async ({ relayId }, context) => {
-      await (await relaysOf(context)).heartbeatRelay(relayId, optionsOf(context));
+      await (await relaysOf(context)).heartbeatRelay(relayId, callOptionsOf(context));
       return {};
     },
     listRelays: async (_request, context) => {
-      const relays = await (await relaysOf(context)).listRelays(optionsOf(context));
+      const relays = await (await relaysOf(context)).listRelays(callOptionsOf(context));
       return {
         relays: relays.map(({ relayId, address, grpcPort, lastHeartbeatUnixMs }) => (
           { relayId, address, grpcPort, lastHeartbeatUnixMs: BigInt(lastHeartbeatUnixMs) }
@@ -39,7 +39,11 @@ export function aeroRegistryService(options: AeroRegistryOptions): GrpcService {
       };
     },
     registerAgent: async ({ relayId, agent }, context) => {
-      await (await relaysOf(context)).registerAgent(agent?.agentId, relayId, optionsOf(context));
+      await (await relaysOf(context)).registerAgent(
+        agent?.agentId,
+        relayId,
+        callOptionsOf(context),
+      );
       return {};
     },
     heartbeatAgent: async ({ agentId, relayId }, context) => {
@@ -51,11 +55,11 @@ export function aeroRegistryService(options: AeroRegistryOptions): GrpcService {
         );
       }
       const relays = await relaysOf(context);
-      await relays.heartbeatAgent(agentId, relayId || undefined, optionsOf(context));
+      await relays.heartbeatAgent(agentId, relayId || undefined, callOptionsOf(context));
       return {};
     },
     listAgents: async (_request, context) => {
-      const agents = await (await relaysOf(context)).listAgents(optionsOf(context));
+      const agents = await (await relaysOf(context)).listAgents(callOptionsOf(context));
       return {
         agents: agents.map(({ agentId, lastHeartbeatUnixMs }) => (
           { agentId, lastHeartbeatUnixMs: BigInt(lastHeartbeatUnixMs) }
@@ -64,7 +68,7 @@ export function aeroRegistryService(options: AeroRegistryOptions): GrpcService {
     },
     getAgentPlacement: async (request, context) => {
       const relays = await relaysOf(context);
-      const found = await relays.placement(request.agentId, optionsOf(context));
+      const found = await relays.placement(request.agentId, callOptionsOf(context));
       const { agentId, relayId, lastUpdatedUnixMs } = found;
       return { placement: { agentId, relayId, lastUpdatedUnixMs: BigInt(lastUpdatedUnixMs) } };
     },
@@ -76,8 +80,4 @@ export function aeroRegistryService(options: AeroRegistryOptions): GrpcService {
 
 function notServed(): never {
   throw new GrpcError("UNIMPLEMENTED", "This registry keeps no conformance summaries");
-}
-
-function optionsOf({ signal, timeoutMs }: CallContext): RelayCallOptions {
-  return timeoutMs === undefined ? { signal } : { signal, timeoutMs };
 }

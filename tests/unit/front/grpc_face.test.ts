@@ -19,7 +19,7 @@ const SETTINGS: Omit<GrpcFaceSettings, "endpoint"> = {
 };
 /** No caller is taken in these tests. */
 const OPTIONS = {
-  ...{ callers: { close() {} } as never, isDevelopment: false },
+  ...{ callers: { close() {} } as never, governed: {} as never, isDevelopment: false },
   ...{ world: testWorld(), logger: SILENT_LOGGER },
 };
 

@@ -12,7 +12,11 @@ import {
   HealthCheckResponseSchema,
 } from "../../../schemas/proto/gen/grpc/health/v1/health_pb.ts";
 import { RegistryError } from "../../../src/base/errors.ts";
-import { GRPC_CALL_MS_MAX, GRPC_REQUEST_BYTES_MAX } from "../../../src/base/limits.ts";
+import {
+  GRPC_CALL_MS_MAX,
+  GRPC_REQUEST_BYTES_MAX,
+  GRPC_UNTAKEN_MS_MAX,
+} from "../../../src/base/limits.ts";
 import { SILENT_LOGGER } from "../../../src/base/logger.ts";
 import type { RegistryCalls } from "../../../src/client/types.ts";
 import { GrpcApp, type GrpcAppOptions } from "../../../src/grpc/app.ts";
@@ -293,7 +297,56 @@ test("a stream of answers is sent as its reader takes it, and ends with it", asy
   assert.is(stream.answers(HealthCheckResponseSchema).length, 2);
   stream.leave();
   await world.settle();
-  assert.equal([isOver, stream.endCount], [true, 1]);
+  assert.equal([isOver, stream.sent.length], [true, 2]);
+});
+
+/** Opens a stream of one large answer after the other, whose reader takes none. */
+async function untaken(headers: Record<string, string>, options: Partial<GrpcAppOptions> = {}) {
+  const bed = open(ECHO, options, async function* () {
+    for (;;) yield { status: 1 };
+  });
+  const stream = new FakeCallStream(WATCH, headers);
+  stream.hasRoom = false;
+  bed.app.serve(stream);
+  stream.pushMessage(HealthCheckRequestSchema, {});
+  stream.finish();
+  await bed.world.settle();
+  return { ...bed, stream };
+}
+
+test("a reader that takes nothing in time loses its stream, and is told to slow down", async () => {
+  const { world, app, stream } = await untaken({});
+  await world.pass(GRPC_UNTAKEN_MS_MAX - 1);
+  assert.is(stream.resetBy, undefined);
+  await world.pass(1);
+  assert.equal([stream.resetBy, stream.endCount, stream.sent.length], ["too slow", 0, 1]);
+  assert.match(
+    await app.metrics.render(),
+    /grpc_method="Watch",grpc_code="RESOURCE_EXHAUSTED"\} 1/,
+  );
+  assert.match(await app.metrics.render(), /grpc_calls_in_flight 0/);
+});
+
+test("a deadline resets a stream whose trailers would wait behind untaken answers", async () => {
+  const { world, stream } = await untaken({ "grpc-timeout": "1S" });
+  await world.pass(1_000);
+  assert.equal([stream.resetBy, stream.endCount], ["canceled", 0]);
+});
+
+test("untaken answers of streams count against the memory for answers, until they are taken", async () => {
+  const { world, app, stream } = await untaken({}, { untakenBytesMax: 10 });
+  // A message of 2 bytes has a prefix of 5.
+  const another = new FakeCallStream(WATCH);
+  another.hasRoom = false;
+  app.serve(another);
+  another.pushMessage(HealthCheckRequestSchema, {});
+  another.finish();
+  await world.settle();
+  assert.equal([another.status, another.sent.length], [8, 0]);
+  stream.leave();
+  await world.settle();
+  assert.is(call(app).status, undefined, "being answered");
+  await world.settle();
 });
 
 test.run();

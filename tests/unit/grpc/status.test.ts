@@ -12,6 +12,7 @@ import { decodeBase64 } from "../../../src/base/base64.ts";
 import { ERROR_TABLE, type ErrorCode, RegistryError } from "../../../src/base/errors.ts";
 import {
   CODES_OF_ERRORS,
+  ERROR_DOMAIN,
   GRPC_CODES,
   GrpcError,
   OK,
@@ -51,9 +52,9 @@ test("trailersOf a success has the status alone", () => {
   assert.equal(trailersOf(OK), { "grpc-status": "0" });
 });
 
-test("trailersOf an error of gRPC alone has no details", () => {
-  const trailers = trailersOf(statusOf(new GrpcError("UNIMPLEMENTED", "no")));
-  assert.equal(trailers, { "grpc-status": "12", "grpc-message": "no" });
+test("trailersOf an error of gRPC alone gives its status code as the reason", () => {
+  const { info, retry } = detailsOf(new GrpcError("UNIMPLEMENTED", "no"));
+  assert.equal([info?.reason, info?.domain, retry], ["UNIMPLEMENTED", ERROR_DOMAIN, undefined]);
 });
 
 test("trailersOf escapes all but printable ASCII", () => {
