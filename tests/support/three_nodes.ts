@@ -185,8 +185,19 @@ export class ThreeNodes {
 
   /** Returns what a node says about its readiness. */
   async readiness(number: number): Promise<string> {
+    return await (await this.#readyz(number)).text();
+  }
+
+  /** Reports whether a node says that it is ready. */
+  async isReady(number: number): Promise<boolean> {
+    const reply = await this.#readyz(number);
+    await reply.body?.cancel();
+    return reply.ok;
+  }
+
+  async #readyz(number: number): Promise<Response> {
     const { opsPort } = this.#local(number);
-    return await (await fetch(`http://127.0.0.1:${opsPort}/readyz`)).text();
+    return await fetch(`http://127.0.0.1:${opsPort}/readyz`);
   }
 
   /** Sends a signal to a node that serves. */
