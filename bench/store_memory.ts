@@ -194,7 +194,7 @@ function benchExpiry(stores: PartitionStore[]): void {
   const start = performance.now();
   for (const store of stores) {
     for (;;) {
-      const data = store.expireCommand({ nowMs: 1e8, unixS: 0 });
+      const data = store.overdueCommands({ nowMs: 1e8, unixS: 0 }).expire;
       if (data === undefined) break;
       expired += store.apply({ index: store.appliedIndex + 1, term: 1, data }).count;
     }

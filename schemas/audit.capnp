@@ -28,6 +28,8 @@ enum AuditAction {
   stay @19;
   preferLeader @20;
   rebalance @21;
+  holdExpiry @22;
+  releaseStale @23;
 }
 
 struct AuditEntry {

@@ -52,8 +52,8 @@ struct RemoveCommand {
 }
 
 struct ExpireCommand {
-  # Removes records that the leader saw expire. An item whose record has changed since is refused
-  # individually.
+  # Removes records that the leader saw expire, or marks them as stale instead. An item whose record
+  # has changed since is refused individually.
   items @0 :List(ExpireItem);
 }
 
@@ -63,6 +63,8 @@ struct ExpireItem {
   leaseExpiryMs @4 :UInt64;
   # The cover that the leader saw.
   kind @5 :UInt16;
+  permit @6 :UInt64;
+  # The permit of group 0 to remove it, which no other item has; 0: none.
 }
 
 struct ReportCommand {
@@ -106,6 +108,8 @@ struct RevokeCommand {
   # In the agent's group: refuses the claim from now on, unless the agent holds it.
   agentId :group $bytes { high @0 :UInt64; low @1 :UInt64; }
   claim :group { generation @2 :UInt32; index @3 :UInt64; }
+  isForAnother @4 :Bool;
+  # Another agent claims the domain: one that is stale gives it up.
 }
 
 struct ReleaseCommand {

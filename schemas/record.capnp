@@ -30,7 +30,7 @@ struct Agent {
   # Lineage of the identity of the last write.
   port @18 :UInt16;
   state @19 :UInt8;
-  # 0 active, 1 draining.
+  # 0 active, 1 draining; 2 is added while the record is stale, by the registry only.
   domain @20 :Text;
   region @21 :Text;
   extra @22 :Extra;

@@ -233,6 +233,61 @@ struct PreferLeaderCommand {
   # Who asked for it.
 }
 
+struct DrawPermitsCommand {
+  # A leader of partitions asks for permits to expire records, for each region for which it needs any.
+  draw @0 :UInt64;
+  # A random number. The same one again changes nothing, and has the same outcome.
+  ledFromMs @1 :UInt64;
+  # Group time since which the proposer leads group 0: it has no permits from before.
+  nodeId @2 :UInt32;
+  sharePermille @3 :UInt32;
+  floor @4 :UInt32;
+  # The budget of a region per minute: that share of its records, and at least the floor.
+  items @5 :List(Wire.PermitDemand);
+}
+
+struct SteerExpiryCommand {
+  # Holds the expiry of a region's records, ends that, or releases its stale records.
+  forMs @0 :UInt64;
+  # Time from the command on; 0: ends it.
+  action @1 :Wire.ExpiryAction;
+  region @2 :Text;
+  # Empty: all regions.
+  detail @3 :Text;
+  # Who asked for it.
+}
+
+struct ExpiryRecord {
+  # In images only.
+  nextPermit @0 :UInt64;
+  term @1 :UInt64;
+  ledFromMs @2 :UInt64;
+  # Of the last draw.
+  releases @3 :UInt64;
+  # Index of the last command that released stale records.
+  budgets @4 :List(ExpiryBudgetRecord);
+  draws @5 :List(ExpiryDrawRecord);
+  steered @6 :List(SteeredRegionRecord);
+}
+
+struct ExpiryBudgetRecord {
+  milliPermits @0 :UInt64;
+  atMs @1 :UInt64;
+  region @2 :Text;
+}
+
+struct ExpiryDrawRecord {
+  draw @0 :UInt64;
+  nodeId @1 :UInt32;
+  grants @2 :List(Wire.PermitGrant);
+}
+
+struct SteeredRegionRecord {
+  holdUntilMs @0 :UInt64;
+  releaseUntilMs @1 :UInt64;
+  region @2 :Text;
+}
+
 struct ForgetLeadersCommand {
   # Ends all preferences: leaderships are spread evenly again.
   detail @0 :Text;

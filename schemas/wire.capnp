@@ -414,6 +414,8 @@ struct StatusReply {
   followerReadsRefused @23 :UInt64;
   followerReadAgeMsP50 @24 :UInt32;
   followerReadAgeMsP99 @25 :UInt32;
+  stale @26 :UInt32;
+  # Count of stale records held by the node.
 }
 
 struct JoinTokenRequest {
@@ -1078,6 +1080,10 @@ enum WatchEventType {
   expired @4;
   domainLost @5;
   # An agent gave its domain up, or an alias ended.
+  stale @6;
+  # The lease is over, and the record stays because many end at once.
+  recovered @7;
+  # A stale record was renewed.
 }
 
 struct WatchEvent {
@@ -1644,4 +1650,87 @@ struct ReadImageReply {
   records @6 :UInt64;
   # Live records and domains in it; for group 0 members, for the governed plane entries of its log.
   part @7 :Data;
+}
+
+struct PermitDemand {
+  # The records of a region in the partitions that a node leads, and those of them that are to end.
+  region @0 :Text;
+  live @1 :UInt32;
+  # All with a lease, the stale ones included.
+  silent @2 :UInt32;
+  # Those that missed their last two renewals, and stale ones whose loss is not confirmed.
+  lapsed @3 :UInt32;
+  # Those whose lease is over and that are not stale.
+  stale @4 :UInt32;
+  # Stale ones whose loss is not confirmed, and for which a permit is asked.
+  confirmed @5 :UInt32;
+  # Stale ones whose loss is confirmed, and for which a permit is asked.
+  released @7 :UInt32;
+  # Those of both that were stale when an operator released the region's, as far as the node saw it.
+  fleet @6 :UInt32;
+  # Estimate of the region's records in the whole cluster.
+}
+
+struct PermitGrant {
+  first @0 :UInt64;
+  # The permits are the numbers from it on.
+  count @1 :UInt32;
+  isMass @2 :Bool;
+  # So many are silent at once that none of them gets a permit before its loss is confirmed.
+  isHeld @3 :Bool;
+  # An operator holds expiry.
+  isReleased @4 :Bool;
+  # The permits are for records that an operator released.
+}
+
+struct DrawPermitsRequest {
+  draw @0 :UInt64;
+  items @1 :List(PermitDemand);
+}
+
+struct DrawPermitsReply {
+  grants @0 :List(PermitGrant);
+  # One for each item, in the same order.
+}
+
+enum ExpiryAction {
+  unset @0;
+  hold @1;
+  release @2;
+}
+
+struct SteerExpiryRequest {
+  # Holds the expiry of a region's records for a time, ends that, or releases its stale records.
+  action @0 :ExpiryAction;
+  forMs @1 :UInt64;
+  # Of a hold; 0 ends it.
+  region @2 :Text;
+  # Empty: all regions.
+}
+
+struct ExpiryStatusReply {
+  # The expiry guard as a node sees it.
+  sharePermille @0 :UInt32;
+  floor @1 :UInt32;
+  confirmMs @2 :UInt64;
+  # Settings of the node.
+  isGuarding @3 :Bool;
+  # Whether all nodes of the cluster know the guard.
+  regions @4 :List(RegionExpiry);
+}
+
+struct RegionExpiry {
+  region @0 :Text;
+  # Empty: what is held or released in all regions.
+  live @1 :UInt32;
+  stale @2 :UInt32;
+  # In the partitions that the node leads.
+  oldestStaleMs @3 :UInt64;
+  # Age of its oldest stale record.
+  holdLeftMs @4 :UInt64;
+  releaseLeftMs @5 :UInt64;
+  # As group 0 says.
+  granted @6 :UInt64;
+  denied @7 :UInt64;
+  # Permits that the node drew, and that it asked for in vain, since its start.
 }

@@ -41,6 +41,8 @@ export const AUDIT_ACTIONS = {
   stay: 19,
   preferLeader: 20,
   rebalance: 21,
+  holdExpiry: 22,
+  releaseStale: 23,
 } as const;
 
 /** The names of AuditAction by number. */
@@ -67,6 +69,8 @@ export const AUDIT_ACTION_NAMES: readonly (AuditAction | undefined)[] = [
   "stay",
   "preferLeader",
   "rebalance",
+  "holdExpiry",
+  "releaseStale",
 ];
 
 export interface AuditEntry {

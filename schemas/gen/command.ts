@@ -284,8 +284,8 @@ export const removeCommandCodec = new StructCodec<RemoveCommand, RemoveCommandVi
 });
 
 /**
- * Removes records that the leader saw expire. An item whose record has changed since is refused
- * individually.
+ * Removes records that the leader saw expire, or marks them as stale instead. An item whose record
+ * has changed since is refused individually.
  */
 export interface ExpireCommand {
   items: ExpireItem[];
@@ -327,6 +327,8 @@ export interface ExpireItem {
   /** The cover that the leader saw. */
   leaseExpiryMs: number;
   kind: number;
+  /** The permit of group 0 to remove it, which no other item has; 0: none. */
+  permit: number;
 }
 
 /** A flyweight over {@link ExpireItem}. */
@@ -343,6 +345,8 @@ export class ExpireItemView extends StructView<ExpireItem> {
   set leaseExpiryMs(value: number) { this.$setUint64(32, value); }
   get kind(): number { return this.$uint16(20); }
   set kind(value: number) { this.$setUint16(20, value); }
+  get permit(): number { return this.$uint64(40); }
+  set permit(value: number) { this.$setUint64(40, value); }
 
   override toPlain(): ExpireItem {
     this.$payPlain();
@@ -354,6 +358,7 @@ export class ExpireItemView extends StructView<ExpireItem> {
       },
       leaseExpiryMs: this.leaseExpiryMs,
       kind: this.kind,
+      permit: this.permit,
     };
   }
 }
@@ -365,12 +370,13 @@ function putExpireItem(out: FrameWriter, at: number, value: Input<ExpireItem>): 
   UINT64.write(view, at + 24, value.incarnation.index, "incarnation.index");
   UINT64.write(view, at + 32, value.leaseExpiryMs, "leaseExpiryMs");
   UINT16.write(view, at + 20, value.kind, "kind");
+  UINT64.write(view, at + 40, value.permit, "permit");
 }
 
 /** Encodes and decodes {@link ExpireItem}. */
 export const expireItemCodec = new StructCodec<ExpireItem, ExpireItemView>({
   name: "ExpireItem",
-  dataWords: 5,
+  dataWords: 6,
   pointerWords: 0,
   put: putExpireItem,
   newView: () => new ExpireItemView(),
@@ -608,6 +614,8 @@ export interface RevokeCommand {
     generation: number;
     index: number;
   };
+  /** Another agent claims the domain: one that is stale gives it up. */
+  isForAnother: boolean;
 }
 
 /** A flyweight over {@link RevokeCommand}. */
@@ -620,6 +628,8 @@ export class RevokeCommandView extends StructView<RevokeCommand> {
   set claimGeneration(value: number) { this.$setUint32(16, value); }
   get claimIndex(): number { return this.$uint64(24); }
   set claimIndex(value: number) { this.$setUint64(24, value); }
+  get isForAnother(): boolean { return this.$bool(20, 1); }
+  set isForAnother(value: boolean) { this.$setBool(20, 1, value); }
 
   override toPlain(): RevokeCommand {
     this.$payPlain();
@@ -629,6 +639,7 @@ export class RevokeCommandView extends StructView<RevokeCommand> {
         generation: this.claimGeneration,
         index: this.claimIndex,
       },
+      isForAnother: this.isForAnother,
     };
   }
 }
@@ -638,6 +649,7 @@ function putRevokeCommand(out: FrameWriter, at: number, value: Input<RevokeComma
   out.$fixed(at + 0, 16, value.agentId);
   UINT32.write(view, at + 16, value.claim.generation, "claim.generation");
   UINT64.write(view, at + 24, value.claim.index, "claim.index");
+  if (value.isForAnother) out.bytes[at + 20]! |= 1;
 }
 
 /** Encodes and decodes {@link RevokeCommand}. */

@@ -66,7 +66,7 @@ export interface Agent {
   /** Lineage of the identity of the last write. */
   writer: number;
   port: number;
-  /** 0 active, 1 draining. */
+  /** 0 active, 1 draining; 2 is added while the record is stale, by the registry only. */
   state: number;
   domain: string;
   region: string;

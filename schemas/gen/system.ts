@@ -17,7 +17,7 @@ import {
   type FrameWriter,
   type Input,
 } from "../runtime.ts";
-import { RegionBanView, regionBanCodec, type RegionBan } from "./wire.ts";
+import { PermitDemandView, PermitGrantView, RegionBanView, permitDemandCodec, permitGrantCodec, regionBanCodec, type PermitDemand, type PermitGrant, type RegionBan } from "./wire.ts";
 
 /**
  * The roles of a placed replica: joining until it holds the log, leaving until it is removed. A
@@ -1263,6 +1263,314 @@ export const preferLeaderCommandCodec = new StructCodec<PreferLeaderCommand, Pre
   pointerWords: 1,
   put: putPreferLeaderCommand,
   newView: () => new PreferLeaderCommandView(),
+});
+
+/** A leader of partitions asks for permits to expire records, for each region for which it needs any. */
+export interface DrawPermitsCommand {
+  /** A random number. The same one again changes nothing, and has the same outcome. */
+  draw: number;
+  /** Group time since which the proposer leads group 0: it has no permits from before. */
+  ledFromMs: number;
+  nodeId: number;
+  sharePermille: number;
+  /** The budget of a region per minute: that share of its records, and at least the floor. */
+  floor: number;
+  items: PermitDemand[];
+}
+
+/** A flyweight over {@link DrawPermitsCommand}. */
+export class DrawPermitsCommandView extends StructView<DrawPermitsCommand> {
+  #items: StructList<PermitDemand, PermitDemandView> | undefined;
+
+  get draw(): number { return this.$uint64(0); }
+  set draw(value: number) { this.$setUint64(0, value); }
+  get ledFromMs(): number { return this.$uint64(8); }
+  set ledFromMs(value: number) { this.$setUint64(8, value); }
+  get nodeId(): number { return this.$uint32(16); }
+  set nodeId(value: number) { this.$setUint32(16, value); }
+  get sharePermille(): number { return this.$uint32(20); }
+  set sharePermille(value: number) { this.$setUint32(20, value); }
+  get floor(): number { return this.$uint32(24); }
+  set floor(value: number) { this.$setUint32(24, value); }
+  get items(): StructList<PermitDemand, PermitDemandView> { return this.$list(0, this.#items ??= new StructList(new PermitDemandView())); }
+
+  override toPlain(): DrawPermitsCommand {
+    this.$payPlain();
+    return {
+      draw: this.draw,
+      ledFromMs: this.ledFromMs,
+      nodeId: this.nodeId,
+      sharePermille: this.sharePermille,
+      floor: this.floor,
+      items: this.items.toPlain(),
+    };
+  }
+}
+
+function putDrawPermitsCommand(out: FrameWriter, at: number, value: Input<DrawPermitsCommand>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.draw, "draw");
+  UINT64.write(view, at + 8, value.ledFromMs, "ledFromMs");
+  UINT32.write(view, at + 16, value.nodeId, "nodeId");
+  UINT32.write(view, at + 20, value.sharePermille, "sharePermille");
+  UINT32.write(view, at + 24, value.floor, "floor");
+  out.$structs<PermitDemand>(at + 32, value.items, permitDemandCodec.layout, "items");
+}
+
+/** Encodes and decodes {@link DrawPermitsCommand}. */
+export const drawPermitsCommandCodec = new StructCodec<DrawPermitsCommand, DrawPermitsCommandView>({
+  name: "DrawPermitsCommand",
+  dataWords: 4,
+  pointerWords: 1,
+  put: putDrawPermitsCommand,
+  newView: () => new DrawPermitsCommandView(),
+});
+
+/** Holds the expiry of a region's records, ends that, or releases its stale records. */
+export interface SteerExpiryCommand {
+  /** Time from the command on; 0: ends it. */
+  forMs: number;
+  action: number;
+  /** Empty: all regions. */
+  region: string;
+  /** Who asked for it. */
+  detail: string;
+}
+
+/** A flyweight over {@link SteerExpiryCommand}. */
+export class SteerExpiryCommandView extends StructView<SteerExpiryCommand> {
+  get forMs(): number { return this.$uint64(0); }
+  set forMs(value: number) { this.$setUint64(0, value); }
+  get action(): number { return this.$uint16(8); }
+  set action(value: number) { this.$setUint16(8, value); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+  get detail(): string { return this.$text(1); }
+  get detailBytes(): Uint8Array { return this.$textBytes(1); }
+  get detailOffset(): number { return this.$textOffset(1); }
+  get detailLength(): number { return this.$textLength(1); }
+
+  override toPlain(): SteerExpiryCommand {
+    this.$payPlain();
+    return {
+      forMs: this.forMs,
+      action: this.action,
+      region: this.region,
+      detail: this.detail,
+    };
+  }
+}
+
+function putSteerExpiryCommand(out: FrameWriter, at: number, value: Input<SteerExpiryCommand>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.forMs, "forMs");
+  UINT16.write(view, at + 8, value.action, "action");
+  out.$text(at + 16, value.region, "region");
+  out.$text(at + 24, value.detail, "detail");
+}
+
+/** Encodes and decodes {@link SteerExpiryCommand}. */
+export const steerExpiryCommandCodec = new StructCodec<SteerExpiryCommand, SteerExpiryCommandView>({
+  name: "SteerExpiryCommand",
+  dataWords: 2,
+  pointerWords: 2,
+  put: putSteerExpiryCommand,
+  newView: () => new SteerExpiryCommandView(),
+});
+
+/** In images only. */
+export interface ExpiryRecord {
+  nextPermit: number;
+  term: number;
+  /** Of the last draw. */
+  ledFromMs: number;
+  /** Index of the last command that released stale records. */
+  releases: number;
+  budgets: ExpiryBudgetRecord[];
+  draws: ExpiryDrawRecord[];
+  steered: SteeredRegionRecord[];
+}
+
+/** A flyweight over {@link ExpiryRecord}. */
+export class ExpiryRecordView extends StructView<ExpiryRecord> {
+  #budgets: StructList<ExpiryBudgetRecord, ExpiryBudgetRecordView> | undefined;
+  #draws: StructList<ExpiryDrawRecord, ExpiryDrawRecordView> | undefined;
+  #steered: StructList<SteeredRegionRecord, SteeredRegionRecordView> | undefined;
+
+  get nextPermit(): number { return this.$uint64(0); }
+  set nextPermit(value: number) { this.$setUint64(0, value); }
+  get term(): number { return this.$uint64(8); }
+  set term(value: number) { this.$setUint64(8, value); }
+  get ledFromMs(): number { return this.$uint64(16); }
+  set ledFromMs(value: number) { this.$setUint64(16, value); }
+  get releases(): number { return this.$uint64(24); }
+  set releases(value: number) { this.$setUint64(24, value); }
+  get budgets(): StructList<ExpiryBudgetRecord, ExpiryBudgetRecordView> { return this.$list(0, this.#budgets ??= new StructList(new ExpiryBudgetRecordView())); }
+  get draws(): StructList<ExpiryDrawRecord, ExpiryDrawRecordView> { return this.$list(1, this.#draws ??= new StructList(new ExpiryDrawRecordView())); }
+  get steered(): StructList<SteeredRegionRecord, SteeredRegionRecordView> { return this.$list(2, this.#steered ??= new StructList(new SteeredRegionRecordView())); }
+
+  override toPlain(): ExpiryRecord {
+    this.$payPlain();
+    return {
+      nextPermit: this.nextPermit,
+      term: this.term,
+      ledFromMs: this.ledFromMs,
+      releases: this.releases,
+      budgets: this.budgets.toPlain(),
+      draws: this.draws.toPlain(),
+      steered: this.steered.toPlain(),
+    };
+  }
+}
+
+function putExpiryRecord(out: FrameWriter, at: number, value: Input<ExpiryRecord>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.nextPermit, "nextPermit");
+  UINT64.write(view, at + 8, value.term, "term");
+  UINT64.write(view, at + 16, value.ledFromMs, "ledFromMs");
+  UINT64.write(view, at + 24, value.releases, "releases");
+  out.$structs<ExpiryBudgetRecord>(at + 32, value.budgets, expiryBudgetRecordCodec.layout, "budgets");
+  out.$structs<ExpiryDrawRecord>(at + 40, value.draws, expiryDrawRecordCodec.layout, "draws");
+  out.$structs<SteeredRegionRecord>(at + 48, value.steered, steeredRegionRecordCodec.layout, "steered");
+}
+
+/** Encodes and decodes {@link ExpiryRecord}. */
+export const expiryRecordCodec = new StructCodec<ExpiryRecord, ExpiryRecordView>({
+  name: "ExpiryRecord",
+  dataWords: 4,
+  pointerWords: 3,
+  put: putExpiryRecord,
+  newView: () => new ExpiryRecordView(),
+});
+
+export interface ExpiryBudgetRecord {
+  milliPermits: number;
+  atMs: number;
+  region: string;
+}
+
+/** A flyweight over {@link ExpiryBudgetRecord}. */
+export class ExpiryBudgetRecordView extends StructView<ExpiryBudgetRecord> {
+  get milliPermits(): number { return this.$uint64(0); }
+  set milliPermits(value: number) { this.$setUint64(0, value); }
+  get atMs(): number { return this.$uint64(8); }
+  set atMs(value: number) { this.$setUint64(8, value); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+
+  override toPlain(): ExpiryBudgetRecord {
+    this.$payPlain();
+    return {
+      milliPermits: this.milliPermits,
+      atMs: this.atMs,
+      region: this.region,
+    };
+  }
+}
+
+function putExpiryBudgetRecord(out: FrameWriter, at: number, value: Input<ExpiryBudgetRecord>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.milliPermits, "milliPermits");
+  UINT64.write(view, at + 8, value.atMs, "atMs");
+  out.$text(at + 16, value.region, "region");
+}
+
+/** Encodes and decodes {@link ExpiryBudgetRecord}. */
+export const expiryBudgetRecordCodec = new StructCodec<ExpiryBudgetRecord, ExpiryBudgetRecordView>({
+  name: "ExpiryBudgetRecord",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putExpiryBudgetRecord,
+  newView: () => new ExpiryBudgetRecordView(),
+});
+
+export interface ExpiryDrawRecord {
+  draw: number;
+  nodeId: number;
+  grants: PermitGrant[];
+}
+
+/** A flyweight over {@link ExpiryDrawRecord}. */
+export class ExpiryDrawRecordView extends StructView<ExpiryDrawRecord> {
+  #grants: StructList<PermitGrant, PermitGrantView> | undefined;
+
+  get draw(): number { return this.$uint64(0); }
+  set draw(value: number) { this.$setUint64(0, value); }
+  get nodeId(): number { return this.$uint32(8); }
+  set nodeId(value: number) { this.$setUint32(8, value); }
+  get grants(): StructList<PermitGrant, PermitGrantView> { return this.$list(0, this.#grants ??= new StructList(new PermitGrantView())); }
+
+  override toPlain(): ExpiryDrawRecord {
+    this.$payPlain();
+    return {
+      draw: this.draw,
+      nodeId: this.nodeId,
+      grants: this.grants.toPlain(),
+    };
+  }
+}
+
+function putExpiryDrawRecord(out: FrameWriter, at: number, value: Input<ExpiryDrawRecord>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.draw, "draw");
+  UINT32.write(view, at + 8, value.nodeId, "nodeId");
+  out.$structs<PermitGrant>(at + 16, value.grants, permitGrantCodec.layout, "grants");
+}
+
+/** Encodes and decodes {@link ExpiryDrawRecord}. */
+export const expiryDrawRecordCodec = new StructCodec<ExpiryDrawRecord, ExpiryDrawRecordView>({
+  name: "ExpiryDrawRecord",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putExpiryDrawRecord,
+  newView: () => new ExpiryDrawRecordView(),
+});
+
+export interface SteeredRegionRecord {
+  holdUntilMs: number;
+  releaseUntilMs: number;
+  region: string;
+}
+
+/** A flyweight over {@link SteeredRegionRecord}. */
+export class SteeredRegionRecordView extends StructView<SteeredRegionRecord> {
+  get holdUntilMs(): number { return this.$uint64(0); }
+  set holdUntilMs(value: number) { this.$setUint64(0, value); }
+  get releaseUntilMs(): number { return this.$uint64(8); }
+  set releaseUntilMs(value: number) { this.$setUint64(8, value); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+
+  override toPlain(): SteeredRegionRecord {
+    this.$payPlain();
+    return {
+      holdUntilMs: this.holdUntilMs,
+      releaseUntilMs: this.releaseUntilMs,
+      region: this.region,
+    };
+  }
+}
+
+function putSteeredRegionRecord(out: FrameWriter, at: number, value: Input<SteeredRegionRecord>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.holdUntilMs, "holdUntilMs");
+  UINT64.write(view, at + 8, value.releaseUntilMs, "releaseUntilMs");
+  out.$text(at + 16, value.region, "region");
+}
+
+/** Encodes and decodes {@link SteeredRegionRecord}. */
+export const steeredRegionRecordCodec = new StructCodec<SteeredRegionRecord, SteeredRegionRecordView>({
+  name: "SteeredRegionRecord",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putSteeredRegionRecord,
+  newView: () => new SteeredRegionRecordView(),
 });
 
 /** Ends all preferences: leaderships are spread evenly again. */

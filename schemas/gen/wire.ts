@@ -158,6 +158,8 @@ export const WATCH_EVENT_TYPES = {
   deregistered: 3,
   expired: 4,
   domainLost: 5,
+  stale: 6,
+  recovered: 7,
 } as const;
 
 /** The names of WatchEventType by number. */
@@ -168,6 +170,8 @@ export const WATCH_EVENT_TYPE_NAMES: readonly (WatchEventType | undefined)[] = [
   "deregistered",
   "expired",
   "domainLost",
+  "stale",
+  "recovered",
 ];
 
 /** Whether a region's mirrors are to be kept current. */
@@ -201,6 +205,21 @@ export const DEPARTURE_GOAL_NAMES: readonly (DepartureGoal | undefined)[] = [
   undefined,
   "drained",
   "removed",
+];
+
+export type ExpiryAction = keyof typeof EXPIRY_ACTIONS;
+
+/** The numbers of ExpiryAction. */
+export const EXPIRY_ACTIONS = {
+  hold: 1,
+  release: 2,
+} as const;
+
+/** The names of ExpiryAction by number. */
+export const EXPIRY_ACTION_NAMES: readonly (ExpiryAction | undefined)[] = [
+  undefined,
+  "hold",
+  "release",
 ];
 
 /** The first frame of every stream, 24 bytes, written by the transport. */
@@ -2399,6 +2418,8 @@ export interface StatusReply {
   followerReadsRefused: number;
   followerReadAgeMsP50: number;
   followerReadAgeMsP99: number;
+  /** Count of stale records held by the node. */
+  stale: number;
 }
 
 /** A flyweight over {@link StatusReply}. */
@@ -2461,6 +2482,8 @@ export class StatusReplyView extends StructView<StatusReply> {
   set followerReadAgeMsP50(value: number) { this.$setUint32(120, value); }
   get followerReadAgeMsP99(): number { return this.$uint32(124); }
   set followerReadAgeMsP99(value: number) { this.$setUint32(124, value); }
+  get stale(): number { return this.$uint32(128); }
+  set stale(value: number) { this.$setUint32(128, value); }
 
   override toPlain(): StatusReply {
     this.$payPlain();
@@ -2490,6 +2513,7 @@ export class StatusReplyView extends StructView<StatusReply> {
       followerReadsRefused: this.followerReadsRefused,
       followerReadAgeMsP50: this.followerReadAgeMsP50,
       followerReadAgeMsP99: this.followerReadAgeMsP99,
+      stale: this.stale,
     };
   }
 }
@@ -2518,15 +2542,16 @@ function putStatusReply(out: FrameWriter, at: number, value: Input<StatusReply>)
   UINT64.write(view, at + 112, value.followerReadsRefused, "followerReadsRefused");
   UINT32.write(view, at + 120, value.followerReadAgeMsP50, "followerReadAgeMsP50");
   UINT32.write(view, at + 124, value.followerReadAgeMsP99, "followerReadAgeMsP99");
-  out.$text(at + 128, value.version, "version");
-  out.$text(at + 136, value.region, "region");
-  out.$text(at + 144, value.reason, "reason");
+  UINT32.write(view, at + 128, value.stale, "stale");
+  out.$text(at + 136, value.version, "version");
+  out.$text(at + 144, value.region, "region");
+  out.$text(at + 152, value.reason, "reason");
 }
 
 /** Encodes and decodes {@link StatusReply}. */
 export const statusReplyCodec = new StructCodec<StatusReply, StatusReplyView>({
   name: "StatusReply",
-  dataWords: 16,
+  dataWords: 17,
   pointerWords: 3,
   put: putStatusReply,
   newView: () => new StatusReplyView(),
@@ -9017,4 +9042,378 @@ export const readImageReplyCodec = new StructCodec<ReadImageReply, ReadImageRepl
   pointerWords: 1,
   put: putReadImageReply,
   newView: () => new ReadImageReplyView(),
+});
+
+/** The records of a region in the partitions that a node leads, and those of them that are to end. */
+export interface PermitDemand {
+  region: string;
+  /** All with a lease, the stale ones included. */
+  live: number;
+  /** Those that missed their last two renewals, and stale ones whose loss is not confirmed. */
+  silent: number;
+  /** Those whose lease is over and that are not stale. */
+  lapsed: number;
+  /** Stale ones whose loss is not confirmed, and for which a permit is asked. */
+  stale: number;
+  /** Stale ones whose loss is confirmed, and for which a permit is asked. */
+  confirmed: number;
+  /** Those of both that were stale when an operator released the region's, as far as the node saw it. */
+  released: number;
+  /** Estimate of the region's records in the whole cluster. */
+  fleet: number;
+}
+
+/** A flyweight over {@link PermitDemand}. */
+export class PermitDemandView extends StructView<PermitDemand> {
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+  get live(): number { return this.$uint32(0); }
+  set live(value: number) { this.$setUint32(0, value); }
+  get silent(): number { return this.$uint32(4); }
+  set silent(value: number) { this.$setUint32(4, value); }
+  get lapsed(): number { return this.$uint32(8); }
+  set lapsed(value: number) { this.$setUint32(8, value); }
+  get stale(): number { return this.$uint32(12); }
+  set stale(value: number) { this.$setUint32(12, value); }
+  get confirmed(): number { return this.$uint32(16); }
+  set confirmed(value: number) { this.$setUint32(16, value); }
+  get released(): number { return this.$uint32(24); }
+  set released(value: number) { this.$setUint32(24, value); }
+  get fleet(): number { return this.$uint32(20); }
+  set fleet(value: number) { this.$setUint32(20, value); }
+
+  override toPlain(): PermitDemand {
+    this.$payPlain();
+    return {
+      region: this.region,
+      live: this.live,
+      silent: this.silent,
+      lapsed: this.lapsed,
+      stale: this.stale,
+      confirmed: this.confirmed,
+      released: this.released,
+      fleet: this.fleet,
+    };
+  }
+}
+
+function putPermitDemand(out: FrameWriter, at: number, value: Input<PermitDemand>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.live, "live");
+  UINT32.write(view, at + 4, value.silent, "silent");
+  UINT32.write(view, at + 8, value.lapsed, "lapsed");
+  UINT32.write(view, at + 12, value.stale, "stale");
+  UINT32.write(view, at + 16, value.confirmed, "confirmed");
+  UINT32.write(view, at + 24, value.released, "released");
+  UINT32.write(view, at + 20, value.fleet, "fleet");
+  out.$text(at + 32, value.region, "region");
+}
+
+/** Encodes and decodes {@link PermitDemand}. */
+export const permitDemandCodec = new StructCodec<PermitDemand, PermitDemandView>({
+  name: "PermitDemand",
+  dataWords: 4,
+  pointerWords: 1,
+  put: putPermitDemand,
+  newView: () => new PermitDemandView(),
+});
+
+export interface PermitGrant {
+  /** The permits are the numbers from it on. */
+  first: number;
+  count: number;
+  /** So many are silent at once that none of them gets a permit before its loss is confirmed. */
+  isMass: boolean;
+  /** An operator holds expiry. */
+  isHeld: boolean;
+  /** The permits are for records that an operator released. */
+  isReleased: boolean;
+}
+
+/** A flyweight over {@link PermitGrant}. */
+export class PermitGrantView extends StructView<PermitGrant> {
+  get first(): number { return this.$uint64(0); }
+  set first(value: number) { this.$setUint64(0, value); }
+  get count(): number { return this.$uint32(8); }
+  set count(value: number) { this.$setUint32(8, value); }
+  get isMass(): boolean { return this.$bool(12, 1); }
+  set isMass(value: boolean) { this.$setBool(12, 1, value); }
+  get isHeld(): boolean { return this.$bool(12, 2); }
+  set isHeld(value: boolean) { this.$setBool(12, 2, value); }
+  get isReleased(): boolean { return this.$bool(12, 4); }
+  set isReleased(value: boolean) { this.$setBool(12, 4, value); }
+
+  override toPlain(): PermitGrant {
+    this.$payPlain();
+    return {
+      first: this.first,
+      count: this.count,
+      isMass: this.isMass,
+      isHeld: this.isHeld,
+      isReleased: this.isReleased,
+    };
+  }
+}
+
+function putPermitGrant(out: FrameWriter, at: number, value: Input<PermitGrant>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.first, "first");
+  UINT32.write(view, at + 8, value.count, "count");
+  if (value.isMass) out.bytes[at + 12]! |= 1;
+  if (value.isHeld) out.bytes[at + 12]! |= 2;
+  if (value.isReleased) out.bytes[at + 12]! |= 4;
+}
+
+/** Encodes and decodes {@link PermitGrant}. */
+export const permitGrantCodec = new StructCodec<PermitGrant, PermitGrantView>({
+  name: "PermitGrant",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putPermitGrant,
+  newView: () => new PermitGrantView(),
+});
+
+export interface DrawPermitsRequest {
+  draw: number;
+  items: PermitDemand[];
+}
+
+/** A flyweight over {@link DrawPermitsRequest}. */
+export class DrawPermitsRequestView extends StructView<DrawPermitsRequest> {
+  #items: StructList<PermitDemand, PermitDemandView> | undefined;
+
+  get draw(): number { return this.$uint64(0); }
+  set draw(value: number) { this.$setUint64(0, value); }
+  get items(): StructList<PermitDemand, PermitDemandView> { return this.$list(0, this.#items ??= new StructList(new PermitDemandView())); }
+
+  override toPlain(): DrawPermitsRequest {
+    this.$payPlain();
+    return {
+      draw: this.draw,
+      items: this.items.toPlain(),
+    };
+  }
+}
+
+function putDrawPermitsRequest(out: FrameWriter, at: number, value: Input<DrawPermitsRequest>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.draw, "draw");
+  out.$structs<PermitDemand>(at + 8, value.items, permitDemandCodec.layout, "items");
+}
+
+/** Encodes and decodes {@link DrawPermitsRequest}. */
+export const drawPermitsRequestCodec = new StructCodec<DrawPermitsRequest, DrawPermitsRequestView>({
+  name: "DrawPermitsRequest",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putDrawPermitsRequest,
+  newView: () => new DrawPermitsRequestView(),
+});
+
+export interface DrawPermitsReply {
+  /** One for each item, in the same order. */
+  grants: PermitGrant[];
+}
+
+/** A flyweight over {@link DrawPermitsReply}. */
+export class DrawPermitsReplyView extends StructView<DrawPermitsReply> {
+  #grants: StructList<PermitGrant, PermitGrantView> | undefined;
+
+  get grants(): StructList<PermitGrant, PermitGrantView> { return this.$list(0, this.#grants ??= new StructList(new PermitGrantView())); }
+
+  override toPlain(): DrawPermitsReply {
+    this.$payPlain();
+    return {
+      grants: this.grants.toPlain(),
+    };
+  }
+}
+
+function putDrawPermitsReply(out: FrameWriter, at: number, value: Input<DrawPermitsReply>): void {
+  out.$structs<PermitGrant>(at + 0, value.grants, permitGrantCodec.layout, "grants");
+}
+
+/** Encodes and decodes {@link DrawPermitsReply}. */
+export const drawPermitsReplyCodec = new StructCodec<DrawPermitsReply, DrawPermitsReplyView>({
+  name: "DrawPermitsReply",
+  dataWords: 0,
+  pointerWords: 1,
+  put: putDrawPermitsReply,
+  newView: () => new DrawPermitsReplyView(),
+});
+
+/** Holds the expiry of a region's records for a time, ends that, or releases its stale records. */
+export interface SteerExpiryRequest {
+  action: number;
+  /** Of a hold; 0 ends it. */
+  forMs: number;
+  /** Empty: all regions. */
+  region: string;
+}
+
+/** A flyweight over {@link SteerExpiryRequest}. */
+export class SteerExpiryRequestView extends StructView<SteerExpiryRequest> {
+  get action(): number { return this.$uint16(0); }
+  set action(value: number) { this.$setUint16(0, value); }
+  get forMs(): number { return this.$uint64(8); }
+  set forMs(value: number) { this.$setUint64(8, value); }
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+
+  override toPlain(): SteerExpiryRequest {
+    this.$payPlain();
+    return {
+      action: this.action,
+      forMs: this.forMs,
+      region: this.region,
+    };
+  }
+}
+
+function putSteerExpiryRequest(out: FrameWriter, at: number, value: Input<SteerExpiryRequest>): void {
+  const view = out.view;
+  UINT16.write(view, at + 0, value.action, "action");
+  UINT64.write(view, at + 8, value.forMs, "forMs");
+  out.$text(at + 16, value.region, "region");
+}
+
+/** Encodes and decodes {@link SteerExpiryRequest}. */
+export const steerExpiryRequestCodec = new StructCodec<SteerExpiryRequest, SteerExpiryRequestView>({
+  name: "SteerExpiryRequest",
+  dataWords: 2,
+  pointerWords: 1,
+  put: putSteerExpiryRequest,
+  newView: () => new SteerExpiryRequestView(),
+});
+
+/** The expiry guard as a node sees it. */
+export interface ExpiryStatusReply {
+  sharePermille: number;
+  floor: number;
+  /** Settings of the node. */
+  confirmMs: number;
+  /** Whether all nodes of the cluster know the guard. */
+  isGuarding: boolean;
+  regions: RegionExpiry[];
+}
+
+/** A flyweight over {@link ExpiryStatusReply}. */
+export class ExpiryStatusReplyView extends StructView<ExpiryStatusReply> {
+  #regions: StructList<RegionExpiry, RegionExpiryView> | undefined;
+
+  get sharePermille(): number { return this.$uint32(0); }
+  set sharePermille(value: number) { this.$setUint32(0, value); }
+  get floor(): number { return this.$uint32(4); }
+  set floor(value: number) { this.$setUint32(4, value); }
+  get confirmMs(): number { return this.$uint64(8); }
+  set confirmMs(value: number) { this.$setUint64(8, value); }
+  get isGuarding(): boolean { return this.$bool(16, 1); }
+  set isGuarding(value: boolean) { this.$setBool(16, 1, value); }
+  get regions(): StructList<RegionExpiry, RegionExpiryView> { return this.$list(0, this.#regions ??= new StructList(new RegionExpiryView())); }
+
+  override toPlain(): ExpiryStatusReply {
+    this.$payPlain();
+    return {
+      sharePermille: this.sharePermille,
+      floor: this.floor,
+      confirmMs: this.confirmMs,
+      isGuarding: this.isGuarding,
+      regions: this.regions.toPlain(),
+    };
+  }
+}
+
+function putExpiryStatusReply(out: FrameWriter, at: number, value: Input<ExpiryStatusReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.sharePermille, "sharePermille");
+  UINT32.write(view, at + 4, value.floor, "floor");
+  UINT64.write(view, at + 8, value.confirmMs, "confirmMs");
+  if (value.isGuarding) out.bytes[at + 16]! |= 1;
+  out.$structs<RegionExpiry>(at + 24, value.regions, regionExpiryCodec.layout, "regions");
+}
+
+/** Encodes and decodes {@link ExpiryStatusReply}. */
+export const expiryStatusReplyCodec = new StructCodec<ExpiryStatusReply, ExpiryStatusReplyView>({
+  name: "ExpiryStatusReply",
+  dataWords: 3,
+  pointerWords: 1,
+  put: putExpiryStatusReply,
+  newView: () => new ExpiryStatusReplyView(),
+});
+
+export interface RegionExpiry {
+  /** Empty: what is held or released in all regions. */
+  region: string;
+  live: number;
+  /** In the partitions that the node leads. */
+  stale: number;
+  /** Age of its oldest stale record. */
+  oldestStaleMs: number;
+  holdLeftMs: number;
+  /** As group 0 says. */
+  releaseLeftMs: number;
+  granted: number;
+  /** Permits that the node drew, and that it asked for in vain, since its start. */
+  denied: number;
+}
+
+/** A flyweight over {@link RegionExpiry}. */
+export class RegionExpiryView extends StructView<RegionExpiry> {
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+  get live(): number { return this.$uint32(0); }
+  set live(value: number) { this.$setUint32(0, value); }
+  get stale(): number { return this.$uint32(4); }
+  set stale(value: number) { this.$setUint32(4, value); }
+  get oldestStaleMs(): number { return this.$uint64(8); }
+  set oldestStaleMs(value: number) { this.$setUint64(8, value); }
+  get holdLeftMs(): number { return this.$uint64(16); }
+  set holdLeftMs(value: number) { this.$setUint64(16, value); }
+  get releaseLeftMs(): number { return this.$uint64(24); }
+  set releaseLeftMs(value: number) { this.$setUint64(24, value); }
+  get granted(): number { return this.$uint64(32); }
+  set granted(value: number) { this.$setUint64(32, value); }
+  get denied(): number { return this.$uint64(40); }
+  set denied(value: number) { this.$setUint64(40, value); }
+
+  override toPlain(): RegionExpiry {
+    this.$payPlain();
+    return {
+      region: this.region,
+      live: this.live,
+      stale: this.stale,
+      oldestStaleMs: this.oldestStaleMs,
+      holdLeftMs: this.holdLeftMs,
+      releaseLeftMs: this.releaseLeftMs,
+      granted: this.granted,
+      denied: this.denied,
+    };
+  }
+}
+
+function putRegionExpiry(out: FrameWriter, at: number, value: Input<RegionExpiry>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.live, "live");
+  UINT32.write(view, at + 4, value.stale, "stale");
+  UINT64.write(view, at + 8, value.oldestStaleMs, "oldestStaleMs");
+  UINT64.write(view, at + 16, value.holdLeftMs, "holdLeftMs");
+  UINT64.write(view, at + 24, value.releaseLeftMs, "releaseLeftMs");
+  UINT64.write(view, at + 32, value.granted, "granted");
+  UINT64.write(view, at + 40, value.denied, "denied");
+  out.$text(at + 48, value.region, "region");
+}
+
+/** Encodes and decodes {@link RegionExpiry}. */
+export const regionExpiryCodec = new StructCodec<RegionExpiry, RegionExpiryView>({
+  name: "RegionExpiry",
+  dataWords: 6,
+  pointerWords: 1,
+  put: putRegionExpiry,
+  newView: () => new RegionExpiryView(),
 });

@@ -9,6 +9,7 @@ import { backupCommand, restoreCommand } from "./commands/backup.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
+import { expiryCommand } from "./commands/expiry.ts";
 import { frontCommand } from "./commands/front.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
 import { descriptorCommand, governanceCommand } from "./commands/governance.ts";
@@ -91,6 +92,7 @@ const COMMANDS: readonly ((shell: Shell, run: RunAction) => Command)[] = [
   statusCommand,
   clusterCommand,
   partitionCommand,
+  expiryCommand,
   regionCommand,
   relayCommand,
   mapsCommand,

@@ -9,7 +9,7 @@ import { ageBoundMsOf, type Receipt } from "../client/mod.ts";
 import { type AnyKindRow, kindNamed, type RecordKindName } from "../record/kinds.ts";
 import { formatDuration } from "./duration.ts";
 import { usageFailure } from "./failure.ts";
-import { addressText, shownField } from "./record_view.ts";
+import { addressText, shownField, stateText } from "./record_view.ts";
 import type { Reply } from "./shell.ts";
 import type { Cell } from "./table.ts";
 
@@ -56,7 +56,7 @@ function columnsOf({ ownFields }: AnyKindRow, isAged: boolean): readonly Column[
       shrinks: true,
       cell: ({ record }) => addressText(record),
     },
-    { head: "STATE", from: 0, cell: ({ record }) => record.state },
+    { head: "STATE", from: 0, cell: ({ record }) => stateText(record) },
     { head: "LEASE", from: 0, cell: (item) => leaseCell(item, most) },
     ...own,
     {

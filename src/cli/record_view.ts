@@ -132,10 +132,15 @@ function recordFacts(kind: RecordKindName, record: RecordInfo, lease: string): F
     ["address", addressText(record)],
     ["region", record.region],
     ...(record.scope === "global" ? [] : [["scope", record.scope] as const]),
-    ["state", record.state],
+    ["state", stateText(record)],
     ...kindNamed(kind).ownFields.flatMap((field) => ownFact(field, record)),
     ...ownedFacts(record, lease),
   ];
+}
+
+/** Formats a record's state. */
+export function stateText({ state, isStale }: RecordInfo): string {
+  return isStale ? `${state}, stale` : state;
 }
 
 /** Returns the value of a field that only this kind has. */

@@ -2,7 +2,7 @@
 import { isOfRecord, leadingOf } from "../answers/watch_json.ts";
 import type { StreamEvent, WatchEvent, WatchReceipt } from "../client/mod.ts";
 import type { RingMap } from "../ring/ring_map.ts";
-import { addressText } from "./record_view.ts";
+import { addressText, stateText } from "./record_view.ts";
 
 /** Width of the longest type of event. */
 const TYPE_COLUMNS = "deregistered".length;
@@ -14,14 +14,14 @@ export function watchEventText(event: WatchEvent): string {
     const what = STREAM_TEXTS[event.type](receipt.partition);
     return `${type.padEnd(TYPE_COLUMNS)} ${what} (${sourceText(receipt)})`;
   }
-  const { kind, record: { id, domain, state }, home, isState, hasLeft } = event;
+  const { kind, record: { id, domain }, home, isState, hasLeft } = event;
   const facts = [
     type.padEnd(TYPE_COLUMNS),
     kind,
     id,
     ...(domain === "" ? [] : [domain]),
     addressText(event.record),
-    state,
+    stateText(event.record),
     ...(home === undefined ? [] : [`of region ${home}`]),
     ...(isState ? ["as it is"] : []),
     ...(hasLeft ? ["no longer matches"] : []),

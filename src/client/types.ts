@@ -174,6 +174,8 @@ export interface NodeStatus {
   /** Percentiles of the ages that were proven, ms. */
   readonly followerReadAgeMsP50: number;
   readonly followerReadAgeMsP99: number;
+  /** Number of stale records that the node holds: those that outlive their leases. */
+  readonly stale: number;
 }
 
 /** The state of one connection of a client. */

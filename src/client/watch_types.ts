@@ -73,15 +73,23 @@ export type RecordEvent<Kind extends RecordKindName = RecordKindName> = {
   [Name in Kind]: {
     /**
      * `put`: it was created or changed. `superseded`: another process took it over; `record` is the
-     * new form. `deregistered`, `expired`: it is gone; `record` is its last form. `domain_lost`: it
-     * no longer holds its domain.
+     * new form. `stale`: its lease is over, and the registry keeps it because many ended at once.
+     * `recovered`: it was renewed after that. `deregistered`, `expired`: it is gone; `record` is its last
+     * form. `domain_lost`: it no longer holds its domain.
      */
-    readonly type: "put" | "superseded" | "deregistered" | "expired" | "domain_lost";
+    readonly type:
+      | "put"
+      | "superseded"
+      | "stale"
+      | "recovered"
+      | "deregistered"
+      | "expired"
+      | "domain_lost";
     readonly kind: Name;
     readonly record: InfoOf<Name>;
     /**
-     * Present on a record of another region: its home. The event is `put` or `deregistered`, however it
-     * ended there, and `remainingMs` is 0. Another event may be about a record with the same id of
+     * Present on a record of another region: its home. The event is `put` or `deregistered`, whatever
+     * happened there, and `remainingMs` is 0. Another event may be about a record with the same id of
      * another home, or of this region.
      */
     readonly home?: string;

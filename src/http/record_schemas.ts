@@ -62,6 +62,9 @@ function recordSchema(kind: CommandKind): z.ZodType {
   for (const field of [...sharedFields, ...ownFields]) shape[field.name] = valueSchema(field);
   return z.looseObject({
     ...shape,
+    isStale: z.boolean().describe(
+      "whether its lease is over and it stays, because many ended at once: it may be alive",
+    ),
     incarnation: position,
     revision: position,
     lastSeenUnixMs: z.number(),

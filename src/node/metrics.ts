@@ -41,6 +41,11 @@ export interface NodeSnapshot {
     readonly kind: string;
     readonly count: number;
   }[];
+  /** The number of stale records, and of the decisions of operators that hold expiry. */
+  readonly stale: number;
+  readonly expiryHolds: number;
+  /** Permits to expire records since the start: drawn, and asked for in vain. */
+  readonly permits: { readonly granted: number; readonly denied: number };
   readonly log: {
     /** The size on disk now. */
     readonly bytes: number;
@@ -281,6 +286,25 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
       "crs_expiries_total",
       "Records that ended by expiry.",
       () => snapshot().expiries.map(({ kind, count }) => ({ labels: { kind }, value: count })),
+    ),
+    gauge(
+      "crs_stale_records",
+      "Records that outlive their leases because many ended at once.",
+      () => single(snapshot().stale),
+    ),
+    gauge(
+      "crs_expiry_holds",
+      "Regions in which an operator holds expiry; a hold of all regions counts as one.",
+      () => single(snapshot().expiryHolds),
+    ),
+    counter(
+      "crs_expiry_permits_total",
+      "Permits to expire records that the node asked for, by outcome.",
+      () =>
+        Object.entries(snapshot().permits).map(([outcome, value]) => ({
+          labels: { outcome },
+          value,
+        })),
     ),
     counter("crs_renewals_total", "Renewals answered.", () => single(snapshot().renewals)),
     counter(

@@ -39,7 +39,7 @@ import { rotateCertificates } from "./certificate_turnover.ts";
 import { Readiness } from "./readiness.ts";
 import { regionLinks } from "./region_links.ts";
 import { Registry } from "./registry.ts";
-import { accessPolicy } from "./registry_options.ts";
+import { accessPolicy, expirySettings } from "./registry_options.ts";
 import type { RunningNode, StartNodeOptions } from "./running_node.ts";
 import { Sessions } from "./sessions.ts";
 import { snapshotOf } from "./snapshot.ts";
@@ -226,7 +226,7 @@ class Node {
       partitionCount: config.partitions,
       ceilings: { recordsMax: config.recordsMax, memoryBytesMax: config.memoryBytesMax },
       memoryBytes: () => this.#memory.bytes,
-      policy: accessPolicy(config),
+      ...{ policy: accessPolicy(config), expiry: expirySettings(config) },
       renewalGrace: { recordMs: config.renewalGraceMs, memberMs: config.memberRenewalGraceMs },
       logLimits: { softBytes: config.logBytesSoft, hardBytes: config.logBytesHard },
       ...{ requestTimeoutMs: config.requestTimeoutMs, leases: config.leaderLeases === "on" },

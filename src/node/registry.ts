@@ -28,6 +28,7 @@ import { DepartureAdministration } from "../serving/departure_administration.ts"
 import type { NodeDuties } from "../serving/handlers/node.ts";
 import { HeldClock } from "../serving/held_clock.ts";
 import type { IdentityService } from "../serving/identities/identity_service.ts";
+import type { ExpiryGuard } from "../serving/expiry/expiry_guard.ts";
 import type { LeaseDriver } from "../serving/lease_driver.ts";
 import { checkDescribesItself } from "../serving/node_subject.ts";
 import type { PartitionTable } from "../serving/partitions.ts";
@@ -55,6 +56,7 @@ import type { PeerLinks } from "../replication/group_host.ts";
 import { pendingMoves } from "./pending_moves.ts";
 import type { RegionParts } from "./region_parts.ts";
 import type { RunningNode } from "./running_node.ts";
+import { type ExpiryParts, expiryParts } from "./expiry_parts.ts";
 import { type GovernanceParts, governanceParts } from "./governance_parts.ts";
 import { backgroundParts, identityParts, requestParts, sharedParts } from "./registry_parts.ts";
 import type { RegistryOptions } from "./registry_options.ts";
@@ -75,6 +77,8 @@ export class Registry {
   readonly log: SharedLog;
   readonly janitor: AliasJanitor;
   readonly leases: LeaseDriver;
+  /** Keeps records when too many end at once. */
+  readonly expiry: ExpiryGuard;
   readonly renewals: RenewPath;
   readonly watches: WatchHub;
   readonly identities: IdentityService;
@@ -130,6 +134,8 @@ export class Registry {
     this.#rights = identity.enforcer;
     this.regions = identity.regions;
     this.#images = backupImages(options, groups);
+    const expiry = expiryParts(parts, identity.identities.group);
+    this.expiry = expiry.guarded.guard;
     const governance = this.#governance = governanceParts(options, opened);
     this.checkpoints = governance.checkpoints;
     this.agreeOnSigners = governance.agreeOnSigners;
@@ -143,7 +149,7 @@ export class Registry {
       proposeSystem: (from, request, deadlineMs) =>
         this.identities.group.proposeFor(from, request, deadlineMs),
       systemReadPoint: () => this.identities.group.readPoint(),
-      ...this.#reshaping(),
+      ...this.#reshaping(expiry),
     });
     this.router = router;
     this.renewals = renewals;
@@ -172,10 +178,8 @@ export class Registry {
       ...(placement ?? NO_PLACEMENT),
       ban: (node) => this.identities.administration.banRemoved(node),
     });
-    const { leases, janitor } = backgroundParts(parts);
-    this.leases = leases;
-    this.janitor = janitor;
-    feed.followTypes(["claimed", "claim_dropped"], janitor);
+    ({ leases: this.leases, janitor: this.janitor } = backgroundParts(parts, expiry.guarded));
+    feed.followTypes(["claimed", "claim_dropped"], this.janitor);
   }
 
   /** Whether this start created the cluster. */
@@ -183,11 +187,12 @@ export class Registry {
     return this.groups.created;
   }
 
-  /** Returns the duties by which operators change the cluster's shape, and copy it. */
-  #reshaping(): Pick<NodeDuties, "departures" | "rebalancing" | "images" | "upgradeStatus"> {
+  /** Returns the duties by which operators change the cluster's shape, steer it, and copy it. */
+  #reshaping({ permits, status: expiryStatus }: ExpiryParts): OperatorDuties {
     const { nodeId, placement } = this.#options;
     const { group } = this.identities;
     return {
+      ...{ permits, expiryStatus },
       images: this.#images,
       upgradeStatus: () => upgradeStatus(this.groups, this.#options),
       departures: new DepartureAdministration({
@@ -222,6 +227,12 @@ export class Registry {
   /** The number of log entries written for renewals since the start. */
   get extensionsProposed(): number {
     return this.leases.extensionsProposed + this.renewals.extensionsProposed;
+  }
+
+  /** The number of regions in which an operator holds expiry; a hold of all counts as one. */
+  get expiryHolds(): number {
+    const { group, store } = this.groups.system;
+    return store.state.expiry.holdsAt(group.timeMs());
   }
 
   /** Starts the background work: expiry, extension, repair and compaction. */
@@ -294,6 +305,7 @@ export class Registry {
       agents: statistics.records[KIND_AGENT]!,
       gateways: statistics.records[KIND_GATEWAY]!,
       aliases: statistics.aliases,
+      stale: statistics.stale,
       recordBytes: statistics.recordBytes,
       logBytes: this.log.stats().segmentBytes,
       region: this.cluster.region,
@@ -327,6 +339,12 @@ export class Registry {
     await this.groups.close();
   }
 }
+
+/** The duties by which operators change the cluster. */
+type OperatorDuties = Pick<
+  NodeDuties,
+  "departures" | "rebalancing" | "images" | "upgradeStatus" | "permits" | "expiryStatus"
+>;
 
 /** A registry's groups, and what was made for them. */
 interface Opened {

@@ -6,6 +6,7 @@ import type { AccessPolicy } from "../record/access.ts";
 import type { SharedLogLimits } from "../storage/shared_log.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { EventFeed } from "../store/event_feed.ts";
+import type { ExpirySettings } from "../serving/expiry/expiry_settings.ts";
 import type { RenewalGrace } from "../../identity/enrolment/enrolment.ts";
 import type { NodeCalls } from "../serving/node_calls.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
@@ -29,6 +30,16 @@ export function accessPolicy(
   { unpinnedSessions, anonymous }: Pick<NodeConfig, "unpinnedSessions" | "anonymous">,
 ): AccessPolicy {
   return { trustUnpinned: unpinnedSessions === "trusted", anonymous };
+}
+
+/** Returns the settings of the expiry guard. */
+export function expirySettings(
+  { expiryShare, expiryFloor, expiryConfirmMs }: Pick<
+    NodeConfig,
+    "expiryShare" | "expiryFloor" | "expiryConfirmMs"
+  >,
+): ExpirySettings {
+  return { sharePermille: expiryShare, floor: expiryFloor, confirmMs: expiryConfirmMs };
 }
 
 /** The dependencies and settings of a registry. */
@@ -78,6 +89,8 @@ export interface RegistryOptions {
   readonly policy?: AccessPolicy;
   /** The time after expiry in which certificates may be renewed; default: `DEFAULT_RENEWAL_GRACE`. */
   readonly renewalGrace?: RenewalGrace;
+  /** Settings of the expiry guard; each has a default. */
+  readonly expiry?: ExpirySettings;
   /** Time in which every alias is checked once, ms; default: `ALIAS_SWEEP_MS`. */
   readonly aliasSweepMs?: number;
   /** Freshness of other regions' mirrors; default: as the pullers report it. */

@@ -31,7 +31,7 @@ import type { NodeOrder } from "../serving/identities/enrolment_service.ts";
 import { NO_LINKS } from "../serving/identities/identity_links.ts";
 import { IdentityService } from "../serving/identities/identity_service.ts";
 import { LeaderCalls } from "../serving/leader_calls.ts";
-import { LeaseDriver } from "../serving/lease_driver.ts";
+import { type GuardedExpiry, LeaseDriver } from "../serving/lease_driver.ts";
 import { ListPages } from "../serving/list_pages.ts";
 import { ListPath } from "../serving/list_path.ts";
 import { ListTurns } from "../serving/list_turns.ts";
@@ -288,11 +288,12 @@ export function requestParts(
 /** Creates the work in the background. */
 export function backgroundParts(
   { options, groups, shared, clock, table, proposer, claims }: SharedParts,
+  guarded: GuardedExpiry,
 ): { readonly leases: LeaseDriver; readonly janitor: AliasJanitor } {
   const { world: { scheduler }, logger, aliasSweepMs: sweepMs } = options;
   const { availableTime } = groups.nodes.set;
   return {
-    leases: new LeaseDriver({ table, proposer, availableTime, scheduler, logger }),
+    leases: new LeaseDriver({ table, proposer, availableTime, scheduler, logger, guarded }),
     janitor: new AliasJanitor({
       table,
       claims,

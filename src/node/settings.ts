@@ -5,6 +5,9 @@
  */
 import { LOG_LEVELS } from "../base/logger.ts";
 import {
+  EXPIRY_FLOOR_DEFAULT,
+  EXPIRY_FLOOR_MAX,
+  EXPIRY_SHARE_PERMILLE_DEFAULT,
   MEMBER_NAME_BYTES_MAX,
   MEMBER_RENEWAL_GRACE_MS_DEFAULT,
   REGION_BYTES_MAX,
@@ -13,6 +16,9 @@ import {
   REQUEST_TIMEOUT_MS_DEFAULT,
   REQUEST_TIMEOUT_MS_MAX,
   SESSIONS_PER_ADDRESS_MAX,
+  STALE_CONFIRM_MS_DEFAULT,
+  STALE_CONFIRM_MS_MAX,
+  STALE_CONFIRM_MS_MIN,
   TOKEN_NAME_BYTES_MAX,
   WAL_HARD_BYTES,
   WAL_SOFT_BYTES,
@@ -144,6 +150,28 @@ export const SETTINGS = {
     min: 0,
     max: RENEWAL_GRACE_MS_MAX,
     description: "the same time for a node that is a member of the cluster",
+  },
+  expiryShare: {
+    kind: "integer",
+    default: EXPIRY_SHARE_PERMILLE_DEFAULT,
+    min: 0,
+    max: 1_000,
+    description: "thousandths of a region's records that may expire per minute; if more are " +
+      "silent at once, they stay, marked as stale, until their loss is confirmed",
+  },
+  expiryFloor: {
+    kind: "integer",
+    default: EXPIRY_FLOOR_DEFAULT,
+    min: 1,
+    max: EXPIRY_FLOOR_MAX,
+    description: "number of a region's records that may expire per minute, however few it has",
+  },
+  expiryConfirmMs: {
+    kind: "milliseconds",
+    default: STALE_CONFIRM_MS_DEFAULT,
+    min: STALE_CONFIRM_MS_MIN,
+    max: STALE_CONFIRM_MS_MAX,
+    description: "time after which the loss of a stale record is confirmed",
   },
   partitions: {
     kind: "integer",

@@ -33,6 +33,9 @@ export function snapshotOf(
     ready,
     records: [...records, { kind: "alias", region: "", count: aliases }],
     expiries: events.byKind(),
+    stale: registry?.shared.counts.stale ?? 0,
+    expiryHolds: registry?.expiryHolds ?? 0,
+    permits: registry?.expiry.permitsOfAll ?? { granted: 0, denied: 0 },
     log: {
       bytes: log?.segmentBytes ?? 0,
       segments: log?.segments ?? 0,

@@ -47,7 +47,7 @@ import { VERSION } from "../base/version.ts";
 /** The last kind that partitions may ever use; those above are the system group's. */
 export const PARTITION_COMMAND_KIND_MAX = 31;
 
-/** Numbers of the command kinds. Partitions use 1 to 14, the system group 32 and above. */
+/** Numbers of the command kinds. Partitions use 1 to 15, the system group 32 and above. */
 export const COMMAND_KINDS = {
   put: 1,
   extend: 2,
@@ -65,6 +65,8 @@ export const COMMAND_KINDS = {
   mirrorFence: 12,
   mirrorBatch: 13,
   mirrorDrop: 14,
+  /** Marks records as stale. */
+  stale: 15,
   genesis: 32,
   putMember: 33,
   enrolment: 34,
@@ -118,6 +120,14 @@ export function encodeExpire(
   items: readonly Input<ExpireItem>[],
 ): Uint8Array {
   return commandCodec.encode(header(from, COMMAND_KINDS.expire), expireCommandCodec, { items });
+}
+
+/** Encodes that records are stale instead of expired. */
+export function encodeStale(
+  from: CommandHeader,
+  items: readonly Input<ExpireItem>[],
+): Uint8Array {
+  return commandCodec.encode(header(from, COMMAND_KINDS.stale), expireCommandCodec, { items });
 }
 
 /** Encodes a report of a gateway's use, or of a state. */

@@ -124,6 +124,11 @@ export interface KindRow<
    * expires: it lasts until it is removed.
    */
   readonly hasLease: boolean;
+  /**
+   * Whether its records end as soon as their leases do, however many at once: to their readers an ended
+   * record must not exist. Default: the expiry guard keeps records of which too many end, marked as stale.
+   */
+  readonly endsAtOnce?: boolean;
   /** Whether its domain is claimed for it by an alias, so that the domain resolves to it. */
   readonly claimsDomain: boolean;
   /** Whether its owner reports how much of its capacity is in use. */
@@ -147,6 +152,9 @@ export const MAPS_APPLY_VERSION = 11;
 
 /** The apply version from which on a partition stores where the Maps protocol is served. */
 export const MAPS_SEEDERS_APPLY_VERSION = 12;
+
+/** The apply version from which on a partition may mark records as stale, and expires none without a permit. */
+export const STALE_APPLY_VERSION = 16;
 
 /** Ownership of records that name their owner. */
 export interface NamedOwnership<Stored, View> {

@@ -45,11 +45,13 @@ export class KindTable {
   readonly #byNumber: (AnyKindRow | undefined)[];
   /** By number, beside the rows because every renewal asks. */
   readonly #hasLease: boolean[];
+  readonly #isGuarded: boolean[];
 
   constructor(rows: readonly AnyKindRow[]) {
     this.rows = rows;
     this.#byNumber = Array.from({ length: KIND_MAX + 1 }, () => undefined);
     this.#hasLease = Array.from({ length: KIND_MAX + 1 }, () => false);
+    this.#isGuarded = Array.from({ length: KIND_MAX + 1 }, () => false);
     for (const row of rows) {
       const { number, name } = row;
       const isFree = number > 0 && number <= KIND_MAX && !RESERVED_KINDS.has(number) &&
@@ -57,6 +59,7 @@ export class KindTable {
       assert(isFree, `Number ${number} of kind ${name} must be free, and at most ${KIND_MAX}`);
       this.#byNumber[number] = row;
       this.#hasLease[number] = row.hasLease;
+      this.#isGuarded[number] = row.hasLease && row.endsAtOnce !== true;
     }
   }
 
@@ -88,6 +91,11 @@ export class KindTable {
   /** Reports whether records of the kind have a lease; false for an unknown kind. */
   hasLease(kind: number): boolean {
     return kind <= KIND_MAX && this.#hasLease[kind]!;
+  }
+
+  /** Reports whether the expiry guard may keep records of the kind; false for an unknown kind. */
+  isGuarded(kind: number): boolean {
+    return kind <= KIND_MAX && this.#isGuarded[kind]!;
   }
 
   /** Returns the message that refuses a number which names no kind. */

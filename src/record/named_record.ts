@@ -6,7 +6,8 @@
 import { bytesEqual, toHex } from "../base/bytes.ts";
 import { formatUuid } from "../base/uuid.ts";
 import type { OwnedView, Succession } from "./kind_row.ts";
-import { RECORD_SCOPES, RECORD_STATES, type RecordInfo } from "./plain.ts";
+import { RECORD_SCOPES, type RecordInfo } from "./plain.ts";
+import { isStaleState, stateName } from "./record_state.ts";
 import { SHARED_FIELDS } from "./shared_fields.ts";
 
 /** The shared fields of such records. */
@@ -65,7 +66,8 @@ export function namedInfo(view: OwnedView, { address, port }: NamedPlace): Recor
     labels: {},
     credentialHash: toHex(credentialOf(view)),
     ttlMs: view.ttlMs,
-    state: RECORD_STATES[view.state] ?? "active",
+    state: stateName(view.state),
+    isStale: isStaleState(view.state),
     scope: RECORD_SCOPES[view.scope] ?? "region",
     incarnation: { generation: view.incarnationGeneration, index: view.incarnationIndex },
     revision: { generation: view.revisionGeneration, index: view.revisionIndex },

@@ -66,6 +66,7 @@ export const PLACEMENT: Named<
     succession,
   },
   hasLease: true,
+  endsAtOnce: true,
   claimsDomain: false,
   reportsUse: false,
   applyVersion: NAMED_OWNERS_APPLY_VERSION,

@@ -45,6 +45,11 @@ export interface RecordInfo {
   readonly credentialHash: string;
   readonly ttlMs: number;
   readonly state: RecordState;
+  /**
+   * Whether its lease is over. The registry keeps it because many records ended at once, and its owner may
+   * be alive: it recovers when it is renewed.
+   */
+  readonly isStale: boolean;
   readonly scope: RecordScope;
   readonly incarnation: Position;
   readonly revision: Position;

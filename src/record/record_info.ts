@@ -7,7 +7,8 @@ import { toHex } from "../base/bytes.ts";
 import { formatUuid, isNilUuid } from "../base/uuid.ts";
 import { ADDRESS_BYTES, formatAddress } from "./address.ts";
 import type { OwnedView } from "./kind_row.ts";
-import { RECORD_SCOPES, RECORD_STATES, type RecordInfo } from "./plain.ts";
+import { RECORD_SCOPES, type RecordInfo } from "./plain.ts";
+import { isStaleState, stateName } from "./record_state.ts";
 
 /** A view with the fields that agents and gateways share. */
 export interface SharedView extends OwnedView {
@@ -28,7 +29,8 @@ export function recordInfo(view: SharedView): RecordInfo {
     labels: labelsOf(extra),
     credentialHash: extra === undefined ? "" : toHex(extra.credentialHash),
     ttlMs: view.ttlMs,
-    state: RECORD_STATES[view.state] ?? "active",
+    state: stateName(view.state),
+    isStale: isStaleState(view.state),
     // Unknown scopes are those of a later program: the stricter one is true of them.
     scope: RECORD_SCOPES[view.scope] ?? "region",
     incarnation: { generation: view.incarnationGeneration, index: view.incarnationIndex },

@@ -65,6 +65,7 @@ export const RELAY: Named<
     },
   },
   hasLease: true,
+  endsAtOnce: true,
   claimsDomain: false,
   reportsUse: false,
   applyVersion: NAMED_OWNERS_APPLY_VERSION,

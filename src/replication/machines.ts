@@ -41,7 +41,7 @@ class WholeMachine<Reply, Store extends WholeStore<Reply>> implements Restorable
   }
 
   /** Does nothing: this machine has no leader-only state. */
-  onBecomeLeader(): void {}
+  onBecomeLeader(_nowMs: GroupTimeMs): void {}
 
   /** Does nothing; see {@link onBecomeLeader}. */
   onLoseLeadership(): void {}
@@ -70,6 +70,10 @@ class WholeMachine<Reply, Store extends WholeStore<Reply>> implements Restorable
 export class SystemMachine extends WholeMachine<SystemReply, SystemStore> {
   constructor() {
     super(() => new SystemStore());
+  }
+
+  override onBecomeLeader(nowMs: GroupTimeMs): void {
+    this.store.ledFromMs = nowMs;
   }
 }
 

@@ -9,6 +9,7 @@ import type { Position } from "../base/position.ts";
 import { RegistryError } from "../base/errors.ts";
 import { encodeClaim, encodeConfirm, encodeRelease, encodeRevoke } from "../record/command.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
+import { isStaleState } from "../record/record_state.ts";
 import { ALIAS_STATES } from "../../schemas/gen/record.ts";
 import type { Partition, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
@@ -26,6 +27,12 @@ export interface ClaimedDomain {
   readonly domain: string;
   readonly agentId: Uint8Array;
   readonly claim: Position;
+}
+
+/** A claim to be revoked. */
+export interface RevokedClaim extends Omit<ClaimedDomain, "domain"> {
+  /** Whether another agent claims the domain, so that a stale one gives it up. */
+  readonly isForAnother: boolean;
 }
 
 /** Takes steps of claims on this node. */
@@ -73,13 +80,15 @@ export class ClaimSteps {
    */
   async revoke(
     home: Partition,
-    { agentId, claim }: Omit<ClaimedDomain, "domain">,
+    { agentId, claim, isForAnother }: RevokedClaim,
     writer: number,
     deadlineMs: number,
   ): Promise<boolean> {
     // Avoids a log entry where the claim is known to be held; the command decides all other cases.
-    if (this.holds(agentId, claim) === true) return true;
-    const command = encodeRevoke(this.#proposer.header(home, writer), { agentId, claim });
+    const mayGiveUp = isForAnother && this.#seemsStale(agentId);
+    if (!mayGiveUp && this.holds(agentId, claim) === true) return true;
+    const body = { agentId, claim, isForAnother };
+    const command = encodeRevoke(this.#proposer.header(home, writer), body);
     const { outcome } = await this.#proposer.propose(home, command, deadlineMs);
     if (outcome.held) return true;
     if (outcome.code !== "ok") throw new RegistryError(outcome.code, outcome.message);
@@ -143,6 +152,14 @@ export class ClaimSteps {
     const home = this.#table.of(KIND_AGENT, agentId);
     if (!home.isHere || home.group.readPoint(0) === undefined) return undefined;
     return this.seemsHeld(agentId, claim);
+  }
+
+  /** Reports whether the agent's record is stale according to the replica here. */
+  #seemsStale(agentId: Uint8Array): boolean {
+    const home = this.#table.of(KIND_AGENT, agentId);
+    if (!home.isHere) return false;
+    const slot = home.store.find(KIND_AGENT, agentId, 0, agentId.length);
+    return slot !== -1 && isStaleState(home.store.agentView(slot).state);
   }
 
   /**

@@ -19,7 +19,7 @@ import { NO_POSITION, type Position } from "../base/position.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { DOMAIN_CLAIM_TRIES_MAX } from "../base/limits.ts";
-import { formatUuid, UUID_BYTES } from "../base/uuid.ts";
+import { formatUuid, isNilUuid, UUID_BYTES } from "../base/uuid.ts";
 import { domainBytes, KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
 import type { ClaimedDomain, ClaimSteps, DomainClaim } from "./claim_steps.ts";
 import type { LeaderCalls } from "./leader_calls.ts";
@@ -172,13 +172,14 @@ export class DomainClaims {
     requester: Requester,
     deadlineMs: number,
   ): Promise<boolean> {
-    const revoked = { agentId, claim };
+    const isForAnother = !isNilUuid(claimant, 0);
+    const revoked = { agentId, claim, isForAnother };
     return this.#leaders.take({
       what: `agent ${formatUuid(agentId)}`,
       place: () => this.#table.of(KIND_AGENT, agentId),
       here: (home) => this.#steps.revoke(home, revoked, requester.lineage, deadlineMs),
       there: async (calls, node, timeoutMs) => {
-        const body = { ...revoked, claimant, ...requester };
+        const body = { agentId, claim, claimant, ...requester };
         return (await calls.call(node, "revokeClaim", body, timeoutMs)).held;
       },
       deadlineMs,

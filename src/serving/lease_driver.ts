@@ -2,7 +2,8 @@
  * Time-driven commands of the groups that this node leads: expires leases that are over, extends
  * covers in the background, and logs the time.
  *
- * Each is a logged command like any other; a partition has at most one of each kind in progress.
+ * Each is a logged command like any other; a partition has at most one of each kind in progress. Expiry
+ * is asked of the expiry guard (expiry/expiry_guard.ts), which keeps records when too many end at once.
  * Time is the group's (src/replication/group_interface.ts), so nothing expires while there is no
  * leader or the leader is out (available_time.ts). A lease that ended at a time that may yet prove
  * to be part of an outage does not expire until that is settled.
@@ -16,9 +17,9 @@
  */
 import { defined } from "../base/assert.ts";
 import {
-  EXPIRE_ITEMS_MAX,
   GROUP_TICK_MS,
   LEASE_LOOKS_AT_ONCE_MAX,
+  PERMIT_DRAW_MS,
   REQUEST_TIMEOUT_MS_DEFAULT,
   TIME_LOG_GATHER_MS,
   TIME_LOG_MS_MIN,
@@ -26,7 +27,10 @@ import {
 import type { Logger } from "../base/logger.ts";
 import type { Scheduler, Timer } from "../base/world.ts";
 import { encodeTick } from "../record/command.ts";
+import { STALE_APPLY_VERSION } from "../record/kind_row.ts";
+import { EXPIRE_ALL, type OverdueCommands, type OverdueJudge } from "../store/overdue.ts";
 import { DeadlineQueue } from "./deadline_queue.ts";
+import type { ExpiryGuard } from "./expiry/expiry_guard.ts";
 import type { GroupClock } from "../replication/group_interface.ts";
 import type { Partition, PartitionElsewhere, PartitionTable } from "./partitions.ts";
 import type { Proposer } from "./proposer.ts";
@@ -38,14 +42,26 @@ export interface LeaseDriverOptions {
   readonly availableTime: GroupClock;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
+  /** Absent: everything expires as soon as it is due. */
+  readonly guarded?: GuardedExpiry;
+}
+
+/** The expiry guard, and the way to make a partition know what it decides. */
+export interface GuardedExpiry {
+  readonly guard: ExpiryGuard;
+  /** Raises the apply version of a partition. @throws RegistryError */
+  readonly raise: (partition: Partition, version: number) => Promise<void>;
 }
 
 /** State of one partition: which of its commands are in progress. */
 interface Driven {
   readonly partition: Partition;
   extending: boolean;
-  expiring: boolean;
+  /** Number of commands about overdue records. */
+  expiring: number;
   ticking: boolean;
+  /** Group time before which the guard is not asked again, ms: it is about to judge. */
+  askAgainMs: number;
 }
 
 /** Drives the leases of all partitions that a node holds, as replicas come and go. */
@@ -72,10 +88,18 @@ export class LeaseDriver {
     this.#queue = new DeadlineQueue(table.partitioner.partitionCount);
     for (const partition of table.here()) this.#take(partition);
     table.watch((place) => place.isHere ? this.#take(place) : this.#drop(place));
+    options.guarded?.guard.onJudged((partition, nowMs, judge) => {
+      const driven = this.#driven[partition.id];
+      // A partition that went and came back is another one.
+      if (driven?.partition === partition) this.#judged(driven, nowMs, judge);
+    });
   }
 
   #take(partition: Partition): void {
-    const driven = { partition, extending: false, expiring: false, ticking: false };
+    const driven: Driven = {
+      ...{ partition, extending: false, expiring: 0, ticking: false },
+      askAgainMs: -Infinity,
+    };
     this.#driven[partition.id] = driven;
     partition.store.watchDeadlines(() => this.#plan(driven));
     if (this.#isStarted) this.#plan(driven);
@@ -96,6 +120,7 @@ export class LeaseDriver {
   stop(): void {
     this.#isStarted = false;
     this.#timer?.cancel();
+    this.#options.guarded?.guard.stop();
   }
 
   /** Schedules the next check of a partition, not before `notBeforeMs`, available ms. */
@@ -156,13 +181,73 @@ export class LeaseDriver {
         const command = store.extendCommand(at);
         if (command !== undefined) this.#propose(driven, "extending", command);
       }
-      if (!driven.expiring && unsettledMs !== Infinity) {
-        const settled = { nowMs: Math.floor(nowMs - unsettledMs), unixS };
-        const command = store.expireCommand({ ...settled, limit: EXPIRE_ITEMS_MAX });
-        if (command !== undefined) this.#propose(driven, "expiring", command);
+      if (driven.expiring === 0 && unsettledMs !== Infinity && nowMs >= driven.askAgainMs) {
+        this.#expire(driven, { nowMs: Math.floor(nowMs - unsettledMs), unixS });
       }
     }
     this.#logTime(driven, nowMs);
+  }
+
+  /** Lets overdue records expire, or asks the guard about them. */
+  #expire(driven: Driven, settled: { readonly nowMs: number; readonly unixS: number }): void {
+    const { guarded } = this.#options;
+    const { partition } = driven;
+    const isGuarding = guarded?.guard.isGuarding === true;
+    let isUrgent = false;
+    const leftToGuard: OverdueJudge = ({ isStale }) => {
+      isUrgent ||= !isStale;
+      return undefined;
+    };
+    const judge = isGuarding ? leftToGuard : EXPIRE_ALL;
+    const commands = partition.store.overdueCommands({ ...settled, judge });
+    this.#proposeOverdue(driven, commands);
+    if (!commands.isUndecided || guarded === undefined) return;
+    if (partition.store.applyVersion >= STALE_APPLY_VERSION) {
+      driven.askAgainMs = partition.group.timeMs() + PERMIT_DRAW_MS;
+      return guarded.guard.ask(isUrgent);
+    }
+    this.#await(
+      driven,
+      guarded.raise(partition, STALE_APPLY_VERSION).then(() => true, () => false),
+    );
+  }
+
+  /** Does what the guard decided about the overdue records of a partition. */
+  #judged(driven: Driven, nowMs: number, judge: OverdueJudge): void {
+    const { store } = driven.partition;
+    if (!this.#isStarted || store.applyVersion < STALE_APPLY_VERSION) return;
+    const settled = { nowMs, unixS: this.#options.proposer.unixS() };
+    for (;;) {
+      const commands = store.overdueCommands({ ...settled, judge });
+      if (!this.#proposeOverdue(driven, commands)) break;
+    }
+    driven.askAgainMs = -Infinity;
+    this.#plan(driven);
+  }
+
+  /** Proposes commands about overdue records; returns whether there were any. */
+  #proposeOverdue(driven: Driven, { expire, stale }: OverdueCommands): boolean {
+    for (const command of [expire, stale]) {
+      if (command === undefined) continue;
+      const proposed = driven.partition.group.propose(command, REQUEST_TIMEOUT_MS_DEFAULT);
+      this.#await(driven, proposed.then(({ ok }) => ok));
+    }
+    return expire !== undefined || stale !== undefined;
+  }
+
+  /** Keeps other overdue records of the partition waiting until a step that never rejects is done. */
+  #await(driven: Driven, done: Promise<boolean>): void {
+    driven.expiring++;
+    done.then((isDone) => {
+      driven.expiring--;
+      this.#plan(driven);
+      if (!isDone) this.#notCommitted(driven);
+    });
+  }
+
+  /** Notes a command that was not committed: a later check tries again. */
+  #notCommitted({ partition: { id } }: Driven): void {
+    this.#options.logger.debug("A lease command was not committed", { partition: id });
   }
 
   #logTime(driven: Driven, nowMs: number): void {
@@ -188,23 +273,13 @@ export class LeaseDriver {
     return sharedMs - store.timeMs < TIME_LOG_MS_MIN ? latestMs : sharedMs;
   }
 
-  #propose(
-    driven: Driven,
-    flag: "extending" | "expiring" | "ticking",
-    command: Uint8Array,
-  ): void {
+  #propose(driven: Driven, flag: "extending" | "ticking", command: Uint8Array): void {
     driven[flag] = true;
-    if (flag !== "expiring") this.extensionsProposed++;
-    driven.partition.group.propose(command, REQUEST_TIMEOUT_MS_DEFAULT).then((proposed) => {
+    this.extensionsProposed++;
+    driven.partition.group.propose(command, REQUEST_TIMEOUT_MS_DEFAULT).then(({ ok }) => {
       driven[flag] = false;
       this.#plan(driven);
-      // A later check tries again.
-      if (!proposed.ok) {
-        this.#options.logger.debug("A lease command was not committed", {
-          partition: driven.partition.id,
-          code: proposed.error.code,
-        });
-      }
+      if (!ok) this.#notCommitted(driven);
     });
   }
 }

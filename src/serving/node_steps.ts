@@ -96,15 +96,15 @@ export class NodeSteps {
   ): Promise<{ readonly held: boolean }> {
     const { table, steps } = this.#parts;
     const { agentId, claim, claimant } = request;
+    const isForAnother = !isNilUuid(claimant, 0);
     this.#checkSender(
       context,
-      isNilUuid(claimant, 0)
-        ? this.#partitionOfClaim(claim.index)
-        : this.#homeId(KIND_AGENT, claimant),
+      !isForAnother ? this.#partitionOfClaim(claim.index) : this.#homeId(KIND_AGENT, claimant),
     );
     this.#checkRequester(request);
     const home = table.led(KIND_AGENT, agentId);
-    return { held: await steps.revoke(home, request, request.lineage, context.deadlineMs) };
+    const revoked = { agentId, claim, isForAnother };
+    return { held: await steps.revoke(home, revoked, request.lineage, context.deadlineMs) };
   }
 
   /** Serves ConfirmClaim. */

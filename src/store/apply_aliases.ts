@@ -7,16 +7,19 @@
  * §3.)
  */
 import { DOMAIN_BYTES_MAX } from "../base/limits.ts";
-import { type Position, samePosition } from "../base/position.ts";
+import { NO_POSITION, type Position, samePosition } from "../base/position.ts";
 import { isNilUuid } from "../base/uuid.ts";
 import {
+  agentCodec,
   type AgentView,
   ALIAS_STATES,
   aliasCodec,
   type AliasView,
 } from "../../schemas/gen/record.ts";
 import { KIND_AGENT, KIND_ALIAS } from "../record/key.ts";
+import { isStaleState } from "../record/record_state.ts";
 import type { ApplyContext } from "./apply_context.ts";
+import type { PartitionState } from "./partition_state.ts";
 import { type ApplyReply, refusal, success } from "./reply.ts";
 
 /**
@@ -115,8 +118,11 @@ function revoked(): ApplyReply {
   return refusal("claim_revoked", "Claim must be the current one of the domain: it is not");
 }
 
-/** Refuses a claim from now on, unless the agent's live record holds it. */
-export function applyRevoke({ state, command, data }: ApplyContext): ApplyReply {
+/**
+ * Refuses a claim from now on, unless the agent's live record holds it. A stale record gives it up if
+ * another agent claims the domain.
+ */
+export function applyRevoke({ state, command, data, index }: ApplyContext): ApplyReply {
   const revoke = command.bodyInto(state.shared.views.revoke);
   const idAt = revoke.agentIdOffset;
   const claim = claimPosition(revoke);
@@ -125,12 +131,35 @@ export function applyRevoke({ state, command, data }: ApplyContext): ApplyReply 
   }
   const slot = state.findLive(KIND_AGENT, data, idAt, idAt + 16);
   if (slot !== -1) {
-    if (samePosition(claimPosition(state.recordView(slot) as AgentView), claim)) {
-      return success({ held: true, claim });
+    const agent = state.recordView(slot) as AgentView;
+    if (samePosition(claimPosition(agent), claim)) {
+      if (!revoke.isForAnother || !isStaleState(agent.state)) return success({ held: true, claim });
+      giveUpDomain(state, slot, index);
     }
   }
   state.revoke(revoke.agentId, claim);
   return success({ claim, count: 1 });
+}
+
+/**
+ * Takes the domain from a stale agent. Its record begins a new incarnation, as at a takeover, so that its
+ * owner, if it is alive, is told by its next renewal.
+ */
+function giveUpDomain(state: PartitionState, slot: number, index: number): void {
+  const { writer } = state.shared;
+  const { generation } = state;
+  const agent = (state.recordView(slot) as AgentView).toPlain();
+  const position = { generation, index };
+  state.emit("claim_dropped", slot, index);
+  writer.reset();
+  agentCodec.append(writer, {
+    ...agent,
+    domain: "",
+    claim: NO_POSITION,
+    incarnation: position,
+    revision: position,
+  });
+  state.storeWritten(KIND_AGENT, slot, "updated", index);
 }
 
 /** Frees a domain after its claim was revoked; succeeds when the domain is already free. */

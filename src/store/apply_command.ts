@@ -3,7 +3,7 @@ import { COMMAND_KINDS, laterProgram, PARTITION_COMMAND_KIND_MAX } from "../reco
 import { applyClaim, applyConfirm, applyRelease, applyRevoke } from "./apply_aliases.ts";
 import type { ApplyContext } from "./apply_context.ts";
 import { applyPut } from "./apply_put.ts";
-import { applyExpire, applyExtend, applyRemove, applyReport } from "./apply_records.ts";
+import { applyExpire, applyExtend, applyRemove, applyReport, applyStale } from "./apply_records.ts";
 import { applyRaise } from "./apply_version.ts";
 import { applyMirrorBatch, applyMirrorDrop, applyMirrorFence } from "./mirrors/apply_mirrors.ts";
 import { type ApplyReply, refusal, success } from "./reply.ts";
@@ -25,6 +25,8 @@ export function applyCommand(context: ApplyContext): ApplyReply {
       return applyRemove(context);
     case COMMAND_KINDS.expire:
       return applyExpire(context);
+    case COMMAND_KINDS.stale:
+      return applyStale(context);
     case COMMAND_KINDS.report:
       return applyReport(context);
     case COMMAND_KINDS.claim:

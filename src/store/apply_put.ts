@@ -24,6 +24,7 @@ import {
 } from "../../schemas/gen/record.ts";
 import type { Succession } from "../record/kind_row.ts";
 import type { AnyKindRow } from "../record/kinds.ts";
+import { isStaleState } from "../record/record_state.ts";
 import { type ApplyContext, invalid, RECORD_SCOPE_MAX, RECORD_STATE_MAX } from "./apply_context.ts";
 import { SCOPES_APPLY_VERSION } from "./apply_version.ts";
 import {
@@ -154,7 +155,7 @@ function planPut(
   const current = state.recordView(slot);
   const incarnation = incarnationOf(current);
   const superseded = supersededOf(state, current);
-  const succession = row.ownership?.succession(current, incoming);
+  const succession = successionOf(row, current, incoming);
   if (process === current.process) {
     // Readers see the process in the stored form, so it is no proof of ownership.
     if (typeof succession === "object") return notSucceeding(succession, incarnation);
@@ -183,6 +184,15 @@ function planPut(
     ...{ row, slot, live: true, fresh: succession !== "updates" },
     superseded: supersede(state, superseded, current),
   };
+}
+
+/**
+ * Decides about a registration of a kind whose records name their owner. A record whose lease is over keeps
+ * nobody else out.
+ */
+function successionOf(row: AnyKindRow, current: RecordView, incoming: RecordView) {
+  const succession = row.ownership?.succession(current, incoming);
+  return typeof succession === "object" && isStaleState(current.state) ? "replaces" : succession;
 }
 
 /** Returns the refusal of a registration by others than the owner that the live record names. */
@@ -233,8 +243,10 @@ function executePut(
   const before = plan.live ? state.recordView(plan.slot) : undefined;
   const incarnation = before === undefined || plan.fresh ? position : incarnationOf(before);
   const { table } = state;
-  const dueBefore = plan.live ? table.dueOf(plan.slot) : 0;
-  const byCover = plan.live && table.hasFlag(plan.slot, FLAG_BY_COVER);
+  // The due time of a stale record is when it is looked at again, and no lease.
+  const isLeased = before !== undefined && !isStaleState(before.state);
+  const dueBefore = isLeased ? table.dueOf(plan.slot) : 0;
+  const byCover = isLeased && table.hasFlag(plan.slot, FLAG_BY_COVER);
   const kept = plan.fresh ? undefined : before;
   const leaseExpiryMs = plan.row.hasLease ? coverOf(state.timeMs, incoming.ttlMs, kept) : 0;
 

@@ -5,11 +5,15 @@
 import { COVER_TTLS, LEASE_TICK_MS } from "../base/limits.ts";
 import type { Position } from "../base/position.ts";
 import type { AgentView, GatewayView } from "../../schemas/gen/record.ts";
+import type { ExpireItemView } from "../../schemas/gen/command.ts";
+import { STALE_APPLY_VERSION } from "../record/kind_row.ts";
+import { isStaleState, staleState } from "../record/record_state.ts";
 import { type ApplyContext, invalid, RECORD_STATE_MAX } from "./apply_context.ts";
 import { describe, incarnationOf, stale, supersededOf } from "./ownership.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
 import { type ApplyReply, refusal, success } from "./reply.ts";
 import { FLAG_EXPIRING, FLAG_TOMBSTONE } from "./slot_table.ts";
+import { setStale } from "./stale_records.ts";
 
 /** Reports whether the record has the incarnation that the item names. */
 function sameIncarnation(
@@ -52,12 +56,20 @@ export function applyExtend(context: ApplyContext): ApplyReply {
   const count = applyToLeased(context, items, (item, slot) => {
     const record = state.recordView(slot);
     if (!sameIncarnation(record, item)) return false;
+    const isStale = isStaleState(record.state);
+    if (isStale) state.keepForm(slot);
     const renewedMs = Math.max(0, command.timeMs - item.renewedAgo * LEASE_TICK_MS);
     const coverMs = renewedMs + COVER_TTLS * record.ttlMs;
     if (coverMs > record.leaseExpiryMs) record.leaseExpiryMs = coverMs;
     record.lastSeenUnixS = unixS;
-    leases.granted(slot, renewedMs, false);
-    state.emit("extended", slot, index);
+    if (isStale) {
+      setStale(state, slot, false);
+      setRevision(state, record, index);
+    }
+    // The due time of a stale record is when it is looked at again, and no lease.
+    leases.granted(slot, renewedMs, isStale);
+    if (isStale) state.emitChange("recovered", slot, index);
+    else state.emit("extended", slot, index);
     return true;
   });
   return success({ count });
@@ -93,18 +105,54 @@ function gone(): ApplyReply {
   return refusal("not_found", "Record must be registered: it is not");
 }
 
-/** Removes records that the leader saw expire; items whose record has changed are skipped. */
+/**
+ * Removes records that the leader saw expire; items whose record has changed are skipped, and so are those
+ * without the permit that their kind needs.
+ */
 export function applyExpire(context: ApplyContext): ApplyReply {
-  const { state, command, index } = context;
+  const { state, index } = context;
+  const needsPermit = state.applyVersion >= STALE_APPLY_VERSION;
+  return applyToOverdue(context, (record, slot, { permit, kind }) => {
+    if (needsPermit && permit === 0 && state.shared.kinds.isGuarded(kind)) return false;
+    buryRecord(state, slot, record.sequence, "expired", index);
+    return true;
+  });
+}
+
+/** Marks records whose leases are over as stale; items whose record has changed are skipped. */
+export function applyStale(context: ApplyContext): ApplyReply {
+  const { state, leases, index } = context;
+  if (state.applyVersion < STALE_APPLY_VERSION) {
+    const message =
+      `Apply version must be at least ${STALE_APPLY_VERSION} to mark records as stale`;
+    return refusal("invalid_argument", message);
+  }
+  return applyToOverdue(context, (record, slot) => {
+    if (isStaleState(record.state)) return false;
+    state.keepForm(slot);
+    setStale(state, slot, true);
+    // Nobody promised more, and a new leader learns from it since when the record is stale.
+    record.leaseExpiryMs = state.timeMs;
+    setRevision(state, record, index);
+    leases.becameStale(slot);
+    state.emitChange("stale", slot, index);
+    return true;
+  });
+}
+
+/** Applies the items of an expiry whose record still has the cover that the leader saw. */
+function applyToOverdue(
+  context: ApplyContext,
+  apply: (record: RecordView, slot: number, item: ExpireItemView) => boolean,
+): ApplyReply {
+  const { state, command } = context;
   const { items } = command.bodyInto(state.shared.views.expire);
   const count = applyToLeased(context, items, (item, slot) => {
     const record = state.recordView(slot);
-    if (!sameIncarnation(record, item) || record.leaseExpiryMs !== item.leaseExpiryMs) {
-      state.table.clearFlag(slot, FLAG_EXPIRING);
-      return false;
-    }
-    buryRecord(state, slot, record.sequence, "expired", index);
-    return true;
+    const isSame = sameIncarnation(record, item) && record.leaseExpiryMs === item.leaseExpiryMs;
+    if (isSame && apply(record, slot, item)) return true;
+    state.table.clearFlag(slot, FLAG_EXPIRING);
+    return false;
   });
   return success({ count });
 }
@@ -157,7 +205,9 @@ export function applyReport({ state, command, data, index }: ApplyContext): Appl
   if (isOwners && sequence === record.sequence) return duplicateReport(record, incarnation);
   state.keepForm(slot);
   if (isOwners) record.sequence = sequence;
-  if (report.setState) record.state = report.state;
+  if (report.setState) {
+    record.state = isStaleState(record.state) ? staleState(report.state) : report.state;
+  }
   if (report.setUsed) {
     const gateway = record as GatewayView;
     gateway.usedCpu = usedCpu;
@@ -166,11 +216,16 @@ export function applyReport({ state, command, data, index }: ApplyContext): Appl
     gateway.usedBandwidthMbps = usedBandwidthMbps;
     gateway.usedConnections = report.usedConnections;
   }
-  const revision = { generation: state.generation, index };
-  record.revisionGeneration = revision.generation;
-  record.revisionIndex = revision.index;
+  const revision = setRevision(state, record, index);
   state.emitChange("updated", slot, index);
   return success({ revision, incarnation });
+}
+
+/** Sets the revision of a record that the entry at `index` changes, and returns it. */
+function setRevision({ generation }: PartitionState, record: RecordView, index: number): Position {
+  record.revisionGeneration = generation;
+  record.revisionIndex = index;
+  return { generation, index };
 }
 
 /** Returns the reply to a report that was applied before; nothing changes. */

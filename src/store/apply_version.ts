@@ -5,7 +5,7 @@
  */
 import { RaiseApplyVersionCommandView } from "../../schemas/gen/system.ts";
 import { laterProgram } from "../record/command.ts";
-import { MAPS_SEEDERS_APPLY_VERSION } from "../record/kind_row.ts";
+import { STALE_APPLY_VERSION } from "../record/kind_row.ts";
 import type { ApplyContext } from "./apply_context.ts";
 import { type ApplyReply, refusal, success } from "./reply.ts";
 
@@ -20,7 +20,7 @@ export const MIRRORS_APPLY_VERSION = 4;
  * another kind of command, raises it together with `APPLY_VERSION_MAX` (src/system/versions): until a
  * partition has that version, nothing may be proposed in it that an earlier program applies differently.
  */
-export const PARTITION_APPLY_VERSION: number = MAPS_SEEDERS_APPLY_VERSION;
+export const PARTITION_APPLY_VERSION: number = STALE_APPLY_VERSION;
 
 /** Raises the version. @throws RegistryError `unsupported_version` if this program does not know it. */
 export function applyRaise({ state, command, applyVersionMax }: ApplyContext): ApplyReply {

@@ -15,6 +15,10 @@ export type EventType =
   | "extended"
   | "removed"
   | "expired"
+  /** Its lease is over, and it stays. */
+  | "stale"
+  /** It was stale, and was renewed. */
+  | "recovered"
   /**
    * An agent gave up its claim, by a change, or by its end, which is then the event before; `stored`
    * is its form before. Its alias may be freed.

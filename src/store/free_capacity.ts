@@ -5,12 +5,14 @@
  *
  * The free fraction is the smallest of (capacity - used) / capacity over the dimensions that the
  * gateway specifies. A gateway that specifies no capacity counts as 0, because nothing is known to
- * be free. A draining gateway is not offered. Mirrors of a region that is out of reach come last.
+ * be free. A draining gateway is not offered. Stale gateways come behind all others, and mirrors of a region
+ * that is out of reach behind those.
  */
 import type { GatewayView, MapsGatewayView } from "../../schemas/gen/record.ts";
 import { KIND_GATEWAY, KIND_MAPS_GATEWAY } from "../record/key.ts";
 import type { OwnedView } from "../record/kind_row.ts";
 import type { RecordKind } from "../record/kinds.ts";
+import { isStaleState } from "../record/record_state.ts";
 import { capacityRank } from "../record/maps/maps_gateway.ts";
 import { BoundedBest } from "./bounded_best.ts";
 
@@ -46,13 +48,18 @@ export interface RankedGateway<Owner> {
   readonly rank: number;
   /** Id of the gateway, 16 bytes. */
   readonly id: Uint8Array;
-  /** Whether it is the mirror of a suspended region. */
-  readonly isSuspended: boolean;
+  /** Its place before all others of a higher tier. */
+  readonly tier: number;
 }
 
 function compareRanks<Owner>(left: RankedGateway<Owner>, right: RankedGateway<Owner>): number {
-  return Number(left.isSuspended) - Number(right.isSuspended) ||
-    right.rank - left.rank || compareIds(left.id, 0, right.id, 0);
+  return left.tier - right.tier || right.rank - left.rank || compareIds(left.id, 0, right.id, 0);
+}
+
+/** Returns the tier of a gateway: live, stale, or of a region that is out of reach. */
+function tierOf({ state }: OwnedView, isSuspended: boolean): number {
+  if (isSuspended) return 2;
+  return isStaleState(state) ? 1 : 0;
 }
 
 /** Orders 16-byte ids as unsigned numbers. */
@@ -90,9 +97,10 @@ export class GatewayRanking<Owner> {
   /** Offers the gateway on which the view is positioned. */
   offer(owner: Owner, slot: number, gateway: OwnedView, isSuspended = false): void {
     const rank = rankOf(this.kind, gateway);
+    const tier = tierOf(gateway, isSuspended);
     const worst = this.#best.worst;
-    if (worst?.isSuspended === isSuspended && rank < worst.rank) return;
-    this.#best.add({ owner, slot, rank, id: gateway.id, isSuspended });
+    if (worst?.tier === tier && rank < worst.rank) return;
+    this.#best.add({ owner, slot, rank, id: gateway.id, tier });
   }
 
   /** Returns the best gateways, the freest first. */

@@ -6,23 +6,35 @@
  * in the background, in batches. The leader expires records by due times. A new leader knows only
  * the covers and uses them, so that a record may live one ttl longer, never shorter.
  *
+ * What is overdue expires or, as the expiry guard judges, becomes stale (overdue.ts). The due time of a
+ * stale record is when the guard is asked about it again.
+ *
  * Clock: group time as computed by the leader; it must not run faster than the drift that
  * CLOCK_DRIFT_PPM allows. A record expires no earlier than its last answered renewal + ttl, and its
  * expiry is proposed at most LEASE_TICK_MS plus the caller's cadence later. Source: design §3.
  */
 import {
   COVER_TTLS,
-  EXPIRE_ITEMS_MAX,
-  EXPIRE_RETRY_MS,
   EXTEND_GATHER_MS,
   EXTEND_ITEMS_MAX,
   LEASE_TICK_MS,
+  STALE_LOOK_MS,
+  STALE_TIME_LOG_MS_MAX,
   TIME_LOG_MS_MAX,
   TIME_LOG_MS_MIN,
 } from "../base/limits.ts";
 import type { Position } from "../base/position.ts";
-import type { ExpireItem, ExtendItem } from "../../schemas/gen/command.ts";
-import { encodeExpire, encodeExtend } from "../record/command.ts";
+import type { ExtendItem } from "../../schemas/gen/command.ts";
+import { encodeExtend } from "../record/command.ts";
+import { isStaleState } from "../record/record_state.ts";
+import {
+  type Census,
+  NOTHING_OVERDUE,
+  type OverdueCommands,
+  type OverdueJudge,
+  OverdueRecords,
+  tickAfter,
+} from "./overdue.ts";
 import type { PartitionState, RecordView } from "./partition_state.ts";
 import {
   FLAG_BY_COVER,
@@ -53,11 +65,6 @@ export type RenewOutcome =
   /** The owner's right to the record has ended. */
   | "permission_denied";
 
-/** Returns the first lease tick at or after a time. */
-function tickAfter(ms: number): number {
-  return Math.ceil(ms / LEASE_TICK_MS);
-}
-
 /** The leases of one partition. */
 export class Leases {
   readonly #state: PartitionState;
@@ -75,11 +82,13 @@ export class Leases {
   /** True when that check takes into account when the time must be logged. */
   #isTimePlanned = false;
   readonly #onEarlier: () => void;
+  readonly #overdue: OverdueRecords;
 
   /** @param onEarlier called when something becomes due before the owner's next check. */
   constructor(state: PartitionState, onEarlier: () => void) {
     this.#state = state;
     this.#onEarlier = onEarlier;
+    this.#overdue = new OverdueRecords(state);
   }
 
   get leading(): boolean {
@@ -103,9 +112,10 @@ export class Leases {
    */
   get timeLogMs(): number {
     if (!this.#leading || !this.#state.wantsTime) return Infinity;
-    const { timeMs } = this.#state;
+    const { timeMs, staleCount } = this.#state;
+    const longestMs = staleCount > 0 ? STALE_TIME_LOG_MS_MAX : TIME_LOG_MS_MAX;
     const leftMs = (this.#nextDueTick * LEASE_TICK_MS - timeMs) / 2;
-    return Math.ceil(timeMs + Math.min(TIME_LOG_MS_MAX, Math.max(TIME_LOG_MS_MIN, leftMs)));
+    return Math.ceil(timeMs + Math.min(longestMs, Math.max(TIME_LOG_MS_MIN, leftMs)));
   }
 
   /**
@@ -144,9 +154,12 @@ export class Leases {
     this.#nextDueTick = Infinity;
     for (let slot = 0; slot < table.count; slot++) {
       if (!this.#isLease(slot)) continue;
-      const tick = tickAfter(this.#state.recordView(slot).leaseExpiryMs);
+      const { leaseExpiryMs, state } = this.#state.recordView(slot);
+      const isStale = isStaleState(state);
+      const tick = tickAfter(isStale ? nowMs + STALE_LOOK_MS : leaseExpiryMs);
       table.clearFlag(slot, FLAG_EXPIRING | FLAG_WAITING | FLAG_RENEWED | FLAG_ENDED);
-      table.setFlag(slot, FLAG_BY_COVER);
+      if (isStale) table.clearFlag(slot, FLAG_BY_COVER);
+      else table.setFlag(slot, FLAG_BY_COVER);
       table.setDue(slot, tick);
       if (tick < this.#nextDueTick) this.#nextDueTick = tick;
     }
@@ -174,6 +187,33 @@ export class Leases {
     if (fresh) table.setDue(slot, 0);
     this.#postpone(slot, Math.min(fromMs + ttlMs, leaseExpiryMs), leaseExpiryMs - ttlMs);
     table.clearFlag(slot, FLAG_EXPIRING);
+  }
+
+  /** Records that apply marked the slot as stale. */
+  becameStale(slot: number): void {
+    if (!this.#leading) return;
+    const { table } = this.#state;
+    // A renewal that waits for its cover stays: its extension is what lets the record recover.
+    table.clearFlag(slot, FLAG_EXPIRING | FLAG_RENEWED | FLAG_BY_COVER);
+    this.#lookAgain(slot, this.#state.timeMs + STALE_LOOK_MS);
+  }
+
+  /** Makes all stale records due at once, for the expiry guard to be asked about them. */
+  hurryStale(): void {
+    if (!this.#leading || this.#state.staleCount === 0) return;
+    const { table } = this.#state;
+    for (let slot = 0; slot < table.count; slot++) {
+      if (!this.#isLease(slot) || table.hasFlag(slot, FLAG_EXPIRING)) continue;
+      if (isStaleState(this.#state.recordView(slot).state)) this.#lookAgain(slot, this.#nowMs);
+    }
+  }
+
+  #lookAgain(slot: number, atMs: number): void {
+    const tick = tickAfter(atMs);
+    this.#state.table.setDue(slot, tick);
+    if (tick >= this.#nextDueTick) return;
+    this.#nextDueTick = tick;
+    this.#announce();
   }
 
   /**
@@ -221,7 +261,8 @@ export class Leases {
     const ttlMs = record.ttlMs;
     const coverMs = record.leaseExpiryMs;
     const leftMs = coverMs - nowMs;
-    if (leftMs < ttlMs || table.hasFlag(slot, FLAG_EXPIRING)) {
+    // That a stale record recovered must be logged.
+    if (leftMs < ttlMs || table.hasFlag(slot, FLAG_EXPIRING) || isStaleState(record.state)) {
       table.setFlag(slot, FLAG_WAITING);
       return "needs_extension";
     }
@@ -289,30 +330,22 @@ export class Leases {
       : encodeExtend({ timeMs: nowMs, unixS, writer: 0 }, items);
   }
 
-  /** Returns a command that expires overdue records; they stay marked until it is decided. */
-  expireCommand(nowMs: number, unixS: number, limit: number): Uint8Array | undefined {
-    if (!this.#leading || nowMs < this.#nextDueTick * LEASE_TICK_MS) return undefined;
-    const { table } = this.#state;
-    const nowTick = Math.floor(nowMs / LEASE_TICK_MS);
-    const itemsMax = Math.min(limit, EXPIRE_ITEMS_MAX);
-    const items: ExpireItem[] = [];
-    let next = Infinity;
-    for (let slot = 0; slot < table.count; slot++) {
-      const due = table.dueOf(slot);
-      if (due >= next || !this.#isLease(slot)) continue;
-      if (due > nowTick || items.length === itemsMax) {
-        next = due;
-        continue;
-      }
-      items.push(this.#expiry(slot));
-      table.setFlag(slot, FLAG_EXPIRING);
-      table.setDue(slot, tickAfter(nowMs + EXPIRE_RETRY_MS));
-      next = Math.min(next, table.dueOf(slot));
-    }
-    this.#nextDueTick = next;
-    return items.length === 0
-      ? undefined
-      : encodeExpire({ timeMs: nowMs, unixS, writer: 0 }, items);
+  /** Returns commands for overdue records, as `judge` decides; they stay marked until they are decided. */
+  overdueCommands(
+    nowMs: number,
+    unixS: number,
+    limit: number,
+    judge: OverdueJudge,
+  ): OverdueCommands {
+    if (!this.#leading || nowMs < this.#nextDueTick * LEASE_TICK_MS) return NOTHING_OVERDUE;
+    const { nextDueTick, ...commands } = this.#overdue.take(nowMs, unixS, limit, judge);
+    this.#nextDueTick = nextDueTick;
+    return commands;
+  }
+
+  /** Adds the records that the expiry guard may keep to a census, as of `nowMs`. */
+  census(nowMs: number, into: Census): void {
+    if (this.#leading) this.#overdue.count(nowMs, into);
   }
 
   #isLease(slot: number): boolean {
@@ -339,16 +372,6 @@ export class Leases {
       incarnation: { generation: record.incarnationGeneration, index: record.incarnationIndex },
       kind: this.#state.table.kindOf(slot),
       renewedAgo: Math.min(agoTicks, RENEWED_AGO_MAX),
-    };
-  }
-
-  #expiry(slot: number): ExpireItem {
-    const record = this.#state.recordView(slot);
-    return {
-      id: record.id,
-      incarnation: { generation: record.incarnationGeneration, index: record.incarnationIndex },
-      leaseExpiryMs: record.leaseExpiryMs,
-      kind: this.#state.table.kindOf(slot),
     };
   }
 }

@@ -6,6 +6,7 @@ import { compareBytes } from "../base/bytes.ts";
 import { BoundedBest } from "./bounded_best.ts";
 import { KIND_MIRROR } from "../record/key.ts";
 import type { OwnedView } from "../record/kind_row.ts";
+import { ownState } from "../record/record_state.ts";
 import { compareIds } from "./free_capacity.ts";
 import { type MirrorChoice, rankOf, SUSPENDED_RANK } from "./mirrors/mirror_reads.ts";
 import type { PartitionState } from "./partition_state.ts";
@@ -108,13 +109,13 @@ export function forEachGateway(
 ): void {
   forEachInRegion(state, kind, region, (slot) => {
     const gateway = state.recordView(slot);
-    if (gateway.state === 0) visit(slot, gateway, false);
+    if (ownState(gateway.state) === 0) visit(slot, gateway, false);
   });
   const { mirrors } = state;
   forEachMirrorInRegion(state, kind, region, choice, (slot) => {
     const isSuspended = rankOf(mirrors.view(slot), choice) >= SUSPENDED_RANK;
     const gateway = mirrors.recordView(slot);
-    if (gateway.state === 0) visit(slot, gateway, isSuspended);
+    if (ownState(gateway.state) === 0) visit(slot, gateway, isSuspended);
   });
 }
 

@@ -20,10 +20,12 @@ import {
 import { KIND_ALIAS, KIND_REVOCATION } from "../record/key.ts";
 import { MirrorTable } from "./mirrors/mirror_table.ts";
 import type { OwnedView } from "../record/kind_row.ts";
+import { isStaleState } from "../record/record_state.ts";
 import type { EventSink, EventType } from "./event.ts";
 import type { StoredSpan } from "./reply.ts";
 import { newCounts, type StoreShared } from "./shared.ts";
 import { FLAG_TOMBSTONE, pack, SlotTable } from "./slot_table.ts";
+import { countStale } from "./stale_records.ts";
 
 /** A view over a record of any kind. */
 export type RecordView = OwnedView;
@@ -55,6 +57,8 @@ export class PartitionState {
   readonly counts: number[] = newCounts();
   /** Live records of kinds with a lease. */
   leaseCount = 0;
+  /** Those of them that are stale. */
+  staleCount = 0;
   aliasCount = 0;
   /** Blocks of the first and last forgettable slot; 0 if none. */
   forgetHead = 0;
@@ -135,9 +139,7 @@ export class PartitionState {
     if (timeMs > this.timeMs) this.timeMs = Math.min(timeMs, GROUP_TIME_MS_MAX);
   }
 
-  /**
-   * Adds a record or alias with the stored form `[start, end)` of `bytes`, and returns its slot.
-   */
+  /** Adds a record or alias with the stored form `[start, end)` of `bytes`, and returns its slot. */
   insert(kind: number, bytes: Uint8Array, start: number, end: number): number {
     const words = (end - start) / 8;
     const slot = this.table.add(this.#store(words, bytes, start, end), pack(kind, words, 0, 0));
@@ -413,9 +415,10 @@ export class PartitionState {
     const { table, shared } = this;
     this.counts[kind]! += by;
     shared.counts.records[kind]! += by;
+    const { state, regionOffset: start, regionLength } = this.recordView(slot);
     if (shared.kinds.hasLease(kind)) this.leaseCount += by;
+    if (isStaleState(state)) countStale(this, by);
     if (by === 1) {
-      const { regionOffset: start, regionLength } = this.recordView(slot);
       table.setRegion(slot, start, start + regionLength);
     }
     shared.regions.add(kind, table.regionOf(slot), by);

@@ -74,6 +74,11 @@ export class RegionTable {
     return this.#cells[this.#cellOf(bytes, start, end)]!;
   }
 
+  /** Returns the name of the region with that number; "" for 0 and for a number that is not in use. */
+  nameOf(number: number): string {
+    return new TextDecoder().decode(this.#names[number]);
+  }
+
   /** True when every region has a number, so that a region without one occurs in no record. */
   get complete(): boolean {
     return this.#totals[0] === 0;

@@ -57,6 +57,8 @@ export interface StoreStatistics {
   /** Copies of other regions' records, and what their domains resolve by. */
   readonly mirrors: number;
   readonly mirrorAliases: number;
+  /** Those of the records that are stale. */
+  readonly stale: number;
   readonly tombstones: number;
   readonly revocations: number;
   /** Bytes of all stored forms. */
@@ -77,6 +79,8 @@ export interface KeySpan {
 export interface StoreCounts {
   /** Live records, by the number of their kind. */
   readonly records: number[];
+  /** Those of them that are stale. */
+  stale: number;
   aliases: number;
   mirrors: number;
   mirrorAliases: number;
@@ -148,6 +152,7 @@ export class StoreShared {
   readonly hash: SipHash;
   readonly counts: StoreCounts = {
     records: newCounts(),
+    stale: 0,
     aliases: 0,
     mirrors: 0,
     mirrorAliases: 0,

@@ -24,6 +24,7 @@ import { Leases, type RenewOutcome } from "./leases.ts";
 import { forEachGateway, keysAfter, listRegion, type RegionList } from "./listing.ts";
 import { type MirrorChoice, MirrorReads } from "./mirrors/mirror_reads.ts";
 import { PartitionState } from "./partition_state.ts";
+import { EXPIRE_ALL, type OverdueCommands, type OverdueJudge } from "./overdue.ts";
 import type { EventSink } from "./event.ts";
 import { type ApplyReply, refusal, type StoredSpan } from "./reply.ts";
 import type { StoreShared } from "./shared.ts";
@@ -178,17 +179,13 @@ export class PartitionStore {
     return this.#state.locate(slot, into);
   }
 
-  /**
-   * Returns the shared view on an agent's slot; any use of a partition of the node repositions it.
-   */
+  /** Returns the shared view on an agent's slot; any use of a partition of the node repositions it. */
   agentView(slot: number): AgentView {
     assert(this.#state.table.kindOf(slot) === KIND_AGENT, () => `Slot ${slot} must hold an agent`);
     return this.#state.recordView(slot) as AgentView;
   }
 
-  /**
-   * Returns the shared view on a gateway's slot; any use of a partition of the node repositions it.
-   */
+  /** Returns the shared view on a gateway's slot; any use of a partition of the node repositions it. */
   gatewayView(slot: number): GatewayView {
     assert(
       this.#state.table.kindOf(slot) === KIND_GATEWAY,
@@ -197,9 +194,7 @@ export class PartitionStore {
     return this.#state.recordView(slot) as GatewayView;
   }
 
-  /**
-   * Returns the shared view on an alias' slot; any use of a partition of the node repositions it.
-   */
+  /** Returns the shared view on an alias' slot; any use of a partition of the node repositions it. */
   aliasView(slot: number): AliasView {
     assert(this.#state.table.kindOf(slot) === KIND_ALIAS, () => `Slot ${slot} must hold an alias`);
     return this.#state.aliasView(slot);
@@ -318,16 +313,14 @@ export class PartitionStore {
   }
 
   /**
-   * Returns the time at which `extendCommand` or `expireCommand` next has work, group ms, or
+   * Returns the time at which `extendCommand` or `overdueCommands` next has work, group ms, or
    * Infinity.
    */
   nextDeadlineMs(): number {
     return this.#leases.nextDeadlineMs;
   }
 
-  /**
-   * Searches for the first end of a lease that is not renewed, group ms; Infinity if there is none.
-   */
+  /** Searches for the first end of a lease that is not renewed, group ms; Infinity if there is none. */
   findNextDueMs(): number {
     return this.#leases.findNextDueMs();
   }
@@ -345,13 +338,23 @@ export class PartitionStore {
   }
 
   /**
-   * Returns a command that expires overdue records, to be proposed as it is; `undefined` if none
-   * are.
+   * Returns commands for overdue records, to be proposed as they are: they expire, or become stale, as
+   * `judge` decides.
    */
-  expireCommand(
-    { nowMs, unixS, limit = EXPIRE_ITEMS_MAX }: { nowMs: number; unixS: number; limit?: number },
-  ): Uint8Array | undefined {
-    return this.#leases.expireCommand(nowMs, unixS, limit);
+  overdueCommands(
+    { nowMs, unixS, limit = EXPIRE_ITEMS_MAX, judge = EXPIRE_ALL }: {
+      readonly nowMs: number;
+      readonly unixS: number;
+      readonly limit?: number;
+      readonly judge?: OverdueJudge;
+    },
+  ): OverdueCommands {
+    return this.#leases.overdueCommands(nowMs, unixS, limit, judge);
+  }
+
+  /** The records that the expiry guard may keep, as the leader sees them. */
+  get guarded(): Pick<Leases, "census" | "hurryStale"> {
+    return this.#leases;
   }
 
   /**
@@ -371,9 +374,7 @@ export class PartitionStore {
     this.#onEarlier = onEarlier;
   }
 
-  /**
-   * Records when the leader next checks its deadlines, group ms; Infinity: not until it is called.
-   */
+  /** Records when the leader next checks its deadlines, group ms; Infinity: not until it is called. */
   planned(plannedMs: number): void {
     this.#leases.planned(plannedMs);
   }

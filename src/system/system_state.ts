@@ -1,5 +1,6 @@
 /** The parts of group 0's state, in the order of their sections in images. A new part gets a line here. */
 import { DepartureState } from "./departures/departure_state.ts";
+import { ExpiryState } from "./expiry/expiry_state.ts";
 import { FoundingState } from "./founding/founding_state.ts";
 import { AuditState } from "./identities/audit_state.ts";
 import { IdentityState } from "./identity_state.ts";
@@ -31,6 +32,7 @@ export class SystemState {
   readonly regions = new RegionState(this.founding, this.members, this.versions, this.audit);
   readonly departures = new DepartureState(this);
   readonly leaders = new LeaderState(this);
+  readonly expiry = new ExpiryState(this);
 
   /** The parts, in the order of their sections. Later ones may depend on earlier ones. */
   readonly parts: readonly SubMachine[] = [
@@ -44,5 +46,6 @@ export class SystemState {
     this.regions,
     this.departures,
     this.leaders,
+    this.expiry,
   ];
 }

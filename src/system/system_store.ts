@@ -48,6 +48,10 @@ export class SystemStore {
   #appliedIndex = 0;
   /** Index of the last entry that changed the ring map: the second part of its epoch. */
   #ringNumber = 0;
+  /** Group time at which this replica began to lead, ms. Not part of the state. */
+  ledFromMs = 0;
+  /** Called when stale records were released; must not change the state. */
+  onReleased: () => void = () => {};
 
   /** The parts of the state. Replaced as a whole by an image. */
   get state(): SystemState {
@@ -124,7 +128,9 @@ export class SystemStore {
     if (part === undefined) {
       return refusal("malformed", `Command must be the system's: found kind ${kind}`);
     }
+    const { releases } = this.#state.expiry;
     const effect = part.apply(command, at);
+    if (this.#state.expiry.releases !== releases) this.onReleased();
     if (effect?.changesRing === true) this.#ringNumber = at.index;
     return effect?.assigned === undefined ? OK : { code: "ok", assigned: effect.assigned };
   }
@@ -220,6 +226,7 @@ export class SystemStore {
   /** Replaces this state by that of `other`, which must not be used afterwards. */
   replaceBy(other: SystemStore): void {
     const { sink } = this.identities;
+    const { releases } = this.#state.expiry;
     this.#state = other.#state;
     this.#byKind = other.#byKind;
     this.identities.sink = sink;
@@ -227,6 +234,7 @@ export class SystemStore {
     this.#timeMs = other.#timeMs;
     this.#appliedIndex = other.#appliedIndex;
     this.#ringNumber = other.#ringNumber;
+    if (this.#state.expiry.releases !== releases) this.onReleased();
   }
 }
 

@@ -95,7 +95,7 @@ class LeaseWorld {
       const options = { nowMs: this.nowMs, unixS: 0 };
       const extend = store.extendCommand(options);
       if (extend !== undefined) this.#propose(extend);
-      const expire = store.expireCommand(options);
+      const expire = store.overdueCommands(options).expire;
       if (expire !== undefined) this.#propose(expire);
       this.#checkLate();
     }

@@ -18,6 +18,7 @@ import {
   encodeRemove,
   encodeReport,
   encodeRevoke,
+  encodeStale,
   encodeTick,
 } from "../../src/record/command.ts";
 import { firstTermOf } from "../../src/base/ids.ts";
@@ -154,10 +155,26 @@ export class StoreHarness {
     );
   }
 
-  expire(kind: number, number: number, incarnation: Position, leaseExpiryMs: number): ApplyReply {
+  expire(
+    kind: number,
+    number: number,
+    incarnation: Position,
+    leaseExpiryMs: number,
+    permit = 0,
+  ): ApplyReply {
     return this.apply(
-      encodeExpire(this.header, [{ id: idOf(number), incarnation, kind, leaseExpiryMs }]),
+      encodeExpire(this.header, [{ id: idOf(number), incarnation, kind, leaseExpiryMs, permit }]),
     );
+  }
+
+  markStale(
+    kind: number,
+    number: number,
+    incarnation: Position,
+    leaseExpiryMs: number,
+  ): ApplyReply {
+    const item = { id: idOf(number), incarnation, kind, leaseExpiryMs, permit: 0 };
+    return this.apply(encodeStale(this.header, [item]));
   }
 
   report(
@@ -192,8 +209,8 @@ export class StoreHarness {
     return this.apply(encodeConfirm(this.header, { domain, agentId: idOf(number), claim }));
   }
 
-  revoke(number: number, claim: Position): ApplyReply {
-    return this.apply(encodeRevoke(this.header, { agentId: idOf(number), claim }));
+  revoke(number: number, claim: Position, isForAnother = false): ApplyReply {
+    return this.apply(encodeRevoke(this.header, { agentId: idOf(number), claim, isForAnother }));
   }
 
   release(domain: string, claim: Position): ApplyReply {

@@ -56,3 +56,47 @@ export const ALIAS_REPAIRS_MAX = 64;
 export const ALIAS_SUSPECTS_MAX = 10_000;
 /** Maximum time between two renewals, ms: the loss of a record is noticed within it. */
 export const RENEW_AFTER_MS_MAX = 600_000;
+
+/**
+ * Time to the end of its lease within which a record may count as silent, ms: that of the default lease
+ * in which two renewals were missed. Records that have longer are not read for it.
+ */
+export const SILENT_AHEAD_MS = 10_000;
+/**
+ * Time after which the expiry guard is asked about a stale record again, ms. A node asks about all of them
+ * at multiples of it, so that the oldest come first.
+ */
+export const STALE_LOOK_MS = 5_000;
+/** Delay of a draw for stale records only, ms: more than the ticks and looks by which they are due apart. */
+export const STALE_GATHER_MS = 500;
+/**
+ * Maximum interval of logging the time of a group with stale records, ms: their age is group time, so a
+ * restart makes them younger by at most that.
+ */
+export const STALE_TIME_LOG_MS_MAX = 10_000;
+/** The same while an operator holds expiry, ms: little can happen before. */
+export const HELD_LOOK_MS = 30_000;
+/** Minimum interval of draws of permits by a node, ms: the delay of an expiry after another one. */
+export const PERMIT_DRAW_MS = 1_000;
+/** Time that a draw may take, ms. Without an answer nothing expires, and what is overdue becomes stale. */
+export const PERMIT_DRAW_MS_MAX = 2_000;
+/** Regions for which a node draws at once. What the others want waits for the next draw. */
+export const PERMIT_REGIONS_PER_DRAW_MAX = 256;
+/** Regions whose budgets group 0 keeps; those that nobody drew from for a minute are forgotten. */
+export const EXPIRY_REGIONS_MAX = 4_096;
+/** The span of a budget, ms: at most one span's permits gather. */
+export const EXPIRY_BUDGET_MS = 60_000;
+/** Slots counted in one turn for a draw: about a ms. */
+export const CENSUS_SLOTS_PER_TURN = 20_000;
+/** Defaults and bounds of the settings of the expiry guard. */
+export const EXPIRY_SHARE_PERMILLE_DEFAULT = 100;
+export const EXPIRY_FLOOR_DEFAULT = 100;
+export const EXPIRY_FLOOR_MAX = 1_000_000;
+export const STALE_CONFIRM_MS_DEFAULT = 300_000;
+export const STALE_CONFIRM_MS_MIN = 10_000;
+export const STALE_CONFIRM_MS_MAX = 86_400_000;
+/** Time for which an operator may hold expiry, ms: one that is forgotten ends. */
+export const EXPIRY_HOLD_MS_DEFAULT = 3_600_000;
+export const EXPIRY_HOLD_MS_MAX = 86_400_000;
+/** Time in which all leaders, new ones included, draw for the stale records that are released, ms. */
+export const EXPIRY_RELEASE_MS = 60_000;

@@ -35,6 +35,7 @@ function statusReply(node: NodeStatus, where: string): Reply {
         ["gateways", node.gateways],
         ["agents", node.agents],
         ["domains", node.aliases],
+        ...(node.stale === 0 ? [] : [["stale records", node.stale] as const]),
         ["sessions", node.sessions],
         ["record bytes", formatBytes(node.recordBytes)],
         ["log on disk", formatBytes(node.logBytes)],

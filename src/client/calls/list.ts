@@ -184,10 +184,10 @@ export class ListCalls {
       .map((item) => ({
         item,
         rank: rankOf(item),
-        suspended: Number(item.source?.suspended === true),
+        tier: tierOf(item),
       }))
       .sort((left, right) =>
-        left.suspended - right.suspended || right.rank - left.rank ||
+        left.tier - right.tier || right.rank - left.rank ||
         (left.item.gateway.id < right.item.gateway.id ? -1 : 1)
       )
       .slice(0, limit)
@@ -283,6 +283,12 @@ function checkedLimit(limit: number, max: number): number {
     `limit must be an integer in [0, ${max}]: current value is ${limit}`,
     { field: "limit" },
   );
+}
+
+/** Returns the tier of a gateway, as nodes order them: live, stale, or of a region out of reach. */
+function tierOf({ gateway, source }: ListedGateway | ListedMapsGateway): number {
+  if (source?.suspended === true) return 2;
+  return gateway.isStale ? 1 : 0;
 }
 
 /** Returns the smallest free fraction of a gateway's capacities, by which gateways are ranked. */

@@ -12,6 +12,8 @@ export const EVENT_TYPES: readonly (RecordEvent["type"] | undefined)[] = (() => 
   names[WATCH_EVENT_TYPES.deregistered] = "deregistered";
   names[WATCH_EVENT_TYPES.expired] = "expired";
   names[WATCH_EVENT_TYPES.domainLost] = "domain_lost";
+  names[WATCH_EVENT_TYPES.stale] = "stale";
+  names[WATCH_EVENT_TYPES.recovered] = "recovered";
   return names;
 })();
 

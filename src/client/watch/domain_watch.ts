@@ -304,14 +304,14 @@ export class DomainWatch extends ReadableWatch {
 
   #agentEvent(change: WatchChange): void {
     const { type } = change;
-    if (type === "put" || type === "superseded") return this.#agentPut(change, type);
+    if (isForm(type)) return this.#agentPut(change, type);
     if (type !== "deregistered" && type !== "expired") return;
     this.#agent = undefined;
     this.#judge(change, type);
     this.#replay();
   }
 
-  #agentPut(change: WatchChange, type: "put" | "superseded"): void {
+  #agentPut(change: WatchChange, type: FormType): void {
     const kept = copyOf(change);
     const view = this.#decoder.view(kept, kept.record) as unknown as AgentView;
     const claim = { generation: view.claimGeneration, index: view.claimIndex };
@@ -354,7 +354,7 @@ export class DomainWatch extends ReadableWatch {
     this.#push(told);
   }
 
-  #tell(type: "put" | "superseded", kept: WatchChange): void {
+  #tell(type: FormType, kept: WatchChange): void {
     this.#isResolved = true;
     this.#resolved = kept;
     kept.type = type;
@@ -427,4 +427,11 @@ function copyOf(change: WatchChange): WatchChange {
   copy.record = { start: 0, end: size };
   copy.before = { start: size, end: bytes.length };
   return copy;
+}
+
+/** The types of events that tell a record's present form. */
+type FormType = "put" | "superseded" | "stale" | "recovered";
+
+function isForm(type: WatchChange["type"]): type is FormType {
+  return type === "put" || type === "superseded" || type === "stale" || type === "recovered";
 }

@@ -44,7 +44,7 @@ export function watchRoute(): HttpRoute {
     answers: {
       200: {
         description:
-          "events put, superseded, deregistered, expired, domain_lost; `reset`: what is " +
+          "events put, superseded, stale, recovered, deregistered, expired, domain_lost; `reset`: what is " +
           "known of a partition no longer counts, its state follows; `complete`: a partition's " +
           "state was sent; `error`: the stream ends. The data are those of `crs watch --json`",
         type: "text/event-stream",

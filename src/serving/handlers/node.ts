@@ -1,6 +1,7 @@
 /** Handlers of the operations on the node and the cluster. */
 import type {
   ClusterStatusReply,
+  ExpiryStatusReply,
   JoinClusterReply,
   JoinClusterRequest,
   PartitionStatusReply,
@@ -18,6 +19,7 @@ import { commandOf } from "../../system/system_store.ts";
 import type { NODE_OPERATIONS } from "../../wire/operations/node.ts";
 import type { BackupImages } from "../backup_images.ts";
 import type { DepartureAdministration } from "../departure_administration.ts";
+import type { PermitDesk } from "../expiry/permit_desk.ts";
 import type { Handlers } from "../handler.ts";
 import type { Rebalancing } from "../rebalancing.ts";
 import { NODES_REGION_KINDS } from "../regions/region_proposals.ts";
@@ -45,6 +47,8 @@ export interface NodeDuties {
   ) => Promise<number | undefined>;
   /** Returns the index up to which group 0 is current; only its leader can. */
   readonly systemReadPoint: () => Promise<number>;
+  readonly permits: PermitDesk;
+  readonly expiryStatus: () => ExpiryStatusReply;
   readonly departures: DepartureAdministration;
   readonly rebalancing: Rebalancing;
   readonly images: BackupImages;
@@ -77,6 +81,8 @@ export function nodeHandlers(
     reportedPlacement,
     proposeSystem,
     systemReadPoint,
+    permits,
+    expiryStatus,
     departures,
     rebalancing,
     images,
@@ -105,6 +111,14 @@ export function nodeHandlers(
       return { assigned: await proposeSystem(node ?? 0, request, deadlineMs) ?? 0 };
     },
     systemReadPoint: async () => ({ appliedIndex: await systemReadPoint() }),
+    steerExpiry: async (request, { peer, deadlineMs }) => {
+      await permits.steer(request, peer, deadlineMs);
+      return {};
+    },
+    drawPermits: async (request, { node, deadlineMs }) => ({
+      grants: [...await permits.draw(node ?? 0, request, deadlineMs)],
+    }),
+    expiryStatus,
     depart: (request, { peer, deadlineMs }) => departures.begin(request, peer, deadlineMs),
     stay: ({ nodeId }, { peer, deadlineMs }) => departures.end(nodeId, peer, deadlineMs),
     listDepartures: () => departures.list(),

@@ -41,7 +41,8 @@ export function newHistoryChange(): HistoryChange {
 
 /** Returns the type of the change that an event is; 0 if watches do not deliver it. */
 export function typeOfEvent({ type, kind, stored, before }: StoreEvent): number {
-  const { put, superseded, deregistered, expired, domainLost } = WATCH_EVENT_TYPES;
+  const { put, superseded, deregistered, expired, domainLost, stale, recovered } =
+    WATCH_EVENT_TYPES;
   switch (type) {
     case "registered":
     case "updated":
@@ -59,6 +60,10 @@ export function typeOfEvent({ type, kind, stored, before }: StoreEvent): number 
       return deregistered;
     case "expired":
       return expired;
+    case "stale":
+      return stale;
+    case "recovered":
+      return recovered;
     case "claim_dropped":
     case "released":
       return domainLost;

@@ -70,7 +70,12 @@ export function eventOf(
       ...{ ...last, before: NO_FORM },
     };
   }
-  const common = { type, index, ordinal, left: concern === "left" };
+  // Other regions may run programs that know no stale records; the form tells those that do.
+  const isChange = filter.isFeed && isOfStaleness(type);
+  const common = {
+    type: isChange ? WATCH_EVENT_TYPES.put : type,
+    ...{ index, ordinal, left: concern === "left" },
+  };
   if (kind === KIND_MIRROR) {
     const hasBefore = withBefore && before.end > before.start &&
       matcher.isReadable(filter, kind, before);
@@ -88,6 +93,11 @@ export function eventOf(
     record: { ...record },
     before: showsBefore ? { ...before } : NO_FORM,
   };
+}
+
+/** Reports whether a change is that of a record which became stale or recovered. */
+function isOfStaleness(type: number): boolean {
+  return type === WATCH_EVENT_TYPES.stale || type === WATCH_EVENT_TYPES.recovered;
 }
 
 /** Passes on new changes. */

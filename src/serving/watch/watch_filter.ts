@@ -183,7 +183,8 @@ export class FilterMatcher {
 
 /** Reports whether a change of a type leaves a record. */
 function hasForm(type: number): boolean {
-  return type === WATCH_EVENT_TYPES.put || type === WATCH_EVENT_TYPES.superseded;
+  const { put, superseded, stale, recovered } = WATCH_EVENT_TYPES;
+  return type === put || type === superseded || type === stale || type === recovered;
 }
 
 /** Returns a number below 2^30 for a key, by which watches of keys are found. */

@@ -35,6 +35,7 @@ const NAMES: readonly string[] = [
   "departures of nodes",
   "chosen leaders",
   "program versions of members",
+  "permits to expire records, and stale records",
 ];
 
 /** All features after the first apply version, by ascending apply version, without gaps. */

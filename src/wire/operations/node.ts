@@ -1,9 +1,12 @@
-/** Operations on the node and the cluster: status, ring map, joining, placement, departures, images. */
+/** Operations on the node and the cluster: status, ring map, joining, placement, departures, images, expiry. */
 import {
   clusterStatusReplyCodec,
   departRequestCodec,
   departuresReplyCodec,
+  drawPermitsReplyCodec,
+  drawPermitsRequestCodec,
   emptyCodec,
+  expiryStatusReplyCodec,
   joinClusterReplyCodec,
   joinClusterRequestCodec,
   partitionStatusReplyCodec,
@@ -18,13 +21,14 @@ import {
   ringMapCodec,
   statusReplyCodec,
   stayRequestCodec,
+  steerExpiryRequestCodec,
   systemReadPointReplyCodec,
   transferLeaderRequestCodec,
   upgradeStatusReplyCodec,
 } from "../../../schemas/gen/wire.ts";
 import { named, operation } from "./operation.ts";
 
-/** Operations on the node and the cluster: status, ring map, joining, placement, departures. */
+/** Operations on the node and the cluster: status, ring map, joining, placement, departures, expiry. */
 export const NODE_OPERATIONS = named({
   status: operation({
     id: 15,
@@ -153,6 +157,38 @@ export const NODE_OPERATIONS = named({
     cost: 100,
     codes: ["not_found"],
     group: "system",
+  }),
+  steerExpiry: operation({
+    id: 130,
+    kind: "write",
+    repeatable: true,
+    access: "administer",
+    request: steerExpiryRequestCodec,
+    reply: emptyCodec,
+    cost: 100,
+    codes: [],
+    group: "system",
+  }),
+  drawPermits: operation({
+    id: 58,
+    kind: "write",
+    repeatable: true,
+    access: "peer",
+    request: drawPermitsRequestCodec,
+    reply: drawPermitsReplyCodec,
+    cost: 10,
+    codes: ["incarnation_mismatch"],
+    group: "system",
+  }),
+  expiryStatus: operation({
+    id: 59,
+    kind: "read",
+    repeatable: true,
+    access: "inspect",
+    request: emptyCodec,
+    reply: expiryStatusReplyCodec,
+    cost: 200,
+    codes: [],
   }),
   upgradeStatus: operation({
     id: 55,

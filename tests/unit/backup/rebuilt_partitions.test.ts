@@ -103,7 +103,7 @@ test("rebuildPartitions: every lease has a full ttl, and no cover is shortened",
   assert.is(leaseExpiryMs, 59_999 + 60_000);
   harness.store.onBecomeLeader(harness.store.timeMs);
   const nowMs = harness.store.timeMs + 30_000;
-  assert.is(harness.store.expireCommand({ nowMs, unixS: 1 }), undefined);
+  assert.is(harness.store.overdueCommands({ nowMs, unixS: 1 }).expire, undefined);
   assert.is(harness.store.countOf(KIND_AGENT), 1);
 });
 

@@ -68,6 +68,7 @@ const STATUS = {
   followerReadsRefused: 1,
   followerReadAgeMsP50: 20,
   followerReadAgeMsP99: 40,
+  stale: 0,
 };
 
 interface RunOptions {

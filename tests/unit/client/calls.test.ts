@@ -554,6 +554,7 @@ test("ringMap and nodeStatus are plain", async () => {
     followerReadsRefused: 0,
     followerReadAgeMsP50: 0,
     followerReadAgeMsP99: 0,
+    stale: 0,
   });
   assert.is((await registry.wait(status)).clusterId, AGENT_ID);
   await registry.wait(client.close());

@@ -114,6 +114,10 @@ test("NodeMetrics shows the snapshot, taken once a scrape", async () => {
   assert.is(value("crs_records", { kind: "agent", region: "eu-1" }), 3);
   assert.is(value("crs_records", { kind: "gateway", region: "eu-1" }), 1);
   assert.is(value("crs_expiries_total", { kind: "agent" }), 2);
+  assert.is(value("crs_stale_records"), 7);
+  assert.is(value("crs_expiry_holds"), 1);
+  assert.is(value("crs_expiry_permits_total", { outcome: "granted" }), 40);
+  assert.is(value("crs_expiry_permits_total", { outcome: "denied" }), 60);
   assert.is(value("crs_log_bytes"), 4096);
   assert.is(value("crs_log_segments"), 2);
   assert.is(value("crs_log_appended_bytes_total"), 999);

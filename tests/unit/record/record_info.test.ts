@@ -36,6 +36,7 @@ test("AGENT.decode gives what was registered, with every address and with extras
         credentialHash: "credentialHash" in more ? "00ff10" : "",
         ttlMs: 5_000,
         state: "draining",
+        isStale: false,
         scope: "region",
         incarnation: REGISTRYS_OWN.incarnation,
         revision: REGISTRYS_OWN.revision,

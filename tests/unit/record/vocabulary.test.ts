@@ -107,6 +107,7 @@ test("a gateway survives the way through the stored form", () => {
       credentialHash: "ab12",
       ttlMs: 30_000,
       state: "active",
+      isStale: false,
       scope: "global",
       capacity: { cpu: 1.1, memoryMiB: 4096, storageMiB: 40960, bandwidthMbps: 20, connections: 0 },
       used: { cpu: 0, memoryMiB: 0, storageMiB: 0, bandwidthMbps: 0, connections: 0 },

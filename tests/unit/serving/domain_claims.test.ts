@@ -203,7 +203,7 @@ test("a late register with a revoked claim is refused, and tried again with a ne
   assert.ok(claimed.ok);
   const { claim } = claimed.ok ? claimed.outcome : { claim: NO_POSITION };
   const home = table.held(KIND_AGENT, idOf(first));
-  const command = encodeRevoke(header, { agentId: idOf(first), claim });
+  const command = encodeRevoke(header, { agentId: idOf(first), claim, isForAnother: false });
   assert.ok((await harness.world.wait(home.group.propose(command, 1_000))).ok);
 
   const peer = await harness.peer();

@@ -50,7 +50,7 @@ test("PartitionStore keeps a record of a kind without a lease until it is remove
   assert.is(harness.store.remainingMs(slot, harness.timeMs), Infinity);
   assert.is(harness.store.nextDeadlineMs(), Infinity);
   const at = { nowMs: harness.timeMs, unixS: harness.unixS };
-  assert.is(harness.store.expireCommand(at), undefined);
+  assert.is(harness.store.overdueCommands(at).expire, undefined);
   assert.is(harness.store.extendCommand({ ...at, force: true }), undefined);
   assert.is(harness.expire(DOCUMENT.number, 1, incarnation, 0).count, 0);
   assert.is(harness.store.renew(DOCUMENT.number, idOf(1), 0, incarnation, 0), "not_found");

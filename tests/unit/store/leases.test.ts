@@ -26,7 +26,7 @@ function settle(harness: StoreHarness): { expired: number; extended: number } {
   const options = { nowMs: harness.timeMs, unixS: harness.unixS };
   const extend = harness.store.extendCommand(options);
   const extended = extend === undefined ? 0 : harness.apply(extend).count;
-  const expire = harness.store.expireCommand(options);
+  const expire = harness.store.overdueCommands(options).expire;
   const expired = expire === undefined ? 0 : harness.apply(expire).count;
   return { expired, extended };
 }
@@ -76,7 +76,7 @@ test("a renewal where no leader is answers not_leader", () => {
   harness.store.onLoseLeadership();
   assert.is(renew(harness, 1, incarnation), "not_leader");
   assert.is(harness.store.nextDeadlineMs(), Infinity);
-  assert.is(harness.store.expireCommand({ nowMs: 1e9, unixS: 0 }), undefined);
+  assert.is(harness.store.overdueCommands({ nowMs: 1e9, unixS: 0 }).expire, undefined);
 });
 
 test("expiry is never before the last renewal + ttl, and at most a tick late for the leader", () => {
@@ -113,7 +113,10 @@ test("expire is refused where the cover moved on after the leader looked", () =>
   const harness = leader();
   const { incarnation } = harness.putAgent();
   harness.timeMs = TTL_MS;
-  const expire = defined(harness.store.expireCommand({ nowMs: TTL_MS, unixS: 0 }), "is due");
+  const expire = defined(
+    harness.store.overdueCommands({ nowMs: TTL_MS, unixS: 0 }).expire,
+    "is due",
+  );
   harness.extend(KIND_AGENT, 1, incarnation);
   assert.is(harness.apply(expire).count, 0);
   assert.is(harness.agent(1)?.leaseExpiryMs, 3 * TTL_MS);
@@ -124,7 +127,10 @@ test("expire is refused where the incarnation moved on after the leader looked",
   const harness = leader();
   const { incarnation } = harness.putAgent();
   harness.timeMs = TTL_MS;
-  const expire = defined(harness.store.expireCommand({ nowMs: TTL_MS, unixS: 0 }), "is due");
+  const expire = defined(
+    harness.store.overdueCommands({ nowMs: TTL_MS, unixS: 0 }).expire,
+    "is due",
+  );
   harness.putAgent({ process: 22 }, incarnation);
   assert.is(harness.apply(expire).count, 0);
   assert.is(harness.agent(1)?.process, 22);
@@ -134,7 +140,10 @@ test("a renewal while its expiry is proposed is not answered from memory", () =>
   const harness = leader();
   const { incarnation } = harness.putAgent();
   harness.timeMs = TTL_MS;
-  const expire = defined(harness.store.expireCommand({ nowMs: TTL_MS, unixS: 0 }), "is due");
+  const expire = defined(
+    harness.store.overdueCommands({ nowMs: TTL_MS, unixS: 0 }).expire,
+    "is due",
+  );
   assert.is(renew(harness, 1, incarnation), "needs_extension");
   assert.is(harness.store.remainingMs(harness.slotOf(KIND_AGENT, 1), TTL_MS), 0);
   assert.is(harness.apply(expire).count, 1);
@@ -156,18 +165,18 @@ test("an expiry without effect is proposed again", () => {
   harness.putAgent();
   harness.timeMs = TTL_MS;
   const options = { nowMs: TTL_MS, unixS: 0 };
-  assert.ok(harness.store.expireCommand(options));
-  assert.is(harness.store.expireCommand(options), undefined);
+  assert.ok(harness.store.overdueCommands(options).expire);
+  assert.is(harness.store.overdueCommands(options).expire, undefined);
   harness.timeMs += 3_000;
   assert.is(settle(harness).expired, 1);
 });
 
-test("expireCommand takes at most its limit, and the rest at once after it", () => {
+test("overdueCommands takes at most its limit, and the rest at once after it", () => {
   const harness = leader();
   for (let number = 1; number <= 25; number++) harness.putAgent({ number });
   const counts: number[] = [];
   for (;;) {
-    const command = harness.store.expireCommand({ nowMs: TTL_MS, unixS: 0, limit: 10 });
+    const command = harness.store.overdueCommands({ nowMs: TTL_MS, unixS: 0, limit: 10 }).expire;
     if (command === undefined) break;
     counts.push(harness.apply(command).count);
   }

@@ -102,7 +102,14 @@ test("an identity takes over what its credential holds, and keeps it from caller
 test("StoreShared.namedCounts tells kinds by name, and rare ones only if there are records of them", () => {
   const harness = new MapsHarness();
   harness.putGateway();
-  const others = { aliases: 0, mirrors: 0, mirrorAliases: 0, tombstones: 0, revocations: 0 };
+  const others = {
+    stale: 0,
+    aliases: 0,
+    mirrors: 0,
+    mirrorAliases: 0,
+    tombstones: 0,
+    revocations: 0,
+  };
   assert.equal(harness.shared.namedCounts(), { agents: 0, gateways: 1, ...others });
   harness.mapsAgent();
   assert.equal(harness.shared.namedCounts(), {

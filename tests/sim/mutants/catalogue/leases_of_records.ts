@@ -40,7 +40,8 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     breaks: "A renewal that ends beyond its cover waits until a longer cover is logged",
     edits: [{
       file: "src/store/leases.ts",
-      anchor: "if (leftMs < ttlMs || table.hasFlag(slot, FLAG_EXPIRING)) {",
+      anchor:
+        "if (leftMs < ttlMs || table.hasFlag(slot, FLAG_EXPIRING) || isStaleState(record.state)) {",
       replacement: "if (leftMs < 0) {",
     }],
   },
@@ -59,7 +60,7 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     name: "lease_due_a_tick_early",
     breaks: "A record is due at the first tick after its lease, not before",
     edits: [{
-      file: "src/store/leases.ts",
+      file: "src/store/overdue.ts",
       anchor: "return Math.ceil(ms / LEASE_TICK_MS);",
       replacement: "return Math.floor(ms / LEASE_TICK_MS);",
     }],
@@ -70,8 +71,9 @@ export const RECORD_LEASE_MUTANTS: readonly Mutant[] = [
     breaks: "A record expires soon after its lease ended",
     edits: [{
       file: "src/store/leases.ts",
-      anchor: "if (!this.#leading || nowMs < this.#nextDueTick * LEASE_TICK_MS) return undefined;",
-      replacement: "if (nowMs < Infinity) return undefined;",
+      anchor:
+        "if (!this.#leading || nowMs < this.#nextDueTick * LEASE_TICK_MS) return NOTHING_OVERDUE;",
+      replacement: "if (nowMs < Infinity) return NOTHING_OVERDUE;",
     }],
   },
   {
