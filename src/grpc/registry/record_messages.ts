@@ -175,6 +175,7 @@ function sharedMessage(record: RecordInfo) {
     credentialHash: fromHex(record.credentialHash)!,
     ttlMs,
     state: STATES[record.state],
+    isStale: record.isStale,
     scope: SCOPES[record.scope],
     incarnation: positionMessage(record.incarnation),
     revision: positionMessage(record.revision),

@@ -33,6 +33,8 @@ const CHANGE_TYPES: Readonly<Record<RecordEvent["type"], ChangeType>> = {
   deregistered: ChangeType.DEREGISTERED,
   expired: ChangeType.EXPIRED,
   domain_lost: ChangeType.DOMAIN_LOST,
+  stale: ChangeType.STALE,
+  recovered: ChangeType.RECOVERED,
 };
 
 /** Returns the function. */
