@@ -129,6 +129,18 @@ struct PeerImage {
   bytes @0 :UInt64;
   header @1 :Data;
   # A PeerFrame with its segment table.
+  number @2 :UInt64;
+  # From version 2 of the protocol on: identifies the image within the sending process. It is sent again
+  # under the same number after a cut.
+}
+
+struct PeerImagePoint {
+  # From version 2 on, the receiver's first reply: where the image is to be continued. Chunks follow, each
+  # with its length and its CRC-32 before it, 4 bytes each, little-endian.
+  code @0 :UInt16;
+  # An error code: the image is refused; 0: it is taken.
+  offset @1 :UInt64;
+  # The bytes of it that are here from an earlier session.
 }
 
 struct PeerImageReply {

@@ -627,6 +627,11 @@ export interface PeerImage {
   bytes: number;
   /** A PeerFrame with its segment table. */
   header: Uint8Array;
+  /**
+   * From version 2 of the protocol on: identifies the image within the sending process. It is sent again
+   * under the same number after a cut.
+   */
+  number: number;
 }
 
 /** A flyweight over {@link PeerImage}. */
@@ -636,12 +641,15 @@ export class PeerImageView extends StructView<PeerImage> {
   get header(): Uint8Array { return this.$dataBytes(0); }
   get headerOffset(): number { return this.$dataOffset(0); }
   get headerLength(): number { return this.$dataLength(0); }
+  get number(): number { return this.$uint64(8); }
+  set number(value: number) { this.$setUint64(8, value); }
 
   override toPlain(): PeerImage {
     this.$payPlain();
     return {
       bytes: this.bytes,
       header: this.$dataCopy(0),
+      number: this.number,
     };
   }
 }
@@ -649,16 +657,59 @@ export class PeerImageView extends StructView<PeerImage> {
 function putPeerImage(out: FrameWriter, at: number, value: Input<PeerImage>): void {
   const view = out.view;
   UINT64.write(view, at + 0, value.bytes, "bytes");
-  out.$data(at + 8, value.header);
+  UINT64.write(view, at + 8, value.number, "number");
+  out.$data(at + 16, value.header);
 }
 
 /** Encodes and decodes {@link PeerImage}. */
 export const peerImageCodec = new StructCodec<PeerImage, PeerImageView>({
   name: "PeerImage",
-  dataWords: 1,
+  dataWords: 2,
   pointerWords: 1,
   put: putPeerImage,
   newView: () => new PeerImageView(),
+});
+
+/**
+ * From version 2 on, the receiver's first reply: where the image is to be continued. Chunks follow, each
+ * with its length and its CRC-32 before it, 4 bytes each, little-endian.
+ */
+export interface PeerImagePoint {
+  /** An error code: the image is refused; 0: it is taken. */
+  code: number;
+  /** The bytes of it that are here from an earlier session. */
+  offset: number;
+}
+
+/** A flyweight over {@link PeerImagePoint}. */
+export class PeerImagePointView extends StructView<PeerImagePoint> {
+  get code(): number { return this.$uint16(0); }
+  set code(value: number) { this.$setUint16(0, value); }
+  get offset(): number { return this.$uint64(8); }
+  set offset(value: number) { this.$setUint64(8, value); }
+
+  override toPlain(): PeerImagePoint {
+    this.$payPlain();
+    return {
+      code: this.code,
+      offset: this.offset,
+    };
+  }
+}
+
+function putPeerImagePoint(out: FrameWriter, at: number, value: Input<PeerImagePoint>): void {
+  const view = out.view;
+  UINT16.write(view, at + 0, value.code, "code");
+  UINT64.write(view, at + 8, value.offset, "offset");
+}
+
+/** Encodes and decodes {@link PeerImagePoint}. */
+export const peerImagePointCodec = new StructCodec<PeerImagePoint, PeerImagePointView>({
+  name: "PeerImagePoint",
+  dataWords: 2,
+  pointerWords: 0,
+  put: putPeerImagePoint,
+  newView: () => new PeerImagePointView(),
 });
 
 /** The reply to an image. */

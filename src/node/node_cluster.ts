@@ -327,7 +327,7 @@ export class NodeCluster {
   // Links.
 
   async #link(membership: Membership): Promise<void> {
-    const { runtime, world, logger, wallWatch } = this.#options;
+    const { config: { imageBytesPerSecond }, runtime, world, logger, wallWatch } = this.#options;
     const identity = this.#bound;
     const { clusterId, generation, partitionCount, region } = membership;
     const nodeId = toNodeId(membership.nodeId);
@@ -359,6 +359,7 @@ export class NodeCluster {
         if (this.#serve === undefined) stream.abort();
         else await this.#serve(from, peer, stream);
       },
+      imageBytesPerSecond,
       isWritable: () => !this.#isLeaving && (this.#registry?.log.stats().writable ?? true),
     });
   }

@@ -10,6 +10,9 @@ import {
   EXPIRY_SHARE_PERMILLE_DEFAULT,
   MEMBER_NAME_BYTES_MAX,
   MEMBER_RENEWAL_GRACE_MS_DEFAULT,
+  PEER_IMAGE_BYTES_PER_SECOND,
+  PEER_IMAGE_BYTES_PER_SECOND_MAX,
+  PEER_IMAGE_BYTES_PER_SECOND_MIN,
   REGION_BYTES_MAX,
   RENEWAL_GRACE_MS_DEFAULT,
   RENEWAL_GRACE_MS_MAX,
@@ -336,6 +339,13 @@ export const SETTINGS = {
     min: 128 * MIB,
     max: 1_024 * GIB,
     description: "size of the log on disk above which writes are refused; near it they slow down",
+  },
+  imageBytesPerSecond: {
+    kind: "bytes",
+    default: PEER_IMAGE_BYTES_PER_SECOND,
+    min: PEER_IMAGE_BYTES_PER_SECOND_MIN,
+    max: PEER_IMAGE_BYTES_PER_SECOND_MAX,
+    description: "rate at which this node sends copies of partitions to others, when replicas move",
   },
   requestTimeoutMs: {
     kind: "milliseconds",

@@ -19,7 +19,9 @@ export type { PeerGoodbye, PeerHello } from "../../schemas/gen/peer.ts";
 /** The lowest version of the protocol between nodes that this program speaks. */
 export const PEER_VERSION_MIN = 1;
 /** The highest version of the protocol between nodes that this program speaks. */
-export const PEER_VERSION_MAX = 1;
+export const PEER_VERSION_MAX = 2;
+/** The version from which images are sent in checked chunks, and continued after a cut. */
+export const PEER_VERSION_RESUMED_IMAGES = 2;
 
 const KINDS = { hello: 1, hello_reply: 2, ping: 3, pong: 4, goodbye: 5, writable: 6 } as const;
 

@@ -66,6 +66,7 @@ export interface PeerNodeChanges {
   readonly serveRequests?: PeerNetworkOptions["serveRequests"];
   readonly sessionMsMax?: number;
   readonly isWritable?: () => boolean;
+  readonly imageBytesPerSecond?: number;
   /** Whether the test itself starts the links, with another input. */
   readonly waits?: boolean;
 }
@@ -141,6 +142,9 @@ export class PeerNodes {
         ...(changes.sessionMsMax === undefined ? {} : { sessionMsMax: changes.sessionMsMax }),
       },
       ...(serveRequests === undefined ? {} : { serveRequests }),
+      ...(changes.imageBytesPerSecond === undefined
+        ? {}
+        : { imageBytesPerSecond: changes.imageBytesPerSecond }),
       ...(changes.isWritable === undefined ? {} : { isWritable: changes.isWritable }),
     });
     const input = new Journaled();

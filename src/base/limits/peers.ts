@@ -14,6 +14,18 @@ export const PEER_IMAGES_AT_ONCE = 64;
 export const PEER_IMAGES_OUT_BYTES = 128 * 1024 * 1024;
 /** Largest image accepted from another node: a partition of several million records. */
 export const PEER_IMAGE_BYTES_MAX = 1024 * 1024 * 1024;
+/** Chunk of an image, bytes: a node that sends 64 at once at the lowest rate sends one of each in 8 s. */
+export const PEER_IMAGE_CHUNK_BYTES = 128 * 1024;
+/** Bytes of images per second that a node sends, if nothing else is configured; at least, and at most. */
+export const PEER_IMAGE_BYTES_PER_SECOND = 64 * 1024 * 1024;
+export const PEER_IMAGE_BYTES_PER_SECOND_MIN = 1024 * 1024;
+export const PEER_IMAGE_BYTES_PER_SECOND_MAX = 16 * 1024 * 1024 * 1024;
+/** Time for which images that were cut may be continued, ms: a node that restarted has lost its part anyway. */
+export const PEER_IMAGE_RESUME_MS = 5_000;
+/** Interval at which a new session is looked for after a cut, ms. */
+export const PEER_IMAGE_RESUME_LOOK_MS = 50;
+/** Attempts to send one image; what ends it so often is no cut. */
+export const PEER_IMAGE_ATTEMPTS_MAX = 8;
 /** Interval of pings on a session between two nodes, ms, and of the keep-alives of its transport. */
 export const PEER_PING_MS = 1_000;
 /** Silence after which a session between two nodes is given up, ms: three pings. */

@@ -7,6 +7,7 @@ import { TokenBucket } from "../../base/token_bucket.ts";
 import type { MonotonicClock } from "../../base/world.ts";
 import type { PeerInput } from "../group_host.ts";
 import { PeerCounts } from "./peer_counts.ts";
+import type { PartialImages } from "./partial_images.ts";
 import type { PeerMember } from "./peer_member.ts";
 import type { PeerSession } from "./peer_session.ts";
 
@@ -17,6 +18,8 @@ export type PeerLinkEvents = Pick<PeerInput, "peerConnected" | "peerLost">;
 export class PeerLink {
   readonly node: NodeId;
   readonly counts = new PeerCounts();
+  /** The images from the node that were cut. */
+  readonly partials: PartialImages;
   /** The member as it is now. */
   member: PeerMember;
   readonly #events: PeerLinkEvents;
@@ -37,8 +40,13 @@ export class PeerLink {
   constructor(
     member: PeerMember,
     events: PeerLinkEvents,
-    { logger, clock }: { readonly logger: Logger; readonly clock: MonotonicClock },
+    { logger, clock, partials }: {
+      readonly logger: Logger;
+      readonly clock: MonotonicClock;
+      readonly partials: PartialImages;
+    },
   ) {
+    this.partials = partials;
     this.node = member.nodeId;
     this.member = member;
     this.#events = events;

@@ -10,6 +10,7 @@
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
 import type { NodeId } from "../../base/ids.ts";
+import { PEER_IMAGE_BYTES_PER_SECOND } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { AuthenticatedPeer } from "../../base/peer.ts";
 import type { World } from "../../base/world.ts";
@@ -18,7 +19,10 @@ import type { LivenessEvent, PeerInput, PeerLinks } from "../group_host.ts";
 import { PeerAcceptor } from "./peer_acceptor.ts";
 import { PeerAuthentication, type PeerCredentials } from "./peer_authentication.ts";
 import type { PeerCounts } from "./peer_counts.ts";
+import { deliverImage } from "./image_delivery.ts";
 import { ImagePlaces } from "./image_places.ts";
+import { ImageRate } from "./image_rate.ts";
+import { PartialImages } from "./partial_images.ts";
 import { PeerDialer } from "./peer_dialer.ts";
 import type { PeerFacts } from "./peer_hello.ts";
 import { PeerLink, type PeerLinkEvents } from "./peer_link.ts";
@@ -43,6 +47,8 @@ export interface PeerNetworkOptions {
   readonly serveRequests?: ServeRequests;
   /** Reports whether this node's log takes writes. Default: always. */
   readonly isWritable?: () => boolean;
+  /** The rate of images to all other nodes together. Default: {@link PEER_IMAGE_BYTES_PER_SECOND}. */
+  readonly imageBytesPerSecond?: number;
 }
 
 /** The state of the link to one node. */
@@ -76,6 +82,9 @@ export class PeerNetwork implements PeerLinks {
   readonly #acceptor: PeerAcceptor;
   readonly #places = new ImagePlaces();
   readonly #kept = new Map<NodeId, Kept>();
+  readonly #rate: ImageRate;
+  /** The number of the last image that was sent. */
+  #imageNumber = 0;
   #members = new PeerMembers([]);
   #input: PeerInput | undefined;
   #isClosed = false;
@@ -83,6 +92,7 @@ export class PeerNetwork implements PeerLinks {
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
     const { world, logger, facts, credentials } = options;
+    this.#rate = new ImageRate(options.imageBytesPerSecond ?? PEER_IMAGE_BYTES_PER_SECOND, world);
     this.#authentication = new PeerAuthentication(world, credentials);
     this.#acceptor = new PeerAcceptor({
       facts,
@@ -159,11 +169,14 @@ export class PeerNetwork implements PeerLinks {
     done: (delivered: boolean) => void,
   ): void {
     const link = this.#kept.get(to)?.link;
-    const sent = link?.session?.sendImage(header, image) ?? Promise.resolve(false);
+    const { world } = this.#options;
+    const sent = link === undefined
+      ? Promise.resolve(false)
+      : deliverImage(link, { header, image, number: ++this.#imageNumber }, world);
     void sent.then((delivered) => {
       if (delivered && link !== undefined) link.counts.imagesOut++;
       else if (link !== undefined) link.counts.imagesLost++;
-      this.#options.world.scheduler.nextTurn(() => done(delivered));
+      world.scheduler.nextTurn(() => done(delivered));
     });
   }
 
@@ -238,7 +251,8 @@ export class PeerNetwork implements PeerLinks {
     const { facts, world, dialer, logger } = this.#options;
     const { nodeId } = member;
     if (nodeId === facts.nodeId || this.#kept.has(nodeId)) return;
-    const link = new PeerLink(member, this.#events, { logger, clock: world.monotonic });
+    const partials = new PartialImages(this.#places, world.scheduler);
+    const link = new PeerLink(member, this.#events, { logger, clock: world.monotonic, partials });
     const dials = facts.nodeId < nodeId;
     const peerDialer = dials
       ? new PeerDialer(link, {
@@ -265,6 +279,8 @@ export class PeerNetwork implements PeerLinks {
       counts: link.counts,
       world,
       places: this.#places,
+      partials: link.partials,
+      rate: this.#rate,
       isWritable,
       handlers: {
         onFrame: (frame) => {

@@ -36,6 +36,9 @@ import type { OwnedBytes, Session, Stream } from "../../../transport/transport.t
 import type { PeerControlReader } from "./control_reader.ts";
 import { FrameQueue } from "./frame_queue.ts";
 import type { ImagePlaces } from "./image_places.ts";
+import type { ImageRate } from "./image_rate.ts";
+import type { ImageOutcome, OutgoingImage } from "./image_stream.ts";
+import type { PartialImages } from "./partial_images.ts";
 import type { PeerCounts } from "./peer_counts.ts";
 import { SessionImages } from "./session_images.ts";
 
@@ -63,6 +66,9 @@ export interface PeerSessionParts {
   readonly world: World;
   readonly counts: PeerCounts;
   readonly places: ImagePlaces;
+  /** The images from the node that were cut. */
+  readonly partials: PartialImages;
+  readonly rate: ImageRate;
   readonly handlers: PeerSessionHandlers;
   /** Reports whether this node's log takes writes, which the peer is told. */
   readonly isWritable: () => boolean;
@@ -127,6 +133,7 @@ export class PeerSession {
     this.remoteAddress = session.remoteAddress;
     this.#images = new SessionImages({
       ...options,
+      processId: this.processId,
       onImage: (header, image) => options.handlers.onImage(header, image),
       onHeard: () => void (this.#isHeard = true),
       onPassed: () => this.#endRetired(),
@@ -183,9 +190,9 @@ export class PeerSession {
     return true;
   }
 
-  /** Sends an image; resolves with whether it arrived whole, and never rejects. */
-  sendImage(header: Uint8Array, image: Uint8Array): Promise<boolean> {
-    return this.#images.send(header, image);
+  /** Sends an image, or the rest of it after a cut. Never rejects. */
+  sendImage(image: OutgoingImage): Promise<ImageOutcome> {
+    return this.#images.send(image);
   }
 
   /** Opens a stream of operations. @throws RegistryError `connection_lost`, `overloaded`. */

@@ -4,7 +4,18 @@ import { PEER_IMAGES_IN_PER_NODE_MAX } from "../../base/limits.ts";
 import type { World } from "../../base/world.ts";
 import type { Session, Stream } from "../../../transport/transport.ts";
 import type { ImagePlaces } from "./image_places.ts";
-import { readImage, readImageHeader, replyToImage, writeImage } from "./image_stream.ts";
+import type { ImageRate } from "./image_rate.ts";
+import {
+  type ImageMeans,
+  type ImageOutcome,
+  type OutgoingImage,
+  readImage,
+  readImageHeader,
+  refuseImage,
+  replyToImage,
+  writeImage,
+} from "./image_stream.ts";
+import type { PartialImage, PartialImages } from "./partial_images.ts";
 import type { PeerCounts } from "./peer_counts.ts";
 
 /** The dependencies of a session's images. */
@@ -13,6 +24,12 @@ export interface SessionImagesOptions {
   readonly world: World;
   readonly counts: PeerCounts;
   readonly places: ImagePlaces;
+  readonly partials: PartialImages;
+  readonly rate: ImageRate;
+  /** The process at the other end. */
+  readonly processId: Uint8Array;
+  /** The version of the protocol that both ends speak. */
+  readonly version: number;
   readonly onImage: (header: Uint8Array, image: Uint8Array) => void;
   /** Called when bytes of an image have arrived. */
   readonly onHeard: () => void;
@@ -37,23 +54,21 @@ export class SessionImages {
     return this.#in + this.#out === 0;
   }
 
-  /** Sends an image; resolves with whether it arrived whole, and never rejects. */
-  async send(header: Uint8Array, image: Uint8Array): Promise<boolean> {
-    const { session, world, counts, onPassed } = this.#options;
+  /** Sends an image, or the rest of it. Never rejects. */
+  async send(image: OutgoingImage): Promise<ImageOutcome> {
+    const { session, rate, onPassed } = this.#options;
     let stream: Stream;
     try {
       stream = await session.open("bulk");
     } catch {
-      // The session is over or has no room: the image did not arrive.
-      return false;
+      // The session is over or has no room.
+      return "cut";
     }
     this.#out++;
-    const isWhole = await writeImage(stream, { header, image }, world.scheduler, (count) => {
-      counts.bytesOut += count;
-    });
+    const outcome = await writeImage(stream, image, { ...this.#means("bytesOut"), rate });
     this.#out--;
     onPassed();
-    return isWhole;
+    return outcome;
   }
 
   /** Takes the stream of an image; returns false if too many arrive on this session. */
@@ -64,22 +79,24 @@ export class SessionImages {
   }
 
   async #receive(stream: Stream): Promise<void> {
-    const { world: { scheduler }, counts, places, onImage, onHeard, onPassed, isOver } =
+    const { world: { scheduler }, counts, places, partials, processId, onImage, onPassed, isOver } =
       this.#options;
     this.#in++;
     let taken: number | undefined;
+    let partial: PartialImage | undefined;
     try {
-      const { header, bytes } = await readImageHeader(stream, scheduler);
-      if (!places.take(bytes)) {
+      const described = await readImageHeader(stream, scheduler);
+      const begun = partials.take({ processId, ...described });
+      if (!places.take(described.bytes)) {
         const refusal = new RegistryError("overloaded", "Too many images arrive at this node");
         counts.rejectError(refusal);
-        return await replyToImage(stream, scheduler, refusal);
+        return await refuseImage(stream, this.#means("bytesIn"), refusal);
       }
-      taken = bytes;
-      const image = await readImage(stream, bytes, scheduler, (count) => {
-        counts.bytesIn += count;
-        onHeard();
-      });
+      taken = described.bytes;
+      partial = begun;
+      await readImage(stream, partial, this.#means("bytesIn"));
+      const { identity: { header }, image } = partial;
+      partial = undefined;
       if (isOver()) return;
       counts.imagesIn++;
       onImage(header, image);
@@ -89,8 +106,18 @@ export class SessionImages {
       stream.abort();
     } finally {
       if (taken !== undefined) places.give(taken);
+      if (partial !== undefined) partials.keep(partial);
       this.#in--;
       onPassed();
     }
+  }
+
+  #means(counter: "bytesIn" | "bytesOut"): ImageMeans {
+    const { world: { scheduler }, version, counts, onHeard } = this.#options;
+    const onBytes = (count: number) => {
+      counts[counter] += count;
+      if (counter === "bytesIn") onHeard();
+    };
+    return { scheduler, version, onBytes };
   }
 }

@@ -10,6 +10,7 @@ const SYSTEM = "tests/unit/system";
 const DEPARTURES_TEST = `${PLACEMENT}/departures.test.ts`;
 const DEPARTURE_STATE = "src/system/departures/departure_state.ts";
 const DEPARTURE_STATE_TEST = `${SYSTEM}/departures/departure_state.test.ts`;
+const IMAGES_TEST = "tests/unit/replication/peers/resumed_images.test.ts";
 const GOVERNED_TEST = "tests/unit/replication/placement/governed_plane.test.ts";
 
 export const PLACEMENT_MUTANTS: readonly Mutant[] = [
@@ -293,6 +294,47 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
       file: "src/replication/peers/peer_hello.ts",
       anchor: "  return refusalOfProgram(hello, facts) ?? refusalOfSettings(hello, facts);",
       replacement: "  void refusalOfProgram;\n  return refusalOfSettings(hello, facts);",
+    }],
+  },
+  {
+    name: "image_of_other_replica_continued",
+    breaks: "An image is continued only if its group, replicas, index and term are the same",
+    test: IMAGES_TEST,
+    edits: [{
+      file: "src/replication/peers/partial_images.ts",
+      anchor: "bytesEqual(own.processId, processId) && bytesEqual(own.header, header)",
+      replacement: "bytesEqual(own.processId, processId) && own.header.length === header.length",
+    }],
+  },
+  {
+    name: "image_of_other_run_continued",
+    breaks: "An image is continued only by the process that began it",
+    test: IMAGES_TEST,
+    edits: [{
+      file: "src/replication/peers/partial_images.ts",
+      anchor: "bytesEqual(own.processId, processId) && bytesEqual(own.header, header)",
+      replacement: "own.processId.length === processId.length && bytesEqual(own.header, header)",
+    }],
+  },
+  {
+    name: "image_chunk_unchecked",
+    breaks: "A chunk of an image that is not what its CRC-32 says is not taken",
+    test: "tests/unit/replication/peers/hostile_peer.test.ts",
+    edits: [{
+      file: "src/replication/peers/image_stream.ts",
+      anchor: "  if (crc32(chunk, viewOf(chunk), 0, length) !== head.getUint32(4, true)) {",
+      replacement: "  if (crc32(chunk, viewOf(chunk), 0, length) === -1) {",
+    }],
+  },
+  {
+    name: "stopping_node_keeps_leading",
+    breaks: "A node that stops hands over what it leads before it refuses requests",
+    test: `${PLACEMENT}/leader_balance.test.ts`,
+    edits: [{
+      file: "src/replication/placement/leader_balance.ts",
+      anchor:
+        "next !== undefined && this.#transfer(hosted, [next]) || this.#transfer(hosted, heirs);",
+      replacement: "next !== undefined && heirs.length > 9 && this.#transfer(hosted, [next]);",
     }],
   },
   {

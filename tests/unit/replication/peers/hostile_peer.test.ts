@@ -7,6 +7,8 @@ import {
   PEER_IMAGES_IN_PER_NODE_MAX,
   PEER_STALL_MS,
 } from "../../../../src/base/limits.ts";
+import { concatBytes } from "../../../../src/base/bytes.ts";
+import { crc32 } from "../../../../src/wal/crc32.ts";
 import { encodePeerControl } from "../../../../src/wire/peer_control.ts";
 import { FrameWriter } from "../../../../schemas/runtime.ts";
 import { peerImageCodec } from "../../../../schemas/gen/peer.ts";
@@ -91,9 +93,35 @@ test("a second hello, and a second stream for frames, are refused", async () => 
 /** Returns the beginning of an image of that claimed length. */
 function imageStart(bytes: number): Uint8Array {
   const out = new FrameWriter({ bytesMax: 4_096 });
-  peerImageCodec.write(out, { bytes, header: new Uint8Array(8) });
+  peerImageCodec.write(out, { bytes, header: new Uint8Array(8), number: 1 });
   return out.written.slice();
 }
+
+/** Returns a chunk of an image, with that CRC-32 instead of its own. */
+function chunk(bytes: Uint8Array, checksum?: number): Uint8Array {
+  const head = new Uint8Array(8);
+  const view = new DataView(head.buffer);
+  const own = crc32(bytes, new DataView(bytes.buffer), 0, bytes.length);
+  view.setUint32(0, bytes.length, true);
+  view.setUint32(4, checksum ?? own, true);
+  return concatBytes([head, bytes]);
+}
+
+test("a chunk of an image that is not what its CRC-32 says, or is too long, ends the image", async () => {
+  const { nodes, two, raw } = await attack();
+  raw.answerPings();
+  const faulty = [chunk(filled(1, 1_000), 7), chunk(filled(1, 2_001)), new Uint8Array(8)];
+  for (const bytes of faulty) {
+    const stream = await nodes.world.wait(raw.session.open("bulk"));
+    await stream.write(imageStart(2_000));
+    await stream.write(bytes);
+    await nodes.world.pass(5);
+  }
+  assert.equal(two.input.images, []);
+  const { rejected } = statusOf(two, 1).counts;
+  assert.equal([rejected.get("image_corrupt"), rejected.get("image_malformed")], [1, 2]);
+  assert.is(statusOf(two, 1).isConnected, true);
+});
 
 test("an image that ends before its length is dropped, and its place is given back", async () => {
   const { nodes, two, raw } = await attack();
@@ -101,7 +129,7 @@ test("an image that ends before its length is dropped, and its place is given ba
   for (let sent = 0; sent < 6; sent++) {
     const stream = await nodes.world.wait(raw.session.open("bulk"));
     await stream.write(imageStart(900 * 1024 * 1024));
-    await stream.write(filled(1, 1_000));
+    await stream.write(chunk(filled(1, 1_000)));
     await nodes.world.pass(5);
     stream.abort();
     await nodes.world.pass(5);

@@ -117,9 +117,10 @@ test("a member that lies harms no group: terms, replicas, groups and junk are re
   const image = await nodes.world.wait(raw.session.open("bulk"));
   const header = frameOf({ ...newMessage("heartbeat", to), ...last });
   const start = new FrameWriter({ bytesMax: PEER_IMAGE_HEADER_BYTES_MAX });
-  peerImageCodec.write(start, { bytes: 4, header });
+  peerImageCodec.write(start, { bytes: 4, header, number: 1 });
   await image.write(start.written.slice());
-  await image.write(new Uint8Array(4));
+  // Length and CRC-32 of four zeros.
+  await image.write(Uint8Array.of(4, 0, 0, 0, 0x1c, 0xdf, 0x44, 0x21, 0, 0, 0, 0));
   await nodes.world.pass(100);
   const { counts, isConnected } = statusOf(two.node, 1);
   assert.equal(Object.fromEntries(counts.rejected), {

@@ -4,6 +4,8 @@ import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
 import { nodeId } from "../../../../src/base/ids.ts";
 import { type LogFacts, type Logger, SILENT_LOGGER } from "../../../../src/base/logger.ts";
+import { ImagePlaces } from "../../../../src/replication/peers/image_places.ts";
+import { PartialImages } from "../../../../src/replication/peers/partial_images.ts";
 import { PeerLink } from "../../../../src/replication/peers/peer_link.ts";
 import type { PeerMember } from "../../../../src/replication/peers/peer_member.ts";
 import { ManualTime } from "../../../support/manual_time.ts";
@@ -31,7 +33,8 @@ function link() {
   const logger: Logger = { ...SILENT_LOGGER, info: note, warn: note, child: () => logger };
   const member = { nodeId: nodeId(2) } as PeerMember;
   const events = { peerConnected: () => {}, peerLost: () => {} };
-  const link = new PeerLink(member, events, { logger, clock: time });
+  const partials = new PartialImages(new ImagePlaces(), time);
+  const link = new PeerLink(member, events, { logger, clock: time, partials });
   const adopt = () => {
     const session = new BusySession();
     link.adopt(session as unknown as PeerSession);
