@@ -4,8 +4,9 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { AeroRegistry } from "../../schemas/proto/gen/aeroarc/registry/v1/registry_pb.ts";
 import { goProgram } from "../support/go_program.ts";
-import { aeroDescriptors, pythonWithGrpc } from "../support/grpc_clients.ts";
+import { descriptorsOf, pythonWithGrpc } from "../support/grpc_clients.ts";
 import { held, withGrpcNode } from "../support/grpc_nodes.ts";
 import { modernNode } from "../support/modern_node.ts";
 import { allOf, testWith } from "../support/requirement.ts";
@@ -93,7 +94,7 @@ pythonTest(
     inTemporaryFolder((folder) =>
       withGrpcNode(folder, [], async ({ address }) => {
         const descriptors = `${folder}/registry.binpb`;
-        Deno.writeFileSync(descriptors, aeroDescriptors());
+        Deno.writeFileSync(descriptors, descriptorsOf(AeroRegistry));
         const script = new URL("./python/relay.py", import.meta.url).pathname;
         await held(python, script, address, descriptors);
       })

@@ -1,7 +1,8 @@
 /** The gRPC face before a node with an authority: TLS, certificates, capabilities, and callers without. */
 import { test } from "uvu";
+import { AeroRegistry } from "../../schemas/proto/gen/aeroarc/registry/v1/registry_pb.ts";
 import { goProgram } from "../support/go_program.ts";
-import { aeroDescriptors, pythonWithGrpc } from "../support/grpc_clients.ts";
+import { descriptorsOf, pythonWithGrpc } from "../support/grpc_clients.ts";
 import { done, held, withGrpcNode } from "../support/grpc_nodes.ts";
 import { testWith } from "../support/requirement.ts";
 import { inTemporaryFolder } from "../support/temporary_folder.ts";
@@ -88,7 +89,7 @@ pythonTest(
     inTemporaryFolder(async (folder) => {
       await withGrpcNode(folder, await prepareTls(folder), async ({ address }) => {
         const descriptors = `${folder}/registry.binpb`;
-        Deno.writeFileSync(descriptors, aeroDescriptors());
+        Deno.writeFileSync(descriptors, descriptorsOf(AeroRegistry));
         const script = new URL("./python/relay.py", import.meta.url).pathname;
         await held(python, script, address, descriptors, `${folder}/root.pem`);
       });

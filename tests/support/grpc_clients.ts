@@ -1,7 +1,6 @@
 /** A client of gRPC in Python, and programs that check a face. */
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { AeroRegistry } from "../../schemas/proto/gen/aeroarc/registry/v1/registry_pb.ts";
 import type { Requirement } from "./requirement.ts";
 
 /** Returns Debian's Python if it has grpcio. */
@@ -20,9 +19,14 @@ export async function pythonWithGrpc(): Promise<Requirement<string>> {
   }
 }
 
-/** Returns the files that describe AeroRegistry, as a FileDescriptorSet; imported ones come first. */
-export function aeroDescriptors(): Uint8Array {
-  const { file } = AeroRegistry;
-  const files = [...file.dependencies, file].map(({ proto }) => proto);
-  return toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: files }));
+/** Returns the files that describe a service, as a FileDescriptorSet; imported ones come first. */
+export function descriptorsOf({ file }: DescService): Uint8Array {
+  const files = new Set<DescFile>();
+  const add = (one: DescFile) => {
+    one.dependencies.forEach(add);
+    files.add(one);
+  };
+  add(file);
+  const protos = [...files].map(({ proto }) => proto);
+  return toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: protos }));
 }
