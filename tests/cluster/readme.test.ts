@@ -20,7 +20,7 @@ import { crsInProcess } from "../support/crs_in_process.ts";
 import { CrsProcess } from "../support/crs_process.ts";
 import { freePorts } from "../../bench/cluster/ports.ts";
 import { freeClusterPorts } from "../support/three_nodes.ts";
-import { CURL, testWith } from "../support/requirement.ts";
+import { CURL, GRPCURL, type Requirement, testWith } from "../support/requirement.ts";
 import { until, within } from "../support/until.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -69,6 +69,10 @@ const SPECIAL: Readonly<Record<string, Special>> = {
     kind: "until seen",
     seen: /^event: put$/m,
   },
+  [
+    'grpcurl -plaintext -d \'{"kind":"RECORD_KIND_AGENT","includeState":true}\' localhost:50051 ' +
+    "crs.v1.Registry/Watch"
+  ]: { kind: "until seen", seen: /"change": \{/ },
   "curl -sN 'localhost:9402/v1/registry/events?after=0'": {
     kind: "until seen",
     seen: /^event: registry\.update$/m,
@@ -304,7 +308,7 @@ async function runLine(line: string): Promise<void> {
   const filled = special?.kind === "not run" ? written : fillPlaceholders(written, values);
   const command = filled.replace("--data regions/", `--data ${folder}/regions/`)
     .replaceAll(/ (keys|backups)\b/g, ` ${folder}/$1`)
-    .replace("localhost:9402", `localhost:${front?.port}`);
+    .replace(/localhost:(9402|50051)/, `localhost:${front?.port}`);
   switch (special?.kind) {
     case undefined:
       if (command.startsWith("curl ")) return await curlToEnd(command);
@@ -358,6 +362,11 @@ async function writeProgram({ lines }: CodeBlock): Promise<void> {
   await runToEnd(`npx -y deno@2.9.6 run -A --unstable-net ${name}`, beside);
 }
 
+/** Returns the client that a line needs, which not every machine has. */
+function requirementOf(line: string): Requirement<string> | undefined {
+  return line.startsWith("curl ") ? CURL : line.startsWith("grpcurl ") ? GRPCURL : undefined;
+}
+
 test.before(async () => {
   for (const name of ["bin", "app", "identities"]) await Deno.mkdir(`${folder}/${name}`);
   await Deno.symlink(root, `${folder}/registry`);
@@ -381,7 +390,8 @@ for (const block of codeBlocks(await Deno.readTextFile(`${root}/README.md`))) {
     continue;
   }
   for (const [index, line] of lines.entries()) {
-    const register = line.startsWith("curl ") ? testWith(CURL) : test;
+    const needed = requirementOf(line);
+    const register = needed === undefined ? test : testWith(needed);
     register(`README.md:${firstLine + index} ${line}`, async () => {
       assert.is(language, "sh", `A block of ${language} is neither run nor checked here`);
       if (line.startsWith("crs identity init")) {
@@ -400,7 +410,9 @@ for (const block of codeBlocks(await Deno.readTextFile(`${root}/README.md`))) {
 }
 
 test("each special line still stands in README.md", () => {
-  const isRun = (line: string) => used.has(line) || (line.startsWith("curl ") && !CURL.found);
+  const isMissing = (line: string) =>
+    requirementOf(line) !== undefined && requirementOf(line)!.found === undefined;
+  const isRun = (line: string) => used.has(line) || isMissing(line);
   assert.equal(Object.keys(SPECIAL).filter((line) => !isRun(line)), []);
   assert.is(programs, PROGRAMS.length);
 });

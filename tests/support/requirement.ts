@@ -35,6 +35,12 @@ export const CHROMIUM: Requirement<string> = program("chromium", "chromium");
 export const CURL: Requirement<string> = program("curl", "curl");
 /** A compiler, for libraries that are preloaded into a process. */
 export const GCC: Requirement<string> = program("gcc", "gcc");
+/** A client of gRPC that users have. */
+export const GRPCURL: Requirement<string> = {
+  found: program("grpcurl", "").found,
+  advice:
+    "the program grpcurl is missing; go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3 brings it",
+};
 /** The project's other runtime. */
 export const NODE: Requirement<string> = program("node", "nodejs");
 /** The process information of Linux. */

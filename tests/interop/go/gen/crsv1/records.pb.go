@@ -425,7 +425,10 @@ type Agent struct {
 	// Set by the registry: lineage of the identity that wrote it last.
 	Writer uint64 `protobuf:"varint,14,opt,name=writer,proto3" json:"writer,omitempty"`
 	// UUID of the gateway that it is attached to; empty for none.
-	GatewayId     string `protobuf:"bytes,15,opt,name=gateway_id,json=gatewayId,proto3" json:"gateway_id,omitempty"`
+	GatewayId string `protobuf:"bytes,15,opt,name=gateway_id,json=gatewayId,proto3" json:"gateway_id,omitempty"`
+	// Set by the registry: whether its lease is over and it stays, because many ended at once. It may be alive,
+	// and recovers when it is renewed.
+	IsStale       bool `protobuf:"varint,16,opt,name=is_stale,json=isStale,proto3" json:"is_stale,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -565,6 +568,13 @@ func (x *Agent) GetGatewayId() string {
 	return ""
 }
 
+func (x *Agent) GetIsStale() bool {
+	if x != nil {
+		return x.IsStale
+	}
+	return false
+}
+
 // A gateway. Fields that the registry sets are ignored in requests.
 type Gateway struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -601,7 +611,10 @@ type Gateway struct {
 	// Total capacity.
 	Capacity *Capacity `protobuf:"bytes,16,opt,name=capacity,proto3" json:"capacity,omitempty"`
 	// The part of it that is in use.
-	Used          *Capacity `protobuf:"bytes,17,opt,name=used,proto3" json:"used,omitempty"`
+	Used *Capacity `protobuf:"bytes,17,opt,name=used,proto3" json:"used,omitempty"`
+	// Set by the registry: whether its lease is over and it stays, because many ended at once. It may be alive,
+	// and recovers when it is renewed.
+	IsStale       bool `protobuf:"varint,18,opt,name=is_stale,json=isStale,proto3" json:"is_stale,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -753,6 +766,13 @@ func (x *Gateway) GetUsed() *Capacity {
 		return x.Used
 	}
 	return nil
+}
+
+func (x *Gateway) GetIsStale() bool {
+	if x != nil {
+		return x.IsStale
+	}
+	return false
 }
 
 // Amounts of resources; 0 for an unspecified one.
@@ -3408,7 +3428,7 @@ const file_crs_v1_records_proto_rawDesc = "" +
 	"\brevision\x18\x02 \x01(\v2\x10.crs.v1.PositionR\brevision\x12\x1a\n" +
 	"\x06age_ms\x18\x03 \x01(\x04H\x00R\x05ageMs\x88\x01\x01\x12\x1c\n" +
 	"\tsuspended\x18\x04 \x01(\bR\tsuspendedB\t\n" +
-	"\a_age_ms\"\xbd\x04\n" +
+	"\a_age_ms\"\xd8\x04\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06domain\x18\x02 \x01(\tR\x06domain\x12\x18\n" +
@@ -3426,10 +3446,11 @@ const file_crs_v1_records_proto_rawDesc = "" +
 	"\x11last_seen_unix_ms\x18\r \x01(\x04R\x0elastSeenUnixMs\x12\x16\n" +
 	"\x06writer\x18\x0e \x01(\x04R\x06writer\x12\x1d\n" +
 	"\n" +
-	"gateway_id\x18\x0f \x01(\tR\tgatewayId\x1a9\n" +
+	"gateway_id\x18\x0f \x01(\tR\tgatewayId\x12\x19\n" +
+	"\bis_stale\x18\x10 \x01(\bR\aisStale\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x05\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xac\x05\n" +
 	"\aGateway\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06domain\x18\x02 \x01(\tR\x06domain\x12\x18\n" +
@@ -3448,7 +3469,8 @@ const file_crs_v1_records_proto_rawDesc = "" +
 	"\x06writer\x18\x0e \x01(\x04R\x06writer\x12\x19\n" +
 	"\bwss_port\x18\x0f \x01(\rR\awssPort\x12,\n" +
 	"\bcapacity\x18\x10 \x01(\v2\x10.crs.v1.CapacityR\bcapacity\x12$\n" +
-	"\x04used\x18\x11 \x01(\v2\x10.crs.v1.CapacityR\x04used\x1a9\n" +
+	"\x04used\x18\x11 \x01(\v2\x10.crs.v1.CapacityR\x04used\x12\x19\n" +
+	"\bis_stale\x18\x12 \x01(\bR\aisStale\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa5\x01\n" +

@@ -39,6 +39,10 @@ const (
 	ChangeType_CHANGE_TYPE_EXPIRED ChangeType = 4
 	// It no longer holds its domain.
 	ChangeType_CHANGE_TYPE_DOMAIN_LOST ChangeType = 5
+	// Its lease is over, and it stays because many ended at once.
+	ChangeType_CHANGE_TYPE_STALE ChangeType = 6
+	// It was stale, and was renewed.
+	ChangeType_CHANGE_TYPE_RECOVERED ChangeType = 7
 )
 
 // Enum value maps for ChangeType.
@@ -50,6 +54,8 @@ var (
 		3: "CHANGE_TYPE_DEREGISTERED",
 		4: "CHANGE_TYPE_EXPIRED",
 		5: "CHANGE_TYPE_DOMAIN_LOST",
+		6: "CHANGE_TYPE_STALE",
+		7: "CHANGE_TYPE_RECOVERED",
 	}
 	ChangeType_value = map[string]int32{
 		"CHANGE_TYPE_UNSPECIFIED":  0,
@@ -58,6 +64,8 @@ var (
 		"CHANGE_TYPE_DEREGISTERED": 3,
 		"CHANGE_TYPE_EXPIRED":      4,
 		"CHANGE_TYPE_DOMAIN_LOST":  5,
+		"CHANGE_TYPE_STALE":        6,
+		"CHANGE_TYPE_RECOVERED":    7,
 	}
 )
 
@@ -109,7 +117,8 @@ type WatchRequest struct {
 	IncludeBefore bool `protobuf:"varint,8,opt,name=include_before,json=includeBefore,proto3" json:"include_before,omitempty"`
 	// Whether records of other regions, which are mirrors, are left out.
 	ExcludeMirrors bool `protobuf:"varint,9,opt,name=exclude_mirrors,json=excludeMirrors,proto3" json:"exclude_mirrors,omitempty"`
-	// Interval at which the watch tells that nothing is missing, 100 to 60,000. Absent: it does not.
+	// Interval at which the watch tells that nothing is missing, 100 to 60,000. Absent: it tells it once, at the
+	// beginning.
 	ProgressMs *uint32 `protobuf:"varint,10,opt,name=progress_ms,json=progressMs,proto3,oneof" json:"progress_ms,omitempty"`
 	// The watch moves to another node when one falls behind by more. Absent: any age that is proven.
 	MaxStalenessMs *uint32 `protobuf:"varint,11,opt,name=max_staleness_ms,json=maxStalenessMs,proto3,oneof" json:"max_staleness_ms,omitempty"`
@@ -225,7 +234,7 @@ func (x *WatchRequest) GetMaxStalenessMs() uint32 {
 }
 
 // An event of a watch. Each change comes once, in the order of its partition, also across failures of nodes.
-// A caller that takes nothing for 30 s is ended with RESOURCE_EXHAUSTED.
+// The stream of a caller that takes nothing for 30 s ends with RESOURCE_EXHAUSTED.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What happened.
@@ -347,7 +356,8 @@ type isWatchResponse_Event interface {
 }
 
 type WatchResponse_Begun struct {
-	// The first response: the watch has begun, and misses no change from now on.
+	// The watch has begun in every partition, and misses no change from now on. With `include_state`, a part of
+	// the state may come before it.
 	Begun *WatchBegun `protobuf:"bytes,1,opt,name=begun,proto3,oneof"`
 }
 
@@ -455,7 +465,7 @@ func (*WatchReset) Descriptor() ([]byte, []int) {
 	return file_crs_v1_watch_proto_rawDescGZIP(), []int{3}
 }
 
-// The state of the partition has been sent.
+// The state of the partition has been sent. It comes once for each partition of the watch.
 type WatchComplete struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -756,7 +766,7 @@ const file_crs_v1_watch_proto_rawDesc = "" +
 	"homeRegion\x12\x19\n" +
 	"\bis_state\x18\x05 \x01(\bR\aisState\x12\x19\n" +
 	"\bhas_left\x18\x06 \x01(\bR\ahasLeft\x12!\n" +
-	"\fremaining_ms\x18\a \x01(\rR\vremainingMs*\xae\x01\n" +
+	"\fremaining_ms\x18\a \x01(\rR\vremainingMs*\xe0\x01\n" +
 	"\n" +
 	"ChangeType\x12\x1b\n" +
 	"\x17CHANGE_TYPE_UNSPECIFIED\x10\x00\x12\x13\n" +
@@ -764,7 +774,9 @@ const file_crs_v1_watch_proto_rawDesc = "" +
 	"\x16CHANGE_TYPE_SUPERSEDED\x10\x02\x12\x1c\n" +
 	"\x18CHANGE_TYPE_DEREGISTERED\x10\x03\x12\x17\n" +
 	"\x13CHANGE_TYPE_EXPIRED\x10\x04\x12\x1b\n" +
-	"\x17CHANGE_TYPE_DOMAIN_LOST\x10\x05Bu\n" +
+	"\x17CHANGE_TYPE_DOMAIN_LOST\x10\x05\x12\x15\n" +
+	"\x11CHANGE_TYPE_STALE\x10\x06\x12\x19\n" +
+	"\x15CHANGE_TYPE_RECOVERED\x10\aBu\n" +
 	"\n" +
 	"com.crs.v1B\n" +
 	"WatchProtoP\x01Z\"registry.example/interop/gen/crsv1\xa2\x02\x03CXX\xaa\x02\x06Crs.V1\xca\x02\x06Crs\\V1\xe2\x02\x12Crs\\V1\\GPBMetadata\xea\x02\aCrs::V1b\x06proto3"
