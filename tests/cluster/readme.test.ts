@@ -86,6 +86,7 @@ const SPECIAL: Readonly<Record<string, Special>> = {
   "deno task bench": { kind: "not run", reason: "it takes many minutes" },
   "deno task coverage": { kind: "not run", reason: ".ci/run runs it" },
   "deno task gate": { kind: "not run", reason: ".ci/run runs it" },
+  "deno task soak --minutes 10": { kind: "not run", reason: "it takes ten minutes" },
 };
 
 /** Sources of the values of placeholders: the newest match in any output. */

@@ -1,6 +1,7 @@
 /**
  * Runs soaks: outages, attacks and rotations that take too long for the test suite.
  *
+ *     deno task soak --minutes 10         hurts a cluster in every way at once, which is the soak `chaos`
  *     deno task soak <name> [arguments]
  *
  * Each prints its figures as one JSON line, which is stored in `bench/results/soak_<name>.ndjson`.
@@ -11,6 +12,7 @@ import type { Soak } from "./soak.ts";
 
 /** Every soak by name, loaded only when it is run. */
 const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
+  chaos: () => import("./chaos.ts"),
   cluster_faults: () => import("./cluster_faults.ts"),
   cluster_kills: () => import("./cluster_kills.ts"),
   follower_reads: () => import("./follower_reads.ts"),
@@ -34,7 +36,8 @@ const SOAKS: Readonly<Record<string, () => Promise<{ readonly run: Soak }>>> = {
   watch: () => import("./watch.ts"),
 };
 
-const [name = "", ...args] = Deno.args;
+const isNamed = Deno.args[0] !== undefined && !Deno.args[0].startsWith("--");
+const [name = "", ...args] = isNamed ? Deno.args : ["chaos", ...Deno.args];
 const load = SOAKS[name];
 if (load === undefined) {
   console.error(`Unknown soak "${name}": known are ${Object.keys(SOAKS).join(", ")}`);

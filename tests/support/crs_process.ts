@@ -85,6 +85,11 @@ export class CrsProcess {
     if (input !== undefined) void this.#feed(input);
   }
 
+  /** Resolves when the command has ended, after any time. */
+  get closed(): Promise<CrsResult> {
+    return this.#ended;
+  }
+
   /** Resolves when the command ended. */
   async ended(): Promise<CrsResult> {
     return await within(`the end of crs (${this.stderr})`, this.#ended, DEADLINE_MS);

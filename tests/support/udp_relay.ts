@@ -1,7 +1,10 @@
 /**
- * A UDP relay between one client and one server on loopback that can be severed in each direction,
- * so that tests can make a peer vanish, or a handshake stall, without touching either side.
+ * A UDP relay between clients and one server on loopback that can be severed in each direction, for all
+ * clients or some, so that tests can make a peer vanish, or a handshake stall, without touching either side.
  */
+
+/** The direction of a datagram. */
+export type Towards = "server" | "client";
 
 /** A relay; dial its port instead of the server's. */
 export class UdpRelay {
@@ -10,6 +13,8 @@ export class UdpRelay {
   dropToServer = false;
   /** While true, drops datagrams from the server. */
   dropToClient = false;
+  /** Reports whether a datagram of the client at this port is lost. */
+  isLost: (clientPort: number, towards: Towards) => boolean = () => false;
   /** Transit time of every datagram, ms. */
   delayMs = 0;
   /** Datagrams that the client has sent. */
@@ -47,8 +52,10 @@ export class UdpRelay {
     try {
       for await (const [bytes, from] of this.#front) {
         this.fromClientCount++;
-        const back = this.#backOf((from as Deno.NetAddr).port);
-        if (!this.dropToServer) await this.#send(back, bytes, this.#serverPort);
+        const { port } = from as Deno.NetAddr;
+        const back = this.#backOf(port);
+        const isLost = this.dropToServer || this.isLost(port, "server");
+        if (!isLost) await this.#send(back, bytes, this.#serverPort);
       }
     } catch {
       // The relay was closed.
@@ -68,7 +75,8 @@ export class UdpRelay {
   async #runBack(back: Deno.DatagramConn, clientPort: number): Promise<void> {
     try {
       for await (const [bytes] of back) {
-        if (!this.dropToClient) await this.#send(this.#front, bytes, clientPort);
+        const isLost = this.dropToClient || this.isLost(clientPort, "client");
+        if (!isLost) await this.#send(this.#front, bytes, clientPort);
       }
     } catch {
       // The relay was closed.

@@ -1,6 +1,5 @@
 /** The short lease that a client keeps on an agent of its own, and what the SDK promises of it. */
 import type { Client, Lease } from "../../../src/client/mod.ts";
-import type { SimWorld } from "../world.ts";
 
 const REGION = "eu";
 
@@ -9,7 +8,7 @@ export interface LeasePromise {
   /** UUID of the record. */
   readonly key: string;
   readonly client: number;
-  /** True time, ms. */
+  /** By the clock of the history, ms. */
   readonly untilMs: number;
 }
 
@@ -24,7 +23,7 @@ export interface KeptLeaseOptions {
   readonly domain?: string;
   /** Waits before the record is registered anew; default: it is at once. */
   readonly pause?: () => Promise<void>;
-  readonly world: SimWorld;
+  readonly world: { readonly nowMs: number };
   readonly promised: (promise: LeasePromise) => void;
 }
 

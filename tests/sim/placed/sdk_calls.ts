@@ -1,4 +1,4 @@
-/** The calls of a simulated client's program, and what their answers show. */
+/** The calls of a client's program, and what their answers show. */
 import { toRegistryError } from "../../../src/base/errors.ts";
 import { TTL_MS_MAX } from "../../../src/base/limits.ts";
 import type { SeededEntropy } from "../../../src/base/prng.ts";
@@ -17,7 +17,6 @@ import { tierOf } from "./watch_reader.ts";
 
 /** Pages of the longest list. */
 export const LIST_PAGES_MAX = 40;
-const REGION = "eu";
 /** The part of the agents that name a gateway, which need not be registered. */
 const NAMES_GATEWAY = 0.5;
 const GATEWAYS_MAX = 256;
@@ -27,6 +26,8 @@ const WHERE = { address: "192.0.2.10", port: 4_000 };
 
 /** The records and domains that there may be, all UUIDs. */
 export interface Names {
+  /** The region of all records. */
+  readonly region: string;
   readonly agents: readonly string[];
   readonly domains: readonly string[];
   readonly gateways: readonly string[];
@@ -74,7 +75,7 @@ export class SdkCalls {
         this.#known.delete(about);
         const { incarnation } = await client.registerAgent({
           id: about,
-          region: REGION,
+          region: this.#names.region,
           ttlMs: TTL_MS_MAX,
           labels: { v: String(value), ...(this.#hasTiers && { tier: tierOf(value) }) },
           ...(domain === "" ? {} : { domain }),
@@ -96,7 +97,7 @@ export class SdkCalls {
       case "list":
         return await this.#list(client, boundOf(call));
       case "put_gateway": {
-        const gateway = { id: about, region: REGION, ttlMs: TTL_MS_MAX, ...WHERE };
+        const gateway = { id: about, region: this.#names.region, ttlMs: TTL_MS_MAX, ...WHERE };
         await client.registerGateway({ ...gateway, labels: { v: String(value) } });
         return {};
       }
@@ -147,7 +148,7 @@ export class SdkCalls {
   }
 
   async #gateways(client: Client, options: CallOptions): Promise<Outcome> {
-    const { items, receipts } = await client.resolveGateways(REGION, {
+    const { items, receipts } = await client.resolveGateways(this.#names.region, {
       ...options,
       limit: GATEWAYS_MAX,
     });
@@ -165,7 +166,7 @@ export class SdkCalls {
       if (pages === LIST_PAGES_MAX) {
         throw new Error(`A list of ${records.length} records never ends`);
       }
-      const page = await client.listAgents(REGION, {
+      const page = await client.listAgents(this.#names.region, {
         ...options,
         limit: PAGE_SIZE,
         ...(cursor === undefined ? {} : { cursor }),

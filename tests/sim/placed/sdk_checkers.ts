@@ -6,7 +6,7 @@ import { Finding } from "../history.ts";
 import type { PlacedChecker } from "./checker.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { LeasePromise } from "./kept_lease.ts";
-import { WRITES } from "./sdk_client.ts";
+import { WRITES } from "./sdk_program.ts";
 import { ViewAges } from "./watch_checkers.ts";
 import { callName, type SdkAnswer, type SdkCall } from "./sdk_history.ts";
 
@@ -47,7 +47,7 @@ function isWrite({ kind }: SdkCall): boolean {
 }
 
 /** Clients meet only errors that an operating condition explains. */
-class ExpectedCodes implements PlacedChecker {
+export class ExpectedCodes implements PlacedChecker {
   readonly name = "expected_codes";
 
   answered(answer: SdkAnswer): void {
@@ -107,7 +107,7 @@ class Places {
  * explains. A complete list shows each record once, and proves the absence of what it does not show.
  * A read that accepts some age may show what was there so long before it was called, but no longer.
  */
-class LinearizableRecords implements PlacedChecker {
+export class LinearizableRecords implements PlacedChecker {
   readonly name = "linearizability";
   readonly #places = new Places();
   readonly #history: { readonly told: RegisterOperation; readonly by: SdkAnswer }[] = [];
@@ -181,7 +181,7 @@ interface Holding {
  * has a domain from the answer to the write that claimed it, until the next write of its record that does
  * not name it begins, if no such write was under way.
  */
-class DomainHolders implements PlacedChecker {
+export class DomainHolders implements PlacedChecker {
   readonly name = "domain_holders";
   readonly #writes = new Map<string, SdkAnswer[]>();
   readonly #open = new Map<SdkCall["calledAt"], SdkCall>();
@@ -280,18 +280,26 @@ class SettledCalls implements PlacedChecker {
   }
 }
 
+/** What {@link KeptLeases} must know of a cluster. */
+export interface LeaseFacts {
+  /** Whether nothing moves or breaks any more. */
+  readonly isSettled: boolean;
+  /** Faults that there may be, by name. */
+  readonly plan: { readonly faults: { has(fault: "client_stop"): boolean } };
+}
+
 /**
  * A record lives as long as the SDK says that it does, by the client's clock. Not judged where clients
  * stand still or are suspended, because the time that a lease has left is not that of the last event then.
  */
-class KeptLeases implements PlacedChecker {
+export class KeptLeases implements PlacedChecker {
   readonly name = "kept_leases";
-  readonly #cluster: PlacedCluster;
+  readonly #cluster: LeaseFacts;
   readonly #promises = new Map<string, LeasePromise>();
   /** By the place of a call: what was promised when it began. */
   readonly #known = new Map<number, LeasePromise>();
 
-  constructor(cluster: PlacedCluster) {
+  constructor(cluster: LeaseFacts) {
     this.#cluster = cluster;
   }
 

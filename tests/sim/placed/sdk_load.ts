@@ -12,6 +12,8 @@ import type { SimWire } from "./wire.ts";
 
 /** Addresses of machines that are given to a client. */
 const ENDPOINTS_MAX = 3;
+/** The region of all records. */
+const REGION = "eu";
 const GATEWAYS = 3;
 /** The age that reads accept once nothing moves, ms. */
 const SETTLED_STALENESS_MS = 100;
@@ -56,6 +58,7 @@ export class SdkLoad {
       kept: this.kept,
       promised,
       world,
+      region: REGION,
       wire,
       agents: this.agents,
       domains: this.domains,
