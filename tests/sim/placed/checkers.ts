@@ -13,6 +13,7 @@ import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
 import { AGE_CHECKERS } from "./age_checkers.ts";
 import { DepartedNodes } from "./departed_nodes.ts";
+import { EXPIRY_CHECKERS } from "./expiry_checkers.ts";
 import { GOVERNED_CHECKERS } from "./governed.ts";
 import { RecordRights } from "./rights_checker.ts";
 import { RELAY_CHECKERS } from "./relay_checkers.ts";
@@ -396,4 +397,5 @@ export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecke
   ...AGE_CHECKERS,
   ...GOVERNED_CHECKERS,
   (cluster) => new RecordRights(cluster),
+  ...EXPIRY_CHECKERS,
 ];

@@ -30,7 +30,9 @@ const NUMBER_TAKEN: readonly string[] = ["locked", "invalid_argument"];
 
 /** The cluster as its machines use it. */
 export interface MachineHost {
-  readonly plan: Pick<PlacedPlan, "partitionCount" | "diskMs" | "leases">;
+  readonly plan:
+    & Pick<PlacedPlan, "partitionCount" | "diskMs" | "leases">
+    & Partial<Pick<PlacedPlan, "isGuardTight">>;
   readonly world: SimWorld;
   readonly trace: Trace;
   readonly wire: SimWire;
@@ -218,6 +220,7 @@ export class PlacedMachine {
       partitionCount: plan.partitionCount,
       zone,
       leases: plan.leases,
+      isGuardTight: plan.isGuardTight === true,
       wishedNumber: this.#wishedNumber,
       events: guarded(this.#cluster.truth.sinkOf(address), world),
       region: this.plan.region ?? "eu",

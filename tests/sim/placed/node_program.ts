@@ -8,6 +8,7 @@ import {
   PEER_STREAMS_MAX,
   REQUEST_FRAME_BYTES_MAX,
   REQUESTS_IN_FLIGHT_MAX,
+  STALE_CONFIRM_MS_MIN,
 } from "../../../src/base/limits.ts";
 import { type LogFacts, type Logger, SILENT_LOGGER } from "../../../src/base/logger.ts";
 import type { ClusterFile } from "../../../src/node/cluster_file.ts";
@@ -15,6 +16,7 @@ import type { ClusterRuntime } from "../../../src/node/cluster_runtime.ts";
 import { type NodeConfig, resolveConfig } from "../../../src/node/config.ts";
 import { NodeCluster } from "../../../src/node/node_cluster.ts";
 import { Registry } from "../../../src/node/registry.ts";
+import { expirySettings } from "../../../src/node/registry_options.ts";
 import { Sessions } from "../../../src/node/sessions.ts";
 import { WallWatch } from "../../../src/node/wall_watch.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
@@ -61,6 +63,7 @@ export interface NodeMachine {
   /** Makes the links to peer regions; absent: it follows none. */
   readonly linkTo?: (process: Process, region: PeerRegion) => RegionLink;
   readonly leases: boolean;
+  readonly isGuardTight: boolean;
   /** The number that the node asks for; 0: the next. */
   readonly wishedNumber: number;
   /** The address of the machine that it asks to join; 0: it founds. */
@@ -184,7 +187,7 @@ export class NodeProgram {
   }
 
   #config(): NodeConfig {
-    const { joins, partitionCount, region, wishedNumber, zone } = this.#options;
+    const { isGuardTight, joins, partitionCount, region, wishedNumber, zone } = this.#options;
     return resolveConfig({
       environment: {},
       flags: {
@@ -192,6 +195,9 @@ export class NodeProgram {
         region,
         partitions: partitionCount,
         ...(zone === "" ? {} : { zone }),
+        ...(isGuardTight
+          ? { expiryShare: 0, expiryFloor: 1, expiryConfirmMs: STALE_CONFIRM_MS_MIN }
+          : {}),
         ...(wishedNumber === 0 ? {} : { nodeId: wishedNumber }),
         ...(joins === 0
           ? { found: true }
@@ -238,6 +244,7 @@ export class NodeProgram {
       wallWatch,
       follow: (feed) => feed.follow(events),
       leases,
+      expiry: expirySettings(config),
       region: config.region,
       partitionCount: config.partitions,
       ceilings: { recordsMax: RECORDS_MAX, memoryBytesMax: MEMORY_BYTES_MAX },

@@ -8,6 +8,7 @@ import {
   comparePlaces,
   concern,
   keyOfForm,
+  leavesForm,
   nameOf,
   type Place,
   revisionOf,
@@ -142,7 +143,7 @@ export class WatchFollower {
 
   #note({ key, type, kind, index }: TrueChange, left: boolean): void {
     if (type === 5 && kind !== KIND_ALIAS) return;
-    if (type <= 2 && !left) this.#records.set(key, index);
+    if (leavesForm(type) && !left) this.#records.set(key, index);
     else this.#records.delete(key);
   }
 

@@ -15,6 +15,7 @@ import type { Process } from "../machine.ts";
 import type { SimWorld } from "../world.ts";
 import {
   comparePlaces,
+  leavesForm,
   nameOf,
   type Place,
   type TrueChange,
@@ -257,9 +258,9 @@ export class WatchReader {
     const id = uuidOf(key);
     const found = view.get(id, RECORD_KINDS.row(kind).name as "agent")?.record.revision.index ?? 0;
     if (found >= index) return true;
-    if (type > 2) return found === 0;
+    if (!leavesForm(type)) return found === 0;
     return truth.of(partition).some((one) =>
-      one.key === key && one.index > index && one.type > 2
+      one.key === key && one.index > index && !leavesForm(one.type)
     ) &&
       found === 0;
   }
@@ -307,7 +308,7 @@ export class WatchReader {
 
 /** The types of events of the SDK, by number. */
 const TYPES: readonly string[] = [
-  ...["", "put", "superseded", "deregistered", "expired", "domain_lost"],
+  ...["", "put", "superseded", "deregistered", "expired", "domain_lost", "stale", "recovered"],
 ];
 
 function pause(process: Process, delayMs: number): Promise<void> {

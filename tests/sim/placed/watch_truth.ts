@@ -68,7 +68,13 @@ export function matches(filter: TrueFilter, kind: number, form: Uint8Array): boo
 const TYPES: Readonly<Record<StoreEvent["type"], number>> = {
   ...{ registered: 1, updated: 1, taken_over: 2, removed: 3, expired: 4, claim_dropped: 5 },
   ...{ claimed: 1, confirmed: 1, released: 5, extended: 0, mirrored: 0, mirror_removed: 0 },
+  ...{ stale: 6, recovered: 7 },
 };
+
+/** Reports whether a record or alias is there after a change of a type. */
+export function leavesForm(type: number): boolean {
+  return type <= 2 || type >= 6;
+}
 
 /** The changes of one run. */
 export class WatchTruth {
@@ -126,7 +132,7 @@ export class WatchTruth {
       if (comparePlaces(change, place) > 0) break;
       const { type, kind, key, form } = change;
       if (type === 5 && kind !== KIND_ALIAS) continue;
-      if (type <= 2 && matches(filter, kind, form)) state.set(key, change);
+      if (leavesForm(type) && matches(filter, kind, form)) state.set(key, change);
       else state.delete(key);
     }
     return state;
@@ -162,7 +168,9 @@ export class WatchTruth {
 export function concern(filter: TrueFilter, change: TrueChange): "none" | "matches" | "left" {
   const { type, kind, form, before } = change;
   if (matches(filter, kind, form)) return "matches";
-  return type <= 2 && before !== undefined && matches(filter, kind, before) ? "left" : "none";
+  return leavesForm(type) && before !== undefined && matches(filter, kind, before)
+    ? "left"
+    : "none";
 }
 
 /** Returns the description of a change for messages. */

@@ -2,6 +2,7 @@
 import type { Mutant } from "../mutant.ts";
 import { CLUSTER_MUTANTS } from "./clusters.ts";
 import { ELECTION_MUTANTS } from "./elections.ts";
+import { EXPIRY_MUTANTS } from "./expiry.ts";
 import { FRESHNESS_MUTANTS } from "./freshness.ts";
 import { GOVERNANCE_MUTANTS } from "./governance.ts";
 import { GROUP_LOOP_MUTANTS } from "./group_loop.ts";
@@ -41,4 +42,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...GOVERNANCE_MUTANTS,
   ...IDENTITY_MUTANTS,
   ...RELAY_MUTANTS,
+  ...EXPIRY_MUTANTS,
 ];
