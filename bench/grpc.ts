@@ -16,6 +16,7 @@ import { RegistryServer } from "./registry.ts";
 
 const MAIN = new URL("../src/cli/main.ts", import.meta.url).pathname;
 const LOAD = new URL("grpc_load.ts", import.meta.url);
+const FLOOR = new URL("grpc_floor.ts", import.meta.url).pathname;
 const AERO = "/aeroarc.registry.v1.AeroRegistry/";
 const CHECK: GrpcCall = ["/grpc.health.v1.Health/Check", ""];
 const RELAY = "r1";
@@ -32,6 +33,8 @@ const SECONDS = 2;
 /** The fleet's heartbeats: each agent once in that time, and for how long. */
 const HEARTBEAT_MS = 10_000;
 const HEARTBEAT_SECONDS = 60;
+/** For how long calls are answered at that pace by a bare server. */
+const FLOOR_SECONDS = 20;
 const READY_MS_MAX = 60_000;
 
 const text = (number: number, value: string) => field(number, new TextEncoder().encode(value));
@@ -214,15 +217,18 @@ async function benchRegistrations(
 /** The heartbeats of a fleet and of its relay, at their own pace. */
 async function benchHeartbeats(file: ResultFile, front: GrpcFront): Promise<void> {
   const renewRelay = call("HeartbeatRelay", text(1, RELAY));
-  const { pid } = front.process;
   await front.registerAll();
-  const beforeMs = cpuMs(pid);
-  const { perSecond, p50Us, p99Us, failures } = await front.measure({
-    calls: [renewRelay, ...heartbeats],
-    seconds: HEARTBEAT_SECONDS,
-    everyMs: HEARTBEAT_MS,
-  });
-  const cpuPercent = (cpuMs(pid) - beforeMs) / (HEARTBEAT_SECONDS * 10);
+  const [result, cpuPercent] = await cpuPercentOf(
+    front.process.pid,
+    HEARTBEAT_SECONDS,
+    () =>
+      front.measure({
+        calls: [renewRelay, ...heartbeats],
+        seconds: HEARTBEAT_SECONDS,
+        everyMs: HEARTBEAT_MS,
+      }),
+  );
+  const { perSecond, p50Us, p99Us, failures } = result;
   file.write({
     bench: "grpc heartbeats",
     agents: AGENTS,
@@ -232,8 +238,36 @@ async function benchHeartbeats(file: ResultFile, front: GrpcFront): Promise<void
     p99Us,
     expired: failures[NOT_FOUND] ?? 0,
     failed: Object.values(failures).reduce((sum, count) => sum + count, 0),
-    frontCpuPercent: rounded(cpuPercent),
+    frontCpuPercent: cpuPercent,
+    bareCpuPercent: await benchFloor(),
   });
+}
+
+/** Returns the CPU time of a bare server that gets calls at the pace of the heartbeats, % of a core. */
+async function benchFloor(): Promise<number> {
+  const server = await ServerProcess.start({ args: ["run", "-A", FRONT_V8_FLAGS, FLOOR] });
+  const { port } = JSON.parse(server.readyLine) as { readonly port: number };
+  const load = await GrpcProcess.start<GrpcOrder, GrpcResult>(LOAD, [`${port}`]);
+  try {
+    const calls = Array.from({ length: AGENTS }, () => CHECK);
+    const order = { calls, seconds: FLOOR_SECONDS, everyMs: HEARTBEAT_MS };
+    const [, cpuPercent] = await cpuPercentOf(server.pid, FLOOR_SECONDS, () => load.measure(order));
+    return cpuPercent;
+  } finally {
+    await load.stop();
+    await server.stop("SIGKILL");
+  }
+}
+
+/** Returns a result and the CPU time that a process took meanwhile, % of a core. */
+async function cpuPercentOf(
+  pid: number,
+  seconds: number,
+  measure: () => Promise<GrpcResult>,
+): Promise<[GrpcResult, number]> {
+  const beforeMs = cpuMs(pid);
+  const result = await measure();
+  return [result, rounded((cpuMs(pid) - beforeMs) / (seconds * 10))];
 }
 
 function median(values: readonly number[]): number {
