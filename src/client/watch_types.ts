@@ -114,6 +114,8 @@ export interface StreamEvent {
    * follows. `complete`: the state of the partition has been sent. `progress`: nothing is missing.
    */
   readonly type: "reset" | "complete" | "progress";
+  /** Of `complete`: whether no other partition's state is missing. */
+  readonly isWhole?: boolean;
   readonly receipt: WatchReceipt;
   readonly token: string;
 }

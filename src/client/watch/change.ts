@@ -32,6 +32,8 @@ export class WatchChange {
   /** Number of the kind. */
   kind = 0;
   isState = false;
+  /** Of the end of a state: whether no partition's state is missing. */
+  isWhole = false;
   /** Whether the record no longer matches the filter. */
   hasLeft = false;
   remainingMs = 0;

@@ -379,6 +379,8 @@ export class DomainWatch extends ReadableWatch {
     const isComplete = this.#aliasState.isComplete &&
       (this.#target === undefined || this.#agentState.isComplete);
     if (!this.#isStarting || !isComplete) return;
+    // The two watches are told of as one.
+    change.isWhole = true;
     if (!this.#isSilent) this.#push(change);
     this.#isStarting = false;
   }

@@ -29,6 +29,16 @@ class KeptEvent<Positions> {
   }
 }
 
+/** The end of a partition's state. */
+class KeptCompletion<Positions> extends KeptEvent<Positions> {
+  readonly isWhole: boolean;
+
+  constructor(change: WatchChange, positions: Positions, tokenOf: TokenOf<Positions>) {
+    super(change, positions, tokenOf);
+    this.isWhole = change.isWhole;
+  }
+}
+
 /** An event of a record. */
 class KeptRecordEvent<Positions> extends KeptEvent<Positions> {
   readonly kind: string;
@@ -90,9 +100,10 @@ export function eventOf<Positions>(
   tokenOf: TokenOf<Positions>,
   decoder: RecordDecoder,
 ): WatchEvent {
-  const isOfStream = change.type === "progress" || change.type === "reset" ||
-    change.type === "complete";
-  const event = isOfStream
+  const { type } = change;
+  const event = type === "complete"
+    ? new KeptCompletion(change, positions, tokenOf)
+    : type === "progress" || type === "reset"
     ? new KeptEvent(change, positions, tokenOf)
     : new KeptRecordEvent(change, positions, tokenOf, decoder);
   return event as unknown as WatchEvent;

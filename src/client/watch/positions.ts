@@ -16,12 +16,15 @@ type Node = readonly (Node | HistoryPosition | undefined)[];
 /** The positions at the places `[0, count)`; a place without one is undefined. */
 export class PositionMap {
   readonly count: number;
+  /** The number of places without a position. */
+  readonly missing: number;
   readonly #root: Node;
   /** Bits of a place below those that the root tells apart. */
   readonly #shift: number;
 
-  private constructor(count: number, root: Node, shift: number) {
+  private constructor(count: number, missing: number, root: Node, shift: number) {
     this.count = count;
+    this.missing = missing;
     this.#root = root;
     this.#shift = shift;
   }
@@ -30,7 +33,7 @@ export class PositionMap {
   static empty(count: number): PositionMap {
     let shift = 0;
     while (count > 1 << (shift + BITS)) shift += BITS;
-    return new PositionMap(count, [], shift);
+    return new PositionMap(count, count, [], shift);
   }
 
   /** Returns the position at a place. */
@@ -46,7 +49,8 @@ export class PositionMap {
   with(place: number, position: HistoryPosition | undefined): PositionMap {
     assert(place >= 0 && place < this.count, `Place ${place} must be below ${this.count}`);
     const root = changed(this.#root, this.#shift, place, position);
-    return new PositionMap(this.count, root, this.#shift);
+    const more = Number(position === undefined) - Number(this.at(place) === undefined);
+    return new PositionMap(this.count, this.missing + more, root, this.#shift);
   }
 }
 

@@ -375,6 +375,7 @@ export class WatchSession implements FeedOwner, WatchMember {
   #tell(type: "reset" | "complete", feed: WatchFeed, cursor: WatchCursor): void {
     const change = this.#change;
     change.type = type;
+    change.isWhole = this.#positions.missing === 0;
     change.partition = cursor.partition;
     change.generation = cursor.generation;
     change.index = cursor.index;

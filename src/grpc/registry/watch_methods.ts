@@ -70,8 +70,11 @@ async function* responsesOf(watch: Watch, tellsProgress: boolean): AsyncGenerato
     }
     next = undefined;
     if (step.done === true) return;
+    const { type } = step.value;
     // The first one is told in any case, so that there is a token from which to continue.
-    if (step.value.type === "progress" && hasToken && !tellsProgress) continue;
+    if (type === "progress" && hasToken && !tellsProgress) continue;
+    // One end of the state for all partitions, of which there may be thousands.
+    if (type === "complete" && step.value.isWhole !== true) continue;
     const response = responseOf(step.value);
     hasToken ||= response.resumeToken !== "";
     yield response;
@@ -117,9 +120,7 @@ function responseOf(event: WatchEvent): Response {
     return { event: { case: "change", value }, receipt, resumeToken: event.token };
   }
   const { type, token } = event;
-  // The end of a partition's state repeats the token of its last record.
-  const resumeToken = type === "complete" ? "" : token;
-  return { event: { case: type, value: {} }, receipt, resumeToken };
+  return { event: { case: type, value: {} }, receipt, resumeToken: token };
 }
 
 function changeOf(event: RecordEvent) {

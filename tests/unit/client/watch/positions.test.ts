@@ -27,6 +27,8 @@ test("PositionMap keeps every earlier version as it was", () => {
     }
     for (const { map, model } of versions) {
       for (let place = 0; place < count; place++) assert.equal(map.at(place), model.get(place));
+      const known = [...model.values()].filter((position) => position !== undefined).length;
+      assert.is(map.missing, count - known);
     }
   }
   assert.throws(() => PositionMap.empty(4).with(4, undefined), /below 4/);

@@ -208,6 +208,11 @@ test("watch asks another node while one lags behind its position", async () => {
   await ended(model, client);
 });
 
+/** Returns of each end of a state whether it is that of the whole one. */
+function wholes(events: readonly WatchEvent[]): (boolean | undefined)[] {
+  return events.flatMap((event) => event.type === "complete" ? [event.isWhole] : []);
+}
+
 test("watch tells of lost history, and brings the state of that partition alone", async () => {
   const model = new WatchModel();
   const { seed } = model.cluster;
@@ -230,6 +235,7 @@ test("watch tells of lost history, and brings the state of that partition alone"
   const ofTwo = told.filter(({ receipt }) => receipt.partition === 2);
   assert.equal(ofTwo.map(({ type }) => type), ["reset", "put", "complete"]);
   assert.equal(ofTwo.map((event) => "record" in event && event.isState), [false, true, false]);
+  assert.equal(wholes(told), [true], "No other partition's state is missing");
   assert.equal(told.filter(({ receipt }) => receipt.partition === 3).map(({ type }) => type), [
     "put",
   ]);
@@ -273,6 +279,8 @@ test("watch begins with the state, without gap or repetition, and resumes in the
   const puts = reader.events.filter((event) => "record" in event && event.isState);
   assert.is(new Set(puts.map((event) => "record" in event && event.record.id)).size, puts.length);
   assert.is(reader.events.filter(({ type }) => type === "complete").length, PARTITIONS);
+  const ends = Array.from({ length: PARTITIONS }, (_, end) => end === PARTITIONS - 1);
+  assert.equal(wholes(reader.events), ends, "The last one ends the whole state");
   const state = new Map<string, string>();
   for (const event of reader.events) {
     if (!("record" in event)) continue;

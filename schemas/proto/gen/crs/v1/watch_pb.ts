@@ -147,7 +147,7 @@ export type WatchResponse = Message<"crs.v1.WatchResponse"> & {
     case: "reset";
   } | {
     /**
-     * The state of a partition was sent.
+     * The state was sent.
      *
      * @generated from field: crs.v1.WatchComplete complete = 4;
      */
@@ -201,7 +201,7 @@ export const WatchBegunSchema: GenMessage<WatchBegun> = /*@__PURE__*/
   messageDesc(file_crs_v1_watch, 2);
 
 /**
- * What is known of the partition no longer counts; its state follows.
+ * What is known of the receipt's partition no longer counts; its state follows, and then a WatchComplete.
  *
  * @generated from message crs.v1.WatchReset
  */
@@ -216,7 +216,7 @@ export const WatchResetSchema: GenMessage<WatchReset> = /*@__PURE__*/
   messageDesc(file_crs_v1_watch, 3);
 
 /**
- * The state of the partition has been sent. It comes once for each partition of the watch.
+ * The state of all partitions has been sent: at the beginning, if it was asked for, and after a reset.
  *
  * @generated from message crs.v1.WatchComplete
  */

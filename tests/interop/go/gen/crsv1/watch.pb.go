@@ -372,7 +372,7 @@ type WatchResponse_Reset_ struct {
 }
 
 type WatchResponse_Complete struct {
-	// The state of a partition was sent.
+	// The state was sent.
 	Complete *WatchComplete `protobuf:"bytes,4,opt,name=complete,proto3,oneof"`
 }
 
@@ -428,7 +428,7 @@ func (*WatchBegun) Descriptor() ([]byte, []int) {
 	return file_crs_v1_watch_proto_rawDescGZIP(), []int{2}
 }
 
-// What is known of the partition no longer counts; its state follows.
+// What is known of the receipt's partition no longer counts; its state follows, and then a WatchComplete.
 type WatchReset struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -465,7 +465,7 @@ func (*WatchReset) Descriptor() ([]byte, []int) {
 	return file_crs_v1_watch_proto_rawDescGZIP(), []int{3}
 }
 
-// The state of the partition has been sent. It comes once for each partition of the watch.
+// The state of all partitions has been sent: at the beginning, if it was asked for, and after a reset.
 type WatchComplete struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
