@@ -8,6 +8,7 @@
  */
 import { type Machine, machineSentence, ResultFile } from "./harness.ts";
 import { benchAuthority } from "./authority.ts";
+import { benchBackup } from "./backup.ts";
 import { benchClusterFollowers, benchClusterFollowersMost } from "./cluster/followers.ts";
 import { benchClusterFailover } from "./cluster/failover.ts";
 import { benchClusterIdle } from "./cluster/idle.ts";
@@ -49,6 +50,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   watch_domains: benchWatchDomains,
   watch_cluster: benchClusterWatches,
   regions: benchRegions,
+  backup: benchBackup,
   http: benchHttp,
   http_readers: benchHttpReaders,
   grpc: benchGrpc,
