@@ -15,6 +15,7 @@ import { AGE_CHECKERS } from "./age_checkers.ts";
 import { DepartedNodes } from "./departed_nodes.ts";
 import { EXPIRY_CHECKERS } from "./expiry_checkers.ts";
 import { GOVERNED_CHECKERS } from "./governed.ts";
+import { RestoredBackups } from "./restored.ts";
 import { RecordRights } from "./rights_checker.ts";
 import { RELAY_CHECKERS } from "./relay_checkers.ts";
 import { SDK_CHECKERS } from "./sdk_checkers.ts";
@@ -398,4 +399,5 @@ export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecke
   ...GOVERNED_CHECKERS,
   (cluster) => new RecordRights(cluster),
   ...EXPIRY_CHECKERS,
+  (cluster) => new RestoredBackups(cluster),
 ];

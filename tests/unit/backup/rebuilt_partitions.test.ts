@@ -5,6 +5,7 @@ import { rebuildPartitions } from "../../../src/backup/rebuilt_partitions.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { KIND_AGENT } from "../../../src/record/key.ts";
 import { BackedUpPartitions } from "../../support/backed_up_cluster.ts";
+import { agentPut, MirrorHarness } from "../../support/mirrors.ts";
 import { idOf } from "../../support/store.ts";
 
 const GENERATION = 2;
@@ -105,6 +106,19 @@ test("rebuildPartitions: every lease has a full ttl, and no cover is shortened",
   const nowMs = harness.store.timeMs + 30_000;
   assert.is(harness.store.overdueCommands({ nowMs, unixS: 1 }).expire, undefined);
   assert.is(harness.store.countOf(KIND_AGENT), 1);
+});
+
+test("rebuildPartitions: mirrors stay, and how far their region was followed is forgotten", () => {
+  const harness = new MirrorHarness();
+  harness.fence(1);
+  const cursors = [{ partition: 3, generation: 1, index: 7, ordinal: 0 }];
+  harness.batch({ puts: [agentPut(5)], cursors });
+  assert.is(harness.store.mirrors.source("us")?.cursors.size, 1);
+  rebuildPartitions([harness.store], { hashKey: new Uint8Array(16), generation: GENERATION });
+  assert.is(harness.store.mirrors.source("us")?.cursors.size, 0);
+  assert.is(harness.mirrorCount, 1);
+  // The fence still refuses pullers of before.
+  assert.is(harness.batch({ fence: 0, puts: [agentPut(6)] }).code, "superseded");
 });
 
 test.run();

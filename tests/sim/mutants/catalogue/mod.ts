@@ -1,5 +1,6 @@
 /** All mutants, in the order of the table. */
 import type { Mutant } from "../mutant.ts";
+import { BACKUP_MUTANTS } from "./backups.ts";
 import { CLUSTER_MUTANTS } from "./clusters.ts";
 import { ELECTION_MUTANTS } from "./elections.ts";
 import { EXPIRY_MUTANTS } from "./expiry.ts";
@@ -43,4 +44,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...IDENTITY_MUTANTS,
   ...RELAY_MUTANTS,
   ...EXPIRY_MUTANTS,
+  ...BACKUP_MUTANTS,
 ];
