@@ -41,10 +41,17 @@ class Permits implements PlacedChecker {
   readonly #used = new Map<number, string>();
   /** Entries of group 0 that were looked at. */
   readonly #draws = new Set<number>();
+  #found: string | undefined;
   /** By term and region. */
   readonly #leaderships = new Map<string, Given>();
 
+  /** Notes what was found while an entry was applied, where a group would take it for its own bug. */
+  #fail(message: string): void {
+    this.#found ??= message;
+  }
+
   stepped(_machine: PlacedMachine, groups: ClusterGroups): void {
+    if (this.#found !== undefined) throw new Finding(this.name, this.#found);
     const { store } = groups.system;
     if (!this.#watched.has(store)) this.#watchSystem(store);
     for (const { id, store } of groups.partitions) {
@@ -66,7 +73,7 @@ class Permits implements PlacedChecker {
       const place = `partition ${id}, index ${entry.index}`;
       for (const item of before.filter((one) => !isThere(one))) {
         if (isGuarding && item.permit === 0) {
-          throw new Finding(this.name, `A record ended without a permit: ${place}`);
+          this.#fail(`A record ended without a permit: ${place}`);
         }
         if (item.permit > 0) this.#use(item.permit, `${place}, ${item.id.join(".")}`);
       }
@@ -77,7 +84,7 @@ class Permits implements PlacedChecker {
   #use(permit: number, place: string): void {
     const used = this.#used.get(permit) ?? place;
     if (used !== place) {
-      throw new Finding(this.name, `Permit ${permit} was used twice: ${used}, and ${place}`);
+      this.#fail(`Permit ${permit} was used twice: ${used}, and ${place}`);
     }
     this.#used.set(permit, place);
   }
@@ -107,7 +114,7 @@ class Permits implements PlacedChecker {
     for (let permit = first; permit < first + count; permit++) {
       const given = this.#given.get(permit);
       if (given !== undefined && given !== index) {
-        throw new Finding(this.name, `Permit ${permit} was given twice: ${given}, and ${index}`);
+        this.#fail(`Permit ${permit} was given twice: ${given}, and ${index}`);
       }
       this.#given.set(permit, index);
     }
@@ -128,8 +135,7 @@ class Permits implements PlacedChecker {
     this.#leaderships.set(key, given);
     const most = Math.max(0, elapsedMs) * given.perMinute / EXPIRY_BUDGET_MS;
     if (given.count <= most) return;
-    throw new Finding(
-      this.name,
+    this.#fail(
       `A leader of group 0 gave ${given.count} permits within ${elapsedMs} ms, at ` +
         `${given.perMinute} a minute`,
     );

@@ -59,6 +59,9 @@ const MEAN_MS: Readonly<Record<PlacedFault, number>> = {
 
 /** Of so many seeds, one has an expiry guard that keeps records early. */
 const TIGHT_GUARD_EVERY = 3;
+/** Of so many seeds, one has agents that fall silent at once, beside those with such a guard. */
+const SILENT_EVERY = 6;
+const SILENT_AGENTS = 6;
 
 /** A machine that founds the cluster or joins it. */
 export interface MachinePlan {
@@ -101,6 +104,8 @@ export interface PlacedPlan {
   readonly reshapesMs: number | undefined;
   /** Whether the expiry guard keeps records as soon as two owners are silent at once. */
   readonly isGuardTight: boolean;
+  /** Number of agents that fall silent at once. */
+  readonly silentAgents: number;
   /** The group that gets a command which no replica knows, at the end of the run. */
   readonly newerCommand: NewerCommandGroup | undefined;
 }
@@ -184,6 +189,7 @@ export function placedPlanOf(seed: number): PlacedPlan {
     },
     // Not drawn, as seeds were known before there was a guard.
     isGuardTight: seed % TIGHT_GUARD_EVERY === 0,
+    silentAgents: seed % TIGHT_GUARD_EVERY === 0 || seed % SILENT_EVERY === 1 ? SILENT_AGENTS : 0,
     // Drawn apart, as seeds were known before there were watches.
     areWatched: new SeededEntropy(seed ^ 0x3a7c4).unit() < 0.5,
     reshapesMs: reshapesMsOf(new SeededEntropy(seed ^ 0x0dd5a)),

@@ -7,6 +7,7 @@ import type { SimWorld } from "../world.ts";
 import { KeptLease, type LeasePromise } from "./kept_lease.ts";
 import { clientPortOf } from "./node_program.ts";
 import type { ClientWatches } from "./client_watches.ts";
+import { fallSilent } from "./silent_agents.ts";
 import type { SdkAnswer, SdkCall } from "./sdk_history.ts";
 import { type AskedCall, type ProgramWorld, SdkProgram } from "./sdk_program.ts";
 import { type SimWire, WIRE_HOST } from "./wire.ts";
@@ -45,6 +46,8 @@ export interface SdkClientOptions {
   readonly keptTtlMs: number;
   /** The number of addresses of nodes that it is given. */
   readonly endpoints: number;
+  /** Number of further agents that it registers and does not renew. */
+  readonly silentAgents: number;
   /** Its watches, if it has any. */
   readonly watches: ClientWatches | undefined;
 }
@@ -62,6 +65,7 @@ export class SdkClient {
   readonly #program: SdkProgram;
   #process: Process | undefined;
   #isStopped = false;
+  #hasSilent = false;
   /** Whether it is between two calls, and will make none. */
   isIdle = false;
 
@@ -120,7 +124,16 @@ export class SdkClient {
       options: { lazy: true, timeoutMs },
     });
     this.kept.begin(this.client);
+    this.#fallSilent(this.client, process);
     this.watches?.begin(this.client, process);
+  }
+
+  /** Registers agents that fall silent, once. */
+  #fallSilent(client: Client, process: Process): void {
+    const { silentAgents } = this.#options;
+    if (silentAgents === 0 || this.#hasSilent) return;
+    this.#hasSilent = true;
+    fallSilent(client, process, silentAgents).catch((error) => this.#world.world.fail(error));
   }
 
   /** Lets it make no further call of its own. */

@@ -89,6 +89,7 @@ export class SdkLoad {
     this.clients = clients.map((client, number) =>
       new SdkClient(shared, {
         ...client,
+        silentAgents: number === 0 ? plan.silentAgents : 0,
         watches: plan.areWatched ? watchesOf(number) : undefined,
         number,
         bounded,

@@ -11,7 +11,7 @@ export const EXPIRY_MUTANTS: readonly Mutant[] = [
   {
     name: "permit_used_twice",
     breaks: "A permit is used for one record",
-    showsPlaced: ({ isGuardTight }) => !isGuardTight,
+    showsPlaced: ({ isGuardTight, silentAgents }) => !isGuardTight && silentAgents > 0,
     edits: [{
       file: "src/serving/expiry/region_census.ts",
       anchor: "return { permit: this.#nextPermit++ };",
