@@ -30,6 +30,7 @@ enum AuditAction {
   rebalance @21;
   holdExpiry @22;
   releaseStale @23;
+  backup @24;
 }
 
 struct AuditEntry {

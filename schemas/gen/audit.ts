@@ -43,6 +43,7 @@ export const AUDIT_ACTIONS = {
   rebalance: 21,
   holdExpiry: 22,
   releaseStale: 23,
+  backup: 24,
 } as const;
 
 /** The names of AuditAction by number. */
@@ -71,6 +72,7 @@ export const AUDIT_ACTION_NAMES: readonly (AuditAction | undefined)[] = [
   "rebalance",
   "holdExpiry",
   "releaseStale",
+  "backup",
 ];
 
 export interface AuditEntry {

@@ -20,7 +20,7 @@ import type { Genesis, Member } from "../system/system_store.ts";
 import { APPLY_VERSION_MAX } from "../system/versions/features.ts";
 import type { BanList } from "../../identity/trust/ban_list.ts";
 import type { AliasJanitor } from "../serving/alias_janitor.ts";
-import { BackupImages } from "../serving/backup_images.ts";
+import type { BackupImages } from "../serving/backup_images.ts";
 import type { BanFeed } from "../serving/ban_feed.ts";
 import type { Checkpoints } from "../serving/governance/checkpoints.ts";
 import { EntryWaiters } from "../serving/governance/entry_waiters.ts";
@@ -42,13 +42,13 @@ import type { RequestRouter } from "../serving/request_router.ts";
 import type { RightsEnforcer } from "../serving/rights_enforcer.ts";
 import { Histories } from "../serving/watch/histories.ts";
 import type { WatchHub } from "../serving/watch/watch_hub.ts";
+import { backupImages } from "./backed_up_groups.ts";
 import { ClusterLog } from "./cluster_log.ts";
 import { clusterMap } from "./cluster_map.ts";
 import { ClusterView } from "./cluster_view.ts";
 import { upgradeStatus } from "./upgrade_view.ts";
 import type { WallWatch } from "./wall_watch.ts";
 import { ClusterGroups, systemApplied } from "../replication/assembly/cluster_groups.ts";
-import { recordCountOf } from "../replication/machines.ts";
 import { PlaneImages } from "../replication/assembly/plane_images.ts";
 import { Joining } from "../replication/placement/joining.ts";
 import { PlacementWork } from "../replication/placement/placement_work.ts";
@@ -133,7 +133,7 @@ export class Registry {
     this.#banFeed = identity.banFeed;
     this.#rights = identity.enforcer;
     this.regions = identity.regions;
-    this.#images = backupImages(options, groups);
+    this.#images = backupImages(options, groups, identity.identities);
     const expiry = expiryParts(parts, identity.identities.group);
     this.expiry = expiry.guarded.guard;
     const governance = this.#governance = governanceParts(options, opened);
@@ -401,24 +401,6 @@ async function openGroups(options: RegistryOptions): Promise<Opened> {
   });
   images = new PlaneImages(groups.nodes, world.scheduler);
   return { groups, clock, shared, feed, histories, waiters, images };
-}
-
-function backupImages({ nodeId, world }: RegistryOptions, groups: ClusterGroups): BackupImages {
-  return new BackupImages({
-    nodeId,
-    clock: world.monotonic,
-    scheduler: world.scheduler,
-    find: (group) => {
-      const hosted = groups.nodes.hosted(group);
-      if (hosted === undefined) return undefined;
-      const { raft, machine } = hosted;
-      return {
-        group: raft,
-        writeImage: () => machine.writeImage(),
-        recordCount: () => recordCountOf(machine),
-      };
-    },
-  });
 }
 
 function sameMember(left: Member, right: Member): boolean {

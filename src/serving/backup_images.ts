@@ -7,7 +7,7 @@
 import type { ReadImageReply, ReadImageRequest } from "../../schemas/gen/wire.ts";
 import { concatBytes } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
-import { type GroupId, groupName } from "../base/ids.ts";
+import { type GroupId, groupName, SYSTEM_GROUP } from "../base/ids.ts";
 import {
   BACKUP_IMAGE_IDLE_MS,
   BACKUP_IMAGES_BYTES,
@@ -15,6 +15,7 @@ import {
   BACKUP_PART_BYTES,
   BACKUP_RETRY_MS,
 } from "../base/limits.ts";
+import type { AuthenticatedPeer } from "../base/peer.ts";
 import type { MonotonicClock, Scheduler, Timer } from "../base/world.ts";
 import type { Group } from "../replication/group_interface.ts";
 
@@ -32,6 +33,8 @@ export interface BackupImagesParts {
   readonly nodeId: number;
   /** Returns a group that this node hosts; undefined if it hosts none. */
   readonly find: (group: GroupId) => ImagedGroup | undefined;
+  /** Audits a backup by a peer, before the image of group 0 is made, which each backup has. */
+  readonly audit: (peer: AuthenticatedPeer, deadlineMs: number) => Promise<void>;
   readonly clock: MonotonicClock;
   readonly scheduler: Scheduler;
 }
@@ -68,8 +71,10 @@ export class BackupImages {
    */
   async read(
     { groupId, imageId, offset }: ReadImageRequest,
+    peer: AuthenticatedPeer,
     deadlineMs: number,
   ): Promise<ReadImageReply> {
+    if (imageId === 0 && groupId === SYSTEM_GROUP) await this.#parts.audit(peer, deadlineMs);
     const image = imageId === 0
       ? await this.#make(groupId as GroupId, deadlineMs)
       : this.#images.get(imageId);

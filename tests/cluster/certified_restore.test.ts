@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { BACKUPS_APPLY_VERSION } from "../../src/system/versions/features.ts";
 import { crsInProcess } from "../support/crs_in_process.ts";
 import { type CrsProcess, startCrs, type StartedNode } from "../support/crs_process.ts";
 import { until } from "../support/until.ts";
@@ -78,6 +79,11 @@ test("a cluster with identities is restored; its controllers alone back it up", 
     const own = ["agent", "register", "--id", id, "--region", "eu-1", "--domain", "a.example"];
     await done(...own, ...asAgent, ...there, "--ttl", "10m");
 
+    await until("all members know how backups are audited", async () => {
+      const status = ["cluster", "upgrade", "status", ...asAdministrator, ...there, "--json"];
+      const { stdout } = await crsInProcess(status);
+      return JSON.parse(stdout).applyVersion >= BACKUPS_APPLY_VERSION;
+    });
     const backup = `${folder}/backup`;
     assert.is(await codeOf("backup", backup, ...asAgent, ...there), "permission_denied");
     await done("backup", backup, ...asAdministrator, ...there);
@@ -118,6 +124,7 @@ test("a cluster with identities is restored; its controllers alone back it up", 
     );
     assert.is(code, 0, stdout);
     assert.match(stdout, /restored from a backup/);
+    assert.match(stdout, /"action": "backup"/);
     const token = await done<{ token: string }>(
       ...["identity", "join-token", "node", ...asAdministrator, ...here],
     );

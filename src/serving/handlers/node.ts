@@ -127,6 +127,6 @@ export function nodeHandlers(
       return {};
     },
     rebalance: (request, { peer, deadlineMs }) => rebalancing.rebalance(request, peer, deadlineMs),
-    readImage: (request, { deadlineMs }) => images.read(request, deadlineMs),
+    readImage: (request, { peer, deadlineMs }) => images.read(request, peer, deadlineMs),
   };
 }

@@ -20,6 +20,9 @@ export const GOVERNED_APPLY_VERSION = 7;
 /** The apply version from which group 0 keeps the version of each member's program. */
 export const MEMBER_PROGRAMS_APPLY_VERSION = 15;
 
+/** The apply version from which group 0 audits backups. */
+export const BACKUPS_APPLY_VERSION = 17;
+
 const NAMES: readonly string[] = [
   "members, replicas and placement",
   "records of region scope",
@@ -36,6 +39,7 @@ const NAMES: readonly string[] = [
   "chosen leaders",
   "program versions of members",
   "permits to expire records, and stale records",
+  "backups in the audit log",
 ];
 
 /** All features after the first apply version, by ascending apply version, without gaps. */

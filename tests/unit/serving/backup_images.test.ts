@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ReadImageRequest } from "../../../schemas/gen/wire.ts";
 import { RegistryError, toRegistryError } from "../../../src/base/errors.ts";
+import type { AuthenticatedPeer } from "../../../src/base/peer.ts";
 import { concatBytes } from "../../../src/base/bytes.ts";
 import {
   BACKUP_IMAGE_IDLE_MS,
@@ -12,12 +13,15 @@ import {
 import { BackupImages, type ImagedGroup } from "../../../src/serving/backup_images.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 
+const PEER = { subject: "the administrator" } as AuthenticatedPeer;
+
 /** A node with groups 1 to 9 whose images have that many bytes. */
 class Node {
   readonly time = new ManualTime(0);
   refusal: RegistryError | undefined;
   bytes = BACKUP_PART_BYTES * 2.5;
   barriers = 0;
+  readonly audited: string[] = [];
   isHosted = true;
   readonly images: BackupImages;
 
@@ -26,6 +30,10 @@ class Node {
       nodeId: 3,
       clock: this.time,
       scheduler: this.time,
+      audit: ({ subject }) => {
+        this.audited.push(subject);
+        return Promise.resolve();
+      },
       find: (id) => id < 10 && this.isHosted ? this.#group(id) : undefined,
     });
   }
@@ -54,7 +62,8 @@ class Node {
   }
 
   async read(request: Partial<ReadImageRequest> = {}) {
-    return await this.images.read({ groupId: 1, imageId: 0, offset: 0, ...request }, 1_000);
+    const whole = { groupId: 1, imageId: 0, offset: 0, ...request };
+    return await this.images.read(whole, PEER, 1_000);
   }
 
   async codeOf(request: Partial<ReadImageRequest> = {}): Promise<string> {
@@ -102,6 +111,14 @@ test("BackupImages: an image that is unknown, of another group or shorter is not
   assert.is(await node.codeOf({ imageId: 99 }), "not_found");
   assert.is(await node.codeOf({ imageId, groupId: 2 }), "not_found");
   assert.is(await node.codeOf({ imageId, offset: node.bytes + 1 }), "not_found");
+});
+
+test("BackupImages: a backup is audited once, with the image of group 0", async () => {
+  const node = new Node();
+  await node.read({ groupId: 1 });
+  const { imageId } = await node.read({ groupId: 0 });
+  await node.read({ groupId: 0, imageId, offset: BACKUP_PART_BYTES });
+  assert.equal(node.audited, ["the administrator"]);
 });
 
 test("BackupImages: few images are kept, one that was read makes room, and so does one left alone", async () => {
