@@ -6,6 +6,7 @@ import { type CrsProcess, startCrs, type StartedNode } from "./crs_process.ts";
 /** A node with a front that serves gRPC. */
 export interface GrpcNode {
   readonly process: CrsProcess;
+  readonly node: StartedNode;
   /** Where the front serves. */
   readonly address: string;
 }
@@ -22,7 +23,7 @@ export async function withGrpcNode(
   try {
     const { grpc, error } = node as StartedNode & { readonly grpc?: { readonly port: number } };
     assert.ok(grpc !== undefined, error?.message);
-    await run({ process, address: `127.0.0.1:${grpc.port}` });
+    await run({ process, node, address: `127.0.0.1:${grpc.port}` });
   } finally {
     process.kill("SIGTERM");
     const { code, stderr } = await process.ended();
