@@ -1,15 +1,17 @@
 /** The gRPC face before a node with an authority: TLS, certificates, capabilities, and callers without. */
 import { test } from "uvu";
+import * as assert from "uvu/assert";
 import { AeroRegistry } from "../../schemas/proto/gen/aeroarc/registry/v1/registry_pb.ts";
 import { goProgram } from "../support/go_program.ts";
 import { descriptorsOf, pythonWithGrpc } from "../support/grpc_clients.ts";
 import { done, held, withGrpcNode } from "../support/grpc_nodes.ts";
-import { testWith } from "../support/requirement.ts";
+import { GRPCURL, testWith } from "../support/requirement.ts";
 import { inTemporaryFolder } from "../support/temporary_folder.ts";
 import { issueTlsIdentities } from "../support/tls_identities.ts";
 import { until } from "../support/until.ts";
 
 const goTest = testWith(await goProgram("./relay"));
+const grpcurlTest = testWith(GRPCURL);
 const pythonTest = testWith(await pythonWithGrpc());
 
 /** Creates a server's certificate; returns the flags of a front with it. */
@@ -54,6 +56,67 @@ goTest(
         await done("identity", "ban", "subject", subject, ...administrator);
         const end = () => held(client, ...certified, "refused").then(() => true, () => false);
         await until("the ban ends it", end, 10_000);
+      });
+    }),
+);
+
+/** Makes a call of crs.v1.Registry by grpcurl; returns its output. */
+async function curled(
+  grpcurl: string,
+  flags: readonly string[],
+  [address, method, request]: readonly [string, string, unknown],
+): Promise<{ readonly success: boolean; readonly text: string }> {
+  const call = ["-d", JSON.stringify(request), address, `crs.v1.Registry/${method}`];
+  const args = ["-max-time", "20", ...flags, ...call];
+  const output = await new Deno.Command(grpcurl, { args, stdin: "null" }).output();
+  const text = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { success: output.success, text: text.join("") };
+}
+
+grpcurlTest(
+  "grpcurl: callers of crs.v1.Registry have the rights of their certificate or capability",
+  (grpcurl) =>
+    inTemporaryFolder(async (folder) => {
+      const flags = [...await prepareAuthority(folder), ...await prepareTls(folder)];
+      await withGrpcNode(folder, flags, async ({ address }) => {
+        const data = ["--data", `${folder}/data`];
+        const administrator = ["--identity", `${folder}/pki/administrator`, ...data];
+        await done("identity", "issue", ...administrator);
+        const granted = ["--domain", "a.example", ...administrator];
+        const { subject = "", token = "" } = await done(
+          ...["identity", "join-token", "agent"],
+          ...granted,
+        );
+        const agent = ["--identity", `${folder}/agent`, ...data];
+        await done("identity", "issue", "--subject", subject, "--token", token, ...agent);
+        const secure = ["-cacert", `${folder}/root.pem`];
+        const certificate = ["-cert", `${folder}/agent/certificate.pem`];
+        const certified = [...secure, ...certificate, "-key", `${folder}/agent/key.pem`];
+
+        const register = (domain: string) =>
+          [address, "RegisterAgent", { agent: { domain } }] as const;
+        const own = await curled(grpcurl, certified, register("a.example"));
+        assert.ok(own.success && own.text.includes(subject.split("/").at(-1)!), own.text);
+        const foreign = await curled(grpcurl, certified, register("b.example"));
+        assert.match(foreign.text, /Code: PermissionDenied/);
+        const nobody = await curled(grpcurl, secure, register("a.example"));
+        assert.match(nobody.text, /Code: (Unauthenticated|PermissionDenied)/);
+        const audit = await curled(grpcurl, certified, [address, "ReadAudit", {}]);
+        assert.match(audit.text, /Code: PermissionDenied/);
+
+        // A capability for one method: the caveat on the path is checked by the front.
+        const scope = ["--scope", "registry:propose", "--path", "/crs.v1.Registry/Propose"];
+        const minted = await done(
+          ...["identity", "capability", "mint"],
+          ...scope,
+          ...["--ttl", "10m", ...administrator],
+        );
+        const bearer = ["-H", `authorization: Bearer ${minted["capability"]}`];
+        const proposed = await curled(grpcurl, [...secure, ...bearer], [address, "Propose", {}]);
+        assert.match(proposed.text, /Code: InvalidArgument/, "it is permitted, but is no payload");
+        const status = [address, "GetGovernanceStatus", {}] as const;
+        const other = await curled(grpcurl, [...secure, ...bearer], status);
+        assert.match(other.text, /Code: PermissionDenied/);
       });
     }),
 );
