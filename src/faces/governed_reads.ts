@@ -56,14 +56,17 @@ export async function readDescriptor(
   }
 }
 
-/** Iterates over the newest versions of descriptors that changed after a global version, in that order. */
+/**
+ * Iterates over the newest versions of descriptors that changed after a global version, in that order. One
+ * that changes meanwhile comes later, by its new version.
+ */
 export function* headsAfter(
-  { plane, version: newest }: Pick<GovernedView, "plane" | "version">,
+  view: Pick<GovernedView, "plane" | "version">,
   after: number,
   kind?: string,
 ): Generator<AppliedEntry> {
-  for (let version = after + 1; version <= newest; version++) {
-    const { log } = plane!;
+  for (let version = after + 1; version <= view.version; version++) {
+    const { log } = view.plane!;
     const applied = log.at(version)!;
     const { entry } = applied;
     if (log.headOf(entry.id) === applied && (kind === undefined || entry.kind === kind)) {

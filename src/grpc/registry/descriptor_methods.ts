@@ -51,19 +51,18 @@ export function descriptorMethods({ governed: source }: RegistryParts): Descript
     },
     listDescriptors: async function* ({ after, kind, limit, ...request }, context) {
       const view = await readView(source, context.client, readOf(request, context));
-      // What is applied meanwhile is not in the list.
-      const bounds = { plane: view.plane, version: view.version };
-      let count = 0;
       const first = numberOf(after, "after");
-      for (const applied of headsAfter(bounds, first, kind === "" ? undefined : kind)) {
+      let count = 0;
+      for (const applied of headsAfter(view, first, kind === "" ? undefined : kind)) {
         yield { descriptor: descriptorMessage(applied, planeOf(view).log) };
         if (++count === limit) return;
       }
     },
     listDescriptorVersions: async function* ({ id, after, limit, ...request }, context) {
       const read = readOf(request, context);
-      const { log } = planeOf(await readDescriptor(source, context.client, id, read));
-      const all = log.versionsOf(required(id, "id"));
+      const view = await readDescriptor(source, context.client, required(id, "id"), read);
+      const { log } = planeOf(view);
+      const all = log.versionsOf(id);
       if (all.length === 0) throw noDescriptor(id);
       const first = numberOf(after, "after");
       const end = limit === 0 ? all.length : first + limit;

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
   DescriptorState,
+  ListDescriptorsResponseSchema,
   LogAction,
   ReadLogResponseSchema,
 } from "../../../../schemas/proto/gen/crs/v1/governed_pb.ts";
@@ -104,6 +105,24 @@ test("descriptors are listed in the order of their changes, and continued", asyn
   assert.match(await face.refused(M.listDescriptorVersions, { id: "none" }), /^5 /);
   assert.is((await face.ask(M.getRegistryVersion, { maxStalenessMs: 0 })).version, 3n);
   assert.equal((await face.ask(M.getRegionMap, {})).regions, {});
+});
+
+test("a descriptor that changes while a list waits for its reader is in the list still", async () => {
+  const open = await openGoverned();
+  const { face, harness: { world } } = open;
+  const second = servicePayload(1, undefined, "b@eu");
+  for (const read of [servicePayload(1, undefined, "a@eu"), second]) await publish(open, read);
+  const list = face.begin(M.listDescriptors, {});
+  list.hasRoom = false;
+  await world.wait(list.answered(1));
+  await publish(open, servicePayload(2, second, "b@eu"));
+  list.hasRoom = true;
+  list.takeAll();
+  await world.wait(list.ended);
+  const found = list.answers(ListDescriptorsResponseSchema).map(({ descriptor }) =>
+    `${descriptor?.id} ${descriptor?.version}`
+  );
+  assert.equal(found, ["a@eu 1", "b@eu 2"]);
 });
 
 test("the log is read to its end, or followed until the caller leaves", async () => {

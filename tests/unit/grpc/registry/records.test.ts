@@ -96,6 +96,27 @@ test("a registration that expects an incarnation replaces that one alone", async
   assert.match(await face.refused(M.registerAgent, { agent: {}, expected }), /^3 .*add the id/);
 });
 
+test("a record that another process took is taken back, unless the caller says otherwise", async () => {
+  const { face, harness } = await openRegistryGrpc();
+  const other = await harness.client();
+  const agent = { id: ID, domain: "a.example" };
+  const taken = () =>
+    harness.world.wait(other.registerAgent({ ...agent, region: "global" }, { takeOver: true }));
+  await face.ask(M.registerAgent, { agent });
+  await taken();
+  assert.match(await face.refused(M.registerAgent, { agent, takeOver: false }), /^10 /);
+  assert.ok((await face.ask(M.registerAgent, { agent })).registration?.created);
+  const third = await harness.client();
+  await harness.world.wait(
+    third.registerAgent({ ...agent, region: "global" }, { takeOver: true }),
+  );
+  const records = [{ record: { case: "agent" as const, value: agent } }];
+  const kept = await face.ask(M.registerMany, { records, takeOver: false });
+  assert.is(kept.outcomes[0]?.outcome.case, "error");
+  const many = await face.ask(M.registerMany, { records });
+  assert.is(many.outcomes[0]?.outcome.case, "registration");
+});
+
 test("many records are registered and resolved, each on its own", async () => {
   const { face } = await openRegistryGrpc();
   const { outcomes } = await face.ask(M.registerMany, {
