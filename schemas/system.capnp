@@ -20,6 +20,8 @@ struct AdmitMemberCommand {
   # For the audit log.
   program @7 :Text;
   # The version of the node's program, for operators; empty: not known.
+  ringId @8 :UInt32;
+  # In images only: the node whose points on the ring this one has; 0: its own.
 }
 
 struct AssignReplicasCommand {

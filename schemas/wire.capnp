@@ -670,6 +670,8 @@ struct JoinClusterRequest {
   nextPin @12 :Data;
   program @13 :Text;
   # The version of the node's program; empty: a program that does not say it.
+  isStandby @14 :Bool;
+  # Whether the node is to hold nothing until it takes the place of another one, or is told to stay.
 }
 
 struct JoinClusterReply {

@@ -59,6 +59,8 @@ export interface AdmitMemberCommand {
   detail: string;
   /** The version of the node's program, for operators; empty: not known. */
   program: string;
+  /** In images only: the node whose points on the ring this one has; 0: its own. */
+  ringId: number;
 }
 
 /** A flyweight over {@link AdmitMemberCommand}. */
@@ -87,6 +89,8 @@ export class AdmitMemberCommandView extends StructView<AdmitMemberCommand> {
   get programBytes(): Uint8Array { return this.$textBytes(3); }
   get programOffset(): number { return this.$textOffset(3); }
   get programLength(): number { return this.$textLength(3); }
+  get ringId(): number { return this.$uint32(24); }
+  set ringId(value: number) { this.$setUint32(24, value); }
 
   override toPlain(): AdmitMemberCommand {
     this.$payPlain();
@@ -98,6 +102,7 @@ export class AdmitMemberCommandView extends StructView<AdmitMemberCommand> {
       host: this.host,
       detail: this.detail,
       program: this.program,
+      ringId: this.ringId,
     };
   }
 }
@@ -107,16 +112,17 @@ function putAdmitMemberCommand(out: FrameWriter, at: number, value: Input<AdmitM
   UINT32.write(view, at + 0, value.nodeId, "nodeId");
   UINT32.write(view, at + 4, value.applyVersionMax, "applyVersionMax");
   out.$fixed(at + 8, 16, value.folderId);
-  out.$text(at + 24, value.zone, "zone");
-  out.$text(at + 32, value.host, "host");
-  out.$text(at + 40, value.detail, "detail");
-  out.$text(at + 48, value.program, "program");
+  UINT32.write(view, at + 24, value.ringId, "ringId");
+  out.$text(at + 32, value.zone, "zone");
+  out.$text(at + 40, value.host, "host");
+  out.$text(at + 48, value.detail, "detail");
+  out.$text(at + 56, value.program, "program");
 }
 
 /** Encodes and decodes {@link AdmitMemberCommand}. */
 export const admitMemberCommandCodec = new StructCodec<AdmitMemberCommand, AdmitMemberCommandView>({
   name: "AdmitMemberCommand",
-  dataWords: 3,
+  dataWords: 4,
   pointerWords: 4,
   put: putAdmitMemberCommand,
   newView: () => new AdmitMemberCommandView(),

@@ -3813,6 +3813,8 @@ export interface JoinClusterRequest {
   nextPin: Uint8Array;
   /** The version of the node's program; empty: a program that does not say it. */
   program: string;
+  /** Whether the node is to hold nothing until it takes the place of another one, or is told to stay. */
+  isStandby: boolean;
 }
 
 /** A flyweight over {@link JoinClusterRequest}. */
@@ -3856,6 +3858,8 @@ export class JoinClusterRequestView extends StructView<JoinClusterRequest> {
   get programBytes(): Uint8Array { return this.$textBytes(6); }
   get programOffset(): number { return this.$textOffset(6); }
   get programLength(): number { return this.$textLength(6); }
+  get isStandby(): boolean { return this.$bool(12, 1); }
+  set isStandby(value: boolean) { this.$setBool(12, 1, value); }
 
   override toPlain(): JoinClusterRequest {
     this.$payPlain();
@@ -3873,6 +3877,7 @@ export class JoinClusterRequestView extends StructView<JoinClusterRequest> {
       pin: this.$dataCopy(4),
       nextPin: this.$dataCopy(5),
       program: this.program,
+      isStandby: this.isStandby,
     };
   }
 }
@@ -3884,6 +3889,7 @@ function putJoinClusterRequest(out: FrameWriter, at: number, value: Input<JoinCl
   UINT32.write(view, at + 8, value.applyVersionMax, "applyVersionMax");
   out.$fixed(at + 16, 16, value.folderId);
   out.$fixed(at + 32, 16, value.clusterId);
+  if (value.isStandby) out.bytes[at + 12]! |= 1;
   out.$text(at + 48, value.region, "region");
   out.$text(at + 56, value.zone, "zone");
   out.$text(at + 64, value.host, "host");

@@ -68,6 +68,7 @@ export function describeNode(config: NodeConfig, node: DescribedNode): JoinClust
     partitionCount: membership?.partitionCount ?? config.partitions,
     applyVersionMax: APPLY_VERSION_MAX,
     program: VERSION,
+    isStandby: config.standby,
     folderId,
     clusterId,
     region,

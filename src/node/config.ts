@@ -157,6 +157,9 @@ function clusterMistakes(
   if (config.found && config.join !== "") {
     wrong("join", "none with --found: a node creates a cluster or joins one");
   }
+  if (config.standby && config.join === "") {
+    wrong("standby", "a node to --join: one that founds a cluster holds all of it");
+  }
   if (config.token !== "" && config.join === "") {
     wrong("join", "the node to join, as host:port: a join token is for a node that joins");
   }

@@ -204,6 +204,11 @@ export const SETTINGS = {
     default: false,
     description: "creates a cluster that other nodes may join, if the data folder is empty",
   },
+  standby: {
+    kind: "flag",
+    default: false,
+    description: "holds nothing after it joined, until crs cluster replace gives it a node's place",
+  },
   join: {
     kind: "endpoint",
     default: "",

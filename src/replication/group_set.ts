@@ -317,7 +317,7 @@ export class GroupSet {
       },
       send: (group, message) => this.#send(group, message),
       sendSnapshot: (group, message, done) => this.#sendSnapshot(group, message, done),
-      outgoingImages: new OutgoingImages(),
+      outgoingImages: new OutgoingImages(this.#options.world.monotonic),
       failed: (group, error) => {
         this.#forget(group);
         this.#options.onFailure?.(group.id, error);

@@ -8,7 +8,8 @@
  *
  * Contract: if the hosts of the nodes are distinct, adding a node moves replicas to that node only,
  * and removing it moves only the replicas it had. Where nodes share a host and there are fewer zones
- * than replicas, a new node may also keep a neighbour on its host from being taken.
+ * than replicas, a new node may also keep a neighbour on its host from being taken. A node that takes the
+ * points of one that leaves, in its zone and on another host than all others, takes exactly its replicas.
  * Source: Karger et al., "Consistent hashing and random trees" (1997), §4.
  */
 import { type PartitionId, partitionId } from "../base/ids.ts";
@@ -28,6 +29,8 @@ export const VIRTUAL_NODES = 256;
 export interface PlacementNode {
   /** The node id, at least 1. */
   readonly nodeId: number;
+  /** The node whose points on the ring it has; default: its own. */
+  readonly ringId?: number;
   /** The zone: a data centre, a rack row. Nodes without one share the empty zone. */
   readonly zone: string;
   /** The machine. */
@@ -117,7 +120,7 @@ function ringOf(nodes: readonly PlacementNode[], hash: PointHash): readonly Poin
   const points: Point[] = [];
   for (const node of nodes) {
     for (let virtual = 0; virtual < VIRTUAL_NODES; virtual++) {
-      points.push({ position: hash.node(node.nodeId, virtual), node });
+      points.push({ position: hash.node(node.ringId ?? node.nodeId, virtual), node });
     }
   }
   return points.sort((a, b) => a.position - b.position || a.node.nodeId - b.node.nodeId);

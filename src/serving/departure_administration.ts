@@ -59,7 +59,7 @@ export class DepartureAdministration {
     const isSame = before !== undefined && !before.isAutomatic &&
       DEPARTURE_GOALS[before.goal] === number && before.successor === successor;
     if (isSame) return this.#reply();
-    if (!isFewerAllowed) this.#checkReachable(nodeId);
+    if (!isFewerAllowed) this.#checkReachable(nodeId, successor);
     const put = {
       ...{ nodeId, goal: number, successor, isFewerAllowed, isAutomatic: false, detail },
       replacedRevision: before?.revision ?? 0,
@@ -108,11 +108,11 @@ export class DepartureAdministration {
   }
 
   /** Keeps replicas from moving to nodes that nobody can reach, or from having nowhere to go. */
-  #checkReachable(nodeId: number): void {
+  #checkReachable(nodeId: number, successor: number): void {
     const { group: { store: { state } }, isConnected } = this.#parts;
     const staying = state.members.all.filter((member) =>
-      member.nodeId !== nodeId && !state.departures.has(member.nodeId) &&
-      isConnected(member.nodeId)
+      member.nodeId !== nodeId && isConnected(member.nodeId) &&
+      (member.nodeId === successor || !state.departures.has(member.nodeId))
     );
     if (staying.length >= REPLICAS) return;
     throw new RegistryError(

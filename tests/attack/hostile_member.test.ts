@@ -15,6 +15,7 @@ import { FrameAssembler } from "../../src/wire/frame_assembler.ts";
 import { encodePeerFrame } from "../../src/wire/peer_frame.ts";
 import type { OperationName } from "../../src/wire/operations/mod.ts";
 import type { Stream } from "../../transport/transport.ts";
+import { imageChunk } from "../support/image_chunk.ts";
 import { crsInProcess } from "../support/crs_in_process.ts";
 import { type CrsProcess, startCrs, type StartedNode } from "../support/crs_process.ts";
 import { HostileNode, type HostileSession } from "../support/hostile_node.ts";
@@ -187,13 +188,13 @@ test("images that lie about length and group are refused, and cost no memory", a
   const counts = await rejected();
   const image = (bytes: number, header: Uint8Array) => {
     const out = new FrameWriter({ bytesMax: 4_096 });
-    peerImageCodec.write(out, { bytes, header });
+    peerImageCodec.write(out, { bytes, header, number: 1 });
     return out.written.slice();
   };
   const send = async (start: Uint8Array, body: Uint8Array) => {
     const stream = await link.session.open("bulk");
     await stream.write(start);
-    await stream.write(body);
+    await stream.write(imageChunk(body));
     return stream;
   };
   const header = frame(lie("heartbeat", { term: 2 }), 0);
@@ -253,7 +254,14 @@ test("operations for another node are refused, and no step takes a domain from i
   const { addresses } = victim.node;
   const folderId = crypto.getRandomValues(new Uint8Array(16));
   const description = {
-    ...{ nodeId: 1, partitionCount: PARTITIONS, applyVersionMax: 1, folderId, program: "" },
+    ...{
+      nodeId: 1,
+      partitionCount: PARTITIONS,
+      applyVersionMax: 1,
+      folderId,
+      program: "",
+      isStandby: false,
+    },
     ...{ clusterId: liar.clusterId, region: "global", zone: "c", host: "" },
     addresses: addresses.map(({ host, port }) => ({ transport: "quic", host, port })),
     pin: new Uint8Array(32).fill(1),

@@ -114,6 +114,7 @@ export class HostileNode {
         partitionCount: place.partitionCount,
         applyVersionMax: APPLY_VERSION_MAX,
         program: "",
+        isStandby: false,
         folderId,
         clusterId: new Uint8Array(16),
         region,

@@ -71,8 +71,11 @@ export class PlacedNodes {
   }
 
   /** Joins a node by a request to node `at`, and starts it. */
-  async join(id: number, { at = 1, zone = "", applyVersionMax = 2 } = {}): Promise<PlacedNode> {
-    const request = { ...this.request(id, zone), applyVersionMax };
+  async join(
+    id: number,
+    { at = 1, zone = "", applyVersionMax = 2, isStandby = false } = {},
+  ): Promise<PlacedNode> {
+    const request = { ...this.request(id, zone), applyVersionMax, isStandby };
     const reply = await this.world.wait(this.node(at).joining.join(request));
     this.#joined.set(reply.nodeId, reply);
     return await this.world.wait(this.#open(reply.nodeId, joinedOf(reply, true)));
@@ -146,6 +149,7 @@ export class PlacedNodes {
       host: "",
       applyVersionMax: 2,
       program: "",
+      isStandby: false,
       addresses: [],
       pin: NO_PIN,
       nextPin: NO_PIN,

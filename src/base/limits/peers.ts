@@ -12,6 +12,9 @@ export const PEER_TURN_BYTES_MAX = 64 * 1024 * 1024;
 export const PEER_IMAGES_AT_ONCE = 64;
 /** Bytes of images in transfer from one node at which it makes no further one. */
 export const PEER_IMAGES_OUT_BYTES = 128 * 1024 * 1024;
+/** Bytes of images made in a row, about 30 ms of the node's time, and the time until more are made, ms. */
+export const PEER_IMAGES_BURST_BYTES = 4 * 1024 * 1024;
+export const PEER_IMAGES_BURST_MS = 100;
 /** Largest image accepted from another node: a partition of several million records. */
 export const PEER_IMAGE_BYTES_MAX = 1024 * 1024 * 1024;
 /** Chunk of an image, bytes: a node that sends 64 at once at the lowest rate sends one of each in 8 s. */

@@ -106,8 +106,9 @@ function removeCommand(shell: Shell, run: RunAction): Command {
 function replaceCommand(shell: Shell, run: RunAction): Command {
   return departureCommand(
     "replace",
-    "Takes a node out of the cluster as remove does, once the member that comes in its place is there. " +
-      "Its replicas go to that member and to others, as the placement has it.",
+    "Takes a node out of the cluster as remove does, once the member that comes in its place is there. A " +
+      "member that holds nothing (crs start --standby, or drained) gets all of its replicas, and no others " +
+      "move; otherwise they go to that member and to others, as the placement has it.",
     ["cluster replace node-2 --by node-4"],
     shell,
     run,

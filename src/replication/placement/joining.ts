@@ -6,11 +6,12 @@
  * Repeating a join has no further effect, so that a node that crashed before it stored the answer asks
  * again. A folder keeps its number and its replica.
  */
-import type {
-  ClusterMember,
-  JoinClusterReply,
-  JoinClusterRequest,
-  SystemReplica,
+import {
+  type ClusterMember,
+  DEPARTURE_GOALS,
+  type JoinClusterReply,
+  type JoinClusterRequest,
+  type SystemReplica,
 } from "../../../schemas/gen/wire.ts";
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
@@ -19,6 +20,7 @@ import { JOIN_RETRY_MS } from "../../base/limits.ts";
 import { formatUuid, isNilUuid } from "../../base/uuid.ts";
 import type { WallClock } from "../../base/world.ts";
 import { encodePutMember } from "../../record/command.ts";
+import { encodePutDeparture } from "../../system/departures/departure_codec.ts";
 import { encodeAdmitMember } from "../../system/members/member_state.ts";
 import { encodeAssignReplicas } from "../../system/replicas/replica_state.ts";
 import type { Genesis } from "../../system/system_store.ts";
@@ -80,9 +82,20 @@ export class Joining {
       encodePutMember(this.#commands.header(), { nodeId, addresses, pin, nextPin }),
     );
     const isFounder = state.members.founder === nodeId;
-    const replica = systemReplicaOf(state, nodeId) ??
-      (isFounder ? FOUNDER_REPLICA : await this.#assign(nodeId));
+    const known = systemReplicaOf(state, nodeId) ?? (isFounder ? FOUNDER_REPLICA : undefined);
+    // Without a replica of group 0 it holds nothing yet.
+    const isToWait = request.isStandby && known === undefined && !state.departures.has(nodeId);
+    if (isToWait) await this.#keepEmpty(nodeId);
+    const replica = known ?? await this.#assign(nodeId);
     return this.#reply(nodeId, replica, genesis);
+  }
+
+  /** Drains a node that joins, before it can get anything. */
+  async #keepEmpty(nodeId: number): Promise<void> {
+    await this.#commands.propose(encodePutDeparture(this.#commands.header(), {
+      ...{ nodeId, successor: 0, replacedRevision: 0, goal: DEPARTURE_GOALS.drained },
+      ...{ isFewerAllowed: true, isAutomatic: false, detail: "the node itself, as a standby" },
+    }));
   }
 
   /**

@@ -199,7 +199,8 @@ export class PlacementRunner {
     );
     return staying.map(({ nodeId }) => {
       const { zone = "", host = "" } = members.admission(nodeId) ?? {};
-      return { nodeId, zone, host: host === "" ? `node ${nodeId}` : host };
+      const ringId = members.ringIdOf(nodeId);
+      return { nodeId, ringId, zone, host: host === "" ? `node ${nodeId}` : host };
     });
   }
 

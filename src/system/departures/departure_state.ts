@@ -31,6 +31,7 @@ import type { AuditState } from "../identities/audit_state.ts";
 import type { MemberState } from "../members/member_state.ts";
 import type { PlacementState } from "../placement/placement_state.ts";
 import { type Effect, type EntryPoint, invalid, moved, type SubMachine } from "../sub_machine.ts";
+import { INHERITED_PLACES_APPLY_VERSION } from "../versions/features.ts";
 import type { VersionState } from "../versions/version_state.ts";
 import { DEPARTURE_KINDS, DEPARTURES_APPLY_VERSION } from "./departure_codec.ts";
 
@@ -149,8 +150,12 @@ export class DepartureState implements SubMachine {
         `Departure of node ${nodeId} must have revision ${put.replacedRevision}: it has ${revision}`,
       );
     }
-    this.#checkSuccessor(nodeId, successor);
-    this.#checkRemaining(nodeId, isFewerAllowed);
+    const standby = this.#standbyOf(nodeId, successor);
+    this.#checkRemaining(nodeId, { isFewerAllowed, successor });
+    if (standby !== undefined) this.#end(command, standby, detail);
+    // Otherwise its own share would move away from it, besides what it takes over.
+    const inherits = goal === "removed" && this.#knowsStandbys && this.heldBy(successor) === 0;
+    if (successor !== 0 && inherits) members.setRingId(successor, members.ringIdOf(nodeId));
     const { beganMs, heldAtFirst, hasHandedOver } = before ?? {
       beganMs: command.timeMs,
       heldAtFirst: this.heldBy(nodeId),
@@ -164,18 +169,31 @@ export class DepartureState implements SubMachine {
     audit.record(command, "depart", `node ${nodeId}`, `until ${goal}, for ${detail}`);
   }
 
-  #checkSuccessor(nodeId: number, successor: number): void {
-    if (successor === 0) return;
-    const { members } = this.#parts;
-    if (successor === nodeId || !members.has(successor) || this.has(successor)) {
+  get #knowsStandbys(): boolean {
+    return this.#parts.versions.applyVersion >= INHERITED_PLACES_APPLY_VERSION;
+  }
+
+  /** Checks who is to take a node's place. Returns its departure if it was drained until now. */
+  #standbyOf(nodeId: number, successor: number): Departure | undefined {
+    if (successor === 0) return undefined;
+    const departure = this.#departures.get(successor);
+    const isFree = departure === undefined ||
+      departure.goal === "drained" && this.#knowsStandbys;
+    if (successor === nodeId || !this.#parts.members.has(successor) || !isFree) {
       throw invalid(`Successor must be another member, which stays: found node ${successor}`);
     }
+    return departure;
   }
 
   /** Keeps operators from leaving partitions with fewer replicas unawares. */
-  #checkRemaining(nodeId: number, isFewerAllowed: boolean): void {
-    const staying = this.#parts.members.all
-      .filter((member) => member.nodeId !== nodeId && !this.has(member.nodeId)).length;
+  #checkRemaining(
+    nodeId: number,
+    { isFewerAllowed, successor }: { readonly isFewerAllowed: boolean; readonly successor: number },
+  ): void {
+    const staying =
+      this.#parts.members.all.filter((member) =>
+        member.nodeId !== nodeId && (member.nodeId === successor || !this.has(member.nodeId))
+      ).length;
     if (staying === 0) throw invalid(`Node ${nodeId} must not be the last one that stays: it is`);
     if (staying >= REPLICAS || isFewerAllowed) return;
     throw invalid(
@@ -184,9 +202,13 @@ export class DepartureState implements SubMachine {
     );
   }
 
-  #end(command: CommandView, { nodeId }: Departure, detail: string): void {
+  #end(command: CommandView, { nodeId, successor }: Departure, detail: string): void {
     const { members, audit } = this.#parts;
     this.#departures.delete(nodeId);
+    // A node that stays after all has its own points again, and nobody else may have them.
+    const isShared = members.has(nodeId) &&
+      members.ringIdOf(successor) === members.ringIdOf(nodeId);
+    if (successor !== 0 && isShared) members.setRingId(successor, successor);
     if (members.has(nodeId)) audit.record(command, "stay", `node ${nodeId}`, detail);
   }
 

@@ -47,16 +47,16 @@ const NO_PIN = new Uint8Array(32);
 export type Member = Readonly<PutMemberCommand>;
 
 /** The description of a node that was admitted. */
-export type AdmittedMember = Readonly<Omit<AdmitMemberCommand, "detail">>;
+export type AdmittedMember = Readonly<Omit<AdmitMemberCommand, "detail" | "ringId">>;
 
 /** Encodes the admission of a member; `nodeId` 0 asks for the next number. */
 export function encodeAdmitMember(
   from: CommandHeader,
   body:
-    & Omit<Input<AdmitMemberCommand>, "detail" | "program">
-    & { readonly detail?: string; readonly program?: string },
+    & Omit<Input<AdmitMemberCommand>, "detail" | "program" | "ringId">
+    & Partial<Pick<AdmitMemberCommand, "detail" | "program" | "ringId">>,
 ): Uint8Array {
-  const command = { detail: "", program: "", ...body };
+  const command = { detail: "", program: "", ringId: 0, ...body };
   return commandCodec.encode({ ...from, kind: ADMIT_MEMBER }, admitMemberCommandCodec, command);
 }
 
@@ -69,6 +69,8 @@ export class MemberState implements SubMachine {
   readonly #applyVersion: () => number;
   readonly #members = new Map<number, Member>();
   readonly #admissions = new Map<number, AdmittedMember>();
+  /** The nodes whose points on the ring others have, by these. */
+  readonly #ringIds = new Map<number, number>();
   /** Ids of removed nodes, which can never be members again. */
   readonly #removed = new Set<number>();
   /** The lowest number that is or was given to a node; 0 if there is none. */
@@ -126,6 +128,17 @@ export class MemberState implements SubMachine {
     return undefined;
   }
 
+  /** Returns the node whose points on the ring a member has; mostly its own. */
+  ringIdOf(nodeId: number): number {
+    return this.#ringIds.get(nodeId) ?? nodeId;
+  }
+
+  /** Gives a member the points of another one, or its own again. */
+  setRingId(nodeId: number, ringId: number): void {
+    if (ringId === nodeId) this.#ringIds.delete(nodeId);
+    else this.#ringIds.set(nodeId, ringId);
+  }
+
   /** Returns the highest apply version that all members support. */
   get applyVersionMax(): number {
     let max = Infinity;
@@ -174,7 +187,7 @@ export class MemberState implements SubMachine {
     return { changesRing: true };
   }
 
-  #admit(command: CommandView, { detail, ...admission }: AdmitMemberCommand): Effect {
+  #admit(command: CommandView, { detail, ringId: _, ...admission }: AdmitMemberCommand): Effect {
     this.#founding.checkCreated();
     const { folderId, zone, host, applyVersionMax, program } = admission;
     if (isNilUuid(folderId)) throw invalid("Folder id must not be nil: it is");
@@ -230,6 +243,7 @@ export class MemberState implements SubMachine {
     }
     this.#members.delete(nodeId);
     this.#admissions.delete(nodeId);
+    this.#ringIds.delete(nodeId);
     this.#removed.add(nodeId);
     this.#audit.record(command, "removeMember", `node ${nodeId}`, detail);
     return { changesRing: true };
@@ -270,7 +284,9 @@ export class MemberState implements SubMachine {
       const header = { ...from, kind: COMMAND_KINDS.putMember };
       yield commandCodec.encode(header, putMemberCommandCodec, member);
       const admission = this.#admissions.get(member.nodeId);
-      if (admission !== undefined) yield encodeAdmitMember(from, admission);
+      if (admission === undefined) continue;
+      const ringId = this.#ringIds.get(member.nodeId) ?? 0;
+      yield encodeAdmitMember(from, { ...admission, ringId });
     }
     for (const nodeId of [...this.#removed].sort((left, right) => left - right)) {
       const header = { ...from, kind: COMMAND_KINDS.removeMember };
@@ -282,6 +298,7 @@ export class MemberState implements SubMachine {
     if (command.kind === ADMIT_MEMBER) {
       // The apply version is loaded later; an image holds programs only where they were kept.
       const admission = command.bodyInto(new AdmitMemberCommandView()).toPlain();
+      if (admission.ringId !== 0) this.setRingId(admission.nodeId, admission.ringId);
       return void this.#admit(command, admission);
     }
     if (command.kind !== COMMAND_KINDS.removeMember) return void this.apply(command);

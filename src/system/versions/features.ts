@@ -23,6 +23,9 @@ export const MEMBER_PROGRAMS_APPLY_VERSION = 15;
 /** The apply version from which group 0 audits backups. */
 export const BACKUPS_APPLY_VERSION = 17;
 
+/** The apply version from which a successor that holds nothing takes over the place of the node it replaces. */
+export const INHERITED_PLACES_APPLY_VERSION = 18;
+
 const NAMES: readonly string[] = [
   "members, replicas and placement",
   "records of region scope",
@@ -40,6 +43,7 @@ const NAMES: readonly string[] = [
   "program versions of members",
   "permits to expire records, and stale records",
   "backups in the audit log",
+  "standby nodes that take the place of others",
 ];
 
 /** All features after the first apply version, by ascending apply version, without gaps. */

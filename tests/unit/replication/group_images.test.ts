@@ -6,9 +6,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
   PEER_IMAGES_AT_ONCE,
+  PEER_IMAGES_BURST_MS,
   PEER_IMAGES_OUT_BYTES,
   REPLICA_LOG_BYTES,
 } from "../../../src/base/limits.ts";
+import { ManualTime } from "../../support/manual_time.ts";
 import { OutgoingImages } from "../../../src/replication/outgoing_images.ts";
 import type { GroupHost, HostedGroup } from "../../../src/replication/group_host.ts";
 import { GroupImages } from "../../../src/replication/group_images.ts";
@@ -140,7 +142,8 @@ test("a node has no more images on their way than it may, and all get there", as
   const atOnce = sentMs.map((atMs) => {
     return sentMs.filter((otherMs) => otherMs <= atMs && atMs < otherMs + 40).length;
   });
-  assert.is(Math.max(...atOnce), PEER_IMAGES_AT_ONCE);
+  const most = Math.max(...atOnce);
+  assert.ok(most > 1 && most < PEER_IMAGES_AT_ONCE, `${most} at once: they are made in bursts`);
 });
 
 test("a leader that is closed gives the places of its images back", async () => {
@@ -232,7 +235,8 @@ test("proposals whose entries an image replaced are answered with an unknown out
 
 /** Images of a group, with the test as its host. */
 class Harness {
-  readonly slots = new OutgoingImages();
+  readonly time = new ManualTime(0);
+  readonly slots = new OutgoingImages(this.time);
   /** Results for pending sends, in order. */
   readonly sent: ((delivered: boolean) => void)[] = [];
   readonly images: GroupImages;
@@ -281,6 +285,8 @@ test("make: no further image while those in transfer are as large as they may be
   harness.slots.made(PEER_IMAGES_OUT_BYTES);
   assert.is(harness.images.make(new Journal()), undefined);
   harness.slots.release(PEER_IMAGES_OUT_BYTES);
+  assert.is(harness.images.make(new Journal()), undefined, "much was made just now");
+  harness.time.advance(PEER_IMAGES_BURST_MS);
   assert.ok(harness.images.make(new Journal()) !== undefined);
 });
 

@@ -30,6 +30,21 @@ test("placePartitions gives each partition distinct nodes, three or as many as t
   );
 });
 
+test("placePartitions: a node with the points of one that left takes exactly its replicas", () => {
+  fc.assert(
+    fc.property(clusters, fc.nat(8), (nodes, at) => {
+      const { nodeId, zone } = nodes[at % nodes.length]!;
+      const heir = { nodeId: 20, ringId: nodeId, zone, host: "h20" };
+      const after = placed([...nodes.filter((node) => node.nodeId !== nodeId), heir]);
+      const wanted = placed(nodes).map((replicas) =>
+        replicas.map((id) => id === nodeId ? heir.nodeId : id)
+      );
+      assert.equal(after, wanted);
+    }),
+    PARAMETERS,
+  );
+});
+
 test("placePartitions uses as many zones as there are, up to the replica count", () => {
   fc.assert(
     fc.property(clusters, (nodes) => {

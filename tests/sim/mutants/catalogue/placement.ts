@@ -338,6 +338,26 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "place_inherited_beside_own_share",
+    breaks: "A successor that holds partitions keeps its own place, or these would move too",
+    test: DEPARTURE_STATE_TEST,
+    edits: [{
+      file: DEPARTURE_STATE,
+      anchor: "this.#knowsStandbys && this.heldBy(successor) === 0",
+      replacement: "this.#knowsStandbys && this.heldBy(successor) >= 0",
+    }],
+  },
+  {
+    name: "place_of_two_nodes",
+    breaks: "A node that stays after all has its place again, and its successor its own",
+    test: DEPARTURE_STATE_TEST,
+    edits: [{
+      file: DEPARTURE_STATE,
+      anchor: "    if (successor !== 0 && isShared) members.setRingId(successor, successor);",
+      replacement: "    void isShared;",
+    }],
+  },
+  {
     name: "plane_placed_before_all_know",
     breaks: "The governed plane is placed only once all members know its group",
     test: GOVERNED_TEST,

@@ -7,13 +7,12 @@ import {
   PEER_IMAGES_IN_PER_NODE_MAX,
   PEER_STALL_MS,
 } from "../../../../src/base/limits.ts";
-import { concatBytes } from "../../../../src/base/bytes.ts";
-import { crc32 } from "../../../../src/wal/crc32.ts";
 import { encodePeerControl } from "../../../../src/wire/peer_control.ts";
 import { FrameWriter } from "../../../../schemas/runtime.ts";
 import { peerImageCodec } from "../../../../schemas/gen/peer.ts";
 import type { Stream } from "../../../../transport/transport.ts";
 import { filled } from "../../../support/auth_realm.ts";
+import { imageChunk } from "../../../support/image_chunk.ts";
 import { type PeerNode, PeerNodes, statusOf } from "../../../support/peer_nodes.ts";
 import { RawNode } from "../../../support/raw_node.ts";
 
@@ -97,20 +96,10 @@ function imageStart(bytes: number): Uint8Array {
   return out.written.slice();
 }
 
-/** Returns a chunk of an image, with that CRC-32 instead of its own. */
-function chunk(bytes: Uint8Array, checksum?: number): Uint8Array {
-  const head = new Uint8Array(8);
-  const view = new DataView(head.buffer);
-  const own = crc32(bytes, new DataView(bytes.buffer), 0, bytes.length);
-  view.setUint32(0, bytes.length, true);
-  view.setUint32(4, checksum ?? own, true);
-  return concatBytes([head, bytes]);
-}
-
 test("a chunk of an image that is not what its CRC-32 says, or is too long, ends the image", async () => {
   const { nodes, two, raw } = await attack();
   raw.answerPings();
-  const faulty = [chunk(filled(1, 1_000), 7), chunk(filled(1, 2_001)), new Uint8Array(8)];
+  const faulty = [imageChunk(filled(1, 1_000), 7), imageChunk(filled(1, 2_001)), new Uint8Array(8)];
   for (const bytes of faulty) {
     const stream = await nodes.world.wait(raw.session.open("bulk"));
     await stream.write(imageStart(2_000));
@@ -129,7 +118,7 @@ test("an image that ends before its length is dropped, and its place is given ba
   for (let sent = 0; sent < 6; sent++) {
     const stream = await nodes.world.wait(raw.session.open("bulk"));
     await stream.write(imageStart(900 * 1024 * 1024));
-    await stream.write(chunk(filled(1, 1_000)));
+    await stream.write(imageChunk(filled(1, 1_000)));
     await nodes.world.pass(5);
     stream.abort();
     await nodes.world.pass(5);

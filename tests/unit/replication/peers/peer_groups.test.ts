@@ -17,6 +17,7 @@ import { MemoryDisk } from "../../../../src/storage/memory_storage.ts";
 import { encodePeerFrame } from "../../../../src/wire/peer_frame.ts";
 import { FrameWriter } from "../../../../schemas/runtime.ts";
 import { peerImageCodec } from "../../../../schemas/gen/peer.ts";
+import { imageChunk } from "../../../support/image_chunk.ts";
 import { Journal } from "../../../support/group_cluster.ts";
 import { type PeerNode, PeerNodes, statusOf } from "../../../support/peer_nodes.ts";
 import { RawNode } from "../../../support/raw_node.ts";
@@ -119,8 +120,7 @@ test("a member that lies harms no group: terms, replicas, groups and junk are re
   const start = new FrameWriter({ bytesMax: PEER_IMAGE_HEADER_BYTES_MAX });
   peerImageCodec.write(start, { bytes: 4, header, number: 1 });
   await image.write(start.written.slice());
-  // Length and CRC-32 of four zeros.
-  await image.write(Uint8Array.of(4, 0, 0, 0, 0x1c, 0xdf, 0x44, 0x21, 0, 0, 0, 0));
+  await image.write(imageChunk(new Uint8Array(4)));
   await nodes.world.pass(100);
   const { counts, isConnected } = statusOf(two.node, 1);
   assert.equal(Object.fromEntries(counts.rejected), {

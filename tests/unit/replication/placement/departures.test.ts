@@ -10,23 +10,25 @@ import {
   encodeEndDeparture,
   encodePutDeparture,
 } from "../../../../src/system/departures/departure_codec.ts";
+import { INHERITED_PLACES_APPLY_VERSION } from "../../../../src/system/versions/features.ts";
 import type { Departure } from "../../../../src/system/departures/departure_state.ts";
 import { nodeOfReplica } from "../../../../src/replication/assembly/placed_here.ts";
 import { PlacedNodes } from "../../../support/placed_nodes.ts";
 
 const VERSION = { applyVersionMax: DEPARTURES_APPLY_VERSION };
+const STANDBYS = { applyVersionMax: INHERITED_PLACES_APPLY_VERSION };
 const PARTITIONS = [0, 1, 2, 3, 4, 5, 6, 7];
 
 /** Returns a settled cluster of nodes that know departures. */
-async function clusterOf(count: number): Promise<PlacedNodes> {
+async function clusterOf(count: number, version = VERSION): Promise<PlacedNodes> {
   const cluster = new PlacedNodes();
-  await cluster.found("", VERSION);
-  for (let id = 2; id <= count; id++) await cluster.join(id, VERSION);
+  await cluster.found("", version);
+  for (let id = 2; id <= count; id++) await cluster.join(id, version);
   await cluster.until(
     "three replicas of each partition",
     () =>
       PARTITIONS.every((partition) => cluster.votersOf(partition).length === 3) &&
-      stateOf(cluster).versions.applyVersion >= DEPARTURES_APPLY_VERSION &&
+      stateOf(cluster).versions.applyVersion >= version.applyVersionMax &&
       stateOf(cluster).placement.changing.size === 0,
   );
   await cluster.until("a leader on each node", () => Math.min(...cluster.leads()) > 0);
@@ -58,9 +60,14 @@ function header(cluster: PlacedNodes) {
   return { timeMs, unixS: 1, writer: 0 };
 }
 
-async function depart(cluster: PlacedNodes, nodeId: number, goal: DepartureGoal): Promise<void> {
+async function depart(
+  cluster: PlacedNodes,
+  nodeId: number,
+  goal: DepartureGoal,
+  successor = 0,
+): Promise<void> {
   const command = encodePutDeparture(header(cluster), {
-    ...{ nodeId, goal: DEPARTURE_GOALS[goal], successor: 0, isFewerAllowed: false },
+    ...{ nodeId, goal: DEPARTURE_GOALS[goal], successor, isFewerAllowed: false },
     ...{ replacedRevision: departureOf(cluster, nodeId)?.revision ?? 0, isAutomatic: false },
     detail: "an operator",
   });
@@ -226,6 +233,20 @@ test("a departure goes on while a step of another one fails", async () => {
   await cluster.until("node 5 is out", () => departureOf(cluster, 5) === undefined);
   assert.not(stateOf(cluster).members.has(5));
   assert.ok(departureOf(cluster, 4) !== undefined, "it is tried again");
+});
+
+test("a standby holds nothing until it replaces a node, and then exactly what that one held", async () => {
+  const cluster = await clusterOf(4, STANDBYS);
+  await cluster.join(5, { ...STANDBYS, isStandby: true });
+  await cluster.world.pass(10_000);
+  const held = () => PARTITIONS.map((partition) => cluster.votersOf(partition));
+  const before = held();
+  assert.ok(before.flat().includes(2) && !before.flat().includes(5), JSON.stringify(before));
+  await depart(cluster, 2, "removed", 5);
+  await cluster.until("the end of node 2", () => !stateOf(cluster).members.has(2));
+  await cluster.until("the end of moves", () => stateOf(cluster).placement.changing.size === 0);
+  const wanted = before.map((nodes) => nodes.map((node) => node === 2 ? 5 : node).sort());
+  assert.equal(held(), wanted);
 });
 
 test.run();

@@ -14,6 +14,7 @@ import {
 } from "../../../../src/system/departures/departure_codec.ts";
 import { encodePutPlacement } from "../../../../src/system/placement/placement_state.ts";
 import { encodeAssignReplicas } from "../../../../src/system/replicas/replica_state.ts";
+import { INHERITED_PLACES_APPLY_VERSION } from "../../../../src/system/versions/features.ts";
 import { encodeRaiseApplyVersion } from "../../../../src/system/versions/version_state.ts";
 import { HEADER, SystemHarness } from "../../../support/system_harness.ts";
 
@@ -22,7 +23,7 @@ const PARTITIONS = 4;
 /** Returns the state of four nodes, of which node 1 founded the cluster and holds everything. */
 function fourNodes({ nodes = 4, version = DEPARTURES_APPLY_VERSION } = {}): SystemHarness {
   const harness = new SystemHarness({ partitionCount: PARTITIONS });
-  for (let node = 1; node <= nodes; node++) harness.admit(node, 0, DEPARTURES_APPLY_VERSION);
+  for (let node = 1; node <= nodes; node++) harness.admit(node, 0, version);
   assert.is(harness.apply(encodeRaiseApplyVersion(HEADER, version)), "ok");
   return harness;
 }
@@ -117,6 +118,45 @@ test("a departure is refused for strangers, unfit successors, stale orders, and 
   assert.is(put(harness, 2, "drained", { replacedRevision: 1 }), "incarnation_mismatch");
   const older = fourNodes({ version: DEPARTURES_APPLY_VERSION - 1 });
   assert.is(put(older, 2, "drained"), "invalid_argument");
+});
+
+test("a successor that holds nothing takes over the place of the node that it replaces", () => {
+  const harness = fourNodes({ version: INHERITED_PLACES_APPLY_VERSION });
+  const ringIds = () => [1, 2, 3, 4].map((node) => harness.state.members.ringIdOf(node));
+  assert.is(put(harness, 4, "drained"), "ok");
+  assert.is(put(harness, 2, "removed", { successor: 4 }), "ok", "three stay: the standby counts");
+  assert.not(harness.state.departures.has(4), "it is drained no more");
+  assert.equal(ringIds(), [1, 2, 3, 2]);
+  harness.reload();
+  assert.equal(ringIds(), [1, 2, 3, 2]);
+  // The operator changes his mind: nobody else may have the points of a node that stays.
+  const end = { nodeId: 2, revision: revisionOf(harness, 2), detail: "an operator" };
+  assert.is(harness.apply(encodeEndDeparture(HEADER, end)), "ok");
+  assert.equal(ringIds(), [1, 2, 3, 4]);
+
+  assert.is(put(harness, 2, "removed", { successor: 4 }), "ok");
+  assert.is(remove(harness, 2), "ok");
+  const over = { ...end, revision: revisionOf(harness, 2) };
+  assert.is(harness.apply(encodeEndDeparture(HEADER, over)), "ok");
+  harness.reload();
+  assert.equal(ringIds(), [1, 2, 3, 2], "for good");
+  // It may be replaced itself, and hands the place on.
+  assert.is(harness.admit(5, 0, INHERITED_PLACES_APPLY_VERSION), 5);
+  assert.is(put(harness, 4, "removed", { successor: 5 }), "ok");
+  assert.is(harness.state.members.ringIdOf(5), 2);
+});
+
+test("a successor that holds something keeps its own place, as in earlier versions", () => {
+  const holder = fourNodes({ version: INHERITED_PLACES_APPLY_VERSION });
+  moveAway(holder, 0);
+  assert.is(put(holder, 1, "removed", { successor: 4 }), "ok");
+  assert.is(holder.state.members.ringIdOf(4), 4);
+  const older = fourNodes({ version: INHERITED_PLACES_APPLY_VERSION - 1 });
+  assert.is(put(older, 2, "removed", { successor: 4 }), "ok");
+  assert.is(older.state.members.ringIdOf(4), 4);
+  assert.is(put(older, 4, "drained", { isFewerAllowed: true }), "ok");
+  const drained = { successor: 4, isFewerAllowed: true };
+  assert.is(put(older, 3, "removed", drained), "invalid_argument");
 });
 
 test.run();
