@@ -93,4 +93,29 @@ test("leaderships move, and a node is drained and removed, while a client sees n
   }, PARTITIONS);
 });
 
+test("a standby takes the place of a node while a client sees no failed call", async () => {
+  await ThreeNodes.run(async (cluster) => {
+    const { nodes } = await cluster.start();
+    await cluster.spread();
+    await withClient(nodes, async (client) => {
+      const callers = await Callers.start(client);
+      const { nodeId } = await cluster.join("zone-2", "--standby");
+      assert.is(nodeId, 4);
+      const [, , , standby] = (await shown(cluster.folder)).nodes;
+      assert.equal([standby!.replicas, standby!.departure], [0, "drained"]);
+
+      const replace = ["cluster", "replace", "node-2", "--by", "node-4", "--data", cluster.folder];
+      const { code, stderr } = await crsInProcess(replace);
+      assert.is(code, 0, stderr);
+      const after = (await shown(cluster.folder)).nodes;
+      assert.equal(after.map((one) => [one.nodeId, one.replicas]), [
+        [1, PARTITIONS],
+        [3, PARTITIONS],
+        [4, PARTITIONS],
+      ]);
+      await callers.endWithoutFailure();
+    });
+  }, PARTITIONS);
+});
+
 test.run();

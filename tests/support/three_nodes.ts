@@ -183,6 +183,30 @@ export class ThreeNodes {
     return ["--join", `127.0.0.1:${this.port}`, "--pin", formatPin(file.currentPin)];
   }
 
+  /** Starts one more node, in an empty folder, which joins, and waits until it serves. */
+  async join(zone: string, ...flags: string[]): Promise<StartedNode> {
+    const joining = this.process([
+      ...[
+        "start",
+        "--data",
+        `${this.folder}/joined`,
+        "--zone",
+        zone,
+        ...this.joinFlags(),
+        ...flags,
+      ],
+      ...["--port", "0", "--ops-port", "0", "--peer-port", "0", "--partitions", this.#partitions],
+      ...["--node-ca", `${this.folder}/node-ca`, "--json"],
+    ]);
+    return await joining.printed("a document", documentIn<StartedNode>);
+  }
+
+  /** Returns the metrics of a node. */
+  async metrics(number: number): Promise<string> {
+    const { opsPort } = this.#local(number);
+    return await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text();
+  }
+
   /** Returns what a node says about its readiness. */
   async readiness(number: number): Promise<string> {
     return await (await this.#readyz(number)).text();
