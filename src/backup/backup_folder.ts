@@ -63,9 +63,11 @@ export class BackupFolder {
   static open(path: string): BackupFolder {
     const file = `${path}/${MANIFEST_FILE}`;
     if (isUnfinished(path)) {
-      throw corruptFile(
-        unfinishedName(path),
-        "the backup was interrupted, and is unfinished: take it again",
+      const unfinished = unfinishedName(path);
+      throw new RegistryError(
+        "corrupt",
+        `Cannot use ${unfinished}: the backup was interrupted. Take it again, which replaces the folder`,
+        { field: unfinished },
       );
     }
     if (!fs.existsSync(path)) {

@@ -8,7 +8,6 @@ import {
   GOVERNED_GROUP,
   type GroupId,
   groupId,
-  groupName,
   partitionOfGroup,
   SYSTEM_GROUP,
 } from "../base/ids.ts";
@@ -126,9 +125,4 @@ function isGroup(value: unknown): value is BackedUpGroup {
 
 function isNumber(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-/** Returns the name of a backed up group, as operators know it. */
-export function backedUpName({ groupId: id }: Pick<BackedUpGroup, "groupId">): string {
-  return groupName(id);
 }

@@ -54,8 +54,6 @@ export interface BackupOptions {
   readonly bytesPerSecond: number;
   readonly program: string;
   readonly world: Pick<World, "wall" | "monotonic" | "scheduler">;
-  /** Called after each group. */
-  readonly onGroup?: (done: number, of: number) => void;
 }
 
 /** The refusals after which the image is asked of another node, or again. */
@@ -102,13 +100,12 @@ class Backup {
   }
 
   async take(): Promise<BackupManifest> {
-    const { cluster, program, world: { wall }, onGroup } = this.#options;
+    const { cluster, program, world: { wall } } = this.#options;
     const { partitionCount } = cluster;
     const beganUnixS = Math.floor(wall.unixMs() / 1_000);
     const groups: BackedUpGroup[] = [];
     for (let number = 0; number < partitionCount; number++) {
       groups.push(await this.#back(groupOfPartition(partitionId(number))));
-      onGroup?.(number + 1, partitionCount);
     }
     const chunks: Uint8Array[] = [];
     const system = await this.#back(SYSTEM_GROUP, chunks);

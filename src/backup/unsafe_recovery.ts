@@ -10,7 +10,7 @@
 import fs from "node:fs";
 import { syncFolder } from "../../identity/files/private_file.ts";
 import { RegistryError } from "../base/errors.ts";
-import { GENERATION_MAX, GOVERNED_GROUP, groupName, SYSTEM_GROUP } from "../base/ids.ts";
+import { GENERATION_MAX, SYSTEM_GROUP } from "../base/ids.ts";
 import { PEER_DIAL_MS } from "../base/limits.ts";
 import { formatUuid } from "../base/uuid.ts";
 import type { World } from "../base/world.ts";
@@ -207,10 +207,4 @@ function newName(path: string): string {
 
 function formerName(path: string): string {
   return `${path}.before-recovery`;
-}
-
-/** Returns the name of a group in a plan. */
-export function plannedName({ group }: FoundGroup): string {
-  if (group === SYSTEM_GROUP) return "group 0";
-  return group === GOVERNED_GROUP ? "the governed plane" : groupName(group).toLowerCase();
 }

@@ -14,13 +14,15 @@ import { type Client, connect } from "../../src/client/mod.ts";
 import { nodeFolderOf } from "../../src/cli/local_nodes.ts";
 import { processWorld } from "../../src/node/process_world.ts";
 import { crsInProcess } from "../support/crs_in_process.ts";
-import { type CrsProcess, startCrs } from "../support/crs_process.ts";
+import { CrsProcess, startCrs } from "../support/crs_process.ts";
 import { idOf } from "../support/store.ts";
 import { ThreeNodes } from "../support/three_nodes.ts";
 import { until } from "../support/until.ts";
 
 const AGENTS = 200;
 const WRITERS = 6;
+/** Agents of some 350 bytes each, so that their image is read in several parts. */
+const LARGE_AGENTS = 6_000;
 const TTL_MS = 600_000;
 
 const id = (number: number) => formatUuid(idOf(number));
@@ -228,6 +230,48 @@ test("a backup under load is restored: all of before is there, and clients of be
     for (const process of started) process.kill("SIGTERM");
     for (const process of started) await process.ended();
     await Deno.remove(restored, { recursive: true });
+  }
+});
+
+test("a backup that is killed is recognized as unfinished, and taken again", async () => {
+  const folder = await Deno.makeTempDir();
+  const { process, node } = await startCrs(`${folder}/1`, { flags: ["--partitions", "1"] });
+  try {
+    await withClient([await placeOf({ node }, `${folder}/1`)], async (client) => {
+      const items = Array.from({ length: LARGE_AGENTS }, (_, number) => ({
+        kind: "agent" as const,
+        agent: { id: id(number), region: "global", ttlMs: TTL_MS, labels: { of: "x".repeat(200) } },
+      }));
+      for (const { error } of await client.registerMany(items)) assert.is(error, undefined);
+    });
+    const backup = `${folder}/backup`;
+    const args = ["backup", backup, "--data", `${folder}/1`];
+    // At this rate it takes more than a second.
+    const killed = new CrsProcess([...args, "--rate", "1"]);
+    const image = `${backup}.unfinished/partition-0000.image`;
+    await until(
+      "a part of an image",
+      () => Deno.stat(image).then(({ size }) => size > 0, () => false),
+    );
+    killed.kill("SIGKILL");
+    await killed.ended();
+    for (
+      const use of [[...args, "--verify"], ["restore", backup, "--found", "--data", `${folder}/2`]]
+    ) {
+      const { code, stdout } = await crsInProcess([...use, "--json"]);
+      assert.equal([code, JSON.parse(stdout).error.code], [1, "corrupt"]);
+    }
+    const { records } = await crsJson<{ records: number }>(...args);
+    assert.is(records, LARGE_AGENTS);
+    assert.ok((await crsJson<{ ok: boolean }>(...args, "--verify")).ok);
+    const restored = await crsJson<{ records: number }>(
+      ...["restore", backup, "--found", "--data", `${folder}/2`],
+    );
+    assert.is(restored.records, LARGE_AGENTS);
+  } finally {
+    process.kill("SIGTERM");
+    await process.ended();
+    await Deno.remove(folder, { recursive: true });
   }
 });
 

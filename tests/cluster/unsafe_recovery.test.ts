@@ -93,8 +93,8 @@ test("crs start --unsafe-recover continues from one folder of three, after the s
     await cluster.kill(2);
     const asked = await refused(folder, 3);
     assert.is(asked.code, "invalid_argument");
-    assert.match(asked.stderr, /group 0 +1, 2, 3 +index \d+ +index \d+/);
-    assert.match(asked.stderr, /partition 15 +[123, ]+ +index \d+ +index \d+/);
+    assert.match(asked.stderr, /Group 0 +1, 2, 3 +index \d+ +index \d+/);
+    assert.match(asked.stderr, /Partition 15 +[123, ]+ +index \d+ +index \d+/);
     const [, sentence = ""] = /To go on, type:\n\n {2}(.+)\n/.exec(asked.stderr) ?? [];
     assert.match(
       sentence,

@@ -1,11 +1,11 @@
 /** Implements `crs backup`: takes a backup of a cluster, or reads one again. */
 import { resolve } from "node:path";
 import { BackupFolder } from "../../backup/backup_folder.ts";
-import { backedUpName, type BackupManifest } from "../../backup/manifest.ts";
+import type { BackupManifest } from "../../backup/manifest.ts";
 import { type ImageSource, takeBackup } from "../../backup/take_backup.ts";
 import { type VerifiedGroup, verifyBackup } from "../../backup/verify_backup.ts";
 import { RegistryError } from "../../base/errors.ts";
-import { partitionOfGroup } from "../../base/ids.ts";
+import { groupName, partitionOfGroup } from "../../base/ids.ts";
 import { BACKUP_BYTES_PER_SECOND_DEFAULT } from "../../base/limits.ts";
 import { formatUuid } from "../../base/uuid.ts";
 import { VERSION } from "../../base/version.ts";
@@ -150,7 +150,7 @@ function verifiedReply(
       ...summaryOf(manifest),
       groups: groups.map(({ group, error }) => ({
         ...group,
-        name: backedUpName(group),
+        name: groupName(group.groupId),
         error: error === undefined ? null : { code: error.code, message: error.message },
       })),
     },

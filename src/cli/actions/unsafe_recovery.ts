@@ -6,11 +6,11 @@ import { MemberFolder } from "../../backup/member_folder.ts";
 import {
   checkMajorityLost,
   finishInterruptedRecovery,
-  plannedName,
   planRecovery,
   recoverAlone,
   type RecoveryPlan,
 } from "../../backup/unsafe_recovery.ts";
+import { groupName } from "../../base/ids.ts";
 import type { World } from "../../base/world.ts";
 import { processClusterRuntime } from "../../node/cluster_runtime.ts";
 import type { NodeConfig } from "../../node/config.ts";
@@ -77,7 +77,7 @@ function askFor(terminal: Terminal): string {
 
 function planText({ nodeId, clusterId, generation, others, lost, sentence }: RecoveryPlan): string {
   const rows = lost.map((group) => [
-    plannedName(group),
+    groupName(group.group),
     group.voters.join(", "),
     group.last === undefined ? "nothing: all of it is lost" : `index ${group.last.index}`,
     group.last === undefined ? "-" : `index ${group.last.committed}`,
