@@ -126,6 +126,13 @@ releaseTest(`the published protos are those of the release, version ${version}`,
   }
 });
 
+test("Deno finds the service under the name that Node.js has for it", () => {
+  const { exports } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
+  const file = "gen/crs/v1/registry_pb.ts";
+  assert.equal(exports[`./proto/${file}`], `./schemas/proto/${file}`);
+  assert.ok(Deno.statSync(`${ROOT}schemas/proto/${file}`).isFile);
+});
+
 npxTest("the package has the protos, and exports them", async () => {
   const { exports } = JSON.parse(Deno.readTextFileSync(`${ROOT}package.json`));
   assert.is(exports["./proto/*"], "./schemas/proto/*");
