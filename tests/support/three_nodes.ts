@@ -6,6 +6,7 @@ import {
   nodeFlags,
 } from "../../src/cli/cluster/settings.ts";
 import { defined } from "../../src/base/assert.ts";
+import { LOCAL_NODES_MAX } from "../../src/base/limits.ts";
 import { nodeFolderOf } from "../../src/cli/local_nodes.ts";
 import { readNodeFile } from "../../identity/files/node_file.ts";
 import { formatPin } from "../../identity/pki/certificate.ts";
@@ -269,8 +270,10 @@ export class ThreeNodes {
   }
 
   get #settings(): ClusterSettings {
-    const { folder, port } = this;
-    return clusterSettings({ data: folder, port: String(port), partitions: this.#partitions });
+    // A cluster may be started with more nodes than three.
+    const nodes = String(LOCAL_NODES_MAX);
+    const { folder: data, port } = this;
+    return clusterSettings({ data, port: String(port), nodes, partitions: this.#partitions });
   }
 
   #portBehindRelay(number: number): number {
@@ -278,7 +281,7 @@ export class ThreeNodes {
   }
 
   #local(number: number): LocalNode {
-    return defined(this.#settings.nodes[number - 1], "There are three nodes");
+    return defined(this.#settings.nodes[number - 1], "There are nodes up to this number");
   }
 
   /** Starts a command that ends with the test. */

@@ -92,7 +92,10 @@ export class Hurts {
     const hurts: Hurt[] = [this.#kill, this.#kill, this.#restart, this.#stop, this.#cut, this.#cut];
     if (this.#stallers.has(slot)) hurts.push(this.#stall);
     if (this.#clocks.has(slot)) hurts.push(this.#step);
-    if (this.#canFill && slot.number === SMALL_DISK_SLOT) hurts.push(this.#fillDisk);
+    // The only node that can have it has it often.
+    if (this.#canFill && slot.number === SMALL_DISK_SLOT) {
+      hurts.push(...Array(4).fill(this.#fillDisk));
+    }
     return this.#of(hurts);
   }
 
