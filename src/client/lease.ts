@@ -4,6 +4,7 @@
  */
 import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { TTL_MS_DEFAULT } from "../base/limits.ts";
+import { comparePositions } from "../base/position.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { ServedKind } from "./served_kind.ts";
 import type { OwnCalls } from "./calls/own.ts";
@@ -19,6 +20,7 @@ import type {
   LeaseEvent,
   LeaseState,
   Registered,
+  RegisterOptions,
   Reported,
 } from "./types.ts";
 
@@ -126,12 +128,35 @@ export class HeldLease implements Lease {
   async recover(options: CallOptions): Promise<void> {
     await this.#inOrder(async () => {
       if (this.#state !== "recovering") return;
-      // Without takeover: another holder took the record while nobody held it.
-      const registered = await this.#register(this.#item, options);
+      const registered = await this.#registerAgain(options);
       if (this.#state !== "recovering") return;
       this.#state = "active";
       this.#tell({ kind: "recovered", incarnation: registered.incarnation });
     });
+  }
+
+  /**
+   * Reports whether an incarnation is earlier than the one that was held here. Only a registry that was
+   * restored from a backup has one.
+   */
+  isOfBefore(incarnation: Incarnation | undefined): boolean {
+    return incarnation !== undefined && incarnation.index > 0 &&
+      comparePositions(incarnation, this.#incarnation) < 0;
+  }
+
+  /**
+   * Registers the record without takeover, because another holder may have taken it while nobody held it;
+   * only from a holder of before a restore it is taken over.
+   */
+  async #registerAgain(options: CallOptions): Promise<Registered> {
+    try {
+      return await this.#register(this.#item, options);
+    } catch (error) {
+      const { code, fields: { incarnation } } = toRegistryError(error);
+      const isOfBefore = code === "incarnation_mismatch" && this.isOfBefore(incarnation);
+      if (!isOfBefore || incarnation === undefined) throw error;
+      return await this.#register(this.#item, { ...options, expected: incarnation });
+    }
   }
 
   /** Records a renewal that was sent at `sentAtMs`. */
@@ -160,7 +185,7 @@ export class HeldLease implements Lease {
     this.#tell({ kind: "ended", end });
   }
 
-  async #register(item: KeepItem, options: CallOptions): Promise<Registered> {
+  async #register(item: KeepItem, options: RegisterOptions): Promise<Registered> {
     const sentAtMs = this.#home.clock.nowMs();
     const registered = await this.#home.register.one(item, options);
     this.#incarnation = registered.incarnation;

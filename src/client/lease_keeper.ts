@@ -3,8 +3,8 @@
  * last requested, no later than half of the shortest ttl, and immediately after a reconnect.
  *
  * The outcome of a renewal decides what happens to a lease: `superseded` ends it; `not_found` means
- * that the record expired and is registered again (lease_recovery.ts); after any other error it is
- * renewed again. All failed renewals are retried together, after one back-off with full jitter,
+ * that the record expired and is registered again (lease_recovery.ts), and so is one that is superseded
+ * by an earlier incarnation, of a registry that was restored; after any other error it is renewed again. All failed renewals are retried together, after one back-off with full jitter,
  * however many they are. A lease is never given up because the registry is unreachable: group time
  * stands still during an outage, so a record may outlive its ttl by the client's clock. A failure
  * counts only while the lease still has the incarnation that the request named. Clock: monotonic.
@@ -221,7 +221,8 @@ export class LeaseKeeper implements LeaseHome {
   /** Ends, recovers or retries a lease whose renewal was refused. */
   #refused(lease: HeldLease, error: RegistryError): void {
     this.#failing.delete(lease);
-    if (error.code === "not_found") {
+    const { code, fields: { incarnation } } = error;
+    if (code === "not_found" || code === "superseded" && lease.isOfBefore(incarnation)) {
       lease.expired();
       return this.#recovery.add(lease);
     }

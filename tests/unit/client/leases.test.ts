@@ -189,6 +189,22 @@ test("an expired lease whose record another process holds by now is lost", async
   await registry.wait(client.close());
 });
 
+test("a lease that an earlier incarnation supersedes, of a restored registry, is taken back", async () => {
+  const { registry, client, lease, events } = await keepOne();
+  const held = lease.incarnation.index;
+  const [renew] = await nextWithin(registry, 20_000);
+  renew.replyRenewed([{ position: 0, code: "superseded", index: held - 1 }]);
+  const incarnation = { generation: 1, index: held - 1 };
+  (await registry.next("registerGateway")).refuse("incarnation_mismatch", { incarnation });
+  const register = await registry.next("registerGateway");
+  assert.equal(register.body.expected, incarnation);
+  register.replyRegistered({ index: 70 });
+  await registry.settle();
+  assert.is(lease.state, "active");
+  assert.equal(events.map(({ kind }) => kind), ["expired", "recovered"]);
+  await registry.wait(client.close());
+});
+
 test("an expired lease that is refused ends, but trouble is waited out", async () => {
   const { registry, client, lease } = await keepOne();
   const [renew] = await nextWithin(registry, 20_000);
