@@ -11,6 +11,7 @@ import {
   STALE_CONFIRM_MS_MIN,
 } from "../../../src/base/limits.ts";
 import { type LogFacts, type Logger, SILENT_LOGGER } from "../../../src/base/logger.ts";
+import { handOver } from "../../../src/node/handing_over.ts";
 import type { ClusterFile } from "../../../src/node/cluster_file.ts";
 import type { ClusterRuntime } from "../../../src/node/cluster_runtime.ts";
 import { type NodeConfig, resolveConfig } from "../../../src/node/config.ts";
@@ -177,9 +178,10 @@ export class NodeProgram {
     return this.#cluster?.registryOptions.nodeCalls;
   }
 
-  /** Stops the node in order: requests in progress finish within `drainMs`. */
+  /** Stops the node in order: what it leads is handed over, requests in progress finish within `drainMs`. */
   async stop(drainMs: number): Promise<void> {
     this.isServing = false;
+    await handOver(this.registry?.placement.balance, this.#cluster, this.process);
     this.registry?.admission.drain();
     await this.#sessions?.close(drainMs);
     await this.registry?.close();
