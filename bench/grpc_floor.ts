@@ -4,12 +4,12 @@
  *
  *     deno run -A bench/grpc_floor.ts
  */
-import { createServer } from "node:http2";
+import { createServer, type ServerHttp2Stream } from "node:http2";
 
 /** A message of two bytes behind its prefix. */
 const message = Uint8Array.of(0, 0, 0, 0, 2, 8, 1);
 const server = createServer();
-server.on("stream", (stream) => {
+server.on("stream", (stream: ServerHttp2Stream) => {
   stream.on("data", () => {});
   stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
   stream.on("end", () => {
