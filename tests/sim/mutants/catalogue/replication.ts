@@ -101,6 +101,17 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "removed_voter_counts",
+    breaks:
+      "A voter that was removed counts no more once the joint configuration is left (thesis §4.3)",
+    test: "tests/unit/raft/membership.test.ts",
+    edits: [{
+      file: "src/raft/membership.ts",
+      anchor: "      if (!this.voters.has(id) && !this.learners.has(id)) this.progress.delete(id);",
+      replacement: "      if (!this.learners.has(id)) this.voters.add(id);",
+    }],
+  },
+  {
     name: "replica_id_reused",
     breaks: "The id of a removed replica is never reused",
     edits: [{
