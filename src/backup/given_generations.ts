@@ -1,6 +1,8 @@
 /**
  * The generations as which a backup was restored. Two clusters of one generation would assign the same
- * incarnations, so each restore takes a higher one than the last, which the backup's folder records.
+ * incarnations, so each restore takes a higher one than the last, which the backup's folder records. The
+ * cluster may have lost data or been recovered since the backup, each of which raises its generation by one
+ * without the backup's knowledge: so restores take multiples of {@link RESTORE_GENERATIONS}.
  */
 import fs from "node:fs";
 import { PUBLIC_FILE_MODE, replaceFile } from "../../identity/files/private_file.ts";
@@ -9,6 +11,9 @@ import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { GENERATION_MAX, generationOfTerm } from "../base/ids.ts";
 import type { BackupFolder } from "./backup_folder.ts";
 import { corruptFile } from "./manifest.ts";
+
+/** Above the number of losses and recoveries that a cluster has between two restores. */
+const RESTORE_GENERATIONS = 8;
 
 const GIVEN_FILE = "restored.json";
 const GIVEN_BYTES_MAX = 1_024;
@@ -27,7 +32,8 @@ export function giveGeneration(backup: BackupFolder, wanted: number | undefined)
     (max, { term }) => Math.max(max, generationOfTerm(term)),
     Math.max(backedUp, lastGiven(path)),
   );
-  const generation = wanted ?? last + 1;
+  const next = (Math.floor(last / RESTORE_GENERATIONS) + 1) * RESTORE_GENERATIONS;
+  const generation = wanted ?? next;
   if (generation <= last || generation > GENERATION_MAX) {
     throw new RegistryError(
       "invalid_argument",

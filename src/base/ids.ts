@@ -66,8 +66,8 @@ export function term(value: number): Term {
  */
 const GENERATION_TERMS = 2 ** 32;
 
-/** The highest generation, above which terms would be no exact numbers. */
-export const GENERATION_MAX = 2 ** 53 / GENERATION_TERMS;
+/** The highest generation whose terms a replica adopts that is new in its group (`RAFT_FIRST_TERM_MAX`). */
+export const GENERATION_MAX = 256;
 
 /** Returns the generation, from 1, of incarnations created by an entry of that term. */
 export function generationOfTerm(value: number): number {

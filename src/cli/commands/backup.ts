@@ -39,7 +39,7 @@ export const restoreCommand: MakeCommand = (shell, run) =>
     .option("--data <folder>", "data folder to create (default: ./data, env: CRS_DATA)")
     .option(
       "--generation <number>",
-      "generation of the new cluster (default: one above the last that this backup was restored as)",
+      "generation of the new cluster (default: the next multiple of 8 that this backup was not restored as)",
     )
     .action(async (folder: string, flags: RestoreFlags) => {
       await run(async () => {

@@ -11,6 +11,8 @@ import {
 } from "../../../src/backup/take_backup.ts";
 import { verifyBackup } from "../../../src/backup/verify_backup.ts";
 import { RegistryError, toRegistryError } from "../../../src/base/errors.ts";
+import { firstTermOf, GENERATION_MAX } from "../../../src/base/ids.ts";
+import { RAFT_FIRST_TERM_MAX } from "../../../src/base/limits.ts";
 import { processWorld } from "../../../src/node/process_world.ts";
 import { BackedUpCluster } from "../../support/backed_up_cluster.ts";
 import { inTemporaryFolder } from "../../support/temporary_folder.ts";
@@ -178,15 +180,15 @@ test("restoreBackup: each restore has a generation of its own, and a folder that
     const backup = BackupFolder.open(`${folder}/b`);
     const first = await restoreBackup({ backup, data: `${folder}/1`, world });
     const second = await restoreBackup({ backup, data: `${folder}/2`, world });
-    assert.equal([first.membership.generation, second.membership.generation], [3, 4]);
+    assert.equal([first.membership.generation, second.membership.generation], [8, 16]);
     assert.is(first.claims.kept, 12);
     assert.is(
       await codeOf(() => restoreBackup({ backup, data: `${folder}/1`, world })),
       "invalid_argument",
     );
-    const chosen = await restoreBackup({ backup, data: `${folder}/3`, generation: 9, world });
-    assert.is(chosen.membership.generation, 9);
-    const lower = () => restoreBackup({ backup, data: `${folder}/4`, generation: 8, world });
+    const chosen = await restoreBackup({ backup, data: `${folder}/3`, generation: 20, world });
+    assert.is(chosen.membership.generation, 20);
+    const lower = () => restoreBackup({ backup, data: `${folder}/4`, generation: 19, world });
     assert.is(await codeOf(lower), "invalid_argument");
     assert.equal([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), [
       "1",
@@ -195,6 +197,10 @@ test("restoreBackup: each restore has a generation of its own, and a folder that
       "b",
     ]);
   });
+});
+
+test("restoreBackup: nodes can join every generation that a restore may have", () => {
+  assert.is(firstTermOf(GENERATION_MAX + 1), RAFT_FIRST_TERM_MAX);
 });
 
 test("restoreBackup: nothing is restored of a damaged backup", async () => {

@@ -21,6 +21,8 @@ import { agentBytes, idOf, newShared } from "../../support/store.ts";
 import { inTemporaryFolder } from "../../support/temporary_folder.ts";
 
 const world = processWorld();
+/** Of a first restore. */
+const GENERATION = 8;
 
 test("a restored folder is led alone, and assigns incarnations of its own generation only", async () => {
   await inTemporaryFolder(async (folder) => {
@@ -44,12 +46,12 @@ test("a restored folder is led alone, and assigns incarnations of its own genera
       joined: joinedOf(membership)!,
     });
     try {
-      assert.equal([groups.created, groups.nodes.log.generation], [false, 3]);
-      assert.is(groups.system.store.state.versions.generation, 3);
+      assert.equal([groups.created, groups.nodes.log.generation], [false, GENERATION]);
+      assert.is(groups.system.store.state.versions.generation, GENERATION);
       let found = 0;
       for (let number = 0; number < 4; number++) {
         const { group, store } = groups.partition(partitionId(number))!;
-        assert.is(generationOfTerm(group.status().term), 3);
+        assert.is(generationOfTerm(group.status().term), GENERATION);
         found += store.countOf(KIND_AGENT);
         const record = agentBytes({ number: 900 + number });
         const from = { timeMs: group.timeMs(), unixS: 1, writer: 0 };
@@ -57,7 +59,7 @@ test("a restored folder is led alone, and assigns incarnations of its own genera
           encodePut(from, { record, kind: KIND_AGENT, expected: NO_POSITION }),
           10_000,
         );
-        assert.is(proposed.ok && proposed.outcome.incarnation.generation, 3);
+        assert.is(proposed.ok && proposed.outcome.incarnation.generation, GENERATION);
       }
       assert.is(found, 12);
       const agent = cluster.partitions.ofAgent(1).agent(1)!;
