@@ -66,7 +66,7 @@ export async function releaseStale(flags: ReleaseFlags, shell: Shell): Promise<n
   await steer(flags, shell, { action: EXPIRY_ACTIONS.release, region, forMs: 0 });
   const reply: Reply = {
     json: { region: region === ALL_REGIONS ? null : region, isReleased: true },
-    text: () => `The stale records of ${regionText(region)} are removed within seconds.\n`,
+    text: () => `The stale records of ${regionText(region)} are being removed.\n`,
   };
   return await showReply(reply, flags, shell.terminal);
 }
@@ -149,7 +149,7 @@ function statusText(
   ]);
   const list = rows.length === 0
     ? "  No records have leases.\n"
-    : `${indented(table(["region", "records", "stale", "since", "decided", "permits"], rows))}\n`;
+    : `${indented(table(["region", "records", "stale", "oldest", "decided", "permits"], rows))}\n`;
   const silent = nodes.filter(({ answer }) => answer === undefined)
     .map((node) => `  node ${node.member.nodeId}: ${noAnswerText(node)}\n`).join("");
   return `Records whose leases are over\n${list}${silent}${settingsText(first)}`;

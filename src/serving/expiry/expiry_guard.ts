@@ -72,7 +72,7 @@ export class ExpiryGuard {
   #isStopped = false;
   /** Monotonic time of the last round's beginning, ms. */
   #beganMs = -Infinity;
-  /** Monotonic time at which an operator released stale records last, as seen here, ms. */
+  /** Available time at which an operator released stale records last, as seen here, ms. */
   #releasedMs = -Infinity;
   #timer: Timer | undefined;
   /** Monotonic time at which the timer fires, ms. */
@@ -108,7 +108,8 @@ export class ExpiryGuard {
 
   /** Lets the guard be asked at once about all stale records: an operator releases some. */
   released(): void {
-    this.#releasedMs = this.#parts.clock.nowMs();
+    // Records age in group time, which runs with the available time of their leader.
+    this.#releasedMs = this.#parts.availableTime.nowMs();
     // An entry is being applied.
     this.#parts.scheduler.nextTurn(() => {
       for (const { store } of this.#parts.table.here()) store.guarded.hurryStale();
@@ -135,9 +136,10 @@ export class ExpiryGuard {
   }
 
   async #round(): Promise<void> {
-    const { clock, confirmMs } = this.#parts;
-    const nowMs = clock.nowMs();
-    const census = new GuardCensus({ nowMs, confirmMs, releasedMs: nowMs - this.#releasedMs });
+    const { availableTime, clock, confirmMs } = this.#parts;
+    const settledMs = availableTime.nowMs() - availableTime.unsettledMs();
+    const releasedMs = Math.max(0, settledMs - this.#releasedMs);
+    const census = new GuardCensus({ nowMs: clock.nowMs(), confirmMs, releasedMs });
     const waiting = await this.#count(census);
     if (this.#isStopped || waiting.length === 0) return;
     const asked = this.#inTurn(census.asked());

@@ -3,7 +3,7 @@ import type { PlacedPlan } from "../../placed/plan.ts";
 import type { Mutant } from "../mutant.ts";
 
 const BUDGET_TEST = "tests/unit/system/expiry/expiry_state.test.ts";
-const GUARD_TEST = "tests/unit/serving/expiry_guard.test.ts";
+const GUARD_TEST = "tests/unit/serving/expiry/expiry_guard.test.ts";
 
 const withTightGuard = ({ isGuardTight }: PlacedPlan): boolean => isGuardTight;
 

@@ -4,14 +4,14 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { EXPIRY_RELEASE_MS, STALE_CONFIRM_MS_DEFAULT } from "../../../src/base/limits.ts";
-import { formatUuid } from "../../../src/base/uuid.ts";
-import { KIND_AGENT } from "../../../src/record/key.ts";
-import { isStaleState } from "../../../src/record/record_state.ts";
-import { EXPIRY_ACTIONS } from "../../../schemas/gen/wire.ts";
-import type { RawPeer } from "../../support/raw_peer.ts";
-import { agentRequest, RegistryHarness } from "../../support/registry_harness.ts";
-import { idOf } from "../../support/store.ts";
+import { EXPIRY_RELEASE_MS, STALE_CONFIRM_MS_DEFAULT } from "../../../../src/base/limits.ts";
+import { formatUuid } from "../../../../src/base/uuid.ts";
+import { KIND_AGENT } from "../../../../src/record/key.ts";
+import { isStaleState } from "../../../../src/record/record_state.ts";
+import { EXPIRY_ACTIONS } from "../../../../schemas/gen/wire.ts";
+import type { RawPeer } from "../../../support/raw_peer.ts";
+import { agentRequest, RegistryHarness } from "../../../support/registry_harness.ts";
+import { idOf } from "../../../support/store.ts";
 
 const TTL_MS = 10_000;
 /** A silent owner's lease is over, and the guard has decided. */
