@@ -86,7 +86,7 @@ export const PERMIT_REGIONS_PER_DRAW_MAX = 256;
 export const EXPIRY_REGIONS_MAX = 4_096;
 /** The span of a budget, ms: at most one span's permits gather. */
 export const EXPIRY_BUDGET_MS = 60_000;
-/** Slots counted in one turn for a draw: about a ms. */
+/** Slots counted in one turn for a draw, 25 to 120 ns each; a partition is never split. */
 export const CENSUS_SLOTS_PER_TURN = 20_000;
 /** Defaults and bounds of the settings of the expiry guard. */
 export const EXPIRY_SHARE_PERMILLE_DEFAULT = 100;

@@ -6,6 +6,9 @@ import { type Agent, agentCodec } from "../../../../schemas/gen/record.ts";
 import { WATCH_EVENT_TYPES, WATCH_STARTS } from "../../../../schemas/gen/wire.ts";
 import { type AuthenticatedPeer, NO_GRANTS } from "../../../../src/base/peer.ts";
 import { NO_POSITION, type Position } from "../../../../src/base/position.ts";
+import { EXPIRY_FLOOR_DEFAULT, TTL_MS_MIN } from "../../../../src/base/limits.ts";
+import { KIND_AGENT } from "../../../../src/record/key.ts";
+import { isStaleState } from "../../../../src/record/record_state.ts";
 import { encodePutRegionBans } from "../../../../src/system/regions/region_codec.ts";
 import type { OperationName, RequestOf } from "../../../../src/wire/operations/mod.ts";
 import type { RawPeer } from "../../../support/raw_peer.ts";
@@ -249,6 +252,26 @@ test("a node of another region may follow, end its feed, ask for progress, and n
   assert.is(probe.progress.at(-1)!.response.receipts.length, 1);
   await peer.must("cancelWatch", { id: probe.id });
   assert.is(probe.end, "ok");
+});
+
+test("regionFeed: a record that becomes stale, or recovers, is a change that earlier programs know", async () => {
+  const { harness, node, owner, put: register } = await opened();
+  // More than may be lost at once.
+  const numbers = Array.from({ length: EXPIRY_FLOOR_DEFAULT + 10 }, (_, at) => at + 1);
+  const incarnations: Position[] = [];
+  for (const number of numbers) {
+    incarnations.push((await register({ number, ttlMs: TTL_MS_MIN })).incarnation);
+  }
+  const probe = follow(await node("us-1"), NEXT);
+  await harness.world.pass(TTL_MS_MIN + 3_000);
+  const states = () =>
+    probe.events.filter(({ record }) => record[23] === 7)
+      .map(({ record, type }) => [type, isStaleState(agentCodec.decode(record).state)]);
+  assert.equal(states(), [[put, true]]);
+  const items = [{ id: idOf(7), incarnation: incarnations[6]!, kind: KIND_AGENT }];
+  assert.is((await owner.must("renew", { items })).renewed, 1);
+  await harness.world.pass(100);
+  assert.equal(states(), [[put, true], [put, false]]);
 });
 
 test.run();
