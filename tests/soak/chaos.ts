@@ -123,6 +123,7 @@ class ChaosSoak {
       watchEvents: load?.watchEvents,
       watchResets: load?.watchResets,
       wholeMsMax: Math.round(this.#wholeMsMax),
+      strayDatagrams: this.#nodes.strayDatagrams,
     };
   }
 

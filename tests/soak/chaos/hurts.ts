@@ -31,6 +31,8 @@ export class Hurts {
   readonly #entropy: SeededEntropy;
   readonly #stallers = new Map<Slot, WriteStaller>();
   readonly #clocks = new Map<Slot, string>();
+  /** The slot whose disk can be filled. */
+  #smallDisk: Slot | undefined;
   #unmount = async () => {};
 
   private constructor(nodes: ChaosNodes, entropy: SeededEntropy) {
@@ -49,38 +51,37 @@ export class Hurts {
       if (found === undefined) report(`skipped: ${advice}`);
       return found !== undefined;
     };
-    const [canStall, canStep, canFill] = [isThere(GCC), isThere(FAKETIME), isThere(MOUNT)];
-    for (const slot of nodes.slots) {
-      const preload = `${nodes.folder}/preload-${slot.number}`;
-      await Deno.mkdir(preload);
-      const libraries: string[] = [];
-      let env: Record<string, string> = {};
-      const add = (added: Readonly<Record<string, string>>) => {
-        libraries.push(added["LD_PRELOAD"]!);
-        env = { ...env, ...added, LD_PRELOAD: libraries.join(":") };
-      };
-      if (canStall) {
-        const staller = await WriteStaller.compile(preload);
-        hurts.#stallers.set(slot, staller);
-        add(staller.env);
-      }
-      if (canStep && slot.number % 2 === 0) {
-        const clock = `${preload}/clock`;
-        await Deno.writeTextFile(clock, `${RIGHT}\n`);
-        hurts.#clocks.set(slot, clock);
-        add(await clockOfFile(clock));
-      }
-      slot.env = env;
-    }
+    const can = { stall: isThere(GCC), step: isThere(FAKETIME) };
+    for (const slot of nodes.slots) await hurts.#prepareSlot(slot, can);
     const small = nodes.slots[SMALL_DISK_SLOT - 1];
-    if (canFill && small !== undefined) {
+    if (isThere(MOUNT) && small !== undefined) {
       hurts.#unmount = await mountSmall(small.local.folder, DISK_MEBIBYTES);
+      hurts.#smallDisk = small;
     }
-    hurts.#canFill = canFill;
     return hurts;
   }
 
-  #canFill = false;
+  /** Gives a slot the libraries that are preloaded into its node. */
+  async #prepareSlot(slot: Slot, can: { readonly stall: boolean; readonly step: boolean }) {
+    const folder = `${this.#nodes.folder}/preload-${slot.number}`;
+    await Deno.mkdir(folder);
+    const libraries: string[] = [];
+    const add = (env: Readonly<Record<string, string>>) => {
+      libraries.push(env["LD_PRELOAD"]!);
+      slot.env = { ...slot.env, ...env, LD_PRELOAD: libraries.join(":") };
+    };
+    if (can.stall) {
+      const staller = await WriteStaller.compile(folder);
+      this.#stallers.set(slot, staller);
+      add(staller.env);
+    }
+    if (can.step && slot.number % 2 === 0) {
+      const clock = `${folder}/clock`;
+      await Deno.writeTextFile(clock, `${RIGHT}\n`);
+      this.#clocks.set(slot, clock);
+      add(await clockOfFile(clock));
+    }
+  }
 
   /** Takes back what was prepared; the nodes must have ended. */
   async end(): Promise<void> {
@@ -93,7 +94,7 @@ export class Hurts {
     if (this.#stallers.has(slot)) hurts.push(this.#stall);
     if (this.#clocks.has(slot)) hurts.push(this.#step);
     // The only node that can have it has it often.
-    if (this.#canFill && slot.number === SMALL_DISK_SLOT) {
+    if (slot === this.#smallDisk) {
       hurts.push(...Array(4).fill(this.#fillDisk));
     }
     return this.#of(hurts);

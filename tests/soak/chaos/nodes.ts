@@ -54,6 +54,8 @@ export class ChaosNodes {
   readonly folder: string;
   readonly slots: readonly Slot[];
   readonly partitions: number;
+  /** Datagrams of which nobody is known to send them, so that no cut loses them: those of dead nodes. */
+  strayDatagrams = 0;
   /** Called when a node ends that served, and that nobody has ended. */
   onDeath: (slot: Slot, result: CrsResult) => void = () => {};
   readonly #port = freePorts(PORTS);
@@ -61,7 +63,7 @@ export class ChaosNodes {
   readonly #serving = new WeakSet<CrsProcess>();
   /** Links that are cut, as `from>to`, by the slots' numbers. */
   readonly #cuts = new Set<string>();
-  /** The slot of the node that dials from a port; 0: not known. */
+  /** The slots of the nodes that dial from ports. */
   readonly #dialers = new Map<number, number>();
 
   constructor({ folder, slots, partitions }: NodesOptions) {
@@ -192,16 +194,20 @@ export class ChaosNodes {
     Deno.writeTextFileSync(`${this.logFolder}/${local.name}.log`, text, { append: true });
   }
 
+  /** Returns the slot of the node that dials from a port. */
   #dialerAt(port: number): number {
-    let dialer = this.#dialers.get(port);
+    const known = this.#dialers.get(port);
+    if (known !== undefined) return known;
+    const byProcess = new Map(
+      this.running.map(({ process, number }) => [process!.child.pid, number]),
+    );
+    const owner = ownerOfPort(port, byProcess.keys());
+    const dialer = owner === undefined ? undefined : byProcess.get(owner);
     if (dialer === undefined) {
-      const byProcess = new Map(
-        this.running.map(({ process, number }) => [process!.child.pid, number]),
-      );
-      const owner = ownerOfPort(port, byProcess.keys());
-      dialer = owner === undefined ? 0 : byProcess.get(owner)!;
-      this.#dialers.set(port, dialer);
+      this.strayDatagrams++;
+      return 0;
     }
+    this.#dialers.set(port, dialer);
     return dialer;
   }
 
