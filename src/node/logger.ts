@@ -7,6 +7,7 @@ import { pino } from "pino";
 import type { LogFacts, Logger, LogLevel } from "../base/logger.ts";
 import { LOG_ERROR_CAUSES_MAX } from "../base/limits.ts";
 import { RegistryError } from "../base/errors.ts";
+import { systemCodeOf } from "../base/system_error.ts";
 
 /** The format of log lines: `json` for programs, `text` for people. */
 export type LogFormat = "json" | "text";
@@ -83,7 +84,12 @@ function writeToStandardError(): (line: string) => void {
   };
 }
 
-/** Returns an error's name, code and message, its stack if it is a bug, and those of its causes. */
+/**
+ * Returns an error's name, code and message, its stack if it is a bug, and those of its causes.
+ *
+ * A refusal of the system (`EMFILE`, …) is no bug; besides, Deno 2.9 ends the process when a stack is read
+ * while no file can be opened, as it then transpiles the module to find its lines.
+ */
 export function errorFacts(error: unknown, causesLeft = LOG_ERROR_CAUSES_MAX): unknown {
   if (!(error instanceof Error)) return String(error);
   const facts: Record<string, unknown> = { name: error.name, message: error.message };
@@ -91,7 +97,9 @@ export function errorFacts(error: unknown, causesLeft = LOG_ERROR_CAUSES_MAX): u
     facts.code = error.code;
     Object.assign(facts, error.fields);
   } else {
-    facts.stack = error.stack;
+    const code = systemCodeOf(error);
+    if (code === undefined) facts.stack = error.stack;
+    else facts.code = code;
   }
   if (error.cause !== undefined && causesLeft > 0) {
     facts.cause = errorFacts(error.cause, causesLeft - 1);

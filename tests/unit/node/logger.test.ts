@@ -44,6 +44,15 @@ test("createLogger tells an error's code, fields and causes", () => {
   assert.match(told.cause.stack, /inner/);
 });
 
+test("createLogger tells the code of a refusal of the system, and reads no stack of it", () => {
+  const { lines, logger } = capture("json");
+  const refusal = Object.assign(new Error("too many open files"), { code: "EMFILE" });
+  Object.defineProperty(refusal, "stack", { get: () => assert.unreachable("The stack was read") });
+  logger.error("failed", { error: refusal });
+  const message = "too many open files";
+  assert.equal(JSON.parse(lines[0]!).error, { name: "Error", message, code: "EMFILE" });
+});
+
 test("createLogger survives facts that JSON cannot hold", () => {
   const { lines, logger } = capture("json");
   const loop: Record<string, unknown> = { big: 1n };

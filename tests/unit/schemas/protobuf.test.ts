@@ -143,7 +143,10 @@ npxTest("the package has the protos, and exports them", async () => {
     stderr: "null",
   }).output();
   assert.ok(success, "npm pack failed");
-  const [{ files }] = JSON.parse(new TextDecoder().decode(stdout));
+  // A list of packages up to npm 11, and an object of them by name since.
+  const [{ files }] = Object.values<{ readonly files: unknown }>(
+    JSON.parse(new TextDecoder().decode(stdout)),
+  ) as [{ readonly files: unknown }];
   const packed = new Set((files as readonly { readonly path: string }[]).map(({ path }) => path));
   for (const name of ["governed", "identity", "node", "records", "registry", "watch"]) {
     assert.ok(packed.has(`schemas/proto/crs/v1/${name}.proto`), name);
