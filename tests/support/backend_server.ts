@@ -2,6 +2,7 @@
  * A server of others (Redis, etcd) for one test file: on a free loopback port, with a folder of its own,
  * that can be killed, stopped and started again.
  */
+import { defined } from "../../src/base/assert.ts";
 import { until, within } from "./until.ts";
 
 /** Ports tried: another process may take a free one first. */
@@ -83,9 +84,11 @@ export class BackendServer {
     await within("the server ends", process.status, START_MS);
   }
 
-  /** Stops it: its connections stay open and it answers nothing. */
-  pause(): void {
-    this.#process?.kill("SIGSTOP");
+  /** Stops it, and waits until all its threads have: its connections stay open and it answers nothing. */
+  async pause(): Promise<void> {
+    const { pid } = defined(this.#process, "It runs");
+    Deno.kill(pid, "SIGSTOP");
+    await until("all threads are stopped", () => statesOf(pid).every((state) => state === "T"));
   }
 
   /** Lets it go on. */
@@ -115,4 +118,12 @@ export async function isListening(port: number): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Returns the state of each thread of a process, as in `/proc`. */
+function statesOf(pid: number): string[] {
+  return Array.from(Deno.readDirSync(`/proc/${pid}/task`), ({ name }) => {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/task/${name}/stat`);
+    return stat.slice(stat.lastIndexOf(")") + 2)[0]!;
+  });
 }

@@ -94,7 +94,7 @@ ownServerTest("EtcdRelayBackend fails calls in time while its server is stopped"
   server,
 ) => {
   await front.registerRelay(relay("r1"));
-  server.pause();
+  await server.pause();
   const calls = [front.listRelays(), front.heartbeatRelay("r1"), front.placement("a1")];
   for (const { code, tookMs } of await Promise.all(calls.map(timed))) {
     assert.is(code, "deadline_exceeded");

@@ -84,7 +84,7 @@ ownServerTest("RedisRelayBackend fails calls in time while its server is stopped
   server,
 ) => {
   await front.registerRelay(relay("r1"));
-  server.pause();
+  await server.pause();
   const calls = [front.listRelays(), front.heartbeatRelay("r1"), front.placement("a1")];
   for (const { code, tookMs } of await Promise.all(calls.map(timed))) {
     assert.ok(["deadline_exceeded", "connection_lost"].includes(code), code);
