@@ -185,7 +185,13 @@ export class BoundedLoad {
   ): Promise<void> {
     const calledMs = performance.now();
     const options = { maxStalenessMs, timeoutMs: DEADLINE_MS };
-    const { gateway, receipts } = await client.getGateway(idOf(record), options);
+    const answer = await client.getGateway(idOf(record), options).catch((error) => {
+      // The answer may be as old as the bound, and the record may not have existed then.
+      const existed = this.#logs[record]!.before(calledMs - maxStalenessMs) > 0;
+      if (existed || !(error instanceof RegistryError) || error.code !== "not_found") throw error;
+    });
+    if (answer === undefined) return;
+    const { gateway, receipts } = answer;
     const answeredMs = performance.now();
     const statedMs = ageBoundMsOf(receipts);
     const log = this.#logs[record]!;
