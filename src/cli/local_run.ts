@@ -69,21 +69,27 @@ export async function runLocally<Started>(
   }
 }
 
-/** Returns the reports of nodes for people. @param flagsOf returns the flags of `crs start` of a node. */
+/**
+ * Returns the reports of nodes for people.
+ *
+ * @param flagsOf returns the flags of `crs start` of a node; undefined if it was removed from its cluster,
+ * and starts no more.
+ */
 export function reportsTo<Node extends { readonly name: string }>(
   terminal: Terminal,
-  flagsOf: (node: Node) => readonly string[],
+  flagsOf: (node: Node) => readonly string[] | undefined,
 ): LocalProcessEvents<Node> {
   return {
     onLine: ({ name }, line) => terminal.err(`${name}  ${line}\n`),
     onDeath: (node, { code, signal, processId }) => {
       const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-      const flags = flagsOf(node).map(shellWord).join(" ");
-      terminal.err(
-        `${node.name} (process ${processId}) ended ${how}; the others go on. ` +
-          "To start it again, in another terminal:\n" +
-          `  ${startInvocation(terminal.environment)} ${flags}\n`,
-      );
+      const ended = `${node.name} (process ${processId}) ended ${how}; the others go on.`;
+      const flags = flagsOf(node);
+      if (flags === undefined) {
+        return terminal.err(`${ended} It is no member any more: its data folder can be deleted.\n`);
+      }
+      const command = [startInvocation(terminal.environment), ...flags.map(shellWord)].join(" ");
+      terminal.err(`${ended} To start it again, in another terminal:\n  ${command}\n`);
     },
   };
 }

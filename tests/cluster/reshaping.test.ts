@@ -48,7 +48,7 @@ async function someTransfer(folder: string) {
 
 test("leaderships move, and a node is drained and removed, while a client sees no failed call", async () => {
   await ThreeNodes.run(async (cluster) => {
-    const { nodes } = await cluster.start("--nodes", "4");
+    const { nodes, process } = await cluster.start("--nodes", "4");
     await until("each node leads something", async () => {
       const { nodes: seen, partitions } = await shown(cluster.folder);
       return seen.length === 4 && partitions.moving + partitions.withoutLeader === 0 &&
@@ -82,6 +82,8 @@ test("leaderships move, and a node is drained and removed, while a client sees n
       assert.equal((await shown(cluster.folder)).nodes.map(({ nodeId }) => nodeId), [1, 3, 4]);
       const isOver = () => hasEnded(nodes[1]!.processId);
       await until("the end of the removed node's process", isOver, 15_000);
+      await until("its end is told", () => process.stderr.includes("It is no member any more"));
+      assert.not.match(process.stderr, "To start it again");
       await callers.endWithoutFailure();
     });
     // The folder of a removed node takes part no more.

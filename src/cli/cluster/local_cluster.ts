@@ -94,7 +94,7 @@ function isMember({ folder }: LocalNode): boolean {
 }
 
 /** Reports whether a folder is that of a node that was removed from its cluster. @throws as {@link isMember}. */
-function wasRemoved({ folder }: LocalNode): boolean {
+export function wasRemoved({ folder }: LocalNode): boolean {
   return readClusterFile(folder)?.membership?.isRemoved === true;
 }
 

@@ -11,7 +11,7 @@ import { withProgress } from "../progress.ts";
 import type { Shell } from "../shell.ts";
 import { indented, table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
-import { LocalCluster, type NodeProcessState } from "./local_cluster.ts";
+import { LocalCluster, type NodeProcessState, wasRemoved } from "./local_cluster.ts";
 import {
   type ClusterFlags,
   type ClusterSettings,
@@ -33,7 +33,10 @@ const REPLICATED_LOOK_MS = 500;
 export async function runCluster(flags: ClusterFlags, shell: Shell): Promise<number> {
   const { terminal } = shell;
   const settings = clusterSettings(flags);
-  const reports = reportsTo(terminal, (node: LocalNode) => nodeFlags(node, settings));
+  const reports = reportsTo(
+    terminal,
+    (node: LocalNode) => isRemoved(node) ? undefined : nodeFlags(node, settings),
+  );
   const cluster = new LocalCluster(settings, terminal, reports);
   const run: LocalRun<readonly NodeProcessState[]> = {
     starting: `Starting ${settings.nodes.length} nodes`,
@@ -53,6 +56,16 @@ export async function runCluster(flags: ClusterFlags, shell: Shell): Promise<num
     },
   };
   return await runLocally(run, flags, terminal);
+}
+
+/** Reports whether a node was removed from the cluster, as far as its folder can be read. */
+function isRemoved(node: LocalNode): boolean {
+  try {
+    return wasRemoved(node);
+  } catch {
+    // Its next start says what is wrong with the folder.
+    return false;
+  }
 }
 
 function startedJson(running: readonly NodeProcessState[], settings: ClusterSettings): unknown {
