@@ -31,10 +31,15 @@ const CHECKS: readonly Check[] = [
   {
     name: "generated protos",
     args: ["run", "-A", "schemas/generator/protobuf.ts", "--check"],
+    obstacle: npxObstacle,
+  },
+  {
+    name: "generated Go code",
+    args: ["run", "-A", "schemas/generator/protobuf.ts", "--go", "--check"],
     obstacle: async () =>
-      await hasProgram("npx")
-        ? undefined
-        : "the program npx is missing; Debian's package npm brings it",
+      await hasProgram("go", "version")
+        ? await npxObstacle()
+        : "the program go is missing; go.dev brings it",
   },
   { name: "generated pages", args: ["run", "-A", "docs/generate.ts", "--check"] },
   {
@@ -50,9 +55,15 @@ const PARALLEL_CHECKS_MAX = 2;
 
 type Verdict = "ok" | "FAIL" | "not checked";
 
-async function hasProgram(name: string): Promise<boolean> {
+async function npxObstacle(): Promise<string | undefined> {
+  return await hasProgram("npx")
+    ? undefined
+    : "the program npx is missing; Debian's package npm brings it";
+}
+
+async function hasProgram(name: string, argument = "--version"): Promise<boolean> {
   try {
-    return (await new Deno.Command(name, { args: ["--version"] }).output()).success;
+    return (await new Deno.Command(name, { args: [argument] }).output()).success;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

@@ -1,8 +1,9 @@
 /**
  * The second half of `deno task generate`: checks schemas/proto with buf's linter, and for changes that
  * would break clients of the published version, and writes schemas/proto/gen with protoc-gen-es. With
- * `--check` it writes nothing and exits with 1 when a file is out of date. Exits with 3 when npx is missing,
- * and with 2 when buf refuses a file. A tool: no module of the registry imports it.
+ * `--go` it writes tests/interop/go/gen instead, with plugins that it runs by Go. With `--check` it writes
+ * nothing and exits with 1 when a file is out of date. Exits with 3 when npx is missing, and with 2 when buf
+ * refuses a file. A tool: no module of the registry imports it.
  *
  * The published version is the set of file descriptors in schemas/proto/published, whose name is its
  * version. `--publish` replaces it with what is there now, at a release.
@@ -11,8 +12,27 @@ const EXIT_OUT_OF_DATE = 1;
 const EXIT_REFUSED = 2;
 const EXIT_NO_NPX = 3;
 const PACKAGES = ["@bufbuild/buf@1.75.0", "@bufbuild/protoc-gen-es@2.17.0"];
-const GENERATED = "schemas/proto/gen";
 const PUBLISHED = "published";
+
+/** Code that buf generates. */
+interface Output {
+  readonly template: string;
+  /** The folder of the code, which has no other files. */
+  readonly folder: string;
+  /** The command that writes it. */
+  readonly remedy: string;
+}
+
+const TYPESCRIPT: Output = {
+  template: "buf.gen.yaml",
+  folder: "schemas/proto/gen",
+  remedy: "deno task generate",
+};
+const GO: Output = {
+  template: "buf.gen.go.yaml",
+  folder: "tests/interop/go/gen",
+  remedy: "deno run -A schemas/generator/protobuf.ts --go",
+};
 
 const root = new URL("../../", import.meta.url);
 
@@ -75,22 +95,26 @@ function publish(): void {
 }
 
 function main(): void {
-  const present = new URL(GENERATED, root).pathname;
   if (Deno.args.includes("--publish")) return publish();
+  const { template, folder, remedy } = Deno.args.includes("--go") ? GO : TYPESCRIPT;
   const checks = `buf lint && buf breaking --against ${published()}`;
+  const generate = `buf generate --template ${template}`;
   if (!Deno.args.includes("--check")) {
-    withBuf(`${checks} && rm -rf gen && buf generate`);
-    return;
+    return withBuf(`${checks} && rm -rf ../../${folder} && ${generate}`);
   }
   const fresh = Deno.makeTempDirSync();
   try {
-    withBuf(`${checks} && buf generate --output ${fresh}`);
-    const [wanted, found] = [filesIn(`${fresh}/gen`), filesIn(present)];
+    // Paths in a template are relative to the folder of the protos.
+    withBuf(`${checks} && ${generate} --output ${fresh}/schemas/proto`);
+    const [wanted, found] = [
+      filesIn(`${fresh}/${folder}`),
+      filesIn(new URL(folder, root).pathname),
+    ];
     const stale = [...new Set([...wanted.keys(), ...found.keys()])].sort()
       .filter((path) => wanted.get(path) !== found.get(path));
-    for (const path of stale) console.error(`generate: ${GENERATED}/${path} is out of date`);
+    for (const path of stale) console.error(`generate: ${folder}/${path} is out of date`);
     if (stale.length === 0) return;
-    console.error("generate: run `deno task generate`");
+    console.error(`generate: run \`${remedy}\``);
   } finally {
     Deno.removeSync(fresh, { recursive: true });
   }
