@@ -46,7 +46,7 @@ struct PeerProofs {
 }
 
 struct PeerProof {
-  # What the sender asserts of a group that it leads, until it asserts something else.
+  # The sender's assertion about a group that it leads; it holds until the next one.
   groupId @0 :UInt32;
   term @1 :UInt64;
   # 0: the sender asserts nothing of the group any more.

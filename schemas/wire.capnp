@@ -787,7 +787,7 @@ struct UpgradeStatusReply {
   partitions @10 :List(PartitionVersionCount);
   # Of the partitions that the node holds.
   features @11 :List(ApplyFeature);
-  # What the node's program knows and the cluster has not switched on yet.
+  # Features that the node's program knows and the cluster has not switched on yet.
   members @12 :List(MemberVersions);
 }
 
@@ -804,13 +804,13 @@ struct PartitionVersionCount {
 }
 
 struct ApplyFeature {
-  # What an apply version adds.
+  # A feature that an apply version adds.
   applyVersion @0 :UInt32;
   name @1 :Text;
 }
 
 struct MemberVersions {
-  # What a member told group 0, and the answering node in its last session with it.
+  # Versions that a member told group 0, and the answering node in its last session with it.
   nodeId @0 :UInt32;
   applyVersionMax @1 :UInt32;
   # The highest apply version that its program supports.

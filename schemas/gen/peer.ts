@@ -194,7 +194,7 @@ export const peerProofsCodec = new StructCodec<PeerProofs, PeerProofsView>({
   newView: () => new PeerProofsView(),
 });
 
-/** What the sender asserts of a group that it leads, until it asserts something else. */
+/** The sender's assertion about a group that it leads; it holds until the next one. */
 export interface PeerProof {
   groupId: number;
   /** 0: the sender asserts nothing of the group any more. */

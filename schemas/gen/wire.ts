@@ -4418,7 +4418,7 @@ export interface UpgradeStatusReply {
   files: FileVersion[];
   /** Of the partitions that the node holds. */
   partitions: PartitionVersionCount[];
-  /** What the node's program knows and the cluster has not switched on yet. */
+  /** Features that the node's program knows and the cluster has not switched on yet. */
   features: ApplyFeature[];
   members: MemberVersions[];
 }
@@ -4577,7 +4577,7 @@ export const partitionVersionCountCodec = new StructCodec<PartitionVersionCount,
   newView: () => new PartitionVersionCountView(),
 });
 
-/** What an apply version adds. */
+/** A feature that an apply version adds. */
 export interface ApplyFeature {
   applyVersion: number;
   name: string;
@@ -4616,7 +4616,7 @@ export const applyFeatureCodec = new StructCodec<ApplyFeature, ApplyFeatureView>
   newView: () => new ApplyFeatureView(),
 });
 
-/** What a member told group 0, and the answering node in its last session with it. */
+/** Versions that a member told group 0, and the answering node in its last session with it. */
 export interface MemberVersions {
   nodeId: number;
   /** The highest apply version that its program supports. */

@@ -28,7 +28,7 @@ import { Partitioner } from "../ring/partition.ts";
 import type { ApplyReply } from "../store/reply.ts";
 import type { PartitionStore } from "../store/store.ts";
 
-/** What became of the domains of agents. */
+/** Outcomes of the domains of agents. */
 export interface ClaimsMade {
   /** Domains whose claim was whole, and those that their agent has claimed again. */
   readonly kept: number;

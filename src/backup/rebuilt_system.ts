@@ -55,7 +55,7 @@ export interface RebuiltSystemOptions {
   readonly node: SoleNode;
   /** Wall time, s since 1970. */
   readonly unixS: number;
-  /** What the audit says of the other members' end. */
+  /** The reason that the audit gives for the other members' end. */
   readonly reason: string;
 }
 

@@ -19,7 +19,7 @@ import { type ImagedCluster, rebuildCluster, type RebuiltCluster } from "./rebui
 import { writeRebuiltLog } from "./rebuilt_log.ts";
 import { giveGeneration } from "./given_generations.ts";
 
-/** What a restore needs. */
+/** Options of a restore. */
 export interface RestoreOptions {
   readonly backup: BackupFolder;
   /** The data folder to create. */

@@ -44,7 +44,7 @@ export type BackedUpCluster = Pick<
   "clusterId" | "generation" | "partitionCount" | "region"
 >;
 
-/** What a backup needs. */
+/** Options of a backup. */
 export interface BackupOptions {
   /** The folder to create. */
   readonly folder: string;

@@ -23,7 +23,7 @@ import type { FoundGroup, MemberFolder } from "./member_folder.ts";
 import { rebuildCluster, type RebuiltCluster } from "./rebuilt_cluster.ts";
 import { writeRebuiltLog } from "./rebuilt_log.ts";
 
-/** What a recovery would do. */
+/** Effects that a recovery would have. */
 export interface RecoveryPlan {
   readonly nodeId: number;
   readonly clusterId: string;

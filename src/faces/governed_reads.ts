@@ -5,7 +5,7 @@ import type { AppliedEntry } from "../governance/governed_log.ts";
 import type { CallerClient } from "./caller_client.ts";
 import type { DescriptorsView, GovernedSource } from "./governed_source.ts";
 
-/** What a caller wants of a read. */
+/** Options of a read for a caller. */
 export interface GovernedRead {
   /** Maximum age of the answer, ms; absent: that of the copy. */
   readonly ageMsMax?: number;

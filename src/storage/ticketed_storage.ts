@@ -7,7 +7,7 @@ import type {
   Ticket,
 } from "./storage.ts";
 
-/** What an operation returned, if it returns anything. */
+/** The result of an operation; empty if it returns nothing. */
 export interface OperationResult {
   readonly byteCount?: number;
   readonly files?: readonly StoredFile[];

@@ -6,7 +6,7 @@
  * in the background, in batches. The leader expires records by due times. A new leader knows only
  * the covers and uses them, so that a record may live one ttl longer, never shorter.
  *
- * What is overdue expires or, as the expiry guard judges, becomes stale (overdue.ts). The due time of a
+ * An overdue record expires or, as the expiry guard judges, becomes stale (overdue.ts). The due time of a
  * stale record is when the guard is asked about it again.
  *
  * Clock: group time as computed by the leader; it must not run faster than the drift that

@@ -36,7 +36,7 @@ export interface Overdue {
   readonly staleMs: number;
 }
 
-/** What is to become of an overdue record. */
+/** The decision about an overdue record. */
 export type Verdict =
   /** It expires, by this permit; 0: it needs none. */
   | { readonly permit: number }

@@ -19,7 +19,7 @@ interface Region {
   readonly server: string;
 }
 
-/** What `crs region status` says of a region, as far as it is looked at here. */
+/** The fields of a region in `crs region status` that the tests read. */
 interface Followed {
   readonly state: string;
   readonly mirrors: number;

@@ -63,7 +63,7 @@ const call = fc.constantFrom(...METHODS).chain((name) =>
   (REQUESTS[name] as fc.Arbitrary<object>).map((request) => ({ name, request }))
 );
 
-/** What the protocol says of two registered names: who holds them. */
+/** The holders of two registered names, as the protocol tells them. */
 class Holders {
   readonly #agents = new Map<string, string>();
 

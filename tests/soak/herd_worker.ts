@@ -19,7 +19,7 @@ const AGAIN_AT_ONCE = 256;
 /** The time limits of a client that returns, for its session and its registration, ms. */
 const BACK_MS_MAX = 60_000;
 
-/** What the clients of one process report of their return. */
+/** The report of one process about the return of its clients. */
 export interface HerdReturn {
   /** The time until each client was registered again, ms. */
   readonly backMs: readonly number[];

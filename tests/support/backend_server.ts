@@ -10,7 +10,7 @@ const PORTS_MAX = 5;
 /** Time to start, ms, on a busy machine. */
 const START_MS = 20_000;
 
-/** What to start. */
+/** The program to start, and how. */
 export interface ServerPlan {
   readonly program: string;
   args(port: number, folder: string): readonly string[];

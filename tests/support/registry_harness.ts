@@ -55,7 +55,7 @@ export interface HarnessOptions {
   /** The proof of identity of peers; by default there is none. */
   readonly identity?: SessionIdentity;
   readonly seed?: number;
-  /** What the node knows of how far other regions are mirrored; by default nothing. */
+  /** How far other regions are mirrored, as the node knows it; by default it knows nothing. */
   readonly regionFreshness?: RegionFreshness;
   /** Makes the links to other regions; by default there are none. */
   readonly linkTo?: (region: PeerRegion) => RegionLink;

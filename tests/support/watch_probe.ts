@@ -38,7 +38,7 @@ export function startAll(partitionCount: number, start: number): WatchPosition[]
   }));
 }
 
-/** What the replies of a watch say. Throws if they contradict each other. */
+/** The replies of a watch. Throws if they contradict each other. */
 export class WatchedRecords {
   /** Events in the order of their arrival. */
   readonly events: ProbedEvent[] = [];

@@ -32,7 +32,7 @@ interface Waiting extends ApplyFeature {
   readonly waitsFor: readonly number[];
 }
 
-/** What is known of a node. */
+/** Known facts about a node. */
 interface NodeVersions {
   readonly nodeId: number;
   readonly node: NodeAnswer<Versions>;

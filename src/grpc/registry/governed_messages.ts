@@ -21,7 +21,7 @@ const STATES: Readonly<Record<ReturnType<GovernedLog["stateOf"]>, DescriptorStat
   deprecated: DescriptorState.DEPRECATED,
 };
 
-/** What entries do, by the schema of their payload. */
+/** Actions of entries, by the schema of their payload. */
 export const LOG_ACTIONS: Readonly<Record<AppliedEntry["read"]["action"], LogAction>> = {
   descriptor: LogAction.PUBLISH,
   supersession: LogAction.SUPERSEDE,

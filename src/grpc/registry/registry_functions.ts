@@ -6,7 +6,7 @@ import type { ServiceFunctions } from "../service.ts";
 /** All functions of the service. */
 export type RegistryFunctions = ServiceFunctions<typeof Registry>;
 
-/** What the functions share. */
+/** Parts that the functions share. */
 export interface RegistryParts {
   /** Returns the region of the registry. @throws RegistryError if it cannot be asked. */
   readonly region: () => Promise<string>;

@@ -9,7 +9,7 @@ import { PEER_VERSION_RESUMED_IMAGES } from "../../wire/peer_control.ts";
 import type { OutgoingImage } from "./image_stream.ts";
 import type { PeerSession } from "./peer_session.ts";
 
-/** What a delivery sees of a link. */
+/** The part of a link that a delivery uses. */
 export interface DeliveryLink {
   readonly session: Pick<PeerSession, "sendImage" | "version"> | undefined;
   readonly isClosed: boolean;

@@ -3,7 +3,7 @@
  * move, and one that is to be removed is removed when nothing is left on it. A node that is silent for long
  * departs by itself until it is back, if enough others are there.
  *
- * What is next follows from group 0's state alone, and each step names the departure that it belongs to, so
+ * The next step follows from group 0's state alone, and each step names the departure that it belongs to, so
  * any leader of group 0 continues after a crash, and steps may be repeated.
  */
 import {

@@ -181,7 +181,7 @@ export interface MadeChange {
   readonly configurationIndex: number;
 }
 
-/** What a node has done of the plan. */
+/** The parts of the plan that a node has done. */
 export interface PlacementReport {
   readonly changes: readonly MadeChange[];
   /** Revision of the node's departure, if it has handed over everything that it led; else 0. */

@@ -46,7 +46,7 @@ export interface ExpiryStateParts {
   readonly audit: AuditState;
 }
 
-/** What operators decided about a region, by the group times at which it ends. */
+/** Decisions of operators about a region, by the group times at which they end. */
 export interface SteeredRegion {
   readonly holdUntilMs: number;
   readonly releaseUntilMs: number;
@@ -90,7 +90,7 @@ export class ExpiryState implements SubMachine {
     this.#parts = parts;
   }
 
-  /** What operators decided, by region; "" stands for all. Some of it may have ended. */
+  /** Decisions of operators by region; "" stands for all. Some may have ended. */
   get steered(): ReadonlyMap<string, SteeredRegion> {
     return this.#steered;
   }

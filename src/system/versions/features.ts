@@ -4,7 +4,7 @@
  * to add things). A line never changes: logs hold the numbers.
  */
 
-/** What an apply version adds. */
+/** A feature that an apply version adds. */
 export interface ApplyFeature {
   readonly applyVersion: number;
   /** A noun, as operators read it. */

@@ -30,7 +30,7 @@ export class PlacedCluster implements MachineHost {
   readonly wire: SimWire;
   readonly machines: readonly PlacedMachine[];
   readonly load: SdkLoad;
-  /** What nodes have applied. */
+  /** Entries that nodes have applied. */
   readonly truth = new WatchTruth(() => this.world.nowMs);
   readonly owners: Owners;
   readonly governors: Governors;

@@ -1,5 +1,5 @@
 /**
- * What holds of nodes that depart: one that was removed votes nowhere and reads nothing, one that holds
+ * Invariants of nodes that depart: one that was removed votes nowhere and reads nothing, one that holds
  * nothing has no lease, and no partition gets fewer voters than it had, unless an operator allowed that.
  */
 import { partitionId } from "../../../src/base/ids.ts";

@@ -1,5 +1,5 @@
 /**
- * What holds of the expiry guard: no record that it may keep ends without a permit, each permit is given by
+ * Invariants of the expiry guard: no record that it may keep ends without a permit, each permit is given by
  * one draw and used for one record, no leader of group 0 gives more than its budget, and who was promised a
  * lease at the end is not stale.
  */
@@ -24,7 +24,7 @@ import type { PlacedCluster } from "./cluster.ts";
 import type { LeasePromise } from "./kept_lease.ts";
 import type { PlacedMachine } from "./machine.ts";
 
-/** What a leadership of group 0 gave in a region. */
+/** Permits that a leadership of group 0 gave in a region. */
 interface Given {
   count: number;
   /** The highest rate of any draw, permits per minute. */

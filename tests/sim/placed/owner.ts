@@ -95,7 +95,7 @@ export class Owner {
     return end === "token_ends" ? STARTED_UNIX_MS + Math.ceil(endsAtMs) : NOT_AFTER_MS;
   }
 
-  /** What its token grants; undefined if it has none. */
+  /** The grant of its token; undefined if it has none. */
   get grant(): TokenGrant | undefined {
     if (!this.plan.hasToken) return undefined;
     return {

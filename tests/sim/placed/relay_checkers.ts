@@ -125,7 +125,7 @@ class AtomicTakeovers implements PlacedChecker {
   }
 }
 
-/** What is sure of a relay: since which place one incarnation lives, and until when. */
+/** Certain facts about a relay: since which place one incarnation lives, and until when. */
 interface SureRelay {
   readonly sinceAt: number;
   readonly untilMs: number;
@@ -139,7 +139,7 @@ interface MadePlace {
   doneAt: number;
 }
 
-/** What is sure of an agent: it was renewed at a relay by a call. */
+/** Certain facts about an agent: a call renewed it at a relay. */
 interface SureAgent {
   readonly relay: string;
   readonly calledAt: number;

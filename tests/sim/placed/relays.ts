@@ -126,7 +126,7 @@ export class RelayFronts {
   }
 }
 
-/** What fronts share. */
+/** State that fronts share. */
 interface SharedFronts {
   readonly relays: readonly string[];
   readonly agents: readonly string[];

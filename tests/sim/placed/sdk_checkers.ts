@@ -280,7 +280,7 @@ class SettledCalls implements PlacedChecker {
   }
 }
 
-/** What {@link KeptLeases} must know of a cluster. */
+/** Facts about a cluster that {@link KeptLeases} needs. */
 export interface LeaseFacts {
   /** Whether nothing moves or breaks any more. */
   readonly isSettled: boolean;

@@ -1,5 +1,5 @@
 /**
- * What a watch must deliver in one partition: every change that concerns it, once and in order; or a
+ * The deliveries that a watch owes in one partition: every change that concerns it, once and in order; or a
  * reset and the state, as of one place. Each step is compared with the truth.
  */
 import { KIND_ALIAS } from "../../../src/record/key.ts";

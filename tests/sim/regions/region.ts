@@ -48,7 +48,7 @@ const NUMBERS = 1_000;
 export class SimRegion implements MachineHost {
   readonly name: string;
   readonly machines: readonly PlacedMachine[];
-  /** What it has applied. */
+  /** Changes that it has applied. */
   readonly applied: RegionTruth;
   readonly truth = { sinkOf: (address: number) => this.applied.sinkOf(this.#leadsAt(address)) };
   readonly numbers: readonly number[];

@@ -1,5 +1,5 @@
 /**
- * What regions have applied, and what that permits their mirrors to be. Each change of a record at its home
+ * Changes that regions have applied, and the mirrors that those permit. Each change of a record at its home
  * is noted as the first machine applies it, and each change of a mirror is checked against them as the
  * first machine of its region applies that:
  *

@@ -67,7 +67,7 @@ interface Member {
 
 /** The clients and their history. */
 export class ChaosLoad {
-  /** What was found; the run ends with it. */
+  /** The first fault that was found; the run ends with it. */
   readonly finding: Promise<never>;
   /** Calls by their ends. An unknown one failed, or nobody knows what it did. */
   readonly counts = { ok: 0, notFound: 0, refused: 0, unknown: 0 };

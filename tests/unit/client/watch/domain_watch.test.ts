@@ -71,7 +71,7 @@ function reader(watch: Watch): { readonly told: string[]; readonly tokens: strin
   return { told, tokens };
 }
 
-/** What happens to the domain, and what its watch tells of it. */
+/** Changes of the domain, and the events of its watch for each. */
 const STORY: readonly (readonly [(model: DomainModel) => void, readonly string[]])[] = [
   // It is claimed, then its agent comes with the claim.
   [(model) => model.alias(0, 5), []],

@@ -44,11 +44,11 @@ export class WatchNode {
   readonly applied = new Map<number, number>();
   /** Partitions that it does not hold. */
   readonly gone = new Set<number>();
-  /** What it will do and say once it is no longer silent; undefined while it is not. */
+  /** Actions that it takes once it is no longer silent; undefined while it is not. */
   held: (() => void)[] | undefined;
   /** The age that it proves, ms; undefined for none. */
   ageMs: number | undefined = 0;
-  /** What it has said, and is still under way; undefined if everything arrives at once. */
+  /** Messages under way; undefined if everything arrives at once. */
   underWay: (() => void)[] | undefined;
   /** Sends all that it has again, from before the position that is asked for. */
   repeats = false;

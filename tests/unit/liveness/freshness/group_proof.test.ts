@@ -1,4 +1,4 @@
-/** What one replica's proofs say of its applied state, when several nodes assert something. */
+/** Proofs of one replica's applied state, when several nodes assert something. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { NodeId } from "../../../../src/base/ids.ts";

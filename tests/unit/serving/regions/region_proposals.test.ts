@@ -1,4 +1,4 @@
-/** What a node may propose about regions to the leader of group 0: the work of a puller, no decision. */
+/** A node may propose to the leader of group 0 the work of a puller about regions, but no decision. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { RegistryError } from "../../../../src/base/errors.ts";

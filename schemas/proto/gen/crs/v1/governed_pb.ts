@@ -934,7 +934,7 @@ export const ReadLogRequestSchema: GenMessage<ReadLogRequest> = /*@__PURE__*/
  */
 export type ReadLogResponse = Message<"crs.v1.ReadLogResponse"> & {
   /**
-   * What the entry does.
+   * The action of the entry.
    *
    * @generated from field: crs.v1.LogAction action = 1;
    */
@@ -1223,7 +1223,7 @@ export const GetBundleRequestSchema: GenMessage<GetBundleRequest> = /*@__PURE__*
   messageDesc(file_crs_v1_governed, 38);
 
 /**
- * What a verifier needs.
+ * A bundle for a verifier.
  *
  * @generated from message crs.v1.GetBundleResponse
  */
@@ -1327,7 +1327,7 @@ export type GovernanceAuditRecord = Message<"crs.v1.GovernanceAuditRecord"> & {
   proposal: bigint;
 
   /**
-   * What was asked for, a word.
+   * The requested action, one word.
    *
    * @generated from field: string action = 4;
    */
@@ -1432,7 +1432,7 @@ export const DescriptorStateSchema: GenEnum<DescriptorState> = /*@__PURE__*/
   enumDesc(file_crs_v1_governed, 0);
 
 /**
- * What an entry of the log does.
+ * The action of an entry of the log.
  *
  * @generated from enum crs.v1.LogAction
  */
@@ -1481,7 +1481,7 @@ export const LogAction = {
 } as const;
 
 /**
- * What an entry of the log does.
+ * The action of an entry of the log.
  *
  * @generated from enum crs.v1.LogAction
  */

@@ -17,7 +17,7 @@ export const file_crs_v1_identity: GenFile = /*@__PURE__*/
   fileDesc("ChVjcnMvdjEvaWRlbnRpdHkucHJvdG8SBmNycy52MSJoCgZHcmFudHMSDwoHZG9tYWlucxgBIAMoCRIQCghnYXRld2F5cxgCIAMoCRIZChFjcmVkZW50aWFsX2hhc2hlcxgDIAEoCBIgCgVyZWFkcxgEIAMoCzIRLmNycy52MS5SZWFkTGltaXQiiwEKCVJlYWRMaW1pdBIPCgdyZWdpb25zGAEgAygJEi0KBmxhYmVscxgCIAMoCzIdLmNycy52MS5SZWFkTGltaXQuTGFiZWxzRW50cnkSDwoHZG9tYWlucxgDIAMoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkkKFkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QSDwoHc3ViamVjdBgBIAEoCRIeCgZncmFudHMYAiABKAsyDi5jcnMudjEuR3JhbnRzIkQKF0NyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEhoKEmV4cGlyZXNfYXRfdW5peF9tcxgCIAEoBCI4ChFJc3N1ZWRDZXJ0aWZpY2F0ZRINCgVjaGFpbhgBIAMoDBIUCgx0cnVzdF9idW5kbGUYAiABKAkiSwoMRW5yb2xSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg8KB3N1YmplY3QYAiABKAkSGwoTY2VydGlmaWNhdGVfcmVxdWVzdBgDIAEoDCI/Cg1FbnJvbFJlc3BvbnNlEi4KC2NlcnRpZmljYXRlGAEgASgLMhkuY3JzLnYxLklzc3VlZENlcnRpZmljYXRlImoKF1JlbmV3Q2VydGlmaWNhdGVSZXF1ZXN0Eg0KBWNoYWluGAEgAygMEhsKE2NlcnRpZmljYXRlX3JlcXVlc3QYAiABKAwSFAoMdGltZV91bml4X21zGAMgASgEEg0KBXByb29mGAQgASgMIkoKGFJlbmV3Q2VydGlmaWNhdGVSZXNwb25zZRIuCgtjZXJ0aWZpY2F0ZRgBIAEoCzIZLmNycy52MS5Jc3N1ZWRDZXJ0aWZpY2F0ZSJnChFJc3N1ZVRva2VuUmVxdWVzdBIPCgdzdWJqZWN0GAEgASgJEhAKCGF1ZGllbmNlGAIgASgJEg8KB2xpZmVfbXMYAyABKA0SHgoGZ3JhbnRzGAQgASgLMg4uY3JzLnYxLkdyYW50cyIjChJJc3N1ZVRva2VuUmVzcG9uc2USDQoFdG9rZW4YASABKAkiNQoQTWludFRva2VuUmVxdWVzdBIQCghhdWRpZW5jZRgBIAEoCRIPCgdsaWZlX21zGAIgASgNIiIKEU1pbnRUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJIpQBChVNaW50Q2FwYWJpbGl0eVJlcXVlc3QSDgoGc2NvcGVzGAEgAygJEg8KB2xpZmVfbXMYAiABKAQSEgoKb3BlcmF0aW9ucxgDIAMoCRITCgtpZF9wcmVmaXhlcxgEIAMoCRINCgVwYXRocxgFIAMoCRIPCgdtZXRob2RzGAYgAygJEhEKCWFkZHJlc3NlcxgHIAMoCSIsChZNaW50Q2FwYWJpbGl0eVJlc3BvbnNlEhIKCmNhcGFiaWxpdHkYASABKAkiLQoXVmVyaWZ5Q2FwYWJpbGl0eVJlcXVlc3QSEgoKY2FwYWJpbGl0eRgBIAEoCSJNChhWZXJpZnlDYXBhYmlsaXR5UmVzcG9uc2USFQoNY2FwYWJpbGl0eV9pZBgBIAEoCRIaChJleHBpcmVzX2F0X3VuaXhfbXMYAiABKAQiFQoTR2V0VG9rZW5LZXlzUmVxdWVzdCInChRHZXRUb2tlbktleXNSZXNwb25zZRIPCgdqd2tfc2V0GAEgASgJIhcKFUdldFRydXN0QnVuZGxlUmVxdWVzdCIuChZHZXRUcnVzdEJ1bmRsZVJlc3BvbnNlEhQKDHRydXN0X2J1bmRsZRgBIAEoCSJ3CgpCYW5SZXF1ZXN0Eh0KBGtpbmQYASABKA4yDy5jcnMudjEuQmFuS2luZBIMCgRuYW1lGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIaCg11bnRpbF91bml4X21zGAQgASgESACIAQFCEAoOX3VudGlsX3VuaXhfbXMiKgoLQmFuUmVzcG9uc2USDAoEbmFtZRgBIAEoCRINCgVrbm93bhgCIAEoCCJNCg5MaWZ0QmFuUmVxdWVzdBIdCgRraW5kGAEgASgOMg8uY3JzLnYxLkJhbktpbmQSDAoEbmFtZRgCIAEoCRIOCgZyZWFzb24YAyABKAkiEQoPTGlmdEJhblJlc3BvbnNlIi8KD0xpc3RCYW5zUmVxdWVzdBINCgVmaXJzdBgBIAEoDRINCgVsaW1pdBgCIAEoDSJCChBMaXN0QmFuc1Jlc3BvbnNlEh8KBGJhbnMYASADKAsyES5jcnMudjEuTGlzdGVkQmFuEg0KBWNvdW50GAIgASgNIp8BCglMaXN0ZWRCYW4SHQoEa2luZBgBIAEoDjIPLmNycy52MS5CYW5LaW5kEgwKBG5hbWUYAiABKAkSDgoGcmVhc29uGAMgASgJEhoKDXVudGlsX3VuaXhfbXMYBCABKARIAIgBARIOCgZ3cml0ZXIYBSABKAQSFwoPbWFkZV9hdF91bml4X21zGAYgASgEQhAKDl91bnRpbF91bml4X21zIjAKEFJlYWRBdWRpdFJlcXVlc3QSDQoFZmlyc3QYASABKAQSDQoFbGltaXQYAiABKA0iZQoRUmVhZEF1ZGl0UmVzcG9uc2USIwoHZW50cmllcxgBIAMoCzISLmNycy52MS5BdWRpdEVudHJ5Eg0KBWNvdW50GAIgASgEEg4KBmFuY2hvchgDIAEoDBIMCgRoZWFkGAQgASgMIpABCgpBdWRpdEVudHJ5Eg4KBm51bWJlchgBIAEoBBIOCgZ1bml4X3MYAiABKAQSDgoGYWN0aW9uGAMgASgJEg4KBndyaXRlchgEIAEoBBIPCgdzdWJqZWN0GAUgASgJEg4KBmRldGFpbBgGIAEoCRIQCghwcmV2aW91cxgHIAEoDBIPCgdlbmNvZGVkGAggASgMIiQKEUdldExpbmVhZ2VSZXF1ZXN0Eg8KB2xpbmVhZ2UYASABKAQiZQoSR2V0TGluZWFnZVJlc3BvbnNlEg8KB3N1YmplY3QYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRIPCgdzdG9wcGVkGAMgASgJEhkKEW5vdF9hZnRlcl91bml4X21zGAQgASgEIkMKE1JlbW92ZVJlY29yZFJlcXVlc3QSIAoEa2luZBgBIAEoDjISLmNycy52MS5SZWNvcmRLaW5kEgoKAmlkGAIgASgJIicKFFJlbW92ZVJlY29yZFJlc3BvbnNlEg8KB3JlbW92ZWQYASABKA0iJgoTUmVtb3ZlTWVtYmVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgNIhYKFFJlbW92ZU1lbWJlclJlc3BvbnNlKnwKB0JhbktpbmQSGAoUQkFOX0tJTkRfVU5TUEVDSUZJRUQQABIUChBCQU5fS0lORF9TVUJKRUNUEAESFAoQQkFOX0tJTkRfTElORUFHRRACEhIKDkJBTl9LSU5EX1RPS0VOEAMSFwoTQkFOX0tJTkRfQ0FQQUJJTElUWRAEYgZwcm90bzM", [file_crs_v1_records]);
 
 /**
- * What an identity may do beside what its role permits.
+ * Rights of an identity beyond those of its role.
  *
  * @generated from message crs.v1.Grants
  */
@@ -107,7 +107,7 @@ export type CreateJoinTokenRequest = Message<"crs.v1.CreateJoinTokenRequest"> & 
   subject: string;
 
   /**
-   * What the certificate will permit.
+   * Rights that the certificate will grant.
    *
    * @generated from field: crs.v1.Grants grants = 2;
    */
@@ -324,7 +324,7 @@ export type IssueTokenRequest = Message<"crs.v1.IssueTokenRequest"> & {
   lifeMs: number;
 
   /**
-   * What it permits.
+   * Rights that the token grants.
    *
    * @generated from field: crs.v1.Grants grants = 4;
    */
@@ -620,7 +620,7 @@ export const GetTrustBundleResponseSchema: GenMessage<GetTrustBundleResponse> = 
  */
 export type BanRequest = Message<"crs.v1.BanRequest"> & {
   /**
-   * What the name is of.
+   * The kind of thing that the name identifies.
    *
    * @generated from field: crs.v1.BanKind kind = 1;
    */
@@ -690,7 +690,7 @@ export const BanResponseSchema: GenMessage<BanResponse> = /*@__PURE__*/
  */
 export type LiftBanRequest = Message<"crs.v1.LiftBanRequest"> & {
   /**
-   * What the name is of.
+   * The kind of thing that the name identifies.
    *
    * @generated from field: crs.v1.BanKind kind = 1;
    */
@@ -796,7 +796,7 @@ export const ListBansResponseSchema: GenMessage<ListBansResponse> = /*@__PURE__*
  */
 export type ListedBan = Message<"crs.v1.ListedBan"> & {
   /**
-   * What the name is of.
+   * The kind of thing that the name identifies.
    *
    * @generated from field: crs.v1.BanKind kind = 1;
    */
@@ -936,7 +936,7 @@ export type AuditEntry = Message<"crs.v1.AuditEntry"> & {
   unixS: bigint;
 
   /**
-   * What was done, a word.
+   * The action, one word.
    *
    * @generated from field: string action = 3;
    */
@@ -957,7 +957,7 @@ export type AuditEntry = Message<"crs.v1.AuditEntry"> & {
   subject: string;
 
   /**
-   * What more is to be known.
+   * Further facts.
    *
    * @generated from field: string detail = 6;
    */
@@ -1134,7 +1134,7 @@ export const RemoveMemberResponseSchema: GenMessage<RemoveMemberResponse> = /*@_
   messageDesc(file_crs_v1_identity, 36);
 
 /**
- * What a ban is about.
+ * The kind of a ban.
  *
  * @generated from enum crs.v1.BanKind
  */
@@ -1176,7 +1176,7 @@ export const BanKind = {
 } as const;
 
 /**
- * What a ban is about.
+ * The kind of a ban.
  *
  * @generated from enum crs.v1.BanKind
  */

@@ -553,7 +553,7 @@ export type GetAgentResponse = Message<"crs.v1.GetAgentResponse"> & {
   source?: RecordSource | undefined;
 
   /**
-   * What the answer comes from.
+   * Sources of the answer.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 4;
    */
@@ -630,7 +630,7 @@ export type GetGatewayResponse = Message<"crs.v1.GetGatewayResponse"> & {
   source?: RecordSource | undefined;
 
   /**
-   * What the answer comes from.
+   * Sources of the answer.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 4;
    */
@@ -707,7 +707,7 @@ export type ResolvedAgent = Message<"crs.v1.ResolvedAgent"> & {
   gatewaySource?: RecordSource | undefined;
 
   /**
-   * What the answer comes from.
+   * Sources of the answer.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 9;
    */
@@ -826,7 +826,7 @@ export type ResolveOutcome = Message<"crs.v1.ResolveOutcome"> & {
   domain: string;
 
   /**
-   * What is known of it.
+   * The outcome.
    *
    * @generated from oneof crs.v1.ResolveOutcome.outcome
    */
@@ -926,7 +926,7 @@ export type ResolveGatewaysResponse = Message<"crs.v1.ResolveGatewaysResponse"> 
   gateways: ListedGateway[];
 
   /**
-   * What the answer comes from.
+   * Sources of the answer.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 2;
    */
@@ -1010,7 +1010,7 @@ export type ListAgentsResponse = Message<"crs.v1.ListAgentsResponse"> & {
   nextPageToken: Uint8Array;
 
   /**
-   * What the page comes from.
+   * Sources of the page.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 3;
    */
@@ -1129,7 +1129,7 @@ export type ListGatewaysResponse = Message<"crs.v1.ListGatewaysResponse"> & {
   nextPageToken: Uint8Array;
 
   /**
-   * What the page comes from.
+   * Sources of the page.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 3;
    */
@@ -1227,7 +1227,7 @@ export type Registration = Message<"crs.v1.Registration"> & {
   created: boolean;
 
   /**
-   * What the answer comes from.
+   * Sources of the answer.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 7;
    */
@@ -1600,7 +1600,7 @@ export type DeregisterAgentResponse = Message<"crs.v1.DeregisterAgentResponse"> 
   removed: number;
 
   /**
-   * What the answer comes from.
+   * Sources of the answer.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 2;
    */
@@ -1663,7 +1663,7 @@ export type DeregisterGatewayResponse = Message<"crs.v1.DeregisterGatewayRespons
   removed: number;
 
   /**
-   * What the answer comes from.
+   * Sources of the answer.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 2;
    */
@@ -1726,7 +1726,7 @@ export type ReportAgentResponse = Message<"crs.v1.ReportAgentResponse"> & {
   revision?: Position | undefined;
 
   /**
-   * What the answer comes from.
+   * Sources of the answer.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 2;
    */
@@ -1796,7 +1796,7 @@ export type ReportGatewayResponse = Message<"crs.v1.ReportGatewayResponse"> & {
   revision?: Position | undefined;
 
   /**
-   * What the answer comes from.
+   * Sources of the answer.
    *
    * @generated from field: repeated crs.v1.Receipt receipts = 2;
    */
@@ -1811,7 +1811,7 @@ export const ReportGatewayResponseSchema: GenMessage<ReportGatewayResponse> = /*
   messageDesc(file_crs_v1_records, 44);
 
 /**
- * What a record is about.
+ * The kind of a record.
  *
  * @generated from enum crs.v1.RecordKind
  */
@@ -1839,7 +1839,7 @@ export const RecordKind = {
 } as const;
 
 /**
- * What a record is about.
+ * The kind of a record.
  *
  * @generated from enum crs.v1.RecordKind
  */

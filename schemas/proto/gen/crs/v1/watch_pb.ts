@@ -116,7 +116,7 @@ export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
  */
 export type WatchResponse = Message<"crs.v1.WatchResponse"> & {
   /**
-   * What happened.
+   * The event.
    *
    * @generated from oneof crs.v1.WatchResponse.event
    */
@@ -201,7 +201,7 @@ export const WatchBegunSchema: GenMessage<WatchBegun> = /*@__PURE__*/
   messageDesc(file_crs_v1_watch, 2);
 
 /**
- * What is known of the receipt's partition no longer counts; its state follows, and then a WatchComplete.
+ * Records received from the receipt's partition no longer count; its state follows, and then a WatchComplete.
  *
  * @generated from message crs.v1.WatchReset
  */

@@ -84,7 +84,7 @@ func (DescriptorState) EnumDescriptor() ([]byte, []int) {
 	return file_crs_v1_governed_proto_rawDescGZIP(), []int{0}
 }
 
-// What an entry of the log does.
+// The action of an entry of the log.
 type LogAction int32
 
 const (
@@ -1875,7 +1875,7 @@ func (x *ReadLogRequest) GetFollow() bool {
 // An entry of the log, in order; none is left out.
 type ReadLogResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the entry does.
+	// The action of the entry.
 	Action LogAction `protobuf:"varint,1,opt,name=action,proto3,enum=crs.v1.LogAction" json:"action,omitempty"`
 	// The payload as a version of a descriptor; changes of signers and freezes are written so too.
 	Descriptor_ *Descriptor `protobuf:"bytes,2,opt,name=descriptor,proto3" json:"descriptor,omitempty"`
@@ -2440,7 +2440,7 @@ func (x *GetBundleRequest) GetSince() uint64 {
 	return 0
 }
 
-// What a verifier needs.
+// A bundle for a verifier.
 type GetBundleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// JSON, for `crs descriptor verify --offline`.
@@ -2605,7 +2605,7 @@ type GovernanceAuditRecord struct {
 	UnixS uint64 `protobuf:"varint,2,opt,name=unix_s,json=unixS,proto3" json:"unix_s,omitempty"`
 	// Number of the proposal; 0: none.
 	Proposal uint64 `protobuf:"varint,3,opt,name=proposal,proto3" json:"proposal,omitempty"`
-	// What was asked for, a word.
+	// The requested action, one word.
 	Action string `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
 	// `ok`, or the code of the refusal.
 	Code string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`

@@ -23,7 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a ban is about.
+// The kind of a ban.
 type BanKind int32
 
 const (
@@ -84,7 +84,7 @@ func (BanKind) EnumDescriptor() ([]byte, []int) {
 	return file_crs_v1_identity_proto_rawDescGZIP(), []int{0}
 }
 
-// What an identity may do beside what its role permits.
+// Rights of an identity beyond those of its role.
 type Grants struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Domains that the holder may claim: exact, or `*.` and a suffix.
@@ -226,7 +226,7 @@ type CreateJoinTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// SPIFFE id.
 	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
-	// What the certificate will permit.
+	// Rights that the certificate will grant.
 	Grants        *Grants `protobuf:"bytes,2,opt,name=grants,proto3" json:"grants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -624,7 +624,7 @@ type IssueTokenRequest struct {
 	Audience string `protobuf:"bytes,2,opt,name=audience,proto3" json:"audience,omitempty"`
 	// Lifetime, 1,000 to 900,000.
 	LifeMs uint32 `protobuf:"varint,3,opt,name=life_ms,json=lifeMs,proto3" json:"life_ms,omitempty"`
-	// What it permits.
+	// Rights that the token grants.
 	Grants        *Grants `protobuf:"bytes,4,opt,name=grants,proto3" json:"grants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1251,7 +1251,7 @@ func (x *GetTrustBundleResponse) GetTrustBundle() string {
 // A request to ban an identity, token or capability: its sessions end within a second. For controllers.
 type BanRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the name is of.
+	// The kind of thing that the name identifies.
 	Kind BanKind `protobuf:"varint,1,opt,name=kind,proto3,enum=crs.v1.BanKind" json:"kind,omitempty"`
 	// SPIFFE id, number of the lineage, or id.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
@@ -1379,7 +1379,7 @@ func (x *BanResponse) GetKnown() bool {
 // A request to lift a ban. For controllers.
 type LiftBanRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the name is of.
+	// The kind of thing that the name identifies.
 	Kind BanKind `protobuf:"varint,1,opt,name=kind,proto3,enum=crs.v1.BanKind" json:"kind,omitempty"`
 	// As in the ban.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
@@ -1590,7 +1590,7 @@ func (x *ListBansResponse) GetCount() uint32 {
 // A ban in a list.
 type ListedBan struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the name is of.
+	// The kind of thing that the name identifies.
 	Kind BanKind `protobuf:"varint,1,opt,name=kind,proto3,enum=crs.v1.BanKind" json:"kind,omitempty"`
 	// The name in its canonical spelling.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
@@ -1813,13 +1813,13 @@ type AuditEntry struct {
 	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	// When it was made, in seconds.
 	UnixS uint64 `protobuf:"varint,2,opt,name=unix_s,json=unixS,proto3" json:"unix_s,omitempty"`
-	// What was done, a word.
+	// The action, one word.
 	Action string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
 	// Lineage of the author.
 	Writer uint64 `protobuf:"varint,4,opt,name=writer,proto3" json:"writer,omitempty"`
 	// Whom it is about.
 	Subject string `protobuf:"bytes,5,opt,name=subject,proto3" json:"subject,omitempty"`
-	// What more is to be known.
+	// Further facts.
 	Detail string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
 	// Hash of the entry before.
 	Previous []byte `protobuf:"bytes,7,opt,name=previous,proto3" json:"previous,omitempty"`

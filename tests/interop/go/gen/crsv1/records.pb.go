@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a record is about.
+// The kind of a record.
 type RecordKind int32
 
 const (
@@ -1018,7 +1018,7 @@ type GetAgentResponse struct {
 	RemainingMs uint32 `protobuf:"varint,2,opt,name=remaining_ms,json=remainingMs,proto3" json:"remaining_ms,omitempty"`
 	// Present on a record of another region.
 	Source *RecordSource `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
-	// What the answer comes from.
+	// Sources of the answer.
 	Receipts      []*Receipt `protobuf:"bytes,4,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1155,7 +1155,7 @@ type GetGatewayResponse struct {
 	RemainingMs uint32 `protobuf:"varint,2,opt,name=remaining_ms,json=remainingMs,proto3" json:"remaining_ms,omitempty"`
 	// Present on a record of another region.
 	Source *RecordSource `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
-	// What the answer comes from.
+	// Sources of the answer.
 	Receipts      []*Receipt `protobuf:"bytes,4,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1238,7 +1238,7 @@ type ResolvedAgent struct {
 	AgentSource *RecordSource `protobuf:"bytes,7,opt,name=agent_source,json=agentSource,proto3" json:"agent_source,omitempty"`
 	// Present if the gateway is of another region.
 	GatewaySource *RecordSource `protobuf:"bytes,8,opt,name=gateway_source,json=gatewaySource,proto3" json:"gateway_source,omitempty"`
-	// What the answer comes from.
+	// Sources of the answer.
 	Receipts      []*Receipt `protobuf:"bytes,9,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1516,7 +1516,7 @@ type ResolveOutcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The domain as it was asked for.
 	Domain string `protobuf:"bytes,1,opt,name=domain,proto3" json:"domain,omitempty"`
-	// What is known of it.
+	// The outcome.
 	//
 	// Types that are valid to be assigned to Outcome:
 	//
@@ -1722,7 +1722,7 @@ type ResolveGatewaysResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Live ones that are not draining; the one with the largest minimum free fraction first.
 	Gateways []*ListedGateway `protobuf:"bytes,1,rep,name=gateways,proto3" json:"gateways,omitempty"`
-	// What the answer comes from.
+	// Sources of the answer.
 	Receipts      []*Receipt `protobuf:"bytes,2,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1861,7 +1861,7 @@ type ListAgentsResponse struct {
 	Agents []*ListedAgent `protobuf:"bytes,1,rep,name=agents,proto3" json:"agents,omitempty"`
 	// Continues the list after this page, in another call. Empty: this page is the last.
 	NextPageToken []byte `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// What the page comes from.
+	// Sources of the page.
 	Receipts      []*Receipt `protobuf:"bytes,3,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2071,7 +2071,7 @@ type ListGatewaysResponse struct {
 	Gateways []*ListedGateway `protobuf:"bytes,1,rep,name=gateways,proto3" json:"gateways,omitempty"`
 	// Continues the list after this page, in another call. Empty: this page is the last.
 	NextPageToken []byte `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// What the page comes from.
+	// Sources of the page.
 	Receipts      []*Receipt `protobuf:"bytes,3,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2207,7 +2207,7 @@ type Registration struct {
 	RenewAfterMs uint32 `protobuf:"varint,5,opt,name=renew_after_ms,json=renewAfterMs,proto3" json:"renew_after_ms,omitempty"`
 	// False if a live record of the same owner was updated.
 	Created bool `protobuf:"varint,6,opt,name=created,proto3" json:"created,omitempty"`
-	// What the answer comes from.
+	// Sources of the answer.
 	Receipts      []*Receipt `protobuf:"bytes,7,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2989,7 +2989,7 @@ type DeregisterAgentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of records that were removed; 0 if it was gone.
 	Removed uint32 `protobuf:"varint,1,opt,name=removed,proto3" json:"removed,omitempty"`
-	// What the answer comes from.
+	// Sources of the answer.
 	Receipts      []*Receipt `protobuf:"bytes,2,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3108,7 +3108,7 @@ type DeregisterGatewayResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of records that were removed; 0 if it was gone.
 	Removed uint32 `protobuf:"varint,1,opt,name=removed,proto3" json:"removed,omitempty"`
-	// What the answer comes from.
+	// Sources of the answer.
 	Receipts      []*Receipt `protobuf:"bytes,2,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3227,7 +3227,7 @@ type ReportAgentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Position of the change.
 	Revision *Position `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	// What the answer comes from.
+	// Sources of the answer.
 	Receipts      []*Receipt `protobuf:"bytes,2,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3355,7 +3355,7 @@ type ReportGatewayResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Position of the change.
 	Revision *Position `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	// What the answer comes from.
+	// Sources of the answer.
 	Receipts      []*Receipt `protobuf:"bytes,2,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

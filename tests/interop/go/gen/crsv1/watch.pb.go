@@ -237,7 +237,7 @@ func (x *WatchRequest) GetMaxStalenessMs() uint32 {
 // The stream of a caller that takes nothing for 30 s ends with RESOURCE_EXHAUSTED.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What happened.
+	// The event.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -428,7 +428,7 @@ func (*WatchBegun) Descriptor() ([]byte, []int) {
 	return file_crs_v1_watch_proto_rawDescGZIP(), []int{2}
 }
 
-// What is known of the receipt's partition no longer counts; its state follows, and then a WatchComplete.
+// Records received from the receipt's partition no longer count; its state follows, and then a WatchComplete.
 type WatchReset struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
