@@ -140,8 +140,8 @@ export class EtcdStore implements LeaseStore {
   ): Promise<JsonAnswer | "not_found"> {
     const answer = await this.#post(path, body, call);
     if (answer.status === 200) return answer;
-    const error = objectOf(answer.text);
-    if (error.code === NOT_FOUND) return "not_found";
+    const error = errorOf(answer);
+    if (grpcCodeOf(error) === NOT_FOUND) return "not_found";
     throw this.#failure(answer, error);
   }
 
@@ -159,13 +159,12 @@ export class EtcdStore implements LeaseStore {
   }
 
   #failure({ status }: JsonAnswer, error: Record<string, unknown>): RegistryError {
-    const code = error.code ?? error.grpc_code;
     const message = error.message ?? error.error;
     const words = `${status} ${typeof message === "string" ? excerptOf(message) : ""}`;
     if (NO_ACCESS.test(words)) {
       return new RegistryError("invalid_configuration", `${this.name} refuses access: ${words}`);
     }
-    switch (code) {
+    switch (grpcCodeOf(error)) {
       case RESOURCE_EXHAUSTED:
         if (words.includes("space exceeded")) {
           return new RegistryError(
@@ -182,6 +181,17 @@ export class EtcdStore implements LeaseStore {
         return new RegistryError("internal", `${this.name} failed: ${words}`);
     }
   }
+}
+
+/** Returns the error in an answer. That of a stream, which a renewal is, comes as a member of it. */
+function errorOf({ text }: JsonAnswer): Record<string, unknown> {
+  const answer = objectOf(text);
+  return typeof answer.error === "object" ? membersOf(answer.error) : answer;
+}
+
+/** Returns the code of gRPC in an error; etcd 3.4 names it otherwise in those of streams. */
+function grpcCodeOf({ code, grpc_code }: Record<string, unknown>): unknown {
+  return code ?? grpc_code;
 }
 
 function prefixOf(kind: LeasedKind): string {
