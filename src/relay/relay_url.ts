@@ -92,6 +92,10 @@ function httpAddress(url: URL, name: string, port: number): HttpAddress {
   if (kind === "consul" && username !== undefined) {
     throw refused("must have its token after a colon, consul://:token@host: it has a user");
   }
+  // A header carries it, and a header that is refused would be quoted.
+  if (kind === "consul" && password !== undefined && !/^[\x21-\x7e]+$/.test(password)) {
+    throw refused("must have a token of printable ASCII characters: it has others");
+  }
   if (kind === "etcd" && username === undefined && password !== undefined) {
     throw refused("must have a user with its password: it has none");
   }

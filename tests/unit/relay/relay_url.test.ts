@@ -77,6 +77,8 @@ test("parseRelayUrl refuses others, and tells no password", () => {
     "etcd://:hunter2@h",
     "consul://hunter2@h",
     "consul://u:hunter2@h",
+    "consul://:hunter2%0A@h",
+    "consul://:hunter2%E2%82%AC@h",
     "etcd://h/hunter2",
     "consul://h/?token=hunter2",
   ];
