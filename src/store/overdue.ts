@@ -17,7 +17,7 @@ import type { ExpireItem } from "../../schemas/gen/command.ts";
 import { encodeExpire, encodeStale } from "../record/command.ts";
 import { isStaleState } from "../record/record_state.ts";
 import type { PartitionState } from "./partition_state.ts";
-import { FLAG_EXPIRING, FLAG_TOMBSTONE } from "./slot_table.ts";
+import { FLAG_EXPIRING, FLAG_RENEWED, FLAG_TOMBSTONE } from "./slot_table.ts";
 
 /** Share of its lease that the record of a live owner always has left. */
 const LIVE_SHARE_MIN = 1 / 3;
@@ -114,6 +114,8 @@ export class OverdueRecords {
       } else {
         if ("permit" in verdict) expired.push(this.#item(slot, verdict.permit));
         else lapsed.push(this.#item(slot, 0));
+        // The due time is no end of a lease from here on, so an extension cannot be derived from it.
+        table.clearFlag(slot, FLAG_RENEWED);
         table.setFlag(slot, FLAG_EXPIRING);
         table.setDue(slot, tickAfter(nowMs + EXPIRE_RETRY_MS));
       }

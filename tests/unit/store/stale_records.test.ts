@@ -207,6 +207,21 @@ test("a judge decides each overdue record: expired, stale, or left as it is", ()
   assert.is(harness.apply(again.stale!).count, 1, "the one that was left");
 });
 
+test("a record on its way to be stale is not extended from the time of its next check", () => {
+  const harness = leader();
+  const { incarnation } = harness.putAgent();
+  const { store } = harness;
+  // So soon after the registration that the gain is too small for an extension.
+  const renewedMs = TTL_MS / 5;
+  assert.is(store.renew(KIND_AGENT, idOf(1), 0, incarnation, renewedMs), "renewed");
+  harness.timeMs = renewedMs + TTL_MS + 500;
+  const at = { nowMs: harness.timeMs, unixS: 1 };
+  const { stale: command } = store.overdueCommands({ ...at, judge: TO_STALE });
+  assert.is(store.extendCommand({ ...at, force: true }), undefined);
+  assert.is(harness.apply(defined(command, "It is overdue")).count, 1);
+  assert.ok(isStale(harness));
+});
+
 test("stale gateways come behind live ones, however free they are", () => {
   const harness = leader();
   const capacity = { cpu: 10, memoryMiB: 0, storageMiB: 0, bandwidthMbps: 0, connections: 0 };
