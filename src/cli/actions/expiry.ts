@@ -156,9 +156,11 @@ function statusText(
 }
 
 function decisionText(own: RegionSum, all: RegionSum | undefined): string {
+  // A release of one region counts during a hold of all.
+  if (own.releaseLeftMs > 0 && own.holdLeftMs === 0) return "released";
   const holdMs = Math.max(own.holdLeftMs, all?.holdLeftMs ?? 0);
   if (holdMs > 0) return `held for ${formatDuration(holdMs)}`;
-  return Math.max(own.releaseLeftMs, all?.releaseLeftMs ?? 0) > 0 ? "released" : "-";
+  return (all?.releaseLeftMs ?? 0) > 0 ? "released" : "-";
 }
 
 function settingsText(answer: ExpiryStatusReply | undefined): string {

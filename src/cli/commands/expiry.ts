@@ -37,7 +37,8 @@ export function expiryCommand(shell: Shell, run: RunAction): Command {
       }),
     newServerCommand(
       "release",
-      "Removes the records that are stale now, at once, whatever the budget is. Ends a hold of them.",
+      "Removes the records that are stale now, at once, whatever the budget is, also while all regions are " +
+        "held. Ends a hold of the same region.",
       ["expiry release", "expiry release --region eu"],
     )
       .option(...REGION)

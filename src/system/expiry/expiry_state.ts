@@ -147,10 +147,10 @@ export class ExpiryState implements SubMachine {
 
   #grant(demand: PermitDemand, settings: BudgetSettings, nowMs: number): PermitGrant {
     const { region, lapsed, stale, confirmed, released, fleet } = demand;
-    const steered = this.#steeringOf(region);
+    const steered = this.#steeringOf(region, nowMs);
     const isMass = isMassLoss(settings, demand);
-    if (steered.holdUntilMs > nowMs) return { ...NO_GRANT, isMass, isHeld: true };
     const isReleased = steered.releaseUntilMs > nowMs && released > 0;
+    if (!isReleased && steered.holdUntilMs > nowMs) return { ...NO_GRANT, isMass, isHeld: true };
     const count = isReleased ? released : this.#budgetOf(region).take(
       confirmed + (isMass ? 0 : stale + lapsed),
       permitsPerMinute(settings, fleet),
@@ -172,13 +172,19 @@ export class ExpiryState implements SubMachine {
     return made;
   }
 
-  /** Returns what is decided about a region, by itself or with all others. */
-  #steeringOf(region: string): SteeredRegion {
+  /**
+   * Returns the decisions about a region, alone or with all others. A release that is in force lets the
+   * released records go during a hold: the hold is of all regions and was set before.
+   */
+  #steeringOf(region: string, nowMs: number): SteeredRegion {
     const own = this.#steered.get(region) ?? NOT_STEERED;
     const all = this.#steered.get(ALL_REGIONS) ?? NOT_STEERED;
     return {
       holdUntilMs: Math.max(own.holdUntilMs, all.holdUntilMs),
-      releaseUntilMs: Math.max(own.releaseUntilMs, all.releaseUntilMs),
+      // A hold of the region was set after a release of all, which would have ended it.
+      releaseUntilMs: own.holdUntilMs > nowMs
+        ? 0
+        : Math.max(own.releaseUntilMs, all.releaseUntilMs),
     };
   }
 
@@ -207,9 +213,8 @@ export class ExpiryState implements SubMachine {
     const { audit } = this.#parts;
     const of = region === ALL_REGIONS ? "all regions" : `region ${region}`;
     if (action === EXPIRY_ACTIONS.hold) {
+      if (region === ALL_REGIONS) this.#holdsAll(forMs > 0);
       this.#set(region, { holdUntilMs: forMs === 0 ? 0 : nowMs + forMs, releaseUntilMs: 0 });
-      // What holds for one region must not go on when the hold of all is ended.
-      if (forMs === 0 && region === ALL_REGIONS) this.#steered.clear();
       const how = forMs === 0 ? "hold ended" : `held for ${Math.ceil(forMs / 1_000)} s`;
       audit.record(command, "holdExpiry", of, `${how}, for ${detail}`);
       return;
@@ -219,6 +224,13 @@ export class ExpiryState implements SubMachine {
     this.#set(region, { holdUntilMs: 0, releaseUntilMs: nowMs + EXPIRY_RELEASE_MS });
     this.releases = index;
     audit.record(command, "releaseStale", of, detail);
+  }
+
+  /** Ends earlier decisions about single regions that contradict one about all of them. */
+  #holdsAll(isHeld: boolean): void {
+    for (const [region, { releaseUntilMs }] of this.#steered) {
+      if (!isHeld || releaseUntilMs > 0) this.#steered.delete(region);
+    }
   }
 
   #set(region: string, steered: SteeredRegion): void {

@@ -148,6 +148,24 @@ test("a hold stops permits until it ends, and a release gives them for what was 
   assert.is(permits.one({ region: "us", confirmed: 1 }, { atMs: 300_000 }).isHeld, false);
 });
 
+test("of holds and releases, the later one counts, for one region or all", () => {
+  const permits = new Permits();
+  const demand = { confirmed: 400, stale: 200, silent: 600, released: 600 };
+  permits.steer("hold", "", 900_000, 0);
+  permits.steer("release", "eu", 0, 100_000);
+  const released = permits.one(demand, { atMs: 100_000 });
+  assert.equal([released.isReleased, released.count], [true, 600]);
+  assert.is(permits.one({ ...demand, released: 0 }, { atMs: 100_000 }).isHeld, true);
+  assert.is(permits.one({ ...demand, region: "us" }, { atMs: 100_000 }).isHeld, true);
+  permits.steer("hold", "", 900_000, 100_001);
+  assert.is(permits.one(demand, { atMs: 100_001 }).isHeld, true, "all are held again");
+  permits.steer("release", "", 0, 100_002);
+  assert.is(permits.one(demand, { atMs: 100_002 }).isReleased, true);
+  permits.steer("hold", "eu", 900_000, 100_003);
+  assert.is(permits.one(demand, { atMs: 100_003 }).isHeld, true);
+  assert.is(permits.one({ ...demand, region: "us" }, { atMs: 100_003 }).isReleased, true);
+});
+
 test("what the guard does not know is refused", () => {
   const { harness } = new Permits();
   const header = { ...HEADER, timeMs: 9 };
