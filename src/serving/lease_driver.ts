@@ -126,7 +126,7 @@ export class LeaseDriver {
   /** Schedules the next check of a partition, not before `notBeforeMs`, available ms. */
   #plan(driven: Driven, notBeforeMs = -Infinity): void {
     const { id, store, group } = driven.partition;
-    // What a replica that is gone reports late concerns nobody.
+    // A replica that is gone may report late.
     if (this.#driven[id] !== driven) return;
     let atMs = Infinity;
     // A group that is not led has nothing due; a new leadership schedules again.

@@ -77,6 +77,7 @@ async function ended(pending: Promise<unknown>, signal: AbortSignal): Promise<vo
   const abort = () => reject(signal.reason);
   signal.addEventListener("abort", abort);
   try {
+    // The call that logs in reports its failure; here only its end counts.
     await Promise.race([pending.catch(() => {}), aborted]);
   } finally {
     signal.removeEventListener("abort", abort);
