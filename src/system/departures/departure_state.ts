@@ -153,6 +153,7 @@ export class DepartureState implements SubMachine {
     const standby = this.#standbyOf(nodeId, successor);
     this.#checkRemaining(nodeId, { isFewerAllowed, successor });
     if (standby !== undefined) this.#end(command, standby, detail);
+    if (before !== undefined && before.successor !== successor) this.#disinherit(before);
     // Otherwise its own share would move away from it, besides what it takes over.
     const inherits = goal === "removed" && this.#knowsStandbys && this.heldBy(successor) === 0;
     if (successor !== 0 && inherits) members.setRingId(successor, members.ringIdOf(nodeId));
@@ -202,14 +203,21 @@ export class DepartureState implements SubMachine {
     );
   }
 
-  #end(command: CommandView, { nodeId, successor }: Departure, detail: string): void {
+  #end(command: CommandView, departure: Departure, detail: string): void {
     const { members, audit } = this.#parts;
+    const { nodeId } = departure;
     this.#departures.delete(nodeId);
-    // A node that stays after all has its own points again, and nobody else may have them.
+    this.#disinherit(departure);
+    if (members.has(nodeId)) audit.record(command, "stay", `node ${nodeId}`, detail);
+  }
+
+  /** Gives a successor its own points on the ring again, unless the node that it replaces was removed. */
+  #disinherit({ nodeId, successor }: Departure): void {
+    const { members } = this.#parts;
+    // Two nodes with the same points would get the same replicas.
     const isShared = members.has(nodeId) &&
       members.ringIdOf(successor) === members.ringIdOf(nodeId);
     if (successor !== 0 && isShared) members.setRingId(successor, successor);
-    if (members.has(nodeId)) audit.record(command, "stay", `node ${nodeId}`, detail);
   }
 
   #remove(command: CommandView, { nodeId, goal, detail }: Departure): Effect {

@@ -146,6 +146,17 @@ test("a successor that holds nothing takes over the place of the node that it re
   assert.is(harness.state.members.ringIdOf(5), 2);
 });
 
+test("a successor that is no longer to be one has its own place again", () => {
+  const harness = fourNodes({ nodes: 5, version: INHERITED_PLACES_APPLY_VERSION });
+  const ringIds = () => [2, 4, 5].map((node) => harness.state.members.ringIdOf(node));
+  assert.is(put(harness, 2, "removed", { successor: 4 }), "ok");
+  assert.equal(ringIds(), [2, 2, 5]);
+  assert.is(put(harness, 2, "removed", { successor: 5 }), "ok", "another one");
+  assert.equal(ringIds(), [2, 4, 2]);
+  assert.is(put(harness, 2, "drained"), "ok", "none");
+  assert.equal(ringIds(), [2, 4, 5]);
+});
+
 test("a successor that holds something keeps its own place, as in earlier versions", () => {
   const holder = fourNodes({ version: INHERITED_PLACES_APPLY_VERSION });
   moveAway(holder, 0);
