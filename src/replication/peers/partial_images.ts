@@ -2,7 +2,8 @@
  * Images that a cut ended on their way here, each until its sender continues it, or for a short time.
  *
  * An image is continued only where it is the same one: the same process sends it under the same number, and
- * its header, which names the group, both replicas, index and term, has the same bytes.
+ * its header, which names the group, both replicas, index and term, has the same bytes. An image without a
+ * number, as programs of version 1 of the protocol send it, always begins anew.
  */
 import { bytesEqual } from "../../base/bytes.ts";
 import { PEER_IMAGE_RESUME_MS, PEER_IMAGES_IN_PER_NODE_MAX } from "../../base/limits.ts";
@@ -17,6 +18,7 @@ const IMAGE_BYTES_INITIAL = 256 * 1024;
 export interface ImageIdentity {
   /** The process that sends it, from its hello. */
   readonly processId: Uint8Array;
+  /** The number that the process gave it; 0 if it gives none. */
   readonly number: number;
   readonly header: Uint8Array;
   /** The length of the whole image. */
@@ -90,8 +92,9 @@ export class PartialImages {
     return kept.partial;
   }
 
-  /** Keeps the beginning of an image for a while, if there is room for it. */
+  /** Keeps the beginning of an image that may be continued for a while, if there is room for it. */
   keep(partial: PartialImage): void {
+    if (partial.identity.number === 0) return;
     if (partial.filled === 0 || this.#kept.length >= PEER_IMAGES_IN_PER_NODE_MAX) return;
     if (!this.#places.take(partial.filled)) return;
     const timer = this.#scheduler.after(PEER_IMAGE_RESUME_MS, () => this.#drop(kept));

@@ -136,4 +136,18 @@ test("PartialImages continues the same image of the same process only, and for a
   assert.throws(() => new PartialImage(identity).append(filled(1, 1_001)), RangeError);
 });
 
+test("PartialImages keeps nothing of an image without a number, which its sender begins anew", () => {
+  const places = new ImagePlaces();
+  const partials = new PartialImages(places, new ManualTime(0));
+  const identity: ImageIdentity = {
+    ...{ processId: filled(1, 16), number: 0 },
+    ...{ header: filled(2, 40), bytes: 1_000 },
+  };
+  const partial = new PartialImage(identity);
+  partial.append(filled(9, 600));
+  partials.keep(partial);
+  assert.is(partials.take(identity).filled, 0);
+  assert.ok(places.take(PEER_IMAGE_BYTES_MAX), "it has no place");
+});
+
 test.run();
