@@ -75,6 +75,8 @@ export class Leases {
   #nextExtendMs = Infinity;
   /** Ttl of the most recently renewed lease, ms. */
   renewedTtlMs = 0;
+  /** No record has had a longer ttl under this leader, ms. */
+  #ttlMsMax = 0;
   /** The leader's time, as last observed. */
   #nowMs = 0;
   /** Time of the owner's next check, group ms. */
@@ -152,9 +154,11 @@ export class Leases {
     this.#nowMs = nowMs;
     this.#nextExtendMs = Infinity;
     this.#nextDueTick = Infinity;
+    this.#ttlMsMax = 0;
     for (let slot = 0; slot < table.count; slot++) {
       if (!this.#isLease(slot)) continue;
-      const { leaseExpiryMs, state } = this.#state.recordView(slot);
+      const { leaseExpiryMs, state, ttlMs } = this.#state.recordView(slot);
+      if (ttlMs > this.#ttlMsMax) this.#ttlMsMax = ttlMs;
       const isStale = isStaleState(state);
       const tick = tickAfter(isStale ? nowMs + STALE_LOOK_MS : leaseExpiryMs);
       table.clearFlag(slot, FLAG_EXPIRING | FLAG_WAITING | FLAG_RENEWED | FLAG_ENDED);
@@ -184,6 +188,7 @@ export class Leases {
     const { table, shared } = this.#state;
     if (!this.#leading || !shared.kinds.hasLease(table.kindOf(slot))) return;
     const { ttlMs, leaseExpiryMs } = this.#state.recordView(slot);
+    if (ttlMs > this.#ttlMsMax) this.#ttlMsMax = ttlMs;
     if (fresh) table.setDue(slot, 0);
     this.#postpone(slot, Math.min(fromMs + ttlMs, leaseExpiryMs), leaseExpiryMs - ttlMs);
     table.clearFlag(slot, FLAG_EXPIRING);
@@ -345,7 +350,7 @@ export class Leases {
 
   /** Adds the records that the expiry guard may keep to a census, as of `nowMs`. */
   census(nowMs: number, into: Census): void {
-    if (this.#leading) this.#overdue.count(nowMs, into);
+    if (this.#leading) this.#overdue.count(nowMs, this.#ttlMsMax, into);
   }
 
   #isLease(slot: number): boolean {

@@ -7,12 +7,7 @@
  * An owner renews every third of its ttl, so a record with less than a third left has missed two renewals:
  * it is *silent*, which is known before its lease is over.
  */
-import {
-  EXPIRE_ITEMS_MAX,
-  EXPIRE_RETRY_MS,
-  LEASE_TICK_MS,
-  SILENT_AHEAD_MS,
-} from "../base/limits.ts";
+import { EXPIRE_ITEMS_MAX, EXPIRE_RETRY_MS, LEASE_TICK_MS } from "../base/limits.ts";
 import type { ExpireItem } from "../../schemas/gen/command.ts";
 import { encodeExpire, encodeStale } from "../record/command.ts";
 import { isStaleState } from "../record/record_state.ts";
@@ -147,11 +142,15 @@ export class OverdueRecords {
     return found;
   }
 
-  /** Counts the records that the expiry guard may keep. */
-  count(nowMs: number, into: Census): void {
+  /**
+   * Counts the records that the expiry guard may keep.
+   *
+   * @param ttlMsMax no record has a longer ttl, so none that has longer than its last third left is silent.
+   */
+  count(nowMs: number, ttlMsMax: number, into: Census): void {
     const { table, staleCount, shared: { kinds } } = this.#state;
     const nowTick = Math.floor(nowMs / LEASE_TICK_MS);
-    const aheadTick = tickAfter(nowMs + SILENT_AHEAD_MS);
+    const aheadTick = tickAfter(nowMs + ttlMsMax * LIVE_SHARE_MIN);
     for (let slot = 0; slot < table.count; slot++) {
       if (!this.#isLease(slot) || !kinds.isGuarded(table.kindOf(slot))) continue;
       const due = table.dueOf(slot);

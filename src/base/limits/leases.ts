@@ -58,11 +58,6 @@ export const ALIAS_SUSPECTS_MAX = 10_000;
 export const RENEW_AFTER_MS_MAX = 600_000;
 
 /**
- * Time to the end of its lease within which a record may count as silent, ms: that of the default lease
- * in which two renewals were missed. Records that have longer are not read for it.
- */
-export const SILENT_AHEAD_MS = 10_000;
-/**
  * Time after which the expiry guard is asked about a stale record again, ms. A node asks about all of them
  * at multiples of it, so that the oldest come first.
  */
@@ -74,7 +69,7 @@ export const STALE_GATHER_MS = 500;
  * restart makes them younger by at most that.
  */
 export const STALE_TIME_LOG_MS_MAX = 10_000;
-/** The same while an operator holds expiry, ms: little can happen before. */
+/** Time after which it is asked again while an operator holds expiry, ms: little can happen before. */
 export const HELD_LOOK_MS = 30_000;
 /** Minimum interval of draws of permits by a node, ms: the delay of an expiry after another one. */
 export const PERMIT_DRAW_MS = 1_000;

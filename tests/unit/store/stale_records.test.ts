@@ -222,6 +222,25 @@ test("a record on its way to be stale is not extended from the time of its next 
   assert.ok(isStale(harness));
 });
 
+test("a record of any ttl counts as silent once two renewals are missed, also at a new leader", () => {
+  const harness = leader();
+  harness.putAgent({ number: 1, ttlMs: 600_000 });
+  harness.putAgent({ number: 2, ttlMs: TTL_MS });
+  const silentAt = (nowMs: number) => {
+    let silent = 0;
+    const count = (_: number, isSilent: boolean) => void (silent += Number(isSilent));
+    harness.store.guarded.census(nowMs, { add: count, addStale: () => {}, addOverdue: () => {} });
+    return silent;
+  };
+  assert.is(silentAt(2 / 3 * TTL_MS - 500), 0);
+  assert.is(silentAt(2 / 3 * TTL_MS + 500), 1);
+  assert.is(silentAt(399_000), 1);
+  assert.is(silentAt(401_000), 2);
+  harness.store.onBecomeLeader(1_000);
+  assert.is(silentAt(999_000), 1, "it knows the covers only");
+  assert.is(silentAt(1_001_000), 2);
+});
+
 test("stale gateways come behind live ones, however free they are", () => {
   const harness = leader();
   const capacity = { cpu: 10, memoryMiB: 0, storageMiB: 0, bandwidthMbps: 0, connections: 0 };
