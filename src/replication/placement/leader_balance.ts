@@ -26,6 +26,7 @@ import type { MonotonicClock } from "../../base/world.ts";
 import { spreadLeaders } from "../../ring/leader_spread.ts";
 import type { ClusterGroups, HostedPartition, HostedPlane } from "../assembly/cluster_groups.ts";
 import { nodeOfReplica, nodesOf } from "../assembly/placed_here.ts";
+import { SeenLeaders, votersOf } from "./seen_leaders.ts";
 
 /** The dependencies of a balance. */
 export interface LeaderBalanceOptions {
@@ -54,9 +55,13 @@ export class LeaderBalance {
   #hasResigned = false;
   #spreadRing = -1;
   #spreadChosen: ReadonlyMap<number, number> | undefined;
+  readonly #seen: SeenLeaders;
+  /** The node that is to lead each partition, by what was seen last; undefined if all may stay. */
+  #wished: readonly number[] | undefined;
 
   constructor(options: LeaderBalanceOptions) {
     this.#options = options;
+    this.#seen = new SeenLeaders(options);
     this.#calmSinceMs = options.monotonic.nowMs();
   }
 
@@ -101,28 +106,18 @@ export class LeaderBalance {
       return;
     }
     if (nowMs - this.#calmSinceMs < LEADER_BALANCE_CALM_MS) return;
-    const count = groups.system.store.genesis?.partitionCount ?? 0;
-    const mayLead = this.#mayLeadNow();
-    const placements: number[][] = [];
-    const leaders: number[] = [];
-    const led: HostedPartition[] = [];
-    for (let number = 0; number < count; number++) {
-      const id = partitionId(number);
-      const here = groups.partition(id);
-      // A partition that is elsewhere is balanced by the nodes that hold it.
-      placements.push(here === undefined ? [] : this.#voters(here).filter(mayLead));
-      leaders.push(here?.group.status().leader ?? 0);
-      if (here !== undefined && here.group.isLeading) led.push(here);
-    }
-    const wished = this.#wished(placements, leaders, mayLead);
+    const { placements, leaders } = this.#seen;
+    if (this.#seen.look()) this.#wished = this.#wishedOf(placements, leaders);
     let transfers = 0;
-    for (const partition of led) {
-      const { id, group } = partition;
-      const to = this.#chosen(id, placements[id]!) ?? wished?.[id] ?? self;
+    for (let number = 0; number < placements.length; number++) {
+      const id = partitionId(number);
+      const partition = groups.partition(id);
+      if (partition === undefined || !partition.group.isLeading) continue;
+      const to = this.#chosen(id, placements[id]!) ?? this.#wished?.[id] ?? self;
       // A leader whose transfer failed has no lease in its term: any other voter is better.
       const heirs = to !== 0 && to !== self
         ? [to]
-        : group.isLeaseSpent
+        : partition.group.isLeaseSpent
         ? placements[id]!.filter((node) => node !== self)
         : [];
       if (heirs.length > 0 && this.#transfer(partition, heirs)) transfers++;
@@ -149,10 +144,9 @@ export class LeaderBalance {
   }
 
   /** Returns the node that is to lead each partition; undefined if all may stay where they are. */
-  #wished(
+  #wishedOf(
     placements: readonly (readonly number[])[],
     leaders: readonly number[],
-    mayLead: (node: number) => boolean,
   ): readonly number[] | undefined {
     const { groups } = this.#options;
     const { state, ringNumber } = groups.system.store;
@@ -174,7 +168,7 @@ export class LeaderBalance {
     }
     // While partitions move the spread changes with every step.
     if (state.placement.changing.size > 0) return undefined;
-    return this.#spread.map((node) => mayLead(node) ? node : 0);
+    return this.#spread.map((node) => this.#seen.mayLead(node) ? node : 0);
   }
 
   /** Returns the node that an operator has chosen to lead a partition, if it is one of `nodes`. */
@@ -205,21 +199,8 @@ export class LeaderBalance {
     return true;
   }
 
-  /** Returns `mayLead`, asked once for each node: a round asks for each voter of each partition. */
-  #mayLeadNow(): (node: number) => boolean {
-    const { mayLead } = this.#options;
-    const known = new Map<number, boolean>();
-    return (node) => {
-      let may = known.get(node);
-      if (may === undefined) known.set(node, may = mayLead(node));
-      return may;
-    };
-  }
-
   #voters({ group }: Led): number[] {
-    const { state } = this.#options.groups.system.store;
-    return group.configuration.voters.map((replica) => nodeOfReplica(state, replica))
-      .filter((node) => node !== undefined);
+    return votersOf(this.#options.groups.system.store.state, group.configuration);
   }
 }
 
