@@ -94,6 +94,7 @@ class ChaosSoak {
   constructor(folder: string, seed: number) {
     this.#entropy = new SeededEntropy(seed);
     this.#nodes = new ChaosNodes({ folder, slots: SLOTS, partitions: PARTITIONS });
+    // It is awaited only while a part of the run works; a rejection between two must not end the process.
     this.#stopped.promise.catch(() => {});
     this.#nodes.onDeath = ({ local }, { code, stderr }) => {
       if (this.#isOver) return;

@@ -154,6 +154,7 @@ async function registered(client: Client, fleet: Parameters<typeof registerFleet
   }, DONE_MS_MAX);
 }
 
+/** Returns what is read of a process; undefined if it has ended. */
 function ifAlive(read: () => number): number | undefined {
   try {
     return read();

@@ -96,6 +96,7 @@ export class ChaosLoad {
     const { scheduler } = processWorld();
     this.#dialer = new QuicDialer({ scheduler, onError: () => {} });
     const { promise, reject } = Promise.withResolvers<never>();
+    // Whoever runs the load awaits it at times only; a rejection between must not end the process.
     promise.catch(() => {});
     this.finding = promise;
     this.#fail = reject;

@@ -46,6 +46,7 @@ function linkOf(path: string): string {
   }
 }
 
+/** Returns the text of a file; "" if there is none. */
 function readText(path: string): string {
   try {
     return Deno.readTextFileSync(path);
