@@ -49,10 +49,10 @@ export class LeaderBalance {
   #calmSinceMs: number;
   /** The time since which the log of this node takes no writes; Infinity: it does. */
   #unwritableSinceMs = Infinity;
-  /** The spread by the placements alone, where they differ, and the ring that it belongs to. */
-  #spread: readonly number[] | undefined;
   /** Whether this node stops, and leads nothing any more. */
   #hasResigned = false;
+  /** The spread by the placements alone, where they differ, and the ring that it belongs to. */
+  #spread: readonly number[] | undefined;
   #spreadRing = -1;
   #spreadChosen: ReadonlyMap<number, number> | undefined;
   readonly #seen: SeenLeaders;
