@@ -82,10 +82,11 @@ export class FolderWriter {
   finish(): void {
     try {
       syncFolder(this.path);
-      this.#lock.release();
-      fs.rmSync(`${this.path}/${LOCK_FILE}`, { force: true });
       if (fs.existsSync(this.#folder)) fs.rmdirSync(this.#folder);
       fs.renameSync(this.path, this.#folder);
+      // Not earlier: the next attempt recognizes by this file what a crash before the renaming left.
+      this.#lock.release();
+      fs.rmSync(`${this.#folder}/${LOCK_FILE}`, { force: true });
       syncFolder(dirname(this.#folder));
     } catch (error) {
       throw unwritable(this.#folder, error);
