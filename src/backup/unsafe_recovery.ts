@@ -17,7 +17,7 @@ import type { World } from "../base/world.ts";
 import type { Dialer } from "../../transport/transport.ts";
 import { type Membership, writeClusterFile } from "../node/cluster_file.ts";
 import { peerMembers } from "../node/cluster_peers.ts";
-import { logFolderOf, markFolderOf } from "../node/data_folder.ts";
+import { logFolderOf, markFolderOf, recoveredPathOf } from "../node/data_folder.ts";
 import { openFileStorage } from "../storage/file_storage.ts";
 import type { FoundGroup, MemberFolder } from "./member_folder.ts";
 import { rebuildCluster, type RebuiltCluster } from "./rebuilt_cluster.ts";
@@ -149,7 +149,7 @@ export async function recoverAlone(
     unixS: Math.floor(world.wall.unixMs() / 1_000),
     reason: `node ${nodeId} was recovered alone`,
   });
-  const [log, mark] = [newName(logFolderOf(data)), newName(markFolderOf(data))];
+  const [log, mark] = [recoveredPathOf(logFolderOf(data)), recoveredPathOf(markFolderOf(data))];
   for (const path of [log, mark]) fs.rmSync(path, { recursive: true, force: true });
   const storages = { storage: openFileStorage(log), markStorage: openFileStorage(mark) };
   await writeRebuiltLog(groups, { ...storages, generation, world });
@@ -168,7 +168,7 @@ export async function recoverAlone(
  */
 export function finishInterruptedRecovery(data: string): boolean {
   const log = logFolderOf(data);
-  if (fs.existsSync(log) || !fs.existsSync(newName(log))) return false;
+  if (fs.existsSync(log) || !fs.existsSync(recoveredPathOf(log))) return false;
   swapLogs(data);
   return true;
 }
@@ -179,12 +179,12 @@ function swapLogs(data: string): void {
   try {
     if (fs.existsSync(log)) putAside(log);
     syncFolder(data);
-    if (fs.existsSync(newName(mark))) {
+    if (fs.existsSync(recoveredPathOf(mark))) {
       if (fs.existsSync(mark)) putAside(mark);
-      fs.renameSync(newName(mark), mark);
+      fs.renameSync(recoveredPathOf(mark), mark);
     }
     syncFolder(data);
-    fs.renameSync(newName(log), log);
+    fs.renameSync(recoveredPathOf(log), log);
     syncFolder(data);
   } catch (error) {
     throw new RegistryError(
@@ -199,10 +199,6 @@ function swapLogs(data: string): void {
 function putAside(path: string): void {
   fs.rmSync(formerName(path), { recursive: true, force: true });
   fs.renameSync(path, formerName(path));
-}
-
-function newName(path: string): string {
-  return `${path}.recovered`;
 }
 
 function formerName(path: string): string {

@@ -18,6 +18,11 @@ export function logFolderOf(data: string): string {
   return `${data}/${LOG_FOLDER}`;
 }
 
+/** Returns the path at which an unsafe recovery writes the log or the mark that takes the place of another. */
+export function recoveredPathOf(path: string): string {
+  return `${path}.recovered`;
+}
+
 /** Returns the path of the log's mark in a data folder. */
 export function markFolderOf(data: string): string {
   return `${data}/${MARK_FOLDER}`;
@@ -39,8 +44,8 @@ export interface LogStorages {
  * Opens and locks the folders of the log, creating missing ones.
  *
  * @param acceptDataLoss whether to create a log even if there is proof that an earlier one was lost.
- * @throws RegistryError `corrupt` if the data folder had a log folder that is gone; `locked`,
- * `storage_unavailable`.
+ * @throws RegistryError `corrupt` if the data folder had a log folder that is gone, or if an unsafe recovery
+ * was interrupted; `locked`, `storage_unavailable`.
  */
 export function openLogStorages(
   data: string,
@@ -48,6 +53,14 @@ export function openLogStorages(
   scheduler: Scheduler,
 ): LogStorages {
   const log = logFolderOf(data);
+  if (!existsSync(log) && existsSync(recoveredPathOf(log))) {
+    throw new RegistryError(
+      "corrupt",
+      `Cannot open the log as ${log} is gone: an unsafe recovery of ${data} was interrupted. Start ` +
+        "with --unsafe-recover again, which finishes it",
+      { field: log },
+    );
+  }
   // A first start creates the log's folder before the identity.
   if (!acceptDataLoss && !existsSync(log) && existsSync(identityFolder(data))) {
     throw new RegistryError(

@@ -12,11 +12,12 @@ import {
 import { type ErrorCode, RegistryError, toRegistryError } from "../../../src/base/errors.ts";
 import { groupOfPartition, partitionId, SYSTEM_GROUP } from "../../../src/base/ids.ts";
 import { readClusterFile, writeClusterFile } from "../../../src/node/cluster_file.ts";
-import { logFolderOf, markFolderOf } from "../../../src/node/data_folder.ts";
+import { logFolderOf, markFolderOf, openLogStorages } from "../../../src/node/data_folder.ts";
 import { processWorld } from "../../../src/node/process_world.ts";
 import { openFileStorage } from "../../../src/storage/file_storage.ts";
 import { encodePutMember } from "../../../src/record/command.ts";
 import type { Dialer } from "../../../transport/transport.ts";
+import { refusalOf } from "../../support/refusal.ts";
 import { BackedUpCluster } from "../../support/backed_up_cluster.ts";
 import { HEADER } from "../../support/system_harness.ts";
 import { inTemporaryFolder } from "../../support/temporary_folder.ts";
@@ -138,7 +139,6 @@ test("recoverAlone: the node is the only member, and the former log is kept", as
 test("finishInterruptedRecovery: a crash between any two steps of the exchange is finished", async () => {
   await withMember(async (data, folder) => {
     await recoverAlone(folder, planRecovery(folder), { data, world });
-    Deno.mkdirSync(`${data}/identity`);
     const [log, mark] = [logFolderOf(data), markFolderOf(data)];
     const steps = [
       // Back from the last step to the first, as a crash would have left it.
@@ -148,7 +148,10 @@ test("finishInterruptedRecovery: a crash between any two steps of the exchange i
     ];
     for (let count = 1; count <= steps.length; count++) {
       for (const step of steps.slice(0, count)) step();
-      assert.is(await codeOf(() => MemberFolder.open(data, world)), "corrupt");
+      const { scheduler } = world;
+      const { code, message } = refusalOf(() => openLogStorages(data, true, scheduler));
+      assert.is(code, "corrupt");
+      assert.match(message, "--unsafe-recover");
       assert.ok(finishInterruptedRecovery(data));
       const after = await MemberFolder.open(data, world);
       assert.is(after.generation, 3, `${count} steps back`);
