@@ -3,7 +3,8 @@
  * once it is complete, so that a sender that stops in between costs its buffer alone.
  *
  * The call ends once, whatever comes first: its function's end, the caller's deadline, or the end of
- * the stream; the function's signal ends with it.
+ * the stream; the function's signal ends with it. The rest of its answer must then be taken in time, as it
+ * takes memory: that of a unary call by its deadline, that of a stream within GRPC_UNTAKEN_MS_MAX.
  */
 import {
   create,
@@ -55,6 +56,8 @@ export class GrpcCall implements CallReceiver, CallContext {
   #deadlineMs: number | undefined;
   #deadline: Timer | undefined;
   #isEnded = false;
+  /** Whether a part of a stream of answers was sent. */
+  #hasSent = false;
   /** Called when what was sent last is taken, or will not be. */
   #taken: (() => void) | undefined;
   /** Whether the caller has to take something before more is sent. */
@@ -128,8 +131,10 @@ export class GrpcCall implements CallReceiver, CallContext {
 
   closed(): void {
     this.#release();
-    if (this.#isEnded) return;
-    this.#end(statusOf(new RegistryError("canceled", "The caller has left")));
+    if (!this.#isEnded) {
+      this.#end(statusOf(new RegistryError("canceled", "The caller has left")));
+    }
+    this.#deadline?.cancel();
   }
 
   /** Ends the call with an error. */
@@ -145,6 +150,7 @@ export class GrpcCall implements CallReceiver, CallContext {
     if (lengthMs === undefined) return;
     this.#deadlineMs = world.monotonic.nowMs() + lengthMs;
     this.#deadline = world.scheduler.after(Math.min(lengthMs, TIMER_MS_MAX), () => {
+      if (this.#isEnded) return stream.reset(true);
       const message = `The call must be answered within ${lengthMs} ms: it was not`;
       this.#end(statusOf(new RegistryError("deadline_exceeded", message)));
     });
@@ -188,6 +194,7 @@ export class GrpcCall implements CallReceiver, CallContext {
     const { stream, hold } = this.#options;
     const bytes = this.#encoded(answer);
     this.#taken = hold(bytes.length);
+    this.#hasSent = true;
     return stream.send(bytes);
   }
 
@@ -240,11 +247,16 @@ export class GrpcCall implements CallReceiver, CallContext {
   #end(status: GrpcStatus, last?: Uint8Array): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#deadline?.cancel();
-    const { stream } = this.#options;
+    if (last === undefined) this.#deadline?.cancel();
+    const { stream, world } = this.#options;
     // Trailers would wait behind what the caller does not take.
     if (this.#isBlocked) stream.reset(status.code === "RESOURCE_EXHAUSTED");
-    else stream.end(trailersOf(status), last);
+    else {
+      stream.end(trailersOf(status), last);
+      if (this.#hasSent) {
+        this.#deadline = world.scheduler.after(GRPC_UNTAKEN_MS_MAX, () => stream.reset(true));
+      }
+    }
     if (status !== OK) this.#leaving.abort(status.error);
     this.#requests?.end({ error: new RegistryError("canceled", "The call has ended") });
     this.#lent?.release();

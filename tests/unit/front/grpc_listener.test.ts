@@ -250,6 +250,32 @@ test("an answer that is larger than the client's window waits for it, or for the
   }, { serve: (stream) => void serve(stream) });
 });
 
+test("an answer that has ended and is not taken can be given up, and its connection goes on", async () => {
+  let given: CallStream | undefined;
+  let closures = 0;
+  const serve = (stream: CallStream) => {
+    if (stream.path !== "/a.B/C") return echo(stream);
+    given = stream;
+    stream.receive({
+      data: () => {},
+      end: () => stream.end({ "grpc-status": "0" }, new Uint8Array(200_000)),
+      closed: () => closures++,
+    });
+  };
+  await withListener(async ({ port }) => {
+    const client = RawClient.to(port);
+    client.send(PREFACE, head(1), body(1));
+    await until("a full window", () => client.data.length >= 2 * 65_535);
+    assert.is(closures, 0);
+    given!.reset(true);
+    await until("the end of the call", () => closures === 1);
+    await until("the reset", () => client.count(FRAME.reset) === 1);
+    client.send(frame(FRAME.ping, new Uint8Array(8)));
+    await until("a round trip", () => client.count(FRAME.ping, ACK) === 1);
+    client.close();
+  }, { serve });
+});
+
 test("a connection ends that does not complete its handshake in time", () =>
   withListener(async (listener, moved) => {
     const client = RawClient.to(listener.port);

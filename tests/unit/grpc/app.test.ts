@@ -253,6 +253,43 @@ test("answers that are not taken are bounded, and one that was taken makes room"
   assert.is(third.status, 0);
 });
 
+test("an answer that is not taken by the deadline is given up, and makes room", async () => {
+  const { world, app } = open(ECHO, { untakenBytesMax: 15 });
+  const [patient, hasty] = [call(app), call(app, { "grpc-timeout": "1S" })];
+  await world.settle();
+  assert.equal([patient.status, hasty.status], [0, 8]);
+  await world.pass(GRPC_CALL_MS_MAX - 1);
+  assert.equal([patient.resetBy, hasty.resetBy], [undefined, undefined]);
+  await world.pass(1);
+  assert.is(patient.resetBy, "too slow");
+  const third = call(app, { "grpc-timeout": "1S" });
+  await world.settle();
+  third.leave();
+  await world.pass(1_000);
+  assert.equal([third.status, third.resetBy], [0, undefined], "it was taken");
+});
+
+test("the end of a stream of answers that is not taken in time is given up", async () => {
+  const { world, app } = open(ECHO, {}, async function* () {
+    yield { status: 1 };
+  });
+  const watch = () => {
+    const stream = new FakeCallStream(WATCH);
+    app.serve(stream);
+    stream.pushMessage(HealthCheckRequestSchema, {});
+    stream.finish();
+    return stream;
+  };
+  const [left, taken] = [watch(), watch()];
+  await world.settle();
+  assert.equal([left.status, taken.status], [0, 0]);
+  taken.leave();
+  await world.pass(GRPC_UNTAKEN_MS_MAX - 1);
+  assert.is(left.resetBy, undefined);
+  await world.pass(1);
+  assert.equal([left.resetBy, taken.resetBy], ["too slow", undefined]);
+});
+
 test("requests that never arrive keep nobody out: the oldest is given up", async () => {
   const { world, app } = open(ECHO, { incompleteMax: 2 });
   const [first, second, third] = [0, 1, 2].map(() => new FakeCallStream(PLACEMENT));
