@@ -127,8 +127,8 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
     test: RECOVERY_TEST,
     edits: [{
       file: "src/backup/unsafe_recovery.ts",
-      anchor: "    if (fs.existsSync(newName(mark))) {",
-      replacement: "    if (fs.existsSync(newName(mark)) && fs.existsSync(mark)) {",
+      anchor: "    if (fs.existsSync(recoveredPathOf(mark))) {",
+      replacement: "    if (fs.existsSync(recoveredPathOf(mark)) && fs.existsSync(mark)) {",
     }],
   },
 ];
