@@ -217,6 +217,7 @@ const RULES: readonly { rule: AccessRule; record: string }[] = [
   { rule: "peer", record: "traffic between nodes" },
   { rule: "follow", record: "all records of global scope, for another region" },
   { rule: "watching", record: "the own watches" },
+  { rule: "self", record: "the own identity" },
   { rule: "join", record: "a certificate, by join token or previous certificate" },
   { rule: "token", record: "a token bound to the own certificate" },
   { rule: "delegate", record: "delegations, by which a front acts for its callers" },

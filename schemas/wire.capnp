@@ -641,6 +641,25 @@ struct LineageReply {
   # End of its latest certificate, Unix ms.
 }
 
+struct WhoAmIReply {
+  subject @0 :Text;
+  # As peers are named: a SPIFFE id; `capability:` and its id.
+  role @1 :Text;
+  region @2 :Text;
+  lineage @3 :UInt32;
+  # 0: none.
+  expiresAtMs @4 :UInt64;
+  # Unix ms; 0: never.
+  domains @5 :List(Text);
+  gateways @6 :List(Text);
+  credentialHashes @7 :Bool;
+  reads @8 :List(ReadLimitRecord);
+  scopes @9 :List(Text);
+  # Of a capability.
+  front @10 :Text;
+  # The front that acts for the caller; empty: none does.
+}
+
 struct RemoveMemberRequest {
   nodeId @0 :UInt32;
 }

@@ -3724,6 +3724,101 @@ export const lineageReplyCodec = new StructCodec<LineageReply, LineageReplyView>
   newView: () => new LineageReplyView(),
 });
 
+export interface WhoAmIReply {
+  /** As peers are named: a SPIFFE id; `capability:` and its id. */
+  subject: string;
+  role: string;
+  region: string;
+  /** 0: none. */
+  lineage: number;
+  /** Unix ms; 0: never. */
+  expiresAtMs: number;
+  domains: string[];
+  gateways: string[];
+  credentialHashes: boolean;
+  reads: ReadLimitRecord[];
+  /** Of a capability. */
+  scopes: string[];
+  /** The front that acts for the caller; empty: none does. */
+  front: string;
+}
+
+/** A flyweight over {@link WhoAmIReply}. */
+export class WhoAmIReplyView extends StructView<WhoAmIReply> {
+  #domains: TextList | undefined;
+  #gateways: TextList | undefined;
+  #reads: StructList<ReadLimitRecord, ReadLimitRecordView> | undefined;
+  #scopes: TextList | undefined;
+
+  get subject(): string { return this.$text(0); }
+  get subjectBytes(): Uint8Array { return this.$textBytes(0); }
+  get subjectOffset(): number { return this.$textOffset(0); }
+  get subjectLength(): number { return this.$textLength(0); }
+  get role(): string { return this.$text(1); }
+  get roleBytes(): Uint8Array { return this.$textBytes(1); }
+  get roleOffset(): number { return this.$textOffset(1); }
+  get roleLength(): number { return this.$textLength(1); }
+  get region(): string { return this.$text(2); }
+  get regionBytes(): Uint8Array { return this.$textBytes(2); }
+  get regionOffset(): number { return this.$textOffset(2); }
+  get regionLength(): number { return this.$textLength(2); }
+  get lineage(): number { return this.$uint32(0); }
+  set lineage(value: number) { this.$setUint32(0, value); }
+  get expiresAtMs(): number { return this.$uint64(8); }
+  set expiresAtMs(value: number) { this.$setUint64(8, value); }
+  get domains(): TextList { return this.$list(3, this.#domains ??= new TextList()); }
+  get gateways(): TextList { return this.$list(4, this.#gateways ??= new TextList()); }
+  get credentialHashes(): boolean { return this.$bool(4, 1); }
+  set credentialHashes(value: boolean) { this.$setBool(4, 1, value); }
+  get reads(): StructList<ReadLimitRecord, ReadLimitRecordView> { return this.$list(5, this.#reads ??= new StructList(new ReadLimitRecordView())); }
+  get scopes(): TextList { return this.$list(6, this.#scopes ??= new TextList()); }
+  get front(): string { return this.$text(7); }
+  get frontBytes(): Uint8Array { return this.$textBytes(7); }
+  get frontOffset(): number { return this.$textOffset(7); }
+  get frontLength(): number { return this.$textLength(7); }
+
+  override toPlain(): WhoAmIReply {
+    this.$payPlain();
+    return {
+      subject: this.subject,
+      role: this.role,
+      region: this.region,
+      lineage: this.lineage,
+      expiresAtMs: this.expiresAtMs,
+      domains: this.domains.toPlain(),
+      gateways: this.gateways.toPlain(),
+      credentialHashes: this.credentialHashes,
+      reads: this.reads.toPlain(),
+      scopes: this.scopes.toPlain(),
+      front: this.front,
+    };
+  }
+}
+
+function putWhoAmIReply(out: FrameWriter, at: number, value: Input<WhoAmIReply>): void {
+  const view = out.view;
+  UINT32.write(view, at + 0, value.lineage, "lineage");
+  UINT64.write(view, at + 8, value.expiresAtMs, "expiresAtMs");
+  if (value.credentialHashes) out.bytes[at + 4]! |= 1;
+  out.$text(at + 16, value.subject, "subject");
+  out.$text(at + 24, value.role, "role");
+  out.$text(at + 32, value.region, "region");
+  out.$texts(at + 40, value.domains, "domains");
+  out.$texts(at + 48, value.gateways, "gateways");
+  out.$structs<ReadLimitRecord>(at + 56, value.reads, readLimitRecordCodec.layout, "reads");
+  out.$texts(at + 64, value.scopes, "scopes");
+  out.$text(at + 72, value.front, "front");
+}
+
+/** Encodes and decodes {@link WhoAmIReply}. */
+export const whoAmIReplyCodec = new StructCodec<WhoAmIReply, WhoAmIReplyView>({
+  name: "WhoAmIReply",
+  dataWords: 2,
+  pointerWords: 8,
+  put: putWhoAmIReply,
+  newView: () => new WhoAmIReplyView(),
+});
+
 export interface RemoveMemberRequest {
   nodeId: number;
 }

@@ -1,6 +1,6 @@
 /** The identity types of the SDK: certificates as bytes, requests and answers as plain objects. */
 import type { Caveat } from "../../identity/capabilities/caveat.ts";
-import type { Grants } from "../base/peer.ts";
+import type { Grants, Role } from "../base/peer.ts";
 
 /** A one-time join token; the registry returns it only here. */
 export interface MadeJoinToken {
@@ -122,6 +122,25 @@ export interface LineageInfo {
   readonly stopped: string;
   /** Unix ms: expiry of the latest certificate. */
   readonly notAfterMs: number;
+}
+
+/** An identity as the registry knows it. */
+export interface KnownIdentity {
+  /** SPIFFE id; `capability:` and its id. */
+  readonly subject: string;
+  readonly role: Role;
+  /** Empty: none. */
+  readonly region: string;
+  /** Number of its lineage of certificates, as `writer` of a record has it; 0: none. */
+  readonly lineage: number;
+  /** Unix ms; `null`: never. */
+  readonly expiresAtMs: number | null;
+  /** Rights beyond those of its role. */
+  readonly grants: Required<Grants>;
+  /** Scopes of a capability. */
+  readonly scopes: readonly string[];
+  /** Subject of the front that acts for it; empty: none does. */
+  readonly front: string;
 }
 
 /** A request for the first certificate of a node, which gets its number in the cluster with it. */

@@ -58,7 +58,10 @@ export interface WatchReceipt {
   /** Id of the node that sent it. */
   readonly node: number;
   readonly partition: number;
-  /** The position of the change in its partition. */
+  /**
+   * The position of the change in its partition; of a record of the state that of its last change, 0 of
+   * a mirror in the state.
+   */
   readonly generation: number;
   readonly index: number;
   /**

@@ -46,10 +46,11 @@ export function consistencyProof(
  * Returns a tile by its path.
  *
  * @param path what follows `tile/`.
+ * @param field the name under which the caller gave it.
  * @throws RegistryError `invalid_argument` if there is none of that name, `not_found` if the log does not
  * reach to its end.
  */
-export function tileAt(log: GovernedLog, path: string): Uint8Array {
+export function tileAt(log: GovernedLog, path: string, field: string): Uint8Array {
   const name = parseTilePath(`tile/${path}`);
   if (name === undefined) {
     throw new RegistryError(
@@ -58,7 +59,7 @@ export function tileAt(log: GovernedLog, path: string): Uint8Array {
         JSON.stringify(path.slice(0, 80))
       }: C2SP tlog-tiles says how ` +
         "tiles are named; 0/000.p/1 is one",
-      { field: "tile" },
+      { field },
     );
   }
   const tile = tileOf(log.tree, name, (index) => log.at(index + 1)!.leaf);

@@ -136,6 +136,7 @@ export class GrpcConnection {
     if (isGrpc(headers)) {
       return this.#options.serve(new Http2CallStream(stream, headers, this.#peer));
     }
+    // The refusal of a caller that left reaches nobody.
     stream.on("error", () => {});
     stream.respond({ ":status": 415 }, { endStream: true });
     stream.close(constants.NGHTTP2_NO_ERROR);

@@ -168,6 +168,7 @@ export class GrpcListener {
       // A server that does not listen could not be bound, which the acceptor reports.
       if (server.listening) logger.warn("The gRPC listener failed", { error });
     });
+    // The session ends by its error; its connection is told (GrpcConnection).
     server.on("sessionError", () => {});
     return server;
   }

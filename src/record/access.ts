@@ -26,7 +26,7 @@ import { RECORD_KINDS } from "./kinds.ts";
  * `locate` reads relays and the agents placed at them; `discover` reads records of the Maps protocol;
  * `write` writes a record; `renew` renews its lease; `administer` changes members, placement, bans and
  * keys; `backup` reads all that the cluster stores; `peer` is for requests between nodes; `follow` is for requests between regions; `watching`
- * concerns the caller's own watches; `join` asks for a certificate, the request itself being the proof;
+ * concerns the caller's own watches; `self` the caller's own identity; `join` asks for a certificate, the request itself being the proof;
  * `token` mints or presents a token for the caller's own certificate; `delegate` acts for others by
  * delegations.
  */
@@ -45,6 +45,7 @@ export type AccessRule =
   | "peer"
   | "follow"
   | "watching"
+  | "self"
   | "join"
   | "token"
   | "delegate";
@@ -93,7 +94,7 @@ export const STRICT_POLICY: AccessPolicy = Object.freeze({ trustUnpinned: false 
 const ALL: readonly Relation[] = ["own", "attached", "granted", "other"];
 
 /** Rights of every role that has an identity. */
-const HOLDER = { inspect: ALL, govern: ALL, watching: ALL, join: ALL, token: ALL };
+const HOLDER = { self: ALL, inspect: ALL, govern: ALL, watching: ALL, join: ALL, token: ALL };
 
 /** Rights of every role that reads all records. */
 const READER = { read: ALL, locate: ALL, discover: ALL };
@@ -116,15 +117,15 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
   // Narrowed further by its scopes.
   capability: {
     ...READER,
-    ...{ inspect: ALL, govern: ALL, watching: ALL, propose: ALL, apply: ALL },
+    ...{ self: ALL, inspect: ALL, govern: ALL, watching: ALL, propose: ALL, apply: ALL },
   },
   // What a front reads or writes it does as one of its callers, but for the relays of callers that bring no
   // identity: all fronts own these together, so that any of them can renew what another one registered.
   front: {
-    ...{ inspect: ALL, join: ALL, delegate: ALL },
+    ...{ self: ALL, inspect: ALL, join: ALL, delegate: ALL },
     ...{ locate: ALL, discover: ALL, write: ["own"], renew: ["own"] },
   },
-  region: { follow: ALL, watching: ALL },
+  region: { self: ALL, follow: ALL, watching: ALL },
   development: {
     ...HOLDER,
     ...READER,
@@ -132,17 +133,17 @@ const REACH: Readonly<Record<Role, Partial<Record<AccessRule, readonly Relation[
     ...{ propose: ALL, apply: ALL, delegate: ALL },
   },
   // Narrowed further by AccessPolicy.anonymous.
-  anonymous: { ...READER, join: ALL, govern: ALL, watching: ALL },
+  anonymous: { ...READER, self: ALL, join: ALL, govern: ALL, watching: ALL },
 };
 
-/** Rules that AccessPolicy.anonymous permits to a peer without an identity, beside `join`. */
+/** Rules that AccessPolicy.anonymous permits to a peer without an identity, beside `join` and `self`. */
 const ANONYMOUS_RULES: Readonly<Record<AnonymousReach, readonly AccessRule[]>> = {
   none: [],
   governed: ["govern"],
   read: ["govern", "read", "locate", "discover", "watching"],
 };
 
-/** Rules that the scopes of capabilities permit. */
+/** Rules that the scopes of capabilities permit, beside `self`. */
 const SCOPE_RULES: Readonly<Record<CapabilityScope, readonly AccessRule[]>> = {
   "registry:read": ["govern"],
   "registry:propose": ["propose"],
@@ -159,6 +160,7 @@ const READ_ONLY: readonly AccessRule[] = [
   "locate",
   "discover",
   "watching",
+  "self",
   "join",
 ];
 
@@ -218,11 +220,12 @@ export function authorizeRole(
 }
 
 function mayByScope(rule: AccessRule, { capability }: AuthenticatedPeer): boolean {
-  return capability?.scopes.some((scope) => SCOPE_RULES[scope].includes(rule)) === true;
+  return rule === "self" ||
+    capability?.scopes.some((scope) => SCOPE_RULES[scope].includes(rule)) === true;
 }
 
 function mayAnonymously(rule: AccessRule, { anonymous = "governed" }: AccessPolicy): boolean {
-  return rule === "join" || ANONYMOUS_RULES[anonymous].includes(rule);
+  return rule === "join" || rule === "self" || ANONYMOUS_RULES[anonymous].includes(rule);
 }
 
 /**

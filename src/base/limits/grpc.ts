@@ -4,6 +4,8 @@
 export const GRPC_REQUEST_BYTES_MAX = 256 * 1024;
 /** Bytes of a sent message: clients of gRPC refuse more than 4 MiB unless they are told otherwise. */
 export const GRPC_REPLY_BYTES_MAX = 4 * 1024 * 1024;
+/** Bytes of one part of a document that is sent in parts, as it may be longer than a message. */
+export const GRPC_PART_BYTES = 256 * 1024;
 /** Bytes of a request's metadata, as HTTP/2 counts them: a capability of 4 KiB and some more. */
 export const GRPC_METADATA_BYTES_MAX = 16 * 1024;
 /** Time for a unary call, ms, whatever deadline the caller states. */

@@ -9,7 +9,7 @@ import type { RequestOf } from "../../wire/operations/mod.ts";
 import { encodeCaveat } from "../../../identity/capabilities/caveat.ts";
 import { concatBytes } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
-import type { Grants } from "../../base/peer.ts";
+import type { Grants, Role } from "../../base/peer.ts";
 import { parseUuid } from "../../base/uuid.ts";
 import { kindNamed, type RecordKindName } from "../../record/kinds.ts";
 import { OPERATIONS } from "../../wire/operations/mod.ts";
@@ -23,6 +23,7 @@ import type {
   CapabilityOrder,
   EnrolOrder,
   IssuedIdentity,
+  KnownIdentity,
   LineageInfo,
   ListedBan,
   MadeJoinToken,
@@ -62,6 +63,8 @@ export interface IdentityClient {
   audit(first: number, limit: number, options?: CallOptions): Promise<AuditEntries>;
   /** Returns a lineage, for example that of a record's writer. */
   lineage(lineage: number, options?: CallOptions): Promise<LineageInfo>;
+  /** Returns this client's own identity, as the registry knows it. */
+  whoAmI(options?: CallOptions): Promise<KnownIdentity>;
   /** Removes another owner's record, by right of administration; audited. Controllers only. */
   removeRecord(kind: RecordKindName, id: string, options?: CallOptions): Promise<number>;
   /** Ends a node's membership and its certificates permanently; audited. Controllers only. */
@@ -162,6 +165,21 @@ export class IdentityCalls implements IdentityClient {
 
   lineage(lineage: number, options?: CallOptions): Promise<LineageInfo> {
     return ask(this.#invoker, "getLineage", { lineage }, options);
+  }
+
+  async whoAmI(options?: CallOptions): Promise<KnownIdentity> {
+    const { role, expiresAtMs, domains, gateways, credentialHashes, reads, ...known } = await ask(
+      this.#invoker,
+      "whoAmI",
+      {},
+      options,
+    );
+    return {
+      ...known,
+      role: role as Role,
+      expiresAtMs: expiresAtMs === 0 ? null : expiresAtMs,
+      grants: { domains, gateways, credentialHashes, reads },
+    };
   }
 
   async removeRecord(

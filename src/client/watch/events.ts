@@ -1,5 +1,6 @@
 /** Events as values that their readers may keep. */
 import { RegistryError } from "../../base/errors.ts";
+import { NO_POSITION, type Position } from "../../base/position.ts";
 import type { OwnedView } from "../../record/kind_row.ts";
 import { RECORD_KINDS } from "../../record/kinds.ts";
 import type { RecordInfo } from "../../record/plain.ts";
@@ -16,8 +17,13 @@ class KeptEvent<Positions> {
   readonly #positions: Positions;
   readonly #tokenOf: TokenOf<Positions>;
 
-  constructor(change: WatchChange, positions: Positions, tokenOf: TokenOf<Positions>) {
-    const { node, partition, generation, index, ageBoundMs } = change;
+  constructor(
+    change: WatchChange,
+    positions: Positions,
+    tokenOf: TokenOf<Positions>,
+    { generation, index }: Position = change,
+  ) {
+    const { node, partition, ageBoundMs } = change;
     this.type = change.type;
     this.receipt = { node, partition, generation, index, ageBoundMs };
     this.#positions = positions;
@@ -55,9 +61,10 @@ class KeptRecordEvent<Positions> extends KeptEvent<Positions> {
     tokenOf: TokenOf<Positions>,
     decoder: RecordDecoder,
   ) {
-    super(change, positions, tokenOf);
+    const record = decoder.decode(change, change.record);
+    super(change, positions, tokenOf, positionOf(change, record));
     this.kind = RECORD_KINDS.row(change.kind).name;
-    this.record = decoder.decode(change, change.record);
+    this.record = record;
     const { start, end } = change.before;
     this.before = start === end ? undefined : decoder.decode(change, change.before);
     this.isState = change.isState;
@@ -65,6 +72,12 @@ class KeptRecordEvent<Positions> extends KeptEvent<Positions> {
     this.remainingMs = change.remainingMs;
     if (change.home !== "") this.home = change.home;
   }
+}
+
+/** Returns the position of an event: of a record of the state that of its last change. */
+function positionOf(change: WatchChange, { revision }: RecordInfo): Position {
+  if (!change.isState) return change;
+  return change.home === "" ? revision : NO_POSITION;
 }
 
 /** Decodes records in place, with reused views. */

@@ -1,8 +1,9 @@
-/** Bans, the audit log, lineages, and removals by right of administration. */
+/** Bans, the audit log, identities, and removals by right of administration. */
 import { AUDIT_ACTION_NAMES, auditEntryCodec } from "../../../schemas/gen/audit.ts";
 import { BAN_KIND_NAMES, BAN_KINDS } from "../../../schemas/gen/wire.ts";
 import { AUDIT_PAGE_ENTRIES, BANS_PAGE_MAX } from "../../base/limits.ts";
 import { callOptionsOf } from "../service.ts";
+import { grantsMessage } from "./identity_methods.ts";
 import type { RegistryFunctions } from "./registry_functions.ts";
 import { nameOf, numberOf, RECORD_KIND_NAMES, required } from "./request_fields.ts";
 
@@ -18,6 +19,7 @@ const KINDS = BAN_KIND_NAMES.slice(1) as (keyof typeof BAN_KINDS)[];
 type AdministrationFunctions = Pick<
   RegistryFunctions,
   | "readAudit"
+  | "whoAmI"
   | "getLineage"
   | "removeRecord"
   | "removeMember"
@@ -85,6 +87,17 @@ export function administrationMethods(): AdministrationFunctions {
         count: BigInt(page.count),
         anchor: page.anchor,
         head: page.head,
+      };
+    },
+    whoAmI: async (_request, context) => {
+      const known = await context.client.identities.whoAmI(callOptionsOf(context));
+      const { lineage, expiresAtMs, grants, scopes, ...identity } = known;
+      return {
+        ...identity,
+        lineage: BigInt(lineage),
+        ...(expiresAtMs === null ? {} : { expiresAtUnixMs: BigInt(expiresAtMs) }),
+        grants: grantsMessage(grants),
+        scopes: [...scopes],
       };
     },
     getLineage: async (request, context) => {

@@ -1,13 +1,13 @@
 /** Reads of descriptors, of the log that they are in, and proofs about it. */
 import { RegistryError, toRegistryError } from "../../base/errors.ts";
-import { GRPC_LOG_WAIT_MS } from "../../base/limits.ts";
+import { GRPC_LOG_WAIT_MS, GRPC_PART_BYTES } from "../../base/limits.ts";
 import {
   type GovernedRead,
   headsAfter,
   readDescriptor,
   readView,
 } from "../../faces/governed_reads.ts";
-import { type DescriptorsView, planeOf } from "../../faces/governed_source.ts";
+import { type DescriptorsView, type GovernedSource, planeOf } from "../../faces/governed_source.ts";
 import { checkSizes, consistencyProof, inclusionProof, tileAt } from "../../faces/log_proofs.ts";
 import { type CallContext, callOptionsOf } from "../service.ts";
 import { descriptorMessage, LOG_ACTIONS } from "./governed_messages.ts";
@@ -132,7 +132,7 @@ export function proofMethods({ governed: source }: RegistryParts): ProofFunction
       planeOf(view);
       return { checkpoint: await view.note(callOptionsOf(context)) };
     },
-    getTile: async ({ path }, context) => ({ tile: tileAt(await logFor(context), path) }),
+    getTile: async ({ path }, context) => ({ tile: tileAt(await logFor(context), path, "path") }),
     proveInclusion: async ({ version, size }, context) => {
       const entry = numberOf(version, "version");
       const treeSize = numberOf(size, "size");
@@ -161,22 +161,36 @@ export function proofMethods({ governed: source }: RegistryParts): ProofFunction
       );
       return { from: BigInt(from), to: BigInt(to), fromRoot, toRoot, proof: [...proof] };
     },
-    getBundle: async ({ id, since }, context) => {
-      const { client } = context;
-      const known = numberOf(since, "since");
-      const options = callOptionsOf(context);
-      try {
-        const view = await source.view(client);
-        const { version } = planeOf(view).log;
-        checkSizes(known, version, version);
-        return { bundle: JSON.stringify(await view.bundle(id, known, options)) };
-      } catch (error) {
-        if (toRegistryError(error).code !== "permission_denied") throw error;
-        // A capability for some ids, which the registry compares.
-        return { bundle: await client.governed.bundle(id, known, options) };
+    getBundle: async function* ({ id, since }, context) {
+      const bytes = encoder.encode(await bundleText(source, id, numberOf(since, "since"), context));
+      for (let at = 0; at < bytes.length; at += GRPC_PART_BYTES) {
+        yield { part: bytes.subarray(at, at + GRPC_PART_BYTES) };
       }
     },
   };
+}
+
+const encoder = new TextEncoder();
+
+/** Returns the bundle of a descriptor. @param known entries of the log that its reader knows. */
+async function bundleText(
+  source: GovernedSource,
+  id: string,
+  known: number,
+  context: CallContext,
+): Promise<string> {
+  const { client } = context;
+  const options = callOptionsOf(context);
+  try {
+    const view = await source.view(client);
+    const { version } = planeOf(view).log;
+    checkSizes(known, version, version);
+    return JSON.stringify(await view.bundle(id, known, options));
+  } catch (error) {
+    if (toRegistryError(error).code !== "permission_denied") throw error;
+    // A capability for some ids, which the registry compares.
+    return await client.governed.bundle(id, known, options);
+  }
 }
 
 function readOf(

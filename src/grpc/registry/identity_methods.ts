@@ -2,6 +2,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   Grants as GrantsMessage,
+  GrantsSchema,
   IssuedCertificateSchema,
 } from "../../../schemas/proto/gen/crs/v1/identity_pb.ts";
 import { RegistryError } from "../../base/errors.ts";
@@ -95,6 +96,22 @@ function grantsOf(grants: GrantsMessage | undefined): Grants {
         domains,
       })),
     }),
+  };
+}
+
+/** Returns grants. */
+export function grantsMessage(
+  { domains, gateways, credentialHashes, reads }: Required<Grants>,
+): MessageInitShape<typeof GrantsSchema> {
+  return {
+    domains: [...domains],
+    gateways: [...gateways],
+    credentialHashes,
+    reads: reads.map(({ regions, labels, domains }) => ({
+      regions: [...regions],
+      labels: Object.fromEntries(labels.map(({ key, value }) => [key, value])),
+      domains: [...domains],
+    })),
   };
 }
 

@@ -297,7 +297,7 @@ function regionMapRoute(source: GovernedSource): HttpRoute {
   });
 }
 
-/** Returns what a query wants of a read. */
+/** Returns the options of a read that a query asks for. */
 function readOf(
   { after, wait, max_staleness_ms: ageMsMax }: Wait,
   { signal }: RouteContext,

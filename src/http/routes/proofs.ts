@@ -56,7 +56,7 @@ function tileRoute(source: GovernedSource): HttpRoute {
     errors: ["NotFound"],
     handle: async ({ path: { tile } }, { client }) => {
       const { log } = planeOf(await source.view(client));
-      const body = tileAt(log, tile);
+      const body = tileAt(log, tile, "tile");
       return {
         body,
         headers: {

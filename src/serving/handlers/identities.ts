@@ -99,6 +99,7 @@ export function identityHandlers(service: IdentityService): Handlers<typeof IDEN
       const { subject, latest: { generation, notAfterMs }, stopped = "" } = lineage;
       return { subject, generation, notAfterMs, stopped };
     },
+    whoAmI: (_request, { peer }) => whoIs(peer),
   };
 }
 
@@ -117,6 +118,19 @@ function noToken({ delegated }: AuthenticatedPeer): RegistryError {
       ? "This session is not authenticated, so it cannot use a token"
       : "A delegation takes a token only with the evidence by which it is opened",
   );
+}
+
+/** Returns the identity of a peer, with the rights that it has beyond those of its role. */
+function whoIs(peer: AuthenticatedPeer) {
+  const { subject, role, region, lineage, expiresAtMs, delegated, capability, grants } = peer;
+  const { domains, gateways, credentialHashes = false, reads = [] } = grants;
+  return {
+    ...{ subject, role, region, lineage },
+    expiresAtMs: expiresAtMs === Infinity ? 0 : Math.floor(expiresAtMs),
+    ...{ domains, gateways, credentialHashes, reads },
+    scopes: capability?.scopes ?? [],
+    front: delegated?.front ?? "",
+  };
 }
 
 function grantsOf(

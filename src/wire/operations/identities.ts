@@ -27,6 +27,7 @@ import {
   useTokenRequestCodec,
   verifyCapabilityReplyCodec,
   verifyCapabilityRequestCodec,
+  whoAmIReplyCodec,
 } from "../../../schemas/gen/wire.ts";
 import { named, operation } from "./operation.ts";
 
@@ -141,6 +142,16 @@ export const IDENTITY_OPERATIONS = named({
     cost: 1,
     codes: ["not_found"],
     group: "system",
+  }),
+  whoAmI: operation({
+    id: 119,
+    kind: "read",
+    repeatable: true,
+    access: "self",
+    request: emptyCodec,
+    reply: whoAmIReplyCodec,
+    cost: 1,
+    codes: [],
   }),
   useToken: operation({
     id: 28,

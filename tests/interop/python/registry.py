@@ -55,6 +55,7 @@ for response in watch:
         assert response.change.record.agent.domain == "py.example"
         break
 watch.cancel()
+assert call("WhoAmI").role == "development"
 resolved = call("ResolveAgent", domain="py.example", max_staleness_ms=500).resolved
 assert resolved.agent.id == ID and len(resolved.receipts) > 0
 pages = list(call("ListAgents", is_stream=True, page_size=1))

@@ -92,6 +92,7 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   readAudit: { any: "___c____d_" },
   listBans: { any: "___c____d_" },
   getLineage: { any: "_gpc__k_d_" },
+  whoAmI: { any: "agpcnfkrds" },
   removeRecord: { any: "___c____d_" },
   useToken: { any: "agpcn___d_" },
   issueToken: { any: "___c____d_" },
@@ -206,6 +207,7 @@ const PINNED_RULES: Readonly<Record<string, Expected>> = {
   peer: { "traffic between nodes": "____n___d_" },
   follow: { "all records of global scope, for another region": "_______rd_" },
   watching: { "the own watches": "agpcn_krd_" },
+  self: { "the own identity": "agpcnfkrds" },
   join: { "a certificate, by join token or previous certificate": "agpcnf__ds" },
   token: { "a token bound to the own certificate": "agpcn___d_" },
   delegate: { "delegations, by which a front acts for its callers": "_____f__d_" },
@@ -272,13 +274,16 @@ test("each scope of capabilities permits what it says", () => {
   const scopes = Object.fromEntries(
     scopeRows().map(({ scope, operations }) => [scope, operations]),
   );
-  assert.equal(scopes["registry:propose"], ["propose", "signProposal", "getProposal"]);
-  assert.equal(scopes["registry:apply"], ["applyProposal"]);
+  assert.equal(scopes["registry:propose"], [
+    ...["propose", "signProposal", "getProposal", "whoAmI"],
+  ]);
+  assert.equal(scopes["registry:apply"], ["applyProposal", "whoAmI"]);
   assert.equal(scopes["registry:read"], [
     "governanceStatus",
     "readGovernedLog",
     "governedBundle",
     "governedCheckpoint",
+    "whoAmI",
   ]);
   assert.ok(scopes["records:read"]!.includes("watch"));
   assert.ok(!scopes["records:read"]!.includes("clusterStatus"));

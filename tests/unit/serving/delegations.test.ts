@@ -137,6 +137,19 @@ test("a request is served as the delegation that it names, each with its own rig
   assert.is(scene.counts.open, 2);
 });
 
+test("each caller is told its own identity, and the front that acts for it", async () => {
+  const scene = await Scene.open();
+  const front = await scene.harness.peer();
+  const proxy = await scene.delegate(front, "proxy", 2);
+  const own = await front.must("whoAmI", {});
+  const theirs = await front.must("whoAmI", {}, { delegation: proxy });
+  assert.equal([own.role, own.lineage, own.front], ["front", 99, ""]);
+  assert.equal([theirs.role, theirs.lineage, theirs.front], ["proxy", 2, own.subject]);
+  const { id: nobody } = await front.must("openDelegation", NOTHING);
+  const anonymous = await front.must("whoAmI", {}, { delegation: nobody });
+  assert.equal([anonymous.role, anonymous.expiresAtMs], ["anonymous", 0]);
+});
+
 test("the caller's address and the front are stated on the peer", async () => {
   const scene = await Scene.open();
   const front = await scene.harness.peer();

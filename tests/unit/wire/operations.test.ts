@@ -94,6 +94,7 @@ const LATER_NAMES = [
   "96 verifyCapability",
   "100 openDelegation",
   "101 closeDelegation",
+  "119 whoAmI",
   "120 registerMapsGateway",
   "121 registerMapsAgent",
   "122 registerMapsEndpoint",

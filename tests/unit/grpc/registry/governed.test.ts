@@ -9,12 +9,21 @@ import {
 } from "../../../../schemas/proto/gen/crs/v1/governed_pb.ts";
 import { Registry } from "../../../../schemas/proto/gen/crs/v1/registry_pb.ts";
 import type { ReadPayload } from "../../../../src/governance/documents/payload.ts";
+import { concatBytes } from "../../../../src/base/bytes.ts";
+import { RegistryError } from "../../../../src/base/errors.ts";
+import { GRPC_REPLY_BYTES_MAX } from "../../../../src/base/limits.ts";
 import { readGenesis } from "../../../../src/governance/documents/genesis.ts";
 import { extendsTree, includes } from "../../../../src/governance/tree/merkle_proof.ts";
 import { leafHash } from "../../../../src/governance/tree/merkle_tree.ts";
 import { A, B, C, D, signatureOf, type TestSigner } from "../../../support/governance.ts";
 import { firstSigners, placeGoverned, servicePayload } from "../../../support/governed_registry.ts";
-import { type OpenRegistryGrpc, openRegistryGrpc } from "../../../support/registry_grpc.ts";
+import { FakeClient } from "../../../support/fake_client.ts";
+import {
+  type OpenRegistryGrpc,
+  openRegistryGrpc,
+  RegistryGrpc,
+} from "../../../support/registry_grpc.ts";
+import { SteppedWorld } from "../../../support/stepped_world.ts";
 
 const M = Registry.method;
 
@@ -36,6 +45,15 @@ function proposalOf(read: ReadPayload, signers: readonly TestSigner[] = [A, B]) 
     payload: new TextDecoder().decode(read.bytes),
     signatures: signers.map((signer) => signatureOf(signer, read)),
   };
+}
+
+/** Returns a bundle, whose parts are put together. */
+async function bundleOf(
+  face: RegistryGrpc,
+  request: { readonly id: string; readonly since?: bigint },
+): Promise<string> {
+  const parts = await face.all(M.getBundle, request);
+  return new TextDecoder().decode(concatBytes(parts.map(({ part }) => part)));
 }
 
 /** Proposes and applies a payload; returns the global version. */
@@ -160,7 +178,7 @@ test("proofs hold, and refuse sizes that the log does not have", async () => {
   const { fromRoot, toRoot, ...more } = await face.ask(M.proveConsistency, { from: 2n });
   assert.ok(extendsTree({ root: toRoot, size: 5 }, { root: fromRoot, size: 2 }, more.proof));
   assert.match((await face.ask(M.getCheckpoint, {})).checkpoint, /\n5\n/);
-  const bundle = JSON.parse((await face.ask(M.getBundle, { id: "svc@eu" })).bundle);
+  const bundle = JSON.parse(await bundleOf(face, { id: "svc@eu" }));
   assert.type(bundle, "object");
   assert.is((await face.ask(M.getTile, { path: "0/000.p/5" })).tile.length, 5 * 32);
   const refusals = [
@@ -173,6 +191,20 @@ test("proofs hold, and refuse sizes that the log does not have", async () => {
     [await face.refused(M.getBundle, { id: "svc@eu", since: 6n }), /^5 /],
   ] as const;
   for (const [found, wanted] of refusals) assert.match(found, wanted);
+});
+
+test("a bundle is sent in parts, whatever its length", async () => {
+  const denied = () => Promise.reject(new RegistryError("permission_denied", "not all ids"));
+  // Characters of two bytes, which parts may divide.
+  const long = "é".repeat(GRPC_REPLY_BYTES_MAX);
+  const { client } = new FakeClient({
+    "governed.follow": denied,
+    "governed.view": denied,
+    "governed.status": denied,
+    "governed.bundle": long,
+  });
+  const face = new RegistryGrpc(client, new SteppedWorld());
+  assert.ok(await bundleOf(face, { id: "svc@eu" }) === long);
 });
 
 test("a registry that is not governed says so", async () => {

@@ -146,6 +146,24 @@ test("records and members are removed by right of administration", async () => {
   assert.equal(lineage.asked(), ["identities.lineage", 5]);
 });
 
+test("a caller is told who it is", async () => {
+  const reads = [{ regions: ["eu"], labels: [{ key: "k", value: "v" }], domains: [] }];
+  const known = {
+    ...{ subject: SUBJECT, role: "agent", region: "eu", lineage: 7, expiresAtMs: 9_000 },
+    grants: { domains: ["*.eu"], gateways: [], credentialHashes: false, reads },
+    ...{ scopes: [], front: "spiffe://front" },
+  };
+  const { face } = open({ "identities.whoAmI": known });
+  const told = await face.ask(M.whoAmI, {});
+  assert.equal([told.subject, told.role, told.region, told.lineage, told.expiresAtUnixMs], [
+    ...[SUBJECT, "agent", "eu", 7n, 9_000n],
+  ]);
+  assert.equal([told.front, told.grants?.domains], ["spiffe://front", ["*.eu"]]);
+  assert.equal(told.grants?.reads[0]?.labels, { k: "v" });
+  const forever = open({ "identities.whoAmI": { ...known, expiresAtMs: null } });
+  assert.is((await forever.face.ask(M.whoAmI, {})).expiresAtUnixMs, undefined);
+});
+
 test("a registry without a trust bundle says so", async () => {
   const { face } = open({ "identities.trustBundle": "", "identities.tokenKeys": '{"keys":[]}' });
   assert.match(await face.refused(M.getTrustBundle, {}), /^5 This registry has no trust bundle/);

@@ -74,6 +74,10 @@ test("a watch of the state sends it first, and its end once", async () => {
     ["PUT a.example state", "begun", "complete"],
     "complete",
   ]);
+  const state = stream.answers(WatchResponseSchema).find(({ event }) => event.case === "change");
+  const { agent } = await face.ask(M.getAgent, { id: ID });
+  assert.ok(agent!.revision!.generation > 0n);
+  assert.equal(state?.receipt?.position, agent!.revision);
   await face.ask(M.reportAgent, { id: ID, draining: true });
   assert.is((await seen(open, stream, 4))[3], "PUT a.example");
   const domain = face.begin(M.watch, { includeState: true, domain: "b.example" });

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file crs/v1/identity.proto.
  */
 export const file_crs_v1_identity: GenFile = /*@__PURE__*/
-  fileDesc("ChVjcnMvdjEvaWRlbnRpdHkucHJvdG8SBmNycy52MSJoCgZHcmFudHMSDwoHZG9tYWlucxgBIAMoCRIQCghnYXRld2F5cxgCIAMoCRIZChFjcmVkZW50aWFsX2hhc2hlcxgDIAEoCBIgCgVyZWFkcxgEIAMoCzIRLmNycy52MS5SZWFkTGltaXQiiwEKCVJlYWRMaW1pdBIPCgdyZWdpb25zGAEgAygJEi0KBmxhYmVscxgCIAMoCzIdLmNycy52MS5SZWFkTGltaXQuTGFiZWxzRW50cnkSDwoHZG9tYWlucxgDIAMoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkkKFkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QSDwoHc3ViamVjdBgBIAEoCRIeCgZncmFudHMYAiABKAsyDi5jcnMudjEuR3JhbnRzIkQKF0NyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEhoKEmV4cGlyZXNfYXRfdW5peF9tcxgCIAEoBCI4ChFJc3N1ZWRDZXJ0aWZpY2F0ZRINCgVjaGFpbhgBIAMoDBIUCgx0cnVzdF9idW5kbGUYAiABKAkiSwoMRW5yb2xSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg8KB3N1YmplY3QYAiABKAkSGwoTY2VydGlmaWNhdGVfcmVxdWVzdBgDIAEoDCI/Cg1FbnJvbFJlc3BvbnNlEi4KC2NlcnRpZmljYXRlGAEgASgLMhkuY3JzLnYxLklzc3VlZENlcnRpZmljYXRlImoKF1JlbmV3Q2VydGlmaWNhdGVSZXF1ZXN0Eg0KBWNoYWluGAEgAygMEhsKE2NlcnRpZmljYXRlX3JlcXVlc3QYAiABKAwSFAoMdGltZV91bml4X21zGAMgASgEEg0KBXByb29mGAQgASgMIkoKGFJlbmV3Q2VydGlmaWNhdGVSZXNwb25zZRIuCgtjZXJ0aWZpY2F0ZRgBIAEoCzIZLmNycy52MS5Jc3N1ZWRDZXJ0aWZpY2F0ZSJnChFJc3N1ZVRva2VuUmVxdWVzdBIPCgdzdWJqZWN0GAEgASgJEhAKCGF1ZGllbmNlGAIgASgJEg8KB2xpZmVfbXMYAyABKA0SHgoGZ3JhbnRzGAQgASgLMg4uY3JzLnYxLkdyYW50cyIjChJJc3N1ZVRva2VuUmVzcG9uc2USDQoFdG9rZW4YASABKAkiNQoQTWludFRva2VuUmVxdWVzdBIQCghhdWRpZW5jZRgBIAEoCRIPCgdsaWZlX21zGAIgASgNIiIKEU1pbnRUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJIpQBChVNaW50Q2FwYWJpbGl0eVJlcXVlc3QSDgoGc2NvcGVzGAEgAygJEg8KB2xpZmVfbXMYAiABKAQSEgoKb3BlcmF0aW9ucxgDIAMoCRITCgtpZF9wcmVmaXhlcxgEIAMoCRINCgVwYXRocxgFIAMoCRIPCgdtZXRob2RzGAYgAygJEhEKCWFkZHJlc3NlcxgHIAMoCSIsChZNaW50Q2FwYWJpbGl0eVJlc3BvbnNlEhIKCmNhcGFiaWxpdHkYASABKAkiLQoXVmVyaWZ5Q2FwYWJpbGl0eVJlcXVlc3QSEgoKY2FwYWJpbGl0eRgBIAEoCSJNChhWZXJpZnlDYXBhYmlsaXR5UmVzcG9uc2USFQoNY2FwYWJpbGl0eV9pZBgBIAEoCRIaChJleHBpcmVzX2F0X3VuaXhfbXMYAiABKAQiFQoTR2V0VG9rZW5LZXlzUmVxdWVzdCInChRHZXRUb2tlbktleXNSZXNwb25zZRIPCgdqd2tfc2V0GAEgASgJIhcKFUdldFRydXN0QnVuZGxlUmVxdWVzdCIuChZHZXRUcnVzdEJ1bmRsZVJlc3BvbnNlEhQKDHRydXN0X2J1bmRsZRgBIAEoCSJ3CgpCYW5SZXF1ZXN0Eh0KBGtpbmQYASABKA4yDy5jcnMudjEuQmFuS2luZBIMCgRuYW1lGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIaCg11bnRpbF91bml4X21zGAQgASgESACIAQFCEAoOX3VudGlsX3VuaXhfbXMiKgoLQmFuUmVzcG9uc2USDAoEbmFtZRgBIAEoCRINCgVrbm93bhgCIAEoCCJNCg5MaWZ0QmFuUmVxdWVzdBIdCgRraW5kGAEgASgOMg8uY3JzLnYxLkJhbktpbmQSDAoEbmFtZRgCIAEoCRIOCgZyZWFzb24YAyABKAkiEQoPTGlmdEJhblJlc3BvbnNlIi8KD0xpc3RCYW5zUmVxdWVzdBINCgVmaXJzdBgBIAEoDRINCgVsaW1pdBgCIAEoDSJCChBMaXN0QmFuc1Jlc3BvbnNlEh8KBGJhbnMYASADKAsyES5jcnMudjEuTGlzdGVkQmFuEg0KBWNvdW50GAIgASgNIp8BCglMaXN0ZWRCYW4SHQoEa2luZBgBIAEoDjIPLmNycy52MS5CYW5LaW5kEgwKBG5hbWUYAiABKAkSDgoGcmVhc29uGAMgASgJEhoKDXVudGlsX3VuaXhfbXMYBCABKARIAIgBARIOCgZ3cml0ZXIYBSABKAQSFwoPbWFkZV9hdF91bml4X21zGAYgASgEQhAKDl91bnRpbF91bml4X21zIjAKEFJlYWRBdWRpdFJlcXVlc3QSDQoFZmlyc3QYASABKAQSDQoFbGltaXQYAiABKA0iZQoRUmVhZEF1ZGl0UmVzcG9uc2USIwoHZW50cmllcxgBIAMoCzISLmNycy52MS5BdWRpdEVudHJ5Eg0KBWNvdW50GAIgASgEEg4KBmFuY2hvchgDIAEoDBIMCgRoZWFkGAQgASgMIpABCgpBdWRpdEVudHJ5Eg4KBm51bWJlchgBIAEoBBIOCgZ1bml4X3MYAiABKAQSDgoGYWN0aW9uGAMgASgJEg4KBndyaXRlchgEIAEoBBIPCgdzdWJqZWN0GAUgASgJEg4KBmRldGFpbBgGIAEoCRIQCghwcmV2aW91cxgHIAEoDBIPCgdlbmNvZGVkGAggASgMIiQKEUdldExpbmVhZ2VSZXF1ZXN0Eg8KB2xpbmVhZ2UYASABKAQiZQoSR2V0TGluZWFnZVJlc3BvbnNlEg8KB3N1YmplY3QYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRIPCgdzdG9wcGVkGAMgASgJEhkKEW5vdF9hZnRlcl91bml4X21zGAQgASgEIkMKE1JlbW92ZVJlY29yZFJlcXVlc3QSIAoEa2luZBgBIAEoDjISLmNycy52MS5SZWNvcmRLaW5kEgoKAmlkGAIgASgJIicKFFJlbW92ZVJlY29yZFJlc3BvbnNlEg8KB3JlbW92ZWQYASABKA0iJgoTUmVtb3ZlTWVtYmVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgNIhYKFFJlbW92ZU1lbWJlclJlc3BvbnNlKnwKB0JhbktpbmQSGAoUQkFOX0tJTkRfVU5TUEVDSUZJRUQQABIUChBCQU5fS0lORF9TVUJKRUNUEAESFAoQQkFOX0tJTkRfTElORUFHRRACEhIKDkJBTl9LSU5EX1RPS0VOEAMSFwoTQkFOX0tJTkRfQ0FQQUJJTElUWRAEYgZwcm90bzM", [file_crs_v1_records]);
+  fileDesc("ChVjcnMvdjEvaWRlbnRpdHkucHJvdG8SBmNycy52MSJoCgZHcmFudHMSDwoHZG9tYWlucxgBIAMoCRIQCghnYXRld2F5cxgCIAMoCRIZChFjcmVkZW50aWFsX2hhc2hlcxgDIAEoCBIgCgVyZWFkcxgEIAMoCzIRLmNycy52MS5SZWFkTGltaXQiiwEKCVJlYWRMaW1pdBIPCgdyZWdpb25zGAEgAygJEi0KBmxhYmVscxgCIAMoCzIdLmNycy52MS5SZWFkTGltaXQuTGFiZWxzRW50cnkSDwoHZG9tYWlucxgDIAMoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkkKFkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QSDwoHc3ViamVjdBgBIAEoCRIeCgZncmFudHMYAiABKAsyDi5jcnMudjEuR3JhbnRzIkQKF0NyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEhoKEmV4cGlyZXNfYXRfdW5peF9tcxgCIAEoBCI4ChFJc3N1ZWRDZXJ0aWZpY2F0ZRINCgVjaGFpbhgBIAMoDBIUCgx0cnVzdF9idW5kbGUYAiABKAkiSwoMRW5yb2xSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg8KB3N1YmplY3QYAiABKAkSGwoTY2VydGlmaWNhdGVfcmVxdWVzdBgDIAEoDCI/Cg1FbnJvbFJlc3BvbnNlEi4KC2NlcnRpZmljYXRlGAEgASgLMhkuY3JzLnYxLklzc3VlZENlcnRpZmljYXRlImoKF1JlbmV3Q2VydGlmaWNhdGVSZXF1ZXN0Eg0KBWNoYWluGAEgAygMEhsKE2NlcnRpZmljYXRlX3JlcXVlc3QYAiABKAwSFAoMdGltZV91bml4X21zGAMgASgEEg0KBXByb29mGAQgASgMIkoKGFJlbmV3Q2VydGlmaWNhdGVSZXNwb25zZRIuCgtjZXJ0aWZpY2F0ZRgBIAEoCzIZLmNycy52MS5Jc3N1ZWRDZXJ0aWZpY2F0ZSJnChFJc3N1ZVRva2VuUmVxdWVzdBIPCgdzdWJqZWN0GAEgASgJEhAKCGF1ZGllbmNlGAIgASgJEg8KB2xpZmVfbXMYAyABKA0SHgoGZ3JhbnRzGAQgASgLMg4uY3JzLnYxLkdyYW50cyIjChJJc3N1ZVRva2VuUmVzcG9uc2USDQoFdG9rZW4YASABKAkiNQoQTWludFRva2VuUmVxdWVzdBIQCghhdWRpZW5jZRgBIAEoCRIPCgdsaWZlX21zGAIgASgNIiIKEU1pbnRUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJIpQBChVNaW50Q2FwYWJpbGl0eVJlcXVlc3QSDgoGc2NvcGVzGAEgAygJEg8KB2xpZmVfbXMYAiABKAQSEgoKb3BlcmF0aW9ucxgDIAMoCRITCgtpZF9wcmVmaXhlcxgEIAMoCRINCgVwYXRocxgFIAMoCRIPCgdtZXRob2RzGAYgAygJEhEKCWFkZHJlc3NlcxgHIAMoCSIsChZNaW50Q2FwYWJpbGl0eVJlc3BvbnNlEhIKCmNhcGFiaWxpdHkYASABKAkiLQoXVmVyaWZ5Q2FwYWJpbGl0eVJlcXVlc3QSEgoKY2FwYWJpbGl0eRgBIAEoCSJNChhWZXJpZnlDYXBhYmlsaXR5UmVzcG9uc2USFQoNY2FwYWJpbGl0eV9pZBgBIAEoCRIaChJleHBpcmVzX2F0X3VuaXhfbXMYAiABKAQiFQoTR2V0VG9rZW5LZXlzUmVxdWVzdCInChRHZXRUb2tlbktleXNSZXNwb25zZRIPCgdqd2tfc2V0GAEgASgJIhcKFUdldFRydXN0QnVuZGxlUmVxdWVzdCIuChZHZXRUcnVzdEJ1bmRsZVJlc3BvbnNlEhQKDHRydXN0X2J1bmRsZRgBIAEoCSJ3CgpCYW5SZXF1ZXN0Eh0KBGtpbmQYASABKA4yDy5jcnMudjEuQmFuS2luZBIMCgRuYW1lGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIaCg11bnRpbF91bml4X21zGAQgASgESACIAQFCEAoOX3VudGlsX3VuaXhfbXMiKgoLQmFuUmVzcG9uc2USDAoEbmFtZRgBIAEoCRINCgVrbm93bhgCIAEoCCJNCg5MaWZ0QmFuUmVxdWVzdBIdCgRraW5kGAEgASgOMg8uY3JzLnYxLkJhbktpbmQSDAoEbmFtZRgCIAEoCRIOCgZyZWFzb24YAyABKAkiEQoPTGlmdEJhblJlc3BvbnNlIi8KD0xpc3RCYW5zUmVxdWVzdBINCgVmaXJzdBgBIAEoDRINCgVsaW1pdBgCIAEoDSJCChBMaXN0QmFuc1Jlc3BvbnNlEh8KBGJhbnMYASADKAsyES5jcnMudjEuTGlzdGVkQmFuEg0KBWNvdW50GAIgASgNIp8BCglMaXN0ZWRCYW4SHQoEa2luZBgBIAEoDjIPLmNycy52MS5CYW5LaW5kEgwKBG5hbWUYAiABKAkSDgoGcmVhc29uGAMgASgJEhoKDXVudGlsX3VuaXhfbXMYBCABKARIAIgBARIOCgZ3cml0ZXIYBSABKAQSFwoPbWFkZV9hdF91bml4X21zGAYgASgEQhAKDl91bnRpbF91bml4X21zIjAKEFJlYWRBdWRpdFJlcXVlc3QSDQoFZmlyc3QYASABKAQSDQoFbGltaXQYAiABKA0iZQoRUmVhZEF1ZGl0UmVzcG9uc2USIwoHZW50cmllcxgBIAMoCzISLmNycy52MS5BdWRpdEVudHJ5Eg0KBWNvdW50GAIgASgEEg4KBmFuY2hvchgDIAEoDBIMCgRoZWFkGAQgASgMIpABCgpBdWRpdEVudHJ5Eg4KBm51bWJlchgBIAEoBBIOCgZ1bml4X3MYAiABKAQSDgoGYWN0aW9uGAMgASgJEg4KBndyaXRlchgEIAEoBBIPCgdzdWJqZWN0GAUgASgJEg4KBmRldGFpbBgGIAEoCRIQCghwcmV2aW91cxgHIAEoDBIPCgdlbmNvZGVkGAggASgMIg8KDVdob0FtSVJlcXVlc3QixwEKDldob0FtSVJlc3BvbnNlEg8KB3N1YmplY3QYASABKAkSDAoEcm9sZRgCIAEoCRIOCgZyZWdpb24YAyABKAkSDwoHbGluZWFnZRgEIAEoBBIfChJleHBpcmVzX2F0X3VuaXhfbXMYBSABKARIAIgBARIeCgZncmFudHMYBiABKAsyDi5jcnMudjEuR3JhbnRzEg4KBnNjb3BlcxgHIAMoCRINCgVmcm9udBgIIAEoCUIVChNfZXhwaXJlc19hdF91bml4X21zIiQKEUdldExpbmVhZ2VSZXF1ZXN0Eg8KB2xpbmVhZ2UYASABKAQiZQoSR2V0TGluZWFnZVJlc3BvbnNlEg8KB3N1YmplY3QYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRIPCgdzdG9wcGVkGAMgASgJEhkKEW5vdF9hZnRlcl91bml4X21zGAQgASgEIkMKE1JlbW92ZVJlY29yZFJlcXVlc3QSIAoEa2luZBgBIAEoDjISLmNycy52MS5SZWNvcmRLaW5kEgoKAmlkGAIgASgJIicKFFJlbW92ZVJlY29yZFJlc3BvbnNlEg8KB3JlbW92ZWQYASABKA0iJgoTUmVtb3ZlTWVtYmVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgNIhYKFFJlbW92ZU1lbWJlclJlc3BvbnNlKnwKB0JhbktpbmQSGAoUQkFOX0tJTkRfVU5TUEVDSUZJRUQQABIUChBCQU5fS0lORF9TVUJKRUNUEAESFAoQQkFOX0tJTkRfTElORUFHRRACEhIKDkJBTl9LSU5EX1RPS0VOEAMSFwoTQkFOX0tJTkRfQ0FQQUJJTElUWRAEYgZwcm90bzM", [file_crs_v1_records]);
 
 /**
  * Rights of an identity beyond those of its role.
@@ -986,6 +986,91 @@ export const AuditEntrySchema: GenMessage<AuditEntry> = /*@__PURE__*/
   messageDesc(file_crs_v1_identity, 30);
 
 /**
+ * A request for the identity of the caller.
+ *
+ * @generated from message crs.v1.WhoAmIRequest
+ */
+export type WhoAmIRequest = Message<"crs.v1.WhoAmIRequest"> & {
+};
+
+/**
+ * Describes the message crs.v1.WhoAmIRequest.
+ * Use `create(WhoAmIRequestSchema)` to create a new message.
+ */
+export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
+  messageDesc(file_crs_v1_identity, 31);
+
+/**
+ * The identity of the caller, as the registry knows it.
+ *
+ * @generated from message crs.v1.WhoAmIResponse
+ */
+export type WhoAmIResponse = Message<"crs.v1.WhoAmIResponse"> & {
+  /**
+   * SPIFFE id; `capability:` and its id.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * The role, one word; anonymous without an identity.
+   *
+   * @generated from field: string role = 2;
+   */
+  role: string;
+
+  /**
+   * Empty: none.
+   *
+   * @generated from field: string region = 3;
+   */
+  region: string;
+
+  /**
+   * Number of its lineage of certificates, as `writer` of a record has it; 0: none.
+   *
+   * @generated from field: uint64 lineage = 4;
+   */
+  lineage: bigint;
+
+  /**
+   * When it expires. Absent: never.
+   *
+   * @generated from field: optional uint64 expires_at_unix_ms = 5;
+   */
+  expiresAtUnixMs?: bigint | undefined;
+
+  /**
+   * Rights beyond those of its role.
+   *
+   * @generated from field: crs.v1.Grants grants = 6;
+   */
+  grants?: Grants | undefined;
+
+  /**
+   * Names of scopes, of a capability.
+   *
+   * @generated from field: repeated string scopes = 7;
+   */
+  scopes: string[];
+
+  /**
+   * Subject of the front that acts for it; empty: none does.
+   *
+   * @generated from field: string front = 8;
+   */
+  front: string;
+};
+
+/**
+ * Describes the message crs.v1.WhoAmIResponse.
+ * Use `create(WhoAmIResponseSchema)` to create a new message.
+ */
+export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
+  messageDesc(file_crs_v1_identity, 32);
+
+/**
  * A request for a lineage of certificates.
  *
  * @generated from message crs.v1.GetLineageRequest
@@ -1004,7 +1089,7 @@ export type GetLineageRequest = Message<"crs.v1.GetLineageRequest"> & {
  * Use `create(GetLineageRequestSchema)` to create a new message.
  */
 export const GetLineageRequestSchema: GenMessage<GetLineageRequest> = /*@__PURE__*/
-  messageDesc(file_crs_v1_identity, 31);
+  messageDesc(file_crs_v1_identity, 33);
 
 /**
  * A lineage: the identity to which successive certificates of one owner belong.
@@ -1046,7 +1131,7 @@ export type GetLineageResponse = Message<"crs.v1.GetLineageResponse"> & {
  * Use `create(GetLineageResponseSchema)` to create a new message.
  */
 export const GetLineageResponseSchema: GenMessage<GetLineageResponse> = /*@__PURE__*/
-  messageDesc(file_crs_v1_identity, 32);
+  messageDesc(file_crs_v1_identity, 34);
 
 /**
  * A request to remove another owner's record by right of administration; audited. For controllers.
@@ -1074,7 +1159,7 @@ export type RemoveRecordRequest = Message<"crs.v1.RemoveRecordRequest"> & {
  * Use `create(RemoveRecordRequestSchema)` to create a new message.
  */
 export const RemoveRecordRequestSchema: GenMessage<RemoveRecordRequest> = /*@__PURE__*/
-  messageDesc(file_crs_v1_identity, 33);
+  messageDesc(file_crs_v1_identity, 35);
 
 /**
  * A removed record.
@@ -1095,7 +1180,7 @@ export type RemoveRecordResponse = Message<"crs.v1.RemoveRecordResponse"> & {
  * Use `create(RemoveRecordResponseSchema)` to create a new message.
  */
 export const RemoveRecordResponseSchema: GenMessage<RemoveRecordResponse> = /*@__PURE__*/
-  messageDesc(file_crs_v1_identity, 34);
+  messageDesc(file_crs_v1_identity, 36);
 
 /**
  * A request to end a node's membership and its certificates for ever; audited. For controllers.
@@ -1116,7 +1201,7 @@ export type RemoveMemberRequest = Message<"crs.v1.RemoveMemberRequest"> & {
  * Use `create(RemoveMemberRequestSchema)` to create a new message.
  */
 export const RemoveMemberRequestSchema: GenMessage<RemoveMemberRequest> = /*@__PURE__*/
-  messageDesc(file_crs_v1_identity, 35);
+  messageDesc(file_crs_v1_identity, 37);
 
 /**
  * An ended membership.
@@ -1131,7 +1216,7 @@ export type RemoveMemberResponse = Message<"crs.v1.RemoveMemberResponse"> & {
  * Use `create(RemoveMemberResponseSchema)` to create a new message.
  */
 export const RemoveMemberResponseSchema: GenMessage<RemoveMemberResponse> = /*@__PURE__*/
-  messageDesc(file_crs_v1_identity, 36);
+  messageDesc(file_crs_v1_identity, 38);
 
 /**
  * The kind of a ban.

@@ -266,7 +266,8 @@ export type WatchReceipt = Message<"crs.v1.WatchReceipt"> & {
   partition: number;
 
   /**
-   * Position of the change in its partition.
+   * Position of the change in its partition; of a record of the state that of its last change, 0 of a mirror in
+   * the state.
    *
    * @generated from field: crs.v1.Position position = 3;
    */

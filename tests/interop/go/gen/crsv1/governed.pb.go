@@ -2440,11 +2440,11 @@ func (x *GetBundleRequest) GetSince() uint64 {
 	return 0
 }
 
-// A bundle for a verifier.
+// A part of a bundle for a verifier. All parts together, in order, are the file.
 type GetBundleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// JSON, for `crs descriptor verify --offline`.
-	Bundle        string `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Part          []byte `protobuf:"bytes,1,opt,name=part,proto3" json:"part,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2479,11 +2479,11 @@ func (*GetBundleResponse) Descriptor() ([]byte, []int) {
 	return file_crs_v1_governed_proto_rawDescGZIP(), []int{39}
 }
 
-func (x *GetBundleResponse) GetBundle() string {
+func (x *GetBundleResponse) GetPart() []byte {
 	if x != nil {
-		return x.Bundle
+		return x.Part
 	}
-	return ""
+	return nil
 }
 
 // A request for the audit of proposals. For controllers.
@@ -2883,9 +2883,9 @@ const file_crs_v1_governed_proto_rawDesc = "" +
 	"\x05proof\x18\x05 \x03(\fR\x05proof\"8\n" +
 	"\x10GetBundleRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
-	"\x05since\x18\x02 \x01(\x04R\x05since\"+\n" +
-	"\x11GetBundleResponse\x12\x16\n" +
-	"\x06bundle\x18\x01 \x01(\tR\x06bundle\"H\n" +
+	"\x05since\x18\x02 \x01(\x04R\x05since\"'\n" +
+	"\x11GetBundleResponse\x12\x12\n" +
+	"\x04part\x18\x01 \x01(\fR\x04part\"H\n" +
 	"\x1aReadGovernanceAuditRequest\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\x04R\x05after\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\"l\n" +

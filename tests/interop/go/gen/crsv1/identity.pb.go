@@ -1915,6 +1915,152 @@ func (x *AuditEntry) GetEncoded() []byte {
 	return nil
 }
 
+// A request for the identity of the caller.
+type WhoAmIRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhoAmIRequest) Reset() {
+	*x = WhoAmIRequest{}
+	mi := &file_crs_v1_identity_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhoAmIRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhoAmIRequest) ProtoMessage() {}
+
+func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_crs_v1_identity_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
+func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
+	return file_crs_v1_identity_proto_rawDescGZIP(), []int{31}
+}
+
+// The identity of the caller, as the registry knows it.
+type WhoAmIResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SPIFFE id; `capability:` and its id.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The role, one word; anonymous without an identity.
+	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// Empty: none.
+	Region string `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
+	// Number of its lineage of certificates, as `writer` of a record has it; 0: none.
+	Lineage uint64 `protobuf:"varint,4,opt,name=lineage,proto3" json:"lineage,omitempty"`
+	// When it expires. Absent: never.
+	ExpiresAtUnixMs *uint64 `protobuf:"varint,5,opt,name=expires_at_unix_ms,json=expiresAtUnixMs,proto3,oneof" json:"expires_at_unix_ms,omitempty"`
+	// Rights beyond those of its role.
+	Grants *Grants `protobuf:"bytes,6,opt,name=grants,proto3" json:"grants,omitempty"`
+	// Names of scopes, of a capability.
+	Scopes []string `protobuf:"bytes,7,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Subject of the front that acts for it; empty: none does.
+	Front         string `protobuf:"bytes,8,opt,name=front,proto3" json:"front,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhoAmIResponse) Reset() {
+	*x = WhoAmIResponse{}
+	mi := &file_crs_v1_identity_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhoAmIResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhoAmIResponse) ProtoMessage() {}
+
+func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_crs_v1_identity_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
+func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
+	return file_crs_v1_identity_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *WhoAmIResponse) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *WhoAmIResponse) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *WhoAmIResponse) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *WhoAmIResponse) GetLineage() uint64 {
+	if x != nil {
+		return x.Lineage
+	}
+	return 0
+}
+
+func (x *WhoAmIResponse) GetExpiresAtUnixMs() uint64 {
+	if x != nil && x.ExpiresAtUnixMs != nil {
+		return *x.ExpiresAtUnixMs
+	}
+	return 0
+}
+
+func (x *WhoAmIResponse) GetGrants() *Grants {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+func (x *WhoAmIResponse) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *WhoAmIResponse) GetFront() string {
+	if x != nil {
+		return x.Front
+	}
+	return ""
+}
+
 // A request for a lineage of certificates.
 type GetLineageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1926,7 +2072,7 @@ type GetLineageRequest struct {
 
 func (x *GetLineageRequest) Reset() {
 	*x = GetLineageRequest{}
-	mi := &file_crs_v1_identity_proto_msgTypes[31]
+	mi := &file_crs_v1_identity_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2084,7 @@ func (x *GetLineageRequest) String() string {
 func (*GetLineageRequest) ProtoMessage() {}
 
 func (x *GetLineageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_crs_v1_identity_proto_msgTypes[31]
+	mi := &file_crs_v1_identity_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2097,7 @@ func (x *GetLineageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLineageRequest.ProtoReflect.Descriptor instead.
 func (*GetLineageRequest) Descriptor() ([]byte, []int) {
-	return file_crs_v1_identity_proto_rawDescGZIP(), []int{31}
+	return file_crs_v1_identity_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetLineageRequest) GetLineage() uint64 {
@@ -1978,7 +2124,7 @@ type GetLineageResponse struct {
 
 func (x *GetLineageResponse) Reset() {
 	*x = GetLineageResponse{}
-	mi := &file_crs_v1_identity_proto_msgTypes[32]
+	mi := &file_crs_v1_identity_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2136,7 @@ func (x *GetLineageResponse) String() string {
 func (*GetLineageResponse) ProtoMessage() {}
 
 func (x *GetLineageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_crs_v1_identity_proto_msgTypes[32]
+	mi := &file_crs_v1_identity_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2149,7 @@ func (x *GetLineageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLineageResponse.ProtoReflect.Descriptor instead.
 func (*GetLineageResponse) Descriptor() ([]byte, []int) {
-	return file_crs_v1_identity_proto_rawDescGZIP(), []int{32}
+	return file_crs_v1_identity_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetLineageResponse) GetSubject() string {
@@ -2047,7 +2193,7 @@ type RemoveRecordRequest struct {
 
 func (x *RemoveRecordRequest) Reset() {
 	*x = RemoveRecordRequest{}
-	mi := &file_crs_v1_identity_proto_msgTypes[33]
+	mi := &file_crs_v1_identity_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2059,7 +2205,7 @@ func (x *RemoveRecordRequest) String() string {
 func (*RemoveRecordRequest) ProtoMessage() {}
 
 func (x *RemoveRecordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_crs_v1_identity_proto_msgTypes[33]
+	mi := &file_crs_v1_identity_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2072,7 +2218,7 @@ func (x *RemoveRecordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveRecordRequest.ProtoReflect.Descriptor instead.
 func (*RemoveRecordRequest) Descriptor() ([]byte, []int) {
-	return file_crs_v1_identity_proto_rawDescGZIP(), []int{33}
+	return file_crs_v1_identity_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RemoveRecordRequest) GetKind() RecordKind {
@@ -2100,7 +2246,7 @@ type RemoveRecordResponse struct {
 
 func (x *RemoveRecordResponse) Reset() {
 	*x = RemoveRecordResponse{}
-	mi := &file_crs_v1_identity_proto_msgTypes[34]
+	mi := &file_crs_v1_identity_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2258,7 @@ func (x *RemoveRecordResponse) String() string {
 func (*RemoveRecordResponse) ProtoMessage() {}
 
 func (x *RemoveRecordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_crs_v1_identity_proto_msgTypes[34]
+	mi := &file_crs_v1_identity_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2271,7 @@ func (x *RemoveRecordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveRecordResponse.ProtoReflect.Descriptor instead.
 func (*RemoveRecordResponse) Descriptor() ([]byte, []int) {
-	return file_crs_v1_identity_proto_rawDescGZIP(), []int{34}
+	return file_crs_v1_identity_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RemoveRecordResponse) GetRemoved() uint32 {
@@ -2146,7 +2292,7 @@ type RemoveMemberRequest struct {
 
 func (x *RemoveMemberRequest) Reset() {
 	*x = RemoveMemberRequest{}
-	mi := &file_crs_v1_identity_proto_msgTypes[35]
+	mi := &file_crs_v1_identity_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2304,7 @@ func (x *RemoveMemberRequest) String() string {
 func (*RemoveMemberRequest) ProtoMessage() {}
 
 func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_crs_v1_identity_proto_msgTypes[35]
+	mi := &file_crs_v1_identity_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2317,7 @@ func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
 func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_crs_v1_identity_proto_rawDescGZIP(), []int{35}
+	return file_crs_v1_identity_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RemoveMemberRequest) GetNodeId() uint32 {
@@ -2190,7 +2336,7 @@ type RemoveMemberResponse struct {
 
 func (x *RemoveMemberResponse) Reset() {
 	*x = RemoveMemberResponse{}
-	mi := &file_crs_v1_identity_proto_msgTypes[36]
+	mi := &file_crs_v1_identity_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2348,7 @@ func (x *RemoveMemberResponse) String() string {
 func (*RemoveMemberResponse) ProtoMessage() {}
 
 func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_crs_v1_identity_proto_msgTypes[36]
+	mi := &file_crs_v1_identity_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +2361,7 @@ func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
 func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_crs_v1_identity_proto_rawDescGZIP(), []int{36}
+	return file_crs_v1_identity_proto_rawDescGZIP(), []int{38}
 }
 
 var File_crs_v1_identity_proto protoreflect.FileDescriptor
@@ -2344,7 +2490,18 @@ const file_crs_v1_identity_proto_rawDesc = "" +
 	"\asubject\x18\x05 \x01(\tR\asubject\x12\x16\n" +
 	"\x06detail\x18\x06 \x01(\tR\x06detail\x12\x1a\n" +
 	"\bprevious\x18\a \x01(\fR\bprevious\x12\x18\n" +
-	"\aencoded\x18\b \x01(\fR\aencoded\"-\n" +
+	"\aencoded\x18\b \x01(\fR\aencoded\"\x0f\n" +
+	"\rWhoAmIRequest\"\x8f\x02\n" +
+	"\x0eWhoAmIResponse\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
+	"\x06region\x18\x03 \x01(\tR\x06region\x12\x18\n" +
+	"\alineage\x18\x04 \x01(\x04R\alineage\x120\n" +
+	"\x12expires_at_unix_ms\x18\x05 \x01(\x04H\x00R\x0fexpiresAtUnixMs\x88\x01\x01\x12&\n" +
+	"\x06grants\x18\x06 \x01(\v2\x0e.crs.v1.GrantsR\x06grants\x12\x16\n" +
+	"\x06scopes\x18\a \x03(\tR\x06scopes\x12\x14\n" +
+	"\x05front\x18\b \x01(\tR\x05frontB\x15\n" +
+	"\x13_expires_at_unix_ms\"-\n" +
 	"\x11GetLineageRequest\x12\x18\n" +
 	"\alineage\x18\x01 \x01(\x04R\alineage\"\x93\x01\n" +
 	"\x12GetLineageResponse\x12\x18\n" +
@@ -2384,7 +2541,7 @@ func file_crs_v1_identity_proto_rawDescGZIP() []byte {
 }
 
 var file_crs_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_crs_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_crs_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_crs_v1_identity_proto_goTypes = []any{
 	(BanKind)(0),                     // 0: crs.v1.BanKind
 	(*Grants)(nil),                   // 1: crs.v1.Grants
@@ -2418,18 +2575,20 @@ var file_crs_v1_identity_proto_goTypes = []any{
 	(*ReadAuditRequest)(nil),         // 29: crs.v1.ReadAuditRequest
 	(*ReadAuditResponse)(nil),        // 30: crs.v1.ReadAuditResponse
 	(*AuditEntry)(nil),               // 31: crs.v1.AuditEntry
-	(*GetLineageRequest)(nil),        // 32: crs.v1.GetLineageRequest
-	(*GetLineageResponse)(nil),       // 33: crs.v1.GetLineageResponse
-	(*RemoveRecordRequest)(nil),      // 34: crs.v1.RemoveRecordRequest
-	(*RemoveRecordResponse)(nil),     // 35: crs.v1.RemoveRecordResponse
-	(*RemoveMemberRequest)(nil),      // 36: crs.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),     // 37: crs.v1.RemoveMemberResponse
-	nil,                              // 38: crs.v1.ReadLimit.LabelsEntry
-	(RecordKind)(0),                  // 39: crs.v1.RecordKind
+	(*WhoAmIRequest)(nil),            // 32: crs.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),           // 33: crs.v1.WhoAmIResponse
+	(*GetLineageRequest)(nil),        // 34: crs.v1.GetLineageRequest
+	(*GetLineageResponse)(nil),       // 35: crs.v1.GetLineageResponse
+	(*RemoveRecordRequest)(nil),      // 36: crs.v1.RemoveRecordRequest
+	(*RemoveRecordResponse)(nil),     // 37: crs.v1.RemoveRecordResponse
+	(*RemoveMemberRequest)(nil),      // 38: crs.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),     // 39: crs.v1.RemoveMemberResponse
+	nil,                              // 40: crs.v1.ReadLimit.LabelsEntry
+	(RecordKind)(0),                  // 41: crs.v1.RecordKind
 }
 var file_crs_v1_identity_proto_depIdxs = []int32{
 	2,  // 0: crs.v1.Grants.reads:type_name -> crs.v1.ReadLimit
-	38, // 1: crs.v1.ReadLimit.labels:type_name -> crs.v1.ReadLimit.LabelsEntry
+	40, // 1: crs.v1.ReadLimit.labels:type_name -> crs.v1.ReadLimit.LabelsEntry
 	1,  // 2: crs.v1.CreateJoinTokenRequest.grants:type_name -> crs.v1.Grants
 	5,  // 3: crs.v1.EnrolResponse.certificate:type_name -> crs.v1.IssuedCertificate
 	5,  // 4: crs.v1.RenewCertificateResponse.certificate:type_name -> crs.v1.IssuedCertificate
@@ -2439,12 +2598,13 @@ var file_crs_v1_identity_proto_depIdxs = []int32{
 	28, // 8: crs.v1.ListBansResponse.bans:type_name -> crs.v1.ListedBan
 	0,  // 9: crs.v1.ListedBan.kind:type_name -> crs.v1.BanKind
 	31, // 10: crs.v1.ReadAuditResponse.entries:type_name -> crs.v1.AuditEntry
-	39, // 11: crs.v1.RemoveRecordRequest.kind:type_name -> crs.v1.RecordKind
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	1,  // 11: crs.v1.WhoAmIResponse.grants:type_name -> crs.v1.Grants
+	41, // 12: crs.v1.RemoveRecordRequest.kind:type_name -> crs.v1.RecordKind
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_crs_v1_identity_proto_init() }
@@ -2455,13 +2615,14 @@ func file_crs_v1_identity_proto_init() {
 	file_crs_v1_records_proto_init()
 	file_crs_v1_identity_proto_msgTypes[21].OneofWrappers = []any{}
 	file_crs_v1_identity_proto_msgTypes[27].OneofWrappers = []any{}
+	file_crs_v1_identity_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crs_v1_identity_proto_rawDesc), len(file_crs_v1_identity_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   38,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

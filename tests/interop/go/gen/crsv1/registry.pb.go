@@ -26,7 +26,7 @@ var File_crs_v1_registry_proto protoreflect.FileDescriptor
 
 const file_crs_v1_registry_proto_rawDesc = "" +
 	"\n" +
-	"\x15crs/v1/registry.proto\x12\x06crs.v1\x1a\x15crs/v1/governed.proto\x1a\x15crs/v1/identity.proto\x1a\x11crs/v1/node.proto\x1a\x14crs/v1/records.proto\x1a\x12crs/v1/watch.proto2\xcf\x1e\n" +
+	"\x15crs/v1/registry.proto\x12\x06crs.v1\x1a\x15crs/v1/governed.proto\x1a\x15crs/v1/identity.proto\x1a\x11crs/v1/node.proto\x1a\x14crs/v1/records.proto\x1a\x12crs/v1/watch.proto2\x8a\x1f\n" +
 	"\bRegistry\x12L\n" +
 	"\rRegisterAgent\x12\x1c.crs.v1.RegisterAgentRequest\x1a\x1d.crs.v1.RegisterAgentResponse\x12R\n" +
 	"\x0fRegisterGateway\x12\x1e.crs.v1.RegisterGatewayRequest\x1a\x1f.crs.v1.RegisterGatewayResponse\x12I\n" +
@@ -62,7 +62,8 @@ const file_crs_v1_registry_proto_rawDesc = "" +
 	"\x03Ban\x12\x12.crs.v1.BanRequest\x1a\x13.crs.v1.BanResponse\x12:\n" +
 	"\aLiftBan\x12\x16.crs.v1.LiftBanRequest\x1a\x17.crs.v1.LiftBanResponse\x12=\n" +
 	"\bListBans\x12\x17.crs.v1.ListBansRequest\x1a\x18.crs.v1.ListBansResponse\x12@\n" +
-	"\tReadAudit\x12\x18.crs.v1.ReadAuditRequest\x1a\x19.crs.v1.ReadAuditResponse\x12C\n" +
+	"\tReadAudit\x12\x18.crs.v1.ReadAuditRequest\x1a\x19.crs.v1.ReadAuditResponse\x127\n" +
+	"\x06WhoAmI\x12\x15.crs.v1.WhoAmIRequest\x1a\x16.crs.v1.WhoAmIResponse\x12C\n" +
 	"\n" +
 	"GetLineage\x12\x19.crs.v1.GetLineageRequest\x1a\x1a.crs.v1.GetLineageResponse\x12I\n" +
 	"\fRemoveRecord\x12\x1b.crs.v1.RemoveRecordRequest\x1a\x1c.crs.v1.RemoveRecordResponse\x12I\n" +
@@ -82,8 +83,8 @@ const file_crs_v1_registry_proto_rawDesc = "" +
 	"\rGetCheckpoint\x12\x1c.crs.v1.GetCheckpointRequest\x1a\x1d.crs.v1.GetCheckpointResponse\x12:\n" +
 	"\aGetTile\x12\x16.crs.v1.GetTileRequest\x1a\x17.crs.v1.GetTileResponse\x12O\n" +
 	"\x0eProveInclusion\x12\x1d.crs.v1.ProveInclusionRequest\x1a\x1e.crs.v1.ProveInclusionResponse\x12U\n" +
-	"\x10ProveConsistency\x12\x1f.crs.v1.ProveConsistencyRequest\x1a .crs.v1.ProveConsistencyResponse\x12@\n" +
-	"\tGetBundle\x12\x18.crs.v1.GetBundleRequest\x1a\x19.crs.v1.GetBundleResponse\x12^\n" +
+	"\x10ProveConsistency\x12\x1f.crs.v1.ProveConsistencyRequest\x1a .crs.v1.ProveConsistencyResponse\x12B\n" +
+	"\tGetBundle\x12\x18.crs.v1.GetBundleRequest\x1a\x19.crs.v1.GetBundleResponse0\x01\x12^\n" +
 	"\x13ReadGovernanceAudit\x12\".crs.v1.ReadGovernanceAuditRequest\x1a#.crs.v1.ReadGovernanceAuditResponseBx\n" +
 	"\n" +
 	"com.crs.v1B\rRegistryProtoP\x01Z\"registry.example/interop/gen/crsv1\xa2\x02\x03CXX\xaa\x02\x06Crs.V1\xca\x02\x06Crs\\V1\xe2\x02\x12Crs\\V1\\GPBMetadata\xea\x02\aCrs::V1b\x06proto3"
@@ -120,79 +121,81 @@ var file_crs_v1_registry_proto_goTypes = []any{
 	(*LiftBanRequest)(nil),                 // 28: crs.v1.LiftBanRequest
 	(*ListBansRequest)(nil),                // 29: crs.v1.ListBansRequest
 	(*ReadAuditRequest)(nil),               // 30: crs.v1.ReadAuditRequest
-	(*GetLineageRequest)(nil),              // 31: crs.v1.GetLineageRequest
-	(*RemoveRecordRequest)(nil),            // 32: crs.v1.RemoveRecordRequest
-	(*RemoveMemberRequest)(nil),            // 33: crs.v1.RemoveMemberRequest
-	(*GetGovernanceStatusRequest)(nil),     // 34: crs.v1.GetGovernanceStatusRequest
-	(*InitGovernanceRequest)(nil),          // 35: crs.v1.InitGovernanceRequest
-	(*GetRegistryVersionRequest)(nil),      // 36: crs.v1.GetRegistryVersionRequest
-	(*GetDescriptorRequest)(nil),           // 37: crs.v1.GetDescriptorRequest
-	(*ListDescriptorsRequest)(nil),         // 38: crs.v1.ListDescriptorsRequest
-	(*ListDescriptorVersionsRequest)(nil),  // 39: crs.v1.ListDescriptorVersionsRequest
-	(*GetRegionMapRequest)(nil),            // 40: crs.v1.GetRegionMapRequest
-	(*ProposeRequest)(nil),                 // 41: crs.v1.ProposeRequest
-	(*AddSignaturesRequest)(nil),           // 42: crs.v1.AddSignaturesRequest
-	(*ApplyProposalRequest)(nil),           // 43: crs.v1.ApplyProposalRequest
-	(*GetProposalRequest)(nil),             // 44: crs.v1.GetProposalRequest
-	(*ReadLogRequest)(nil),                 // 45: crs.v1.ReadLogRequest
-	(*GetCheckpointRequest)(nil),           // 46: crs.v1.GetCheckpointRequest
-	(*GetTileRequest)(nil),                 // 47: crs.v1.GetTileRequest
-	(*ProveInclusionRequest)(nil),          // 48: crs.v1.ProveInclusionRequest
-	(*ProveConsistencyRequest)(nil),        // 49: crs.v1.ProveConsistencyRequest
-	(*GetBundleRequest)(nil),               // 50: crs.v1.GetBundleRequest
-	(*ReadGovernanceAuditRequest)(nil),     // 51: crs.v1.ReadGovernanceAuditRequest
-	(*RegisterAgentResponse)(nil),          // 52: crs.v1.RegisterAgentResponse
-	(*RegisterGatewayResponse)(nil),        // 53: crs.v1.RegisterGatewayResponse
-	(*RegisterManyResponse)(nil),           // 54: crs.v1.RegisterManyResponse
-	(*RenewResponse)(nil),                  // 55: crs.v1.RenewResponse
-	(*DeregisterAgentResponse)(nil),        // 56: crs.v1.DeregisterAgentResponse
-	(*DeregisterGatewayResponse)(nil),      // 57: crs.v1.DeregisterGatewayResponse
-	(*ReportAgentResponse)(nil),            // 58: crs.v1.ReportAgentResponse
-	(*ReportGatewayResponse)(nil),          // 59: crs.v1.ReportGatewayResponse
-	(*GetAgentResponse)(nil),               // 60: crs.v1.GetAgentResponse
-	(*GetGatewayResponse)(nil),             // 61: crs.v1.GetGatewayResponse
-	(*ResolveAgentResponse)(nil),           // 62: crs.v1.ResolveAgentResponse
-	(*ResolveAgentsResponse)(nil),          // 63: crs.v1.ResolveAgentsResponse
-	(*ResolveGatewaysResponse)(nil),        // 64: crs.v1.ResolveGatewaysResponse
-	(*ListAgentsResponse)(nil),             // 65: crs.v1.ListAgentsResponse
-	(*ListGatewaysResponse)(nil),           // 66: crs.v1.ListGatewaysResponse
-	(*WatchResponse)(nil),                  // 67: crs.v1.WatchResponse
-	(*GetNodeStatusResponse)(nil),          // 68: crs.v1.GetNodeStatusResponse
-	(*GetRingMapResponse)(nil),             // 69: crs.v1.GetRingMapResponse
-	(*CreateJoinTokenResponse)(nil),        // 70: crs.v1.CreateJoinTokenResponse
-	(*EnrolResponse)(nil),                  // 71: crs.v1.EnrolResponse
-	(*RenewCertificateResponse)(nil),       // 72: crs.v1.RenewCertificateResponse
-	(*IssueTokenResponse)(nil),             // 73: crs.v1.IssueTokenResponse
-	(*MintTokenResponse)(nil),              // 74: crs.v1.MintTokenResponse
-	(*MintCapabilityResponse)(nil),         // 75: crs.v1.MintCapabilityResponse
-	(*VerifyCapabilityResponse)(nil),       // 76: crs.v1.VerifyCapabilityResponse
-	(*GetTokenKeysResponse)(nil),           // 77: crs.v1.GetTokenKeysResponse
-	(*GetTrustBundleResponse)(nil),         // 78: crs.v1.GetTrustBundleResponse
-	(*BanResponse)(nil),                    // 79: crs.v1.BanResponse
-	(*LiftBanResponse)(nil),                // 80: crs.v1.LiftBanResponse
-	(*ListBansResponse)(nil),               // 81: crs.v1.ListBansResponse
-	(*ReadAuditResponse)(nil),              // 82: crs.v1.ReadAuditResponse
-	(*GetLineageResponse)(nil),             // 83: crs.v1.GetLineageResponse
-	(*RemoveRecordResponse)(nil),           // 84: crs.v1.RemoveRecordResponse
-	(*RemoveMemberResponse)(nil),           // 85: crs.v1.RemoveMemberResponse
-	(*GetGovernanceStatusResponse)(nil),    // 86: crs.v1.GetGovernanceStatusResponse
-	(*InitGovernanceResponse)(nil),         // 87: crs.v1.InitGovernanceResponse
-	(*GetRegistryVersionResponse)(nil),     // 88: crs.v1.GetRegistryVersionResponse
-	(*GetDescriptorResponse)(nil),          // 89: crs.v1.GetDescriptorResponse
-	(*ListDescriptorsResponse)(nil),        // 90: crs.v1.ListDescriptorsResponse
-	(*ListDescriptorVersionsResponse)(nil), // 91: crs.v1.ListDescriptorVersionsResponse
-	(*GetRegionMapResponse)(nil),           // 92: crs.v1.GetRegionMapResponse
-	(*ProposeResponse)(nil),                // 93: crs.v1.ProposeResponse
-	(*AddSignaturesResponse)(nil),          // 94: crs.v1.AddSignaturesResponse
-	(*ApplyProposalResponse)(nil),          // 95: crs.v1.ApplyProposalResponse
-	(*GetProposalResponse)(nil),            // 96: crs.v1.GetProposalResponse
-	(*ReadLogResponse)(nil),                // 97: crs.v1.ReadLogResponse
-	(*GetCheckpointResponse)(nil),          // 98: crs.v1.GetCheckpointResponse
-	(*GetTileResponse)(nil),                // 99: crs.v1.GetTileResponse
-	(*ProveInclusionResponse)(nil),         // 100: crs.v1.ProveInclusionResponse
-	(*ProveConsistencyResponse)(nil),       // 101: crs.v1.ProveConsistencyResponse
-	(*GetBundleResponse)(nil),              // 102: crs.v1.GetBundleResponse
-	(*ReadGovernanceAuditResponse)(nil),    // 103: crs.v1.ReadGovernanceAuditResponse
+	(*WhoAmIRequest)(nil),                  // 31: crs.v1.WhoAmIRequest
+	(*GetLineageRequest)(nil),              // 32: crs.v1.GetLineageRequest
+	(*RemoveRecordRequest)(nil),            // 33: crs.v1.RemoveRecordRequest
+	(*RemoveMemberRequest)(nil),            // 34: crs.v1.RemoveMemberRequest
+	(*GetGovernanceStatusRequest)(nil),     // 35: crs.v1.GetGovernanceStatusRequest
+	(*InitGovernanceRequest)(nil),          // 36: crs.v1.InitGovernanceRequest
+	(*GetRegistryVersionRequest)(nil),      // 37: crs.v1.GetRegistryVersionRequest
+	(*GetDescriptorRequest)(nil),           // 38: crs.v1.GetDescriptorRequest
+	(*ListDescriptorsRequest)(nil),         // 39: crs.v1.ListDescriptorsRequest
+	(*ListDescriptorVersionsRequest)(nil),  // 40: crs.v1.ListDescriptorVersionsRequest
+	(*GetRegionMapRequest)(nil),            // 41: crs.v1.GetRegionMapRequest
+	(*ProposeRequest)(nil),                 // 42: crs.v1.ProposeRequest
+	(*AddSignaturesRequest)(nil),           // 43: crs.v1.AddSignaturesRequest
+	(*ApplyProposalRequest)(nil),           // 44: crs.v1.ApplyProposalRequest
+	(*GetProposalRequest)(nil),             // 45: crs.v1.GetProposalRequest
+	(*ReadLogRequest)(nil),                 // 46: crs.v1.ReadLogRequest
+	(*GetCheckpointRequest)(nil),           // 47: crs.v1.GetCheckpointRequest
+	(*GetTileRequest)(nil),                 // 48: crs.v1.GetTileRequest
+	(*ProveInclusionRequest)(nil),          // 49: crs.v1.ProveInclusionRequest
+	(*ProveConsistencyRequest)(nil),        // 50: crs.v1.ProveConsistencyRequest
+	(*GetBundleRequest)(nil),               // 51: crs.v1.GetBundleRequest
+	(*ReadGovernanceAuditRequest)(nil),     // 52: crs.v1.ReadGovernanceAuditRequest
+	(*RegisterAgentResponse)(nil),          // 53: crs.v1.RegisterAgentResponse
+	(*RegisterGatewayResponse)(nil),        // 54: crs.v1.RegisterGatewayResponse
+	(*RegisterManyResponse)(nil),           // 55: crs.v1.RegisterManyResponse
+	(*RenewResponse)(nil),                  // 56: crs.v1.RenewResponse
+	(*DeregisterAgentResponse)(nil),        // 57: crs.v1.DeregisterAgentResponse
+	(*DeregisterGatewayResponse)(nil),      // 58: crs.v1.DeregisterGatewayResponse
+	(*ReportAgentResponse)(nil),            // 59: crs.v1.ReportAgentResponse
+	(*ReportGatewayResponse)(nil),          // 60: crs.v1.ReportGatewayResponse
+	(*GetAgentResponse)(nil),               // 61: crs.v1.GetAgentResponse
+	(*GetGatewayResponse)(nil),             // 62: crs.v1.GetGatewayResponse
+	(*ResolveAgentResponse)(nil),           // 63: crs.v1.ResolveAgentResponse
+	(*ResolveAgentsResponse)(nil),          // 64: crs.v1.ResolveAgentsResponse
+	(*ResolveGatewaysResponse)(nil),        // 65: crs.v1.ResolveGatewaysResponse
+	(*ListAgentsResponse)(nil),             // 66: crs.v1.ListAgentsResponse
+	(*ListGatewaysResponse)(nil),           // 67: crs.v1.ListGatewaysResponse
+	(*WatchResponse)(nil),                  // 68: crs.v1.WatchResponse
+	(*GetNodeStatusResponse)(nil),          // 69: crs.v1.GetNodeStatusResponse
+	(*GetRingMapResponse)(nil),             // 70: crs.v1.GetRingMapResponse
+	(*CreateJoinTokenResponse)(nil),        // 71: crs.v1.CreateJoinTokenResponse
+	(*EnrolResponse)(nil),                  // 72: crs.v1.EnrolResponse
+	(*RenewCertificateResponse)(nil),       // 73: crs.v1.RenewCertificateResponse
+	(*IssueTokenResponse)(nil),             // 74: crs.v1.IssueTokenResponse
+	(*MintTokenResponse)(nil),              // 75: crs.v1.MintTokenResponse
+	(*MintCapabilityResponse)(nil),         // 76: crs.v1.MintCapabilityResponse
+	(*VerifyCapabilityResponse)(nil),       // 77: crs.v1.VerifyCapabilityResponse
+	(*GetTokenKeysResponse)(nil),           // 78: crs.v1.GetTokenKeysResponse
+	(*GetTrustBundleResponse)(nil),         // 79: crs.v1.GetTrustBundleResponse
+	(*BanResponse)(nil),                    // 80: crs.v1.BanResponse
+	(*LiftBanResponse)(nil),                // 81: crs.v1.LiftBanResponse
+	(*ListBansResponse)(nil),               // 82: crs.v1.ListBansResponse
+	(*ReadAuditResponse)(nil),              // 83: crs.v1.ReadAuditResponse
+	(*WhoAmIResponse)(nil),                 // 84: crs.v1.WhoAmIResponse
+	(*GetLineageResponse)(nil),             // 85: crs.v1.GetLineageResponse
+	(*RemoveRecordResponse)(nil),           // 86: crs.v1.RemoveRecordResponse
+	(*RemoveMemberResponse)(nil),           // 87: crs.v1.RemoveMemberResponse
+	(*GetGovernanceStatusResponse)(nil),    // 88: crs.v1.GetGovernanceStatusResponse
+	(*InitGovernanceResponse)(nil),         // 89: crs.v1.InitGovernanceResponse
+	(*GetRegistryVersionResponse)(nil),     // 90: crs.v1.GetRegistryVersionResponse
+	(*GetDescriptorResponse)(nil),          // 91: crs.v1.GetDescriptorResponse
+	(*ListDescriptorsResponse)(nil),        // 92: crs.v1.ListDescriptorsResponse
+	(*ListDescriptorVersionsResponse)(nil), // 93: crs.v1.ListDescriptorVersionsResponse
+	(*GetRegionMapResponse)(nil),           // 94: crs.v1.GetRegionMapResponse
+	(*ProposeResponse)(nil),                // 95: crs.v1.ProposeResponse
+	(*AddSignaturesResponse)(nil),          // 96: crs.v1.AddSignaturesResponse
+	(*ApplyProposalResponse)(nil),          // 97: crs.v1.ApplyProposalResponse
+	(*GetProposalResponse)(nil),            // 98: crs.v1.GetProposalResponse
+	(*ReadLogResponse)(nil),                // 99: crs.v1.ReadLogResponse
+	(*GetCheckpointResponse)(nil),          // 100: crs.v1.GetCheckpointResponse
+	(*GetTileResponse)(nil),                // 101: crs.v1.GetTileResponse
+	(*ProveInclusionResponse)(nil),         // 102: crs.v1.ProveInclusionResponse
+	(*ProveConsistencyResponse)(nil),       // 103: crs.v1.ProveConsistencyResponse
+	(*GetBundleResponse)(nil),              // 104: crs.v1.GetBundleResponse
+	(*ReadGovernanceAuditResponse)(nil),    // 105: crs.v1.ReadGovernanceAuditResponse
 }
 var file_crs_v1_registry_proto_depIdxs = []int32{
 	0,   // 0: crs.v1.Registry.RegisterAgent:input_type -> crs.v1.RegisterAgentRequest
@@ -226,81 +229,83 @@ var file_crs_v1_registry_proto_depIdxs = []int32{
 	28,  // 28: crs.v1.Registry.LiftBan:input_type -> crs.v1.LiftBanRequest
 	29,  // 29: crs.v1.Registry.ListBans:input_type -> crs.v1.ListBansRequest
 	30,  // 30: crs.v1.Registry.ReadAudit:input_type -> crs.v1.ReadAuditRequest
-	31,  // 31: crs.v1.Registry.GetLineage:input_type -> crs.v1.GetLineageRequest
-	32,  // 32: crs.v1.Registry.RemoveRecord:input_type -> crs.v1.RemoveRecordRequest
-	33,  // 33: crs.v1.Registry.RemoveMember:input_type -> crs.v1.RemoveMemberRequest
-	34,  // 34: crs.v1.Registry.GetGovernanceStatus:input_type -> crs.v1.GetGovernanceStatusRequest
-	35,  // 35: crs.v1.Registry.InitGovernance:input_type -> crs.v1.InitGovernanceRequest
-	36,  // 36: crs.v1.Registry.GetRegistryVersion:input_type -> crs.v1.GetRegistryVersionRequest
-	37,  // 37: crs.v1.Registry.GetDescriptor:input_type -> crs.v1.GetDescriptorRequest
-	38,  // 38: crs.v1.Registry.ListDescriptors:input_type -> crs.v1.ListDescriptorsRequest
-	39,  // 39: crs.v1.Registry.ListDescriptorVersions:input_type -> crs.v1.ListDescriptorVersionsRequest
-	40,  // 40: crs.v1.Registry.GetRegionMap:input_type -> crs.v1.GetRegionMapRequest
-	41,  // 41: crs.v1.Registry.Propose:input_type -> crs.v1.ProposeRequest
-	42,  // 42: crs.v1.Registry.AddSignatures:input_type -> crs.v1.AddSignaturesRequest
-	43,  // 43: crs.v1.Registry.ApplyProposal:input_type -> crs.v1.ApplyProposalRequest
-	44,  // 44: crs.v1.Registry.GetProposal:input_type -> crs.v1.GetProposalRequest
-	45,  // 45: crs.v1.Registry.ReadLog:input_type -> crs.v1.ReadLogRequest
-	46,  // 46: crs.v1.Registry.GetCheckpoint:input_type -> crs.v1.GetCheckpointRequest
-	47,  // 47: crs.v1.Registry.GetTile:input_type -> crs.v1.GetTileRequest
-	48,  // 48: crs.v1.Registry.ProveInclusion:input_type -> crs.v1.ProveInclusionRequest
-	49,  // 49: crs.v1.Registry.ProveConsistency:input_type -> crs.v1.ProveConsistencyRequest
-	50,  // 50: crs.v1.Registry.GetBundle:input_type -> crs.v1.GetBundleRequest
-	51,  // 51: crs.v1.Registry.ReadGovernanceAudit:input_type -> crs.v1.ReadGovernanceAuditRequest
-	52,  // 52: crs.v1.Registry.RegisterAgent:output_type -> crs.v1.RegisterAgentResponse
-	53,  // 53: crs.v1.Registry.RegisterGateway:output_type -> crs.v1.RegisterGatewayResponse
-	54,  // 54: crs.v1.Registry.RegisterMany:output_type -> crs.v1.RegisterManyResponse
-	55,  // 55: crs.v1.Registry.Renew:output_type -> crs.v1.RenewResponse
-	56,  // 56: crs.v1.Registry.DeregisterAgent:output_type -> crs.v1.DeregisterAgentResponse
-	57,  // 57: crs.v1.Registry.DeregisterGateway:output_type -> crs.v1.DeregisterGatewayResponse
-	58,  // 58: crs.v1.Registry.ReportAgent:output_type -> crs.v1.ReportAgentResponse
-	59,  // 59: crs.v1.Registry.ReportGateway:output_type -> crs.v1.ReportGatewayResponse
-	60,  // 60: crs.v1.Registry.GetAgent:output_type -> crs.v1.GetAgentResponse
-	61,  // 61: crs.v1.Registry.GetGateway:output_type -> crs.v1.GetGatewayResponse
-	62,  // 62: crs.v1.Registry.ResolveAgent:output_type -> crs.v1.ResolveAgentResponse
-	63,  // 63: crs.v1.Registry.ResolveAgents:output_type -> crs.v1.ResolveAgentsResponse
-	64,  // 64: crs.v1.Registry.ResolveGateways:output_type -> crs.v1.ResolveGatewaysResponse
-	65,  // 65: crs.v1.Registry.ListAgents:output_type -> crs.v1.ListAgentsResponse
-	66,  // 66: crs.v1.Registry.ListGateways:output_type -> crs.v1.ListGatewaysResponse
-	67,  // 67: crs.v1.Registry.Watch:output_type -> crs.v1.WatchResponse
-	68,  // 68: crs.v1.Registry.GetNodeStatus:output_type -> crs.v1.GetNodeStatusResponse
-	69,  // 69: crs.v1.Registry.GetRingMap:output_type -> crs.v1.GetRingMapResponse
-	70,  // 70: crs.v1.Registry.CreateJoinToken:output_type -> crs.v1.CreateJoinTokenResponse
-	71,  // 71: crs.v1.Registry.Enrol:output_type -> crs.v1.EnrolResponse
-	72,  // 72: crs.v1.Registry.RenewCertificate:output_type -> crs.v1.RenewCertificateResponse
-	73,  // 73: crs.v1.Registry.IssueToken:output_type -> crs.v1.IssueTokenResponse
-	74,  // 74: crs.v1.Registry.MintToken:output_type -> crs.v1.MintTokenResponse
-	75,  // 75: crs.v1.Registry.MintCapability:output_type -> crs.v1.MintCapabilityResponse
-	76,  // 76: crs.v1.Registry.VerifyCapability:output_type -> crs.v1.VerifyCapabilityResponse
-	77,  // 77: crs.v1.Registry.GetTokenKeys:output_type -> crs.v1.GetTokenKeysResponse
-	78,  // 78: crs.v1.Registry.GetTrustBundle:output_type -> crs.v1.GetTrustBundleResponse
-	79,  // 79: crs.v1.Registry.Ban:output_type -> crs.v1.BanResponse
-	80,  // 80: crs.v1.Registry.LiftBan:output_type -> crs.v1.LiftBanResponse
-	81,  // 81: crs.v1.Registry.ListBans:output_type -> crs.v1.ListBansResponse
-	82,  // 82: crs.v1.Registry.ReadAudit:output_type -> crs.v1.ReadAuditResponse
-	83,  // 83: crs.v1.Registry.GetLineage:output_type -> crs.v1.GetLineageResponse
-	84,  // 84: crs.v1.Registry.RemoveRecord:output_type -> crs.v1.RemoveRecordResponse
-	85,  // 85: crs.v1.Registry.RemoveMember:output_type -> crs.v1.RemoveMemberResponse
-	86,  // 86: crs.v1.Registry.GetGovernanceStatus:output_type -> crs.v1.GetGovernanceStatusResponse
-	87,  // 87: crs.v1.Registry.InitGovernance:output_type -> crs.v1.InitGovernanceResponse
-	88,  // 88: crs.v1.Registry.GetRegistryVersion:output_type -> crs.v1.GetRegistryVersionResponse
-	89,  // 89: crs.v1.Registry.GetDescriptor:output_type -> crs.v1.GetDescriptorResponse
-	90,  // 90: crs.v1.Registry.ListDescriptors:output_type -> crs.v1.ListDescriptorsResponse
-	91,  // 91: crs.v1.Registry.ListDescriptorVersions:output_type -> crs.v1.ListDescriptorVersionsResponse
-	92,  // 92: crs.v1.Registry.GetRegionMap:output_type -> crs.v1.GetRegionMapResponse
-	93,  // 93: crs.v1.Registry.Propose:output_type -> crs.v1.ProposeResponse
-	94,  // 94: crs.v1.Registry.AddSignatures:output_type -> crs.v1.AddSignaturesResponse
-	95,  // 95: crs.v1.Registry.ApplyProposal:output_type -> crs.v1.ApplyProposalResponse
-	96,  // 96: crs.v1.Registry.GetProposal:output_type -> crs.v1.GetProposalResponse
-	97,  // 97: crs.v1.Registry.ReadLog:output_type -> crs.v1.ReadLogResponse
-	98,  // 98: crs.v1.Registry.GetCheckpoint:output_type -> crs.v1.GetCheckpointResponse
-	99,  // 99: crs.v1.Registry.GetTile:output_type -> crs.v1.GetTileResponse
-	100, // 100: crs.v1.Registry.ProveInclusion:output_type -> crs.v1.ProveInclusionResponse
-	101, // 101: crs.v1.Registry.ProveConsistency:output_type -> crs.v1.ProveConsistencyResponse
-	102, // 102: crs.v1.Registry.GetBundle:output_type -> crs.v1.GetBundleResponse
-	103, // 103: crs.v1.Registry.ReadGovernanceAudit:output_type -> crs.v1.ReadGovernanceAuditResponse
-	52,  // [52:104] is the sub-list for method output_type
-	0,   // [0:52] is the sub-list for method input_type
+	31,  // 31: crs.v1.Registry.WhoAmI:input_type -> crs.v1.WhoAmIRequest
+	32,  // 32: crs.v1.Registry.GetLineage:input_type -> crs.v1.GetLineageRequest
+	33,  // 33: crs.v1.Registry.RemoveRecord:input_type -> crs.v1.RemoveRecordRequest
+	34,  // 34: crs.v1.Registry.RemoveMember:input_type -> crs.v1.RemoveMemberRequest
+	35,  // 35: crs.v1.Registry.GetGovernanceStatus:input_type -> crs.v1.GetGovernanceStatusRequest
+	36,  // 36: crs.v1.Registry.InitGovernance:input_type -> crs.v1.InitGovernanceRequest
+	37,  // 37: crs.v1.Registry.GetRegistryVersion:input_type -> crs.v1.GetRegistryVersionRequest
+	38,  // 38: crs.v1.Registry.GetDescriptor:input_type -> crs.v1.GetDescriptorRequest
+	39,  // 39: crs.v1.Registry.ListDescriptors:input_type -> crs.v1.ListDescriptorsRequest
+	40,  // 40: crs.v1.Registry.ListDescriptorVersions:input_type -> crs.v1.ListDescriptorVersionsRequest
+	41,  // 41: crs.v1.Registry.GetRegionMap:input_type -> crs.v1.GetRegionMapRequest
+	42,  // 42: crs.v1.Registry.Propose:input_type -> crs.v1.ProposeRequest
+	43,  // 43: crs.v1.Registry.AddSignatures:input_type -> crs.v1.AddSignaturesRequest
+	44,  // 44: crs.v1.Registry.ApplyProposal:input_type -> crs.v1.ApplyProposalRequest
+	45,  // 45: crs.v1.Registry.GetProposal:input_type -> crs.v1.GetProposalRequest
+	46,  // 46: crs.v1.Registry.ReadLog:input_type -> crs.v1.ReadLogRequest
+	47,  // 47: crs.v1.Registry.GetCheckpoint:input_type -> crs.v1.GetCheckpointRequest
+	48,  // 48: crs.v1.Registry.GetTile:input_type -> crs.v1.GetTileRequest
+	49,  // 49: crs.v1.Registry.ProveInclusion:input_type -> crs.v1.ProveInclusionRequest
+	50,  // 50: crs.v1.Registry.ProveConsistency:input_type -> crs.v1.ProveConsistencyRequest
+	51,  // 51: crs.v1.Registry.GetBundle:input_type -> crs.v1.GetBundleRequest
+	52,  // 52: crs.v1.Registry.ReadGovernanceAudit:input_type -> crs.v1.ReadGovernanceAuditRequest
+	53,  // 53: crs.v1.Registry.RegisterAgent:output_type -> crs.v1.RegisterAgentResponse
+	54,  // 54: crs.v1.Registry.RegisterGateway:output_type -> crs.v1.RegisterGatewayResponse
+	55,  // 55: crs.v1.Registry.RegisterMany:output_type -> crs.v1.RegisterManyResponse
+	56,  // 56: crs.v1.Registry.Renew:output_type -> crs.v1.RenewResponse
+	57,  // 57: crs.v1.Registry.DeregisterAgent:output_type -> crs.v1.DeregisterAgentResponse
+	58,  // 58: crs.v1.Registry.DeregisterGateway:output_type -> crs.v1.DeregisterGatewayResponse
+	59,  // 59: crs.v1.Registry.ReportAgent:output_type -> crs.v1.ReportAgentResponse
+	60,  // 60: crs.v1.Registry.ReportGateway:output_type -> crs.v1.ReportGatewayResponse
+	61,  // 61: crs.v1.Registry.GetAgent:output_type -> crs.v1.GetAgentResponse
+	62,  // 62: crs.v1.Registry.GetGateway:output_type -> crs.v1.GetGatewayResponse
+	63,  // 63: crs.v1.Registry.ResolveAgent:output_type -> crs.v1.ResolveAgentResponse
+	64,  // 64: crs.v1.Registry.ResolveAgents:output_type -> crs.v1.ResolveAgentsResponse
+	65,  // 65: crs.v1.Registry.ResolveGateways:output_type -> crs.v1.ResolveGatewaysResponse
+	66,  // 66: crs.v1.Registry.ListAgents:output_type -> crs.v1.ListAgentsResponse
+	67,  // 67: crs.v1.Registry.ListGateways:output_type -> crs.v1.ListGatewaysResponse
+	68,  // 68: crs.v1.Registry.Watch:output_type -> crs.v1.WatchResponse
+	69,  // 69: crs.v1.Registry.GetNodeStatus:output_type -> crs.v1.GetNodeStatusResponse
+	70,  // 70: crs.v1.Registry.GetRingMap:output_type -> crs.v1.GetRingMapResponse
+	71,  // 71: crs.v1.Registry.CreateJoinToken:output_type -> crs.v1.CreateJoinTokenResponse
+	72,  // 72: crs.v1.Registry.Enrol:output_type -> crs.v1.EnrolResponse
+	73,  // 73: crs.v1.Registry.RenewCertificate:output_type -> crs.v1.RenewCertificateResponse
+	74,  // 74: crs.v1.Registry.IssueToken:output_type -> crs.v1.IssueTokenResponse
+	75,  // 75: crs.v1.Registry.MintToken:output_type -> crs.v1.MintTokenResponse
+	76,  // 76: crs.v1.Registry.MintCapability:output_type -> crs.v1.MintCapabilityResponse
+	77,  // 77: crs.v1.Registry.VerifyCapability:output_type -> crs.v1.VerifyCapabilityResponse
+	78,  // 78: crs.v1.Registry.GetTokenKeys:output_type -> crs.v1.GetTokenKeysResponse
+	79,  // 79: crs.v1.Registry.GetTrustBundle:output_type -> crs.v1.GetTrustBundleResponse
+	80,  // 80: crs.v1.Registry.Ban:output_type -> crs.v1.BanResponse
+	81,  // 81: crs.v1.Registry.LiftBan:output_type -> crs.v1.LiftBanResponse
+	82,  // 82: crs.v1.Registry.ListBans:output_type -> crs.v1.ListBansResponse
+	83,  // 83: crs.v1.Registry.ReadAudit:output_type -> crs.v1.ReadAuditResponse
+	84,  // 84: crs.v1.Registry.WhoAmI:output_type -> crs.v1.WhoAmIResponse
+	85,  // 85: crs.v1.Registry.GetLineage:output_type -> crs.v1.GetLineageResponse
+	86,  // 86: crs.v1.Registry.RemoveRecord:output_type -> crs.v1.RemoveRecordResponse
+	87,  // 87: crs.v1.Registry.RemoveMember:output_type -> crs.v1.RemoveMemberResponse
+	88,  // 88: crs.v1.Registry.GetGovernanceStatus:output_type -> crs.v1.GetGovernanceStatusResponse
+	89,  // 89: crs.v1.Registry.InitGovernance:output_type -> crs.v1.InitGovernanceResponse
+	90,  // 90: crs.v1.Registry.GetRegistryVersion:output_type -> crs.v1.GetRegistryVersionResponse
+	91,  // 91: crs.v1.Registry.GetDescriptor:output_type -> crs.v1.GetDescriptorResponse
+	92,  // 92: crs.v1.Registry.ListDescriptors:output_type -> crs.v1.ListDescriptorsResponse
+	93,  // 93: crs.v1.Registry.ListDescriptorVersions:output_type -> crs.v1.ListDescriptorVersionsResponse
+	94,  // 94: crs.v1.Registry.GetRegionMap:output_type -> crs.v1.GetRegionMapResponse
+	95,  // 95: crs.v1.Registry.Propose:output_type -> crs.v1.ProposeResponse
+	96,  // 96: crs.v1.Registry.AddSignatures:output_type -> crs.v1.AddSignaturesResponse
+	97,  // 97: crs.v1.Registry.ApplyProposal:output_type -> crs.v1.ApplyProposalResponse
+	98,  // 98: crs.v1.Registry.GetProposal:output_type -> crs.v1.GetProposalResponse
+	99,  // 99: crs.v1.Registry.ReadLog:output_type -> crs.v1.ReadLogResponse
+	100, // 100: crs.v1.Registry.GetCheckpoint:output_type -> crs.v1.GetCheckpointResponse
+	101, // 101: crs.v1.Registry.GetTile:output_type -> crs.v1.GetTileResponse
+	102, // 102: crs.v1.Registry.ProveInclusion:output_type -> crs.v1.ProveInclusionResponse
+	103, // 103: crs.v1.Registry.ProveConsistency:output_type -> crs.v1.ProveConsistencyResponse
+	104, // 104: crs.v1.Registry.GetBundle:output_type -> crs.v1.GetBundleResponse
+	105, // 105: crs.v1.Registry.ReadGovernanceAudit:output_type -> crs.v1.ReadGovernanceAuditResponse
+	53,  // [53:106] is the sub-list for method output_type
+	0,   // [0:53] is the sub-list for method input_type
 	0,   // [0:0] is the sub-list for extension type_name
 	0,   // [0:0] is the sub-list for extension extendee
 	0,   // [0:0] is the sub-list for field type_name

@@ -52,6 +52,7 @@ const (
 	Registry_LiftBan_FullMethodName                = "/crs.v1.Registry/LiftBan"
 	Registry_ListBans_FullMethodName               = "/crs.v1.Registry/ListBans"
 	Registry_ReadAudit_FullMethodName              = "/crs.v1.Registry/ReadAudit"
+	Registry_WhoAmI_FullMethodName                 = "/crs.v1.Registry/WhoAmI"
 	Registry_GetLineage_FullMethodName             = "/crs.v1.Registry/GetLineage"
 	Registry_RemoveRecord_FullMethodName           = "/crs.v1.Registry/RemoveRecord"
 	Registry_RemoveMember_FullMethodName           = "/crs.v1.Registry/RemoveMember"
@@ -147,6 +148,8 @@ type RegistryClient interface {
 	ListBans(ctx context.Context, in *ListBansRequest, opts ...grpc.CallOption) (*ListBansResponse, error)
 	// Returns what was issued, renewed, banned and administered.
 	ReadAudit(ctx context.Context, in *ReadAuditRequest, opts ...grpc.CallOption) (*ReadAuditResponse, error)
+	// Returns the identity of the caller.
+	WhoAmI(ctx context.Context, in *WhoAmIRequest, opts ...grpc.CallOption) (*WhoAmIResponse, error)
 	// Returns the owner of a lineage of certificates.
 	GetLineage(ctx context.Context, in *GetLineageRequest, opts ...grpc.CallOption) (*GetLineageResponse, error)
 	// Removes another owner's record.
@@ -185,8 +188,8 @@ type RegistryClient interface {
 	ProveInclusion(ctx context.Context, in *ProveInclusionRequest, opts ...grpc.CallOption) (*ProveInclusionResponse, error)
 	// Proves that a log extends a smaller one.
 	ProveConsistency(ctx context.Context, in *ProveConsistencyRequest, opts ...grpc.CallOption) (*ProveConsistencyResponse, error)
-	// Returns the file by which a descriptor is verified offline.
-	GetBundle(ctx context.Context, in *GetBundleRequest, opts ...grpc.CallOption) (*GetBundleResponse, error)
+	// Returns the file by which a descriptor is verified offline, in parts.
+	GetBundle(ctx context.Context, in *GetBundleRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetBundleResponse], error)
 	// Returns the audit of proposals.
 	ReadGovernanceAudit(ctx context.Context, in *ReadGovernanceAuditRequest, opts ...grpc.CallOption) (*ReadGovernanceAuditResponse, error)
 }
@@ -536,6 +539,16 @@ func (c *registryClient) ReadAudit(ctx context.Context, in *ReadAuditRequest, op
 	return out, nil
 }
 
+func (c *registryClient) WhoAmI(ctx context.Context, in *WhoAmIRequest, opts ...grpc.CallOption) (*WhoAmIResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhoAmIResponse)
+	err := c.cc.Invoke(ctx, Registry_WhoAmI_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *registryClient) GetLineage(ctx context.Context, in *GetLineageRequest, opts ...grpc.CallOption) (*GetLineageResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetLineageResponse)
@@ -753,15 +766,24 @@ func (c *registryClient) ProveConsistency(ctx context.Context, in *ProveConsiste
 	return out, nil
 }
 
-func (c *registryClient) GetBundle(ctx context.Context, in *GetBundleRequest, opts ...grpc.CallOption) (*GetBundleResponse, error) {
+func (c *registryClient) GetBundle(ctx context.Context, in *GetBundleRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetBundleResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(GetBundleResponse)
-	err := c.cc.Invoke(ctx, Registry_GetBundle_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Registry_ServiceDesc.Streams[6], Registry_GetBundle_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[GetBundleRequest, GetBundleResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Registry_GetBundleClient = grpc.ServerStreamingClient[GetBundleResponse]
 
 func (c *registryClient) ReadGovernanceAudit(ctx context.Context, in *ReadGovernanceAuditRequest, opts ...grpc.CallOption) (*ReadGovernanceAuditResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -845,6 +867,8 @@ type RegistryServer interface {
 	ListBans(context.Context, *ListBansRequest) (*ListBansResponse, error)
 	// Returns what was issued, renewed, banned and administered.
 	ReadAudit(context.Context, *ReadAuditRequest) (*ReadAuditResponse, error)
+	// Returns the identity of the caller.
+	WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error)
 	// Returns the owner of a lineage of certificates.
 	GetLineage(context.Context, *GetLineageRequest) (*GetLineageResponse, error)
 	// Removes another owner's record.
@@ -883,8 +907,8 @@ type RegistryServer interface {
 	ProveInclusion(context.Context, *ProveInclusionRequest) (*ProveInclusionResponse, error)
 	// Proves that a log extends a smaller one.
 	ProveConsistency(context.Context, *ProveConsistencyRequest) (*ProveConsistencyResponse, error)
-	// Returns the file by which a descriptor is verified offline.
-	GetBundle(context.Context, *GetBundleRequest) (*GetBundleResponse, error)
+	// Returns the file by which a descriptor is verified offline, in parts.
+	GetBundle(*GetBundleRequest, grpc.ServerStreamingServer[GetBundleResponse]) error
 	// Returns the audit of proposals.
 	ReadGovernanceAudit(context.Context, *ReadGovernanceAuditRequest) (*ReadGovernanceAuditResponse, error)
 	mustEmbedUnimplementedRegistryServer()
@@ -990,6 +1014,9 @@ func (UnimplementedRegistryServer) ListBans(context.Context, *ListBansRequest) (
 func (UnimplementedRegistryServer) ReadAudit(context.Context, *ReadAuditRequest) (*ReadAuditResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReadAudit not implemented")
 }
+func (UnimplementedRegistryServer) WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WhoAmI not implemented")
+}
 func (UnimplementedRegistryServer) GetLineage(context.Context, *GetLineageRequest) (*GetLineageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetLineage not implemented")
 }
@@ -1047,8 +1074,8 @@ func (UnimplementedRegistryServer) ProveInclusion(context.Context, *ProveInclusi
 func (UnimplementedRegistryServer) ProveConsistency(context.Context, *ProveConsistencyRequest) (*ProveConsistencyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ProveConsistency not implemented")
 }
-func (UnimplementedRegistryServer) GetBundle(context.Context, *GetBundleRequest) (*GetBundleResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method GetBundle not implemented")
+func (UnimplementedRegistryServer) GetBundle(*GetBundleRequest, grpc.ServerStreamingServer[GetBundleResponse]) error {
+	return status.Error(codes.Unimplemented, "method GetBundle not implemented")
 }
 func (UnimplementedRegistryServer) ReadGovernanceAudit(context.Context, *ReadGovernanceAuditRequest) (*ReadGovernanceAuditResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReadGovernanceAudit not implemented")
@@ -1611,6 +1638,24 @@ func _Registry_ReadAudit_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Registry_WhoAmI_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhoAmIRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServer).WhoAmI(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Registry_WhoAmI_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServer).WhoAmI(ctx, req.(*WhoAmIRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Registry_GetLineage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetLineageRequest)
 	if err := dec(in); err != nil {
@@ -1932,23 +1977,16 @@ func _Registry_ProveConsistency_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Registry_GetBundle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(GetBundleRequest)
-	if err := dec(in); err != nil {
-		return nil, err
+func _Registry_GetBundle_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(GetBundleRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
 	}
-	if interceptor == nil {
-		return srv.(RegistryServer).GetBundle(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Registry_GetBundle_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(RegistryServer).GetBundle(ctx, req.(*GetBundleRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+	return srv.(RegistryServer).GetBundle(m, &grpc.GenericServerStream[GetBundleRequest, GetBundleResponse]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Registry_GetBundleServer = grpc.ServerStreamingServer[GetBundleResponse]
 
 func _Registry_ReadGovernanceAudit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReadGovernanceAuditRequest)
@@ -2088,6 +2126,10 @@ var Registry_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Registry_ReadAudit_Handler,
 		},
 		{
+			MethodName: "WhoAmI",
+			Handler:    _Registry_WhoAmI_Handler,
+		},
+		{
 			MethodName: "GetLineage",
 			Handler:    _Registry_GetLineage_Handler,
 		},
@@ -2152,10 +2194,6 @@ var Registry_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Registry_ProveConsistency_Handler,
 		},
 		{
-			MethodName: "GetBundle",
-			Handler:    _Registry_GetBundle_Handler,
-		},
-		{
 			MethodName: "ReadGovernanceAudit",
 			Handler:    _Registry_ReadGovernanceAudit_Handler,
 		},
@@ -2189,6 +2227,11 @@ var Registry_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ReadLog",
 			Handler:       _Registry_ReadLog_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "GetBundle",
+			Handler:       _Registry_GetBundle_Handler,
 			ServerStreams: true,
 		},
 	},

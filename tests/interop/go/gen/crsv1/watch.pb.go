@@ -546,7 +546,8 @@ type WatchReceipt struct {
 	Node uint64 `protobuf:"varint,1,opt,name=node,proto3" json:"node,omitempty"`
 	// The partition.
 	Partition uint32 `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
-	// Position of the change in its partition.
+	// Position of the change in its partition; of a record of the state that of its last change, 0 of a mirror in
+	// the state.
 	Position *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
 	// How far the node was behind when it last proved it; 0 for the leader. Absent: it has not.
 	AgeBoundMs    *uint32 `protobuf:"varint,4,opt,name=age_bound_ms,json=ageBoundMs,proto3,oneof" json:"age_bound_ms,omitempty"`
