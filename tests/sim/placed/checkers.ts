@@ -8,6 +8,7 @@ import { GOVERNED_PLACE, SYSTEM_GROUP } from "../../../src/base/ids.ts";
 import type { RegistryError } from "../../../src/base/errors.ts";
 import { Finding } from "../history.ts";
 import { hashBytes } from "../trace.ts";
+import { FOUNDER_REPLICA } from "../../../src/replication/log_entry.ts";
 import type { PlacedChecker } from "./checker.ts";
 import type { PlacedCluster } from "./cluster.ts";
 import type { PlacedMachine } from "./machine.ts";
@@ -194,16 +195,11 @@ class Configurations implements PlacedChecker {
       if (index === 0 || configuration.voters.length === 0) continue;
       const latest = this.#latest.get(group);
       if (latest !== undefined && index <= latest.index) continue;
-      const { voters } = configuration;
-      const isSole = voters.length === 1 && voters[0] === 1;
-      if (
-        latest !== undefined && isSole && raft.replica === 1 &&
-        latest.configuration.voters.length > 1
-      ) {
-        throw new Finding(this.name, `Group ${group} was founded again`);
-      }
       this.#latest.set(group, { index, configuration });
-      if (latest !== undefined && group !== SYSTEM_GROUP) {
+      if (latest === undefined) continue;
+      // The members of group 0 are those of the cluster, and have no placement to compare with.
+      if (group === SYSTEM_GROUP) this.#goesOn(latest.configuration, configuration);
+      else {
         this.#follows(
           { group, index, leader: proposerOf(raft, latest.index) },
           latest.configuration,
@@ -211,6 +207,11 @@ class Configurations implements PlacedChecker {
         );
       }
     }
+  }
+
+  #goesOn(before: Configuration, { voters }: Configuration): void {
+    if (before.voters.length === 1 || voters.length > 1 || voters[0] !== FOUNDER_REPLICA) return;
+    throw new Finding(this.name, "Group 0 was founded again");
   }
 
   #follows(

@@ -67,9 +67,9 @@ test("MissedMembers adds members and replicas that are not known, and no others"
   assert.is(seen.told, 1);
   assert.is(missed.nodeOf(17), 7);
   assert.is(missed.nodeOf(99), undefined);
-  const all = missed.with([member(1, 5), member(3, 5)]);
+  const all = missed.with([member(1), member(3, 5)]);
   assert.equal(all.map(({ nodeId, addresses }) => [nodeId, addresses[0]!.port]), [
-    [1, 5],
+    [1, 0],
     [3, 5],
     [2, 0],
     [7, 0],
@@ -112,6 +112,34 @@ test("MissedMembers leaves a member out that this node's copy of group 0 has rem
   missed.look(false);
   await Promise.resolve();
   assert.equal(ids(missed.with([member(1)])), [1, 2], "a node that is behind still tells of it");
+});
+
+test("MissedMembers describes a known member as it is told to, while no leader is known", async () => {
+  const told = [member(1, 1), member(2, 1), member(4, 1)];
+  const { seen, missed } = setUp({
+    connected: () => [2],
+    request: () => ({ nodeId: 4 } as ReturnType<MissedMembersOptions["request"]>),
+    ask: () => Promise.resolve({ ...replyWith(), members: told }),
+  });
+  const own = [member(1), member(2), member(4)];
+  const ports = () => missed.with(own).map(({ addresses }) => addresses[0]!.port);
+  assert.equal(ports(), [0, 0, 0]);
+  const ask = async () => {
+    seen.nowMs += MEMBERS_ASK_MS;
+    missed.look(false);
+    await Promise.resolve();
+  };
+  await ask();
+  assert.equal(ports(), [1, 0, 0], "neither one with a session nor the node itself");
+  assert.is(seen.told, 1);
+  await ask();
+  assert.is(seen.told, 1, "nothing new was told");
+  missed.look(true);
+  assert.equal(ports(), [0, 0, 0], "with a leader its own copy is current");
+  assert.is(seen.told, 2);
+  await ask();
+  own[0] = member(1, 3);
+  assert.equal(ports(), [3, 0, 0], "its own copy has changed");
 });
 
 test("MissedMembers bounds what a node tells, so that its members always fit", async () => {

@@ -54,6 +54,17 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "missed_address_is_not_believed",
+    breaks:
+      "Without a leader of group 0 a node believes others where a member is that it cannot reach",
+    test: "tests/unit/node/missed_members.test.ts",
+    edits: [{
+      file: "src/node/missed_members.ts",
+      anchor: "if (own !== undefined && !this.#isDoubtful(nodeId)) return false;",
+      replacement: "if (own !== undefined) return false;",
+    }],
+  },
+  {
     name: "missed_members_are_not_asked_for",
     breaks: "A node that was away learns of the members that joined meanwhile",
     test: "tests/unit/node/missed_members.test.ts",
