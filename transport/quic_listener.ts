@@ -1,8 +1,8 @@
 /**
  * Listens for raw QUIC (ALPN `crs`) and WebTransport (ALPN `h3`) on one UDP port with Deno.
  *
- * A connection passes three stages: begin (limits), handshake, and upgrade (`h3` only). Each is
- * counted, and the last two share a deadline. The connection is accepted in its half-open form,
+ * A connection waits for its turn (handshake_turns.ts), then passes three stages: begin (limits), handshake,
+ * and upgrade (`h3` only). Each is counted, and the last two share a deadline. The connection is accepted in its half-open form,
  * `zeroRtt`, because only that yields a connection which a deadline can close; nothing is read from
  * it before the handshake is complete. Of `incoming`, only `accept` and `refuse` are used: reading
  * any other property consumes it (tests/unit/transport/platform.test.ts). Replaced Deno listeners
@@ -19,6 +19,7 @@ import {
 import type { MonotonicClock, Scheduler } from "../src/base/world.ts";
 import { AddressRates } from "./address_rates.ts";
 import { ALPN_HTTP3, ALPN_REGISTRY } from "./alpn.ts";
+import { HandshakeTurns } from "./handshake_turns.ts";
 import { ListenerSessions } from "./listener_sessions.ts";
 import { addressText, plainHost } from "./host_address.ts";
 import { QuicCarrier } from "./quic_carrier.ts";
@@ -46,7 +47,7 @@ export interface QuicListenOptions {
   readonly port: number;
   readonly certificate: TlsCertificate;
   readonly scheduler: Scheduler;
-  /** Times the rate at which an address may connect; absent: the rate is not limited. */
+  /** Times the rate at which an address may connect, and the turns of handshakes; absent: neither is limited. */
   readonly monotonic?: MonotonicClock;
   readonly onError: OnError;
   readonly limits?: ListenerLimits;
@@ -87,6 +88,7 @@ class QuicListener implements Listener {
   readonly #bound: readonly Bound[];
   readonly #sessions: ListenerSessions;
   readonly #rates: AddressRates;
+  readonly #turns: HandshakeTurns | undefined;
   readonly #collection = new CollectionTrigger();
   /** One function for all connections. */
   readonly #connectionEnded = (): void => this.#collection.connectionEnded();
@@ -102,7 +104,12 @@ class QuicListener implements Listener {
     this.port = this.addresses[0]!.port;
     this.#sessions = new ListenerSessions(options);
     this.stats = this.#sessions.stats;
-    this.#rates = AddressRates.of(options.limits ?? {});
+    const { limits = {}, scheduler, monotonic } = options;
+    this.#rates = AddressRates.of(limits);
+    this.#turns = monotonic === undefined ? undefined : new HandshakeTurns({
+      ...{ scheduler, clock: monotonic, stats: this.stats },
+      ...{ waitingMax: limits.handshakesWaitingMax, waitMsMax: limits.handshakeWaitMsMax },
+    });
     try {
       this.#bound = endpoints.map((endpoint) => ({
         endpoint,
@@ -135,6 +142,7 @@ class QuicListener implements Listener {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#turns?.close();
     const ended = this.#sessions.close();
     for (const connection of this.#establishing) {
       closeQuietly(connection, "shutting_down", "the server is shutting down");
@@ -168,7 +176,7 @@ class QuicListener implements Listener {
       try {
         const incoming = await bound.listeners.at(-1)!.incoming();
         if (this.#closed) incoming.refuse();
-        else void this.#begin(incoming);
+        else this.#await(incoming);
       } catch (error) {
         if (this.#closed) return;
         this.#options.onError("incoming", error);
@@ -176,6 +184,21 @@ class QuicListener implements Listener {
           this.#options.scheduler.after(ACCEPT_RETRY_MS, resolve)
         );
       }
+    }
+  }
+
+  /** Lets a connection wait for its turn. Its address cannot be asked for before, so all share one lane. */
+  #await(incoming: Deno.QuicIncoming): void {
+    const begin = () => void this.#begin(incoming);
+    if (this.#turns === undefined) begin();
+    else this.#turns.add("", { begin, refuse: () => this.#refuse(incoming) });
+  }
+
+  #refuse(incoming: Deno.QuicIncoming): void {
+    try {
+      incoming.refuse();
+    } catch (error) {
+      this.#options.onError("handshake", error);
     }
   }
 

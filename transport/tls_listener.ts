@@ -7,8 +7,9 @@
  * about 17 KB for each connection whose handshake failed
  * (tests/cluster/transport/bare_tls.test.ts).
  *
- * A connection passes the rate limit of its address and the other limits, then the TLS handshake and
- * the client's first frame, which share a deadline. If there is no room for a session, a few
+ * A connection passes the rate limit of its address and the other limits, waits for its turn
+ * (handshake_turns.ts), then passes the TLS handshake and the client's first frame; the wait and these two
+ * share a deadline. If there is no room for a session, a few
  * connections at a time are still taken that far, so that they can be told.
  */
 import { createServer, type Server, type Socket } from "node:net";
@@ -17,6 +18,8 @@ import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";
 import { CLIENT_IDLE_MS } from "../src/base/limits.ts";
 import type { MonotonicClock, Scheduler } from "../src/base/world.ts";
 import { AddressRates } from "./address_rates.ts";
+import { addressKey } from "./admission.ts";
+import { HandshakeTurns } from "./handshake_turns.ts";
 import { type IncomingConnection, IncomingConnections } from "./incoming_connections.ts";
 import { ListenerSessions } from "./listener_sessions.ts";
 import { addressText, plainHost } from "./host_address.ts";
@@ -93,6 +96,7 @@ class TlsListener implements Listener {
   readonly #rates: AddressRates;
   readonly #sessions: ListenerSessions;
   readonly #incoming: IncomingConnections;
+  readonly #turns: HandshakeTurns;
   #closing: Promise<void> | undefined;
 
   constructor(options: TlsListenOptions) {
@@ -102,6 +106,11 @@ class TlsListener implements Listener {
     this.#sessions = new ListenerSessions(options);
     this.#incoming = new IncomingConnections(this.#sessions, options);
     this.stats = this.#sessions.stats;
+    const { limits = {}, scheduler, monotonic } = options;
+    this.#turns = new HandshakeTurns({
+      ...{ scheduler, clock: monotonic, stats: this.stats },
+      ...{ waitingMax: limits.handshakesWaitingMax, waitMsMax: limits.handshakeWaitMsMax },
+    });
   }
 
   /** Takes ownership of the bound addresses; called once. */
@@ -139,6 +148,7 @@ class TlsListener implements Listener {
 
   async #close(): Promise<void> {
     const closed = this.#acceptors.map((acceptor) => acceptor.close());
+    this.#turns.close();
     const ended = this.#sessions.close();
     this.#incoming.close();
     await ended;
@@ -155,12 +165,18 @@ class TlsListener implements Listener {
       this.stats.refused++;
       return this.#drop(raw);
     }
+    let socket: TLSSocket | undefined;
     const incoming = this.#incoming.take(raw, host, () => {
-      socket.destroy();
+      socket?.destroy();
       this.#collection.connectionEnded();
     });
     if (incoming === undefined) return this.#drop(raw);
-    const socket = this.#secure(incoming);
+    this.#turns.add(addressKey(host), {
+      begin: () => {
+        if (this.#incoming.has(incoming)) socket = this.#secure(incoming);
+      },
+      refuse: () => raw.destroy(),
+    });
   }
 
   /** Closes a connection from which nothing was read. */

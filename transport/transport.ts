@@ -205,6 +205,9 @@ export interface ListenerLimits {
   readonly sessionsBacklogMax?: number;
   readonly streamsPerSessionMax?: number;
   readonly handshakesMax?: number;
+  readonly handshakesWaitingMax?: number;
+  /** Time for which a connection waits for its handshake at most, ms. */
+  readonly handshakeWaitMsMax?: number;
   /** Maximum number of concurrent TLS connections accepted only to be told that there is no room. */
   readonly refusalsMax?: number;
   /** Time limit of the TLS handshake and the HTTP/3 upgrade together, ms. */
@@ -217,7 +220,7 @@ export interface ListenerLimits {
   readonly limitsLoopback?: boolean;
 }
 
-/** Counters of a listener. All except the first three only increase. */
+/** Counters of a listener. All except the first four only increase. */
 export interface ListenerStats {
   /** Sessions open now. */
   sessions: number;
@@ -225,6 +228,14 @@ export interface ListenerStats {
   streams: number;
   /** Handshakes and upgrades in progress now. */
   handshakes: number;
+  /** Connections that wait for the turn of their handshake now. */
+  waiting: number;
+  /** Connections whose turn came. */
+  begun: number;
+  /** The time for which they had waited, ms. */
+  waitedMs: number;
+  /** Connections refused because they waited too long, or too many did; part of `refused`. */
+  overdue: number;
   /** Sessions that became ready. */
   accepted: number;
   /** Connections refused because of a limit. */

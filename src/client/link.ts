@@ -10,6 +10,7 @@ import {
   CLIENT_ATTEMPT_MS_BASE,
   CLIENT_RECONNECT_MS_BASE,
   CLIENT_RECONNECT_MS_CAP,
+  CLIENT_REFUSED_MS_BASE,
   CLIENT_STABLE_MS,
   DIAL_MS_MAX,
 } from "../base/limits.ts";
@@ -19,11 +20,13 @@ import type { CallQueue } from "./call_queue.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Connection } from "./connection.ts";
 import { openConnection } from "./open_connection.ts";
-import { backOffMs } from "./retry.ts";
+import { type BackOff, backOffMs } from "./retry.ts";
 import type { ConnectionEvent } from "./types.ts";
 import type { WriteTurns } from "./write_turns.ts";
 
-const RECONNECT = { baseMs: CLIENT_RECONNECT_MS_BASE, capMs: CLIENT_RECONNECT_MS_CAP };
+const RECONNECT: BackOff = { baseMs: CLIENT_RECONNECT_MS_BASE, capMs: CLIENT_RECONNECT_MS_CAP };
+/** The back-off where the node had no room and did not say when to return. */
+const REFUSED: BackOff = { baseMs: CLIENT_REFUSED_MS_BASE, capMs: CLIENT_RECONNECT_MS_CAP };
 
 /** The parameters that all connections of a client share. */
 export interface SharedLinkOptions {
@@ -226,12 +229,9 @@ export class Link {
 
   #retry(error: RegistryError): number {
     const { world } = this.#options;
-    const delayMs = backOffMs(
-      this.#failures,
-      RECONNECT,
-      world.entropy,
-      error.fields.retryAfterMs,
-    );
+    const { code, fields: { retryAfterMs } } = error;
+    const backOff = code === "overloaded" && retryAfterMs === undefined ? REFUSED : RECONNECT;
+    const delayMs = backOffMs(this.#failures, backOff, world.entropy, retryAfterMs);
     this.#timer = world.scheduler.after(delayMs, () => void this.#attempt());
     return delayMs;
   }

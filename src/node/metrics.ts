@@ -12,6 +12,7 @@ import { ERROR_TABLE, type ErrorCode } from "../base/errors.ts";
 import { METRICS_ERROR_STAGES_MAX, METRICS_REGIONS_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { WatchStatus } from "../serving/watch/watch_counts.ts";
+import { type ConnectionCounts, connectionFamilies } from "./connection_metrics.ts";
 import { clusterFamilies, type ClusterSnapshot } from "./cluster_metrics.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "./latency_histogram.ts";
 import { counter, type Family, gauge, histogram, type Sample, single } from "./metric_families.ts";
@@ -83,8 +84,7 @@ export interface NodeSnapshot {
   readonly serviceRestarts: ReadonlyMap<string, number>;
   /** The number of rebinds of a TCP port that had stopped accepting, since the start, by port. */
   readonly portsReopened: ReadonlyMap<string, number>;
-  /** The number of connections refused by a limit or their address's rate since the start. */
-  readonly connectionsRefused: number;
+  readonly connections: ConnectionCounts;
   /** Its watches; undefined while its groups are not open. */
   readonly watches: WatchStatus | undefined;
   /** The regions that it follows; undefined while its groups are not open. */
@@ -395,11 +395,7 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
       "Rebinds of a TCP port that had stopped accepting, as after a lack of file descriptors.",
       () => [...snapshot().portsReopened].map(([port, value]) => ({ labels: { port }, value })),
     ),
-    counter(
-      "crs_connections_refused_total",
-      "Connections refused by a limit or by the rate of their address.",
-      () => single(snapshot().connectionsRefused),
-    ),
+    ...connectionFamilies(() => snapshot().connections),
     gauge("crs_streams", "Open streams.", () => single(snapshot().streams)),
   ];
 }

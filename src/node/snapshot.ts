@@ -1,4 +1,5 @@
 /** The counts that a node's parts keep themselves, collected for each scrape of the metrics. */
+import { newListenerStats } from "../../transport/admission.ts";
 import type { Listener } from "../../transport/transport.ts";
 import type { EventCounts } from "./event_counts.ts";
 import type { ClusterSnapshot } from "./cluster_metrics.ts";
@@ -64,7 +65,7 @@ export function snapshotOf(
     },
     serviceRestarts,
     portsReopened: tcpPorts.reopened,
-    connectionsRefused: listener?.stats.refused ?? 0,
+    connections: listener?.stats ?? newListenerStats(),
     handshakesRefused: registry?.refusals.handshakes ?? new Map(),
     watches: registry?.watches.status,
     regions: registry?.regions.snapshot(),

@@ -1,6 +1,7 @@
 /**
- * A herd: thousands of clients that lose their sessions and connect and register again at once, while others
- * read: `deno task soak herd [clients]`, by default 10,000, from two processes.
+ * A herd: thousands of agents that lose their sessions and are connected and registered again at once, while
+ * others read: `deno task soak herd [agents] [agents of a client]`, by default 10,000, each with a client of its
+ * own, from two processes. With 100 agents of a client it is a herd of gateways that hold many records.
  *
  * Holds if all are back within 10 s, and the 99th percentile of the others' reads is below 20 ms meanwhile.
  * The node, the herd and the readers share the machine's processors: the time of the node's own processor is
@@ -13,7 +14,7 @@ import { agentInput, domainOf } from "../../bench/fleet.ts";
 import type { HerdReturn } from "./herd_worker.ts";
 import type { SoakResult } from "./soak.ts";
 
-const CLIENTS = 10_000;
+const AGENTS = 10_000;
 const PROCESSES = 2;
 const BACK_MS_MAX = 10_000;
 const OTHERS_MS_MAX = 20;
@@ -26,11 +27,12 @@ const FIRST = 100;
 
 /** Runs the herd. */
 export async function run(args: readonly string[]): Promise<SoakResult> {
-  const clients = Number(args[0] ?? CLIENTS);
+  const agents = Number(args[0] ?? AGENTS);
+  const agentsOfClient = Number(args[1] ?? 1);
   const server = await RegistryServer.start();
   const herd = Array.from({ length: PROCESSES }, (_, at) => {
-    const count = Math.floor(clients / PROCESSES);
-    return new HerdProcess(server.folder, FIRST + at * count, count);
+    const count = Math.floor(agents / PROCESSES);
+    return new HerdProcess(server.folder, [FIRST + at * count, count, agentsOfClient]);
   });
   const others = await Others.start(server.folder);
   try {
@@ -48,9 +50,10 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
     const meanwhile = others.next();
     const nodeCpuMs = cpuMs(server.process.pid) - beforeMs;
     const backMs = returns.flatMap((one) => one.backMs).sort((left, right) => left - right);
-    const failed = clients - backMs.length;
+    const failed = agents - backMs.length;
     const figures = {
-      clients,
+      agents,
+      clients: agents / agentsOfClient,
       failed,
       failures: returns.flatMap((one) => one.failed).slice(0, 5),
       retries: returns.reduce((sum, one) => sum + one.retries, 0),
@@ -58,6 +61,7 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
       backMsMax: Math.round(backMs.at(-1) ?? Infinity),
       tookMs: Math.round(tookMs),
       nodeCpuMs: Math.round(nodeCpuMs),
+      connectionsRefused: await server.metric("crs_connections_overdue_total"),
       othersQuietMsP99: quiet.p99Ms,
       othersReads: meanwhile.reads,
       othersFailed: others.failed,
@@ -81,13 +85,14 @@ class HerdProcess {
   readonly #commands: WritableStreamDefaultWriter<Uint8Array>;
   #text = "";
 
-  constructor(folder: string, first: number, count: number) {
+  /** @param numbers the arguments of herd_worker.ts behind the folder. */
+  constructor(folder: string, numbers: readonly number[]) {
     const script = new URL("herd_worker.ts", import.meta.url).pathname;
     // It takes what the node and the others leave of the processors, as if it ran elsewhere.
     this.#child = new Deno.Command("nice", {
       args: [
         ...["-n", "19", Deno.execPath(), "run", "-A", "--no-check"],
-        ...[script, folder, String(first), String(count)],
+        ...[script, folder, ...numbers.map(String)],
       ],
       stdin: "piped",
       stdout: "piped",

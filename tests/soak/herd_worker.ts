@@ -1,9 +1,9 @@
 /**
- * Clients of a herd, in a process of their own: each registers its agent once, and, when told to by a byte on
- * standard input, loses its session and connects and registers again. So many dial at once as the process
- * can: the time limits of more would run out while they wait for each other here, not for the node.
+ * Clients of a herd, in a process of their own: each registers its agents once, and, when told to by a byte on
+ * standard input, loses its session and connects and registers all of them again. So many dial at once as the
+ * process can: the time limits of more would run out while they wait for each other here, not for the node.
  *
- *     deno run -A tests/soak/herd_worker.ts <data folder> <first number> <clients>
+ *     deno run -A tests/soak/herd_worker.ts <data folder> <first number> <agents> <agents of a client>
  *
  * Prints one line when all are registered, and then one with the figures of the return.
  */
@@ -21,7 +21,7 @@ const BACK_MS_MAX = 60_000;
 
 /** The report of one process about the return of its clients. */
 export interface HerdReturn {
-  /** The time until each client was registered again, ms. */
+  /** The time until each agent was registered again, ms. */
   readonly backMs: readonly number[];
   readonly failed: readonly string[];
   /** Attempts of requests beyond the first. */
@@ -42,17 +42,30 @@ async function inTurns(
 }
 
 if (import.meta.main) {
-  const [folder = "", first = "0", count = "0"] = Deno.args;
-  const numbers = Array.from({ length: Number(count) }, (_, at) => Number(first) + at);
+  const [folder = "", first = "0", count = "0", ofClient = "1"] = Deno.args;
+  const agentsOfClient = Number(ofClient);
+  const numbers = Array.from(
+    { length: Math.floor(Number(count) / agentsOfClient) },
+    (_, at) => Number(first) + at * agentsOfClient,
+  );
   let dialer = newDialer();
   const clients = new Map<number, Client>();
-  const options = { timeoutMs: BACK_MS_MAX, connectTimeoutMs: BACK_MS_MAX, inFlightMax: 1 };
-  const register = async (number: number) => {
+  const options = {
+    timeoutMs: BACK_MS_MAX,
+    connectTimeoutMs: BACK_MS_MAX,
+    inFlightMax: agentsOfClient,
+  };
+  /** Connects the client whose agents begin with that number. */
+  const register = async (number: number, onBack: () => void) => {
     const client = await connectTo(folder, dialer, options);
     clients.set(number, client);
-    await client.registerAgent(agentInput(number, TTL_MS, false), { takeOver: true });
+    const agents = Array.from({ length: agentsOfClient }, (_, at) => number + at);
+    await Promise.all(agents.map(async (agent) => {
+      await client.registerAgent(agentInput(agent, TTL_MS, false), { takeOver: true });
+      onBack();
+    }));
   };
-  await inTurns(numbers, FIRST_AT_ONCE, register);
+  await inTurns(numbers, FIRST_AT_ONCE, (number) => register(number, () => {}));
   console.log("registered");
   await Deno.stdin.read(new Uint8Array(1));
   const before = [...clients.values()];
@@ -66,8 +79,7 @@ if (import.meta.main) {
   const failed: string[] = [];
   await inTurns(numbers, AGAIN_AT_ONCE, async (number) => {
     try {
-      await register(number);
-      backMs.push(performance.now() - beganMs);
+      await register(number, () => backMs.push(performance.now() - beganMs));
     } catch (error) {
       const { code, message } = toRegistryError(error);
       failed.push(`${code}: ${message}`);

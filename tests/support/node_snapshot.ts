@@ -30,7 +30,7 @@ export const NODE_SNAPSHOT: NodeSnapshot = {
   delegations: { open: 28, refused: new Map([["unauthenticated", 29]]) },
   serviceRestarts: new Map([["front", 3]]),
   portsReopened: new Map([["tls", 1]]),
-  connectionsRefused: 6,
+  connections: { refused: 6, waiting: 2, begun: 30, waitedMs: 1_500, overdue: 4 },
   handshakesRefused: new Map([["anonymous", 3]]),
   renewalsMisrouted: new Map([["not_leader", 40]]),
   watches: {

@@ -39,6 +39,11 @@ export const CLIENT_ELECTION_RETRY_MS_CAP = 100;
 export const CLIENT_RECONNECT_MS_BASE = 100;
 export const CLIENT_RECONNECT_MS_CAP = 10_000;
 /**
+ * The same after a node had no room for a connection and could not say when it has, ms: thousands may have
+ * been refused at once, and each attempt costs the node some of the time that it lacks.
+ */
+export const CLIENT_REFUSED_MS_BASE = 1_000;
+/**
  * Timeout of the first attempt to connect, ms; it doubles with each further attempt up to
  * `DIAL_MS_MAX`. Packets to a server that is just restarting are lost, and a new attempt comes
  * sooner than a resend.

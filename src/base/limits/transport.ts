@@ -29,6 +29,17 @@ export const HTTP3_START_BYTES_MAX = 4_096;
 export const WEBTRANSPORT_END_MS = 100;
 /** Handshakes in progress, some 50 KB each: more than two cores complete in a second. */
 export const HANDSHAKES_MAX = 2_048;
+/** Connections that wait for their handshake, some 2 KB each. */
+export const HANDSHAKES_WAITING_MAX = 2_048;
+/**
+ * Time for which a connection waits for its handshake, ms: half of a client's first attempt
+ * (`CLIENT_ATTEMPT_MS_BASE`), so that the handshake ends before the client gives it up.
+ */
+export const HANDSHAKE_WAIT_MS_MAX = 500;
+/** Time for new handshakes per turn, ms: three or four, whose later steps take as long again. */
+export const HANDSHAKE_TURN_MS = 2;
+/** Longest rest after it, ms: a pause of the whole process, as for garbage, is no work of others. */
+export const HANDSHAKE_REST_MS_MAX = 20;
 /**
  * QUIC or TLS connections that one address may start per second, as a share of the sessions it may have (64
  * of 1,024), after a burst of all of them: a fleet behind one NAT reconnects at once, and an

@@ -305,6 +305,30 @@ test("attempts to reconnect back off with jitter to at most ten seconds, and nev
   await registry.wait(client.close());
 });
 
+test("a client for which there was no room waits longer, unless it was told when to return", async () => {
+  for (const retryAfterMs of [0, 5_000]) {
+    const registry = new FakeRegistry();
+    registry.refuseHello = "overloaded";
+    registry.refuseHelloFields = { retryAfterMs };
+    const delays: number[] = [];
+    const connecting = registry.connect({ connectTimeoutMs: 60_000 }, (event) => {
+      if (event.kind === "attempt_failed") delays.push(event.retryInMs);
+    });
+    await registry.pass(40_000);
+    assert.ok(delays.length >= 4, `${delays.length}`);
+    const isLonger = delays.slice(0, 4).some((delay, at) => delay > 100 * 2 ** at);
+    assert.is(isLonger, true);
+    for (const [at, delay] of delays.entries()) {
+      const baseMs = retryAfterMs === 0 ? 1_000 : 100;
+      assert.ok(
+        delay >= retryAfterMs && delay <= retryAfterMs + Math.min(10_000, baseMs * 2 ** at),
+      );
+    }
+    registry.refuseHello = undefined;
+    await registry.wait((await registry.wait(connecting)).close());
+  }
+});
+
 test("endpoints are tried in turn", async () => {
   const registry = new FakeRegistry();
   const client = await registry.wait(connect({

@@ -271,7 +271,7 @@ export class FakeSession {
     if (message.kind === "goodbye") void this.session.goodbye(undefined, "");
     if (message.kind !== "hello") return;
     const refusal = this.registry.refuseHello;
-    if (refusal !== undefined) return this.goodbye(refusal);
+    if (refusal !== undefined) return this.goodbye(refusal, this.registry.refuseHelloFields);
     if (this.registry.silentHello) return;
     this.say({
       kind: "hello_reply",
@@ -329,6 +329,7 @@ export class FakeRegistry {
   requestsInFlightMax = 4_096;
   streamsPerSessionMax: number | undefined;
   refuseHello: ErrorCode | undefined;
+  refuseHelloFields: Partial<Goodbye> = {};
   silentHello = false;
   #listener: Listener | undefined;
 

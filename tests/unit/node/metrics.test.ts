@@ -127,6 +127,11 @@ test("NodeMetrics shows the snapshot, taken once a scrape", async () => {
   assert.is(value("crs_log_sync_seconds_bucket", { le: "0.0002" }), 0);
   assert.is(value("crs_sessions", { transport: "quic" }), 5);
   assert.is(value("crs_streams"), 1);
+  assert.is(value("crs_connections_refused_total"), 6);
+  assert.is(value("crs_connections_waiting"), 2);
+  assert.is(value("crs_connections_begun_total"), 30);
+  assert.is(value("crs_connections_waited_seconds_total"), 1.5);
+  assert.is(value("crs_connections_overdue_total"), 4);
   assert.is(value("crs_renewals_total"), 100);
   assert.is(value("crs_renewals_logged_total"), 4);
   assert.is(value("crs_identity_refusals_total", { reason: "unknown_token" }), 6);
