@@ -136,25 +136,24 @@ export class HeldLease implements Lease {
   }
 
   /**
-   * Reports whether an incarnation is earlier than the one that was held here. Only a registry that was
-   * restored from a backup has one.
+   * Reports whether a record with this incarnation was restored from a backup: only such a record has an
+   * incarnation that is earlier than this lease's.
    */
-  isOfBefore(incarnation: Incarnation | undefined): boolean {
+  wasRestored(incarnation: Incarnation | undefined): incarnation is Incarnation {
     return incarnation !== undefined && incarnation.index > 0 &&
       comparePositions(incarnation, this.#incarnation) < 0;
   }
 
   /**
-   * Registers the record without takeover, because another holder may have taken it while nobody held it;
-   * only from a holder of before a restore it is taken over.
+   * Registers the record without takeover, because another holder may have it by now. A record that was
+   * restored from a backup is taken over: its holder is an earlier one.
    */
   async #registerAgain(options: CallOptions): Promise<Registered> {
     try {
       return await this.#register(this.#item, options);
     } catch (error) {
       const { code, fields: { incarnation } } = toRegistryError(error);
-      const isOfBefore = code === "incarnation_mismatch" && this.isOfBefore(incarnation);
-      if (!isOfBefore || incarnation === undefined) throw error;
+      if (code !== "incarnation_mismatch" || !this.wasRestored(incarnation)) throw error;
       return await this.#register(this.#item, { ...options, expected: incarnation });
     }
   }

@@ -2,9 +2,10 @@
  * Keeps all leases of a client alive with one Renew request at a time: at the interval the server
  * last requested, no later than half of the shortest ttl, and immediately after a reconnect.
  *
- * The outcome of a renewal decides what happens to a lease: `superseded` ends it; `not_found` means
- * that the record expired and is registered again (lease_recovery.ts), and so is one that is superseded
- * by an earlier incarnation, of a registry that was restored; after any other error it is renewed again. All failed renewals are retried together, after one back-off with full jitter,
+ * The outcome of a renewal decides what happens to a lease. `superseded` ends it. After `not_found` the
+ * record has expired, and is registered again (lease_recovery.ts); so is one that is `superseded` by an
+ * earlier incarnation, which only a registry that was restored from a backup has. After any other error
+ * it is renewed again. All failed renewals are retried together, after one back-off with full jitter,
  * however many they are. A lease is never given up because the registry is unreachable: group time
  * stands still during an outage, so a record may outlive its ttl by the client's clock. A failure
  * counts only while the lease still has the incarnation that the request named. Clock: monotonic.
@@ -222,7 +223,7 @@ export class LeaseKeeper implements LeaseHome {
   #refused(lease: HeldLease, error: RegistryError): void {
     this.#failing.delete(lease);
     const { code, fields: { incarnation } } = error;
-    if (code === "not_found" || code === "superseded" && lease.isOfBefore(incarnation)) {
+    if (code === "not_found" || code === "superseded" && lease.wasRestored(incarnation)) {
       lease.expired();
       return this.#recovery.add(lease);
     }
