@@ -78,6 +78,11 @@ export class WatchCursor implements HistoryPosition {
     this.generation = this.index = this.ordinal = 0;
   }
 
+  /** Records the generation of the state that follows, so that its first records are known to be of it. */
+  stateOf(generation: number): void {
+    this.generation = generation;
+  }
+
   /** Records that its state has been sent up to an id. */
   listedTo(id: Uint8Array): void {
     this.afterId = id;

@@ -191,9 +191,11 @@ export class WatchFeed {
         return this.#owner.partitionEnded(this, cursor, endOf(part));
       case WATCH_PHASES.reset:
         cursor.restart();
+        cursor.stateOf(part.generation);
         this.#owner.reset(this, cursor);
         break;
       case WATCH_PHASES.state:
+        cursor.stateOf(part.generation);
         this.#state(part, cursor, bytes);
         break;
       default:

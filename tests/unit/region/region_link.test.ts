@@ -248,6 +248,14 @@ test("feed: another cluster, or another generation, ends it", async () => {
   assert.is(good.end, undefined);
 });
 
+test("feed: no record of another generation is handed out before that is known", async () => {
+  const { register, follow } = await opened();
+  for (let number = 1; number <= 12; number++) await register({ number });
+  const other = await follow({ generation: 2 }).read().settled();
+  assert.is(other.end, "history_lost");
+  assert.equal(other.told.filter((text) => text.startsWith("put")), []);
+});
+
 test("feed: a region that may follow no longer is told so", async () => {
   const { owner, follow } = await opened();
   const feed = await follow().read().settled();
