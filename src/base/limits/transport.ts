@@ -54,8 +54,8 @@ export const REFUSALS_MAX = 64;
 export const ACCEPT_LOOK_MS = 5_000;
 /** Connections between two checks that bring the next check forward. */
 export const ACCEPT_BURST = 32;
-/** Time for the connection of such a check, ms: it goes over loopback. */
-export const ACCEPT_PROBE_MS = 250;
+/** Time for the connection of such a check, ms: on a machine that starves the process it takes a while. */
+export const ACCEPT_PROBE_MS = 1_000;
 /** Delay after a check that failed, ms; doubled with each failed bind, up to ten minutes. */
 export const ACCEPT_RETRY_MS = 500;
 export const ACCEPT_LOOK_MS_MAX = 600_000;
