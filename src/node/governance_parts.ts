@@ -20,7 +20,7 @@ export interface GovernanceParts {
   /** Starts the work in the background. */
   start(): void;
   /** Stops it, and ends the requests that wait for entries. */
-  stop(): void;
+  stop(): Promise<void>;
   /** See {@link RunningNode.agreeOnSigners}. */
   readonly agreeOnSigners: RunningNode["agreeOnSigners"];
 }
@@ -48,8 +48,8 @@ export function governanceParts(
   return {
     start: () => images.grown(),
     stop: () => {
-      images.stop();
       waiters.close();
+      return images.stop();
     },
     handlers: governanceHandlers(service, checkpoints),
     checkpoints,

@@ -334,7 +334,7 @@ export class Registry {
     this.#rights.stop();
     this.regions.dropper.stop();
     this.#images.stop();
-    this.#governance.stop();
+    await this.#governance.stop();
     await this.regions.pullers?.stop();
     await this.groups.close();
   }

@@ -3,7 +3,11 @@
  * verified again, so it is replaced by an image sooner than the size of the node's log would have it.
  */
 import { GOVERNED_GROUP } from "../../base/ids.ts";
-import { PLANE_IMAGE_ENTRIES, PLANE_IMAGE_LOOK_MS } from "../../base/limits.ts";
+import {
+  PLANE_IMAGE_ENTRIES,
+  PLANE_IMAGE_ENTRIES_AT_STOP,
+  PLANE_IMAGE_LOOK_MS,
+} from "../../base/limits.ts";
 import type { Scheduler, Timer } from "../../base/world.ts";
 import type { ClusterGroups } from "./cluster_groups.ts";
 
@@ -33,10 +37,12 @@ export class PlaneImages {
     });
   }
 
-  /** Ends all of it. */
-  stop(): void {
+  /** Ends all of it, with a last image; resolves when that is written, or cannot be. */
+  async stop(): Promise<void> {
     this.#isStopped = true;
     this.#timer?.cancel();
+    if (this.#nodes.replayedOf(GOVERNED_GROUP) < PLANE_IMAGE_ENTRIES_AT_STOP) return;
+    await new Promise<void>((resolve) => this.#nodes.writeImage(GOVERNED_GROUP, () => resolve()));
   }
 
   #isLong(): boolean {
