@@ -16,8 +16,12 @@ const SAID_CHARACTERS_MAX = 4_096;
 /** Flags for V8 of a node, as in the task `start`. */
 export const NODE_V8_FLAGS =
   "--v8-flags=--heap-growing-percent=30,--max-semi-space-size=8,--expose-gc";
-/** Flags for V8 of a front. */
-export const FRONT_V8_FLAGS = "--v8-flags=--max-semi-space-size=8,--expose-gc";
+/**
+ * Flags for V8 of a front. Its young generation has its size from the start: a small one is collected so often
+ * that calls in progress are taken for long-lived.
+ */
+export const FRONT_V8_FLAGS =
+  "--v8-flags=--min-semi-space-size=8,--max-semi-space-size=8,--expose-gc";
 
 /**
  * Arguments that run a program. The packages were installed when the parent started; children that

@@ -22,7 +22,7 @@ import {
   GRPC_RESETS_PER_SECOND,
 } from "../base/limits.ts";
 import { TokenBucket } from "../base/token_bucket.ts";
-import type { Timer, World } from "../base/world.ts";
+import type { Scheduler, Timer, World } from "../base/world.ts";
 import type { CallStream } from "../grpc/call_stream.ts";
 import type { GrpcPeer } from "../grpc/callers.ts";
 import { leafOf } from "../../transport/tls_peer.ts";
@@ -48,6 +48,7 @@ export interface GrpcConnectionOptions {
 export class GrpcConnection {
   readonly #options: GrpcConnectionOptions;
   readonly #session: ServerHttp2Session;
+  readonly #gather: () => void;
   readonly #peer: GrpcPeer;
   readonly #startedMs: number;
   /** Its age at which it ends, ms; different for each, so that those of one moment do not end at once. */
@@ -80,6 +81,7 @@ export class GrpcConnection {
       nowMs,
     });
     this.#peer = peerOf(socket, isTls);
+    this.#gather = gathering(socket, scheduler);
     session.on("stream", (stream, headers) => this.#take(stream, headers));
     session.on("remoteSettings", () => this.#isOpen = true);
     session.on("close", () => options.ended(this));
@@ -134,7 +136,7 @@ export class GrpcConnection {
     if (this.#callCount++ === 0) this.#options.busy(this);
     stream.once("close", () => this.#leave(stream));
     if (isGrpc(headers)) {
-      return this.#options.serve(new Http2CallStream(stream, headers, this.#peer));
+      return this.#options.serve(new Http2CallStream(stream, headers, this.#peer, this.#gather));
     }
     // The refusal of a caller that left reaches nobody.
     stream.on("error", () => {});
@@ -151,6 +153,23 @@ export class GrpcConnection {
       this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
     }
   }
+}
+
+/**
+ * Returns a function that keeps what is written to a socket until the next turn. The headers, the message and
+ * the trailers of an answer, and all answers of a turn, then leave by one system call.
+ */
+function gathering(socket: Socket, scheduler: Scheduler): () => void {
+  let isGathering = false;
+  return () => {
+    if (isGathering) return;
+    isGathering = true;
+    socket.cork();
+    scheduler.nextTurn(() => {
+      isGathering = false;
+      socket.uncork();
+    });
+  };
 }
 
 function isGrpc(headers: IncomingHttpHeaders): boolean {

@@ -30,6 +30,7 @@ import { GrpcListener } from "./grpc_listener.ts";
 import type { FrontTls } from "./tls_servers.ts";
 import { SeederAnnouncement } from "./seeder_announcement.ts";
 import { SharedRelays } from "./shared_relays.ts";
+import { SharedTimers } from "./shared_timers.ts";
 
 /** The settings of the gRPC face: its services, and who may call them. */
 export interface GrpcFaceSettings {
@@ -92,7 +93,9 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
   if (advertised !== undefined && !isReachable(advertised.host)) {
     throw notAdvertisable(advertised.host);
   }
-  const relays = await openRelays(options);
+  // Each call has a deadline, and one more at its backend.
+  const calls: World = { ...world, scheduler: new SharedTimers(world) };
+  const relays = await openRelays({ ...options, world: calls });
   const node = new NodeCondition(client, world.monotonic);
   let isStopping = false;
   const app = new GrpcApp({
@@ -105,7 +108,7 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
       world,
     }),
     callers: new FrontGrpcCallers({ callers, own: client, allowsLegacyClients }),
-    world,
+    world: calls,
     logger,
   });
   const listener = await GrpcListener.open({

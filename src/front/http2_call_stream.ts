@@ -18,9 +18,17 @@ export class Http2CallStream implements CallStream {
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
   #trailers: Readonly<Record<string, string>> | undefined;
+  readonly #gather: () => void;
   #isBodyComplete = false;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: GrpcPeer) {
+  /** @param gather called before parts of an answer are sent that should leave together. */
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    peer: GrpcPeer,
+    gather: () => void,
+  ) {
+    this.#gather = gather;
     this.#stream = stream;
     this.#headers = headers;
     this.path = headers[":path"] ?? "";
@@ -76,6 +84,7 @@ export class Http2CallStream implements CallStream {
   end(trailers: Readonly<Record<string, string>>, last?: Uint8Array): void {
     const stream = this.#stream;
     if (stream.closed || stream.destroyed) return;
+    this.#gather();
     if (last !== undefined || stream.headersSent) {
       this.#trailers = trailers;
       this.#sendHeaders();

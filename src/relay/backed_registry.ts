@@ -38,7 +38,8 @@ interface Room {
 export class BackedRelayRegistry implements RelayRegistry {
   readonly #backend: RelayBackend;
   readonly #scheduler: Scheduler;
-  readonly #closing = new AbortController();
+  /** Ends the calls that have not been answered. */
+  readonly #open = new Set<AbortController>();
   readonly #calls: Room = { count: 0, countMax: RELAY_CALLS_MAX };
   readonly #lists: Room = { count: 0, countMax: RELAY_LISTS_MAX };
   #closed: Promise<void> | undefined;
@@ -131,7 +132,7 @@ export class BackedRelayRegistry implements RelayRegistry {
 
   close(): Promise<void> {
     if (this.#closed === undefined) {
-      this.#closing.abort(new RegistryError("shutting_down", "The relay registry is closed"));
+      for (const call of this.#open) call.abort(shutDown());
       this.#closed = this.#backend.close();
     }
     return this.#closed;
@@ -159,7 +160,7 @@ export class BackedRelayRegistry implements RelayRegistry {
       throw refused("timeoutMs", `timeoutMs must be positive: current value is ${timeoutMs}`);
     }
     if (signal?.aborted) throw canceled();
-    this.#closing.signal.throwIfAborted();
+    if (this.#closed !== undefined) throw shutDown();
     if (room.count === room.countMax) {
       const what = room === this.#lists ? "lists" : "calls";
       const message =
@@ -172,16 +173,15 @@ export class BackedRelayRegistry implements RelayRegistry {
       ended.abort(new RegistryError("deadline_exceeded", message));
     });
     const cancel = () => ended.abort(canceled());
-    const close = () => ended.abort(this.#closing.signal.reason);
     signal?.addEventListener("abort", cancel);
-    this.#closing.signal.addEventListener("abort", close);
+    this.#open.add(ended);
     try {
       const call = { signal: ended.signal, timeoutMs };
       return await raced(ended.signal, counted(room, () => step(call)));
     } finally {
       timer.cancel();
       signal?.removeEventListener("abort", cancel);
-      this.#closing.signal.removeEventListener("abort", close);
+      this.#open.delete(ended);
     }
   }
 }
@@ -204,6 +204,10 @@ function raced<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   });
 }
 
+function shutDown(): RegistryError {
+  return new RegistryError("shutting_down", "The relay registry is closed");
+}
+
 function checkRelayId(relayId: string): void {
   checkText("relay_id", "RelayId", relayId, RELAY_ID_BYTES_MAX);
 }
@@ -218,6 +222,8 @@ function checkText(field: string, name: string, text: string, bytesMax: number):
   if (text.length <= bytesMax && !text.isWellFormed()) {
     throw refused(field, `${name} must be valid Unicode: it has a lone surrogate`);
   }
+  // A UTF-16 unit has at most three bytes.
+  if (3 * text.length <= bytesMax) return;
   const bytes = text.length > bytesMax ? text.length : utf8.encode(text).length;
   if (bytes > bytesMax) {
     throw refused(field, `${name} may have ${bytesMax} bytes: it has at least ${bytes}`);
