@@ -36,11 +36,11 @@ class Permits implements PlacedChecker {
   readonly name = "permits";
   /** The stores that are watched. */
   readonly #watched = new WeakSet<object>();
-  /** By number: the entry of group 0 that gave it, and where it was used. */
-  readonly #given = new Map<number, number>();
+  /** By number: the draw that was given it, and where it was used. */
+  readonly #given = new Map<number, string>();
   readonly #used = new Map<number, string>();
-  /** Entries of group 0 that were looked at. */
-  readonly #draws = new Set<number>();
+  /** The draws, by node and number: a draw that is sent again is given the same. */
+  readonly #draws = new Set<string>();
   #found: string | undefined;
   /** By term and region. */
   readonly #leaderships = new Map<string, Given>();
@@ -96,13 +96,15 @@ class Permits implements PlacedChecker {
       const reply = apply(entry);
       const command = commandOf(entry.data);
       if (command.kind !== EXPIRY_KINDS.draw || reply.code !== "ok") return reply;
-      if (this.#draws.has(entry.index)) return reply;
-      this.#draws.add(entry.index);
       const body = command.bodyInto(new DrawPermitsCommandView()).toPlain();
+      const draw = `node ${body.nodeId}, draw ${body.draw}`;
+      const isFirst = !this.#draws.has(draw);
+      this.#draws.add(draw);
       const grants = store.state.expiry.grantsOf(body.nodeId, body.draw) ?? [];
       const elapsedMs = command.timeMs - body.ledFromMs;
       grants.forEach((grant, at) => {
-        this.#give(entry.index, grant);
+        this.#give(draw, grant, isFirst);
+        if (!isFirst) return;
         const demand = body.items[at]!;
         this.#count(entry.term, demand, grant, permitsPerMinute(body, demand.fleet), elapsedMs);
       });
@@ -110,13 +112,11 @@ class Permits implements PlacedChecker {
     };
   }
 
-  #give(index: number, { first, count }: PermitGrant): void {
+  #give(draw: string, { first, count }: PermitGrant, isFirst: boolean): void {
     for (let permit = first; permit < first + count; permit++) {
-      const given = this.#given.get(permit);
-      if (given !== undefined && given !== index) {
-        this.#fail(`Permit ${permit} was given twice: ${given}, and ${index}`);
-      }
-      this.#given.set(permit, index);
+      const given = this.#given.get(permit) ?? (isFirst ? draw : "nobody");
+      if (given !== draw) this.#fail(`Permit ${permit} was given twice: ${given}, and ${draw}`);
+      this.#given.set(permit, draw);
     }
   }
 
