@@ -28,7 +28,7 @@ export function backupImages(
       const { raft, machine } = hosted;
       return {
         group: raft,
-        writeImage: () => machine.writeImage(),
+        image: () => groups.nodes.set.imageTurns.collect(machine.writeImage()),
         recordCount: () => recordCountOf(machine),
       };
     },

@@ -25,6 +25,7 @@ import { type ReadResult, requestRead } from "./read_index.ts";
 import type { Ready } from "./ready.ts";
 import { storageAppend, storageAppendReply, storageApply, storageApplyReply } from "./ready.ts";
 import { applyConfChange, restoreConfiguration } from "./reconfigure.ts";
+import { broadcastAppend } from "./replication.ts";
 import { becomeFollower } from "./roles.ts";
 import { maySleep } from "./sleep.ts";
 import { snapshotReported } from "./snapshot.ts";
@@ -349,6 +350,11 @@ export class RaftNode {
   reportUnreachable(member: number): void {
     const progress = this.#core.role === "leader" ? this.#core.member(member) : undefined;
     if (progress?.state === "replicate") progress.becomeProbe();
+  }
+
+  /** Reports that the storage has a snapshot, which it was asked for while the snapshot was being made. */
+  snapshotMade(): void {
+    if (this.#core.role === "leader") broadcastAppend(this.#core, false);
   }
 
   /** Reports whether the snapshot sent to `member` arrived. */

@@ -26,6 +26,9 @@ export interface RaftStorage {
    * owns the array, but not the entries. Returns undefined if `lo` is compacted.
    */
   entries(lo: number, hi: number, bytesMax: number): readonly Entry[] | undefined;
-  /** Returns the newest snapshot; undefined while it is being made. */
+  /**
+   * Returns a snapshot; undefined while it is being made: the owner then calls `RaftNode.snapshotMade`,
+   * or waits until the core asks again.
+   */
   snapshot(): Snapshot | undefined;
 }

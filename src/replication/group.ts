@@ -325,14 +325,12 @@ export class RaftGroup<Outcome> implements Group<Outcome>, LoopedGroup {
     return this.#loop.step(message);
   }
 
-  stepSnapshot(message: Message, snapshot: Snapshot): StepResult | "closed" {
-    if (this.#end !== undefined) return "closed";
-    // Once the other image is durable, the leader learns what this replica lacks and sends again.
-    if (!this.#loop.readImage(snapshot)) return "overloaded";
-    const result = this.step(message);
-    // The turn lets go of an image that the core did not want.
-    this.#loop.wantsWork();
-    return result;
+  stepSnapshot(
+    message: Message,
+    snapshot: Snapshot,
+    done: (result: StepResult | "closed" | RegistryError) => void,
+  ): void {
+    this.#loop.stepSnapshot(message, snapshot, done);
   }
 
   fortify(reply: Message, epoch: number): boolean {

@@ -10,6 +10,7 @@ import type { AnsweringGroup } from "../liveness/mod.ts";
 import type { CampaignResult, Message, RaftSettings, Snapshot, StepResult } from "../raft/mod.ts";
 import type { SharedLog } from "../storage/shared_log.ts";
 import type { GroupCounts } from "./group_counts.ts";
+import type { ImageTurns } from "./image_turns.ts";
 import type { NodeFreshness } from "./node_freshness.ts";
 import type { NodeLiveness } from "./node_liveness.ts";
 import type { OutgoingImages } from "./outgoing_images.ts";
@@ -48,8 +49,11 @@ export interface PeerLinks {
 export interface PeerInput {
   /** Takes a frame; its bytes are valid during the call only. */
   receive(from: NodeId, frame: Uint8Array): void;
-  /** Takes an image, whose bytes it owns from now on, and its header. */
-  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void;
+  /**
+   * Takes an image, whose bytes it owns from now on, and its header. Resolves once the image is read or
+   * refused, and never rejects.
+   */
+  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): Promise<void>;
   peerConnected(node: NodeId): void;
   peerLost(node: NodeId): void;
 }
@@ -72,11 +76,17 @@ export interface HostedGroup extends AnsweringGroup {
   /** Steps a message whose sender was checked, and returns the result. */
   step(message: Message): StepResult | "closed";
   /**
-   * Steps a snapshot whose data is a whole image; returns `overloaded` while another is in progress.
+   * Steps a snapshot whose data is a whole image, once the image is read.
    *
-   * @throws RegistryError `corrupt` if the image cannot be read; then nothing was changed.
+   * @param done called once, in this turn or a later one: with `overloaded` while another image is in
+   * progress; with an error (`corrupt`, `unsupported_version`) if the image cannot be read, and then nothing
+   * was changed.
    */
-  stepSnapshot(message: Message, snapshot: Snapshot): StepResult | "closed";
+  stepSnapshot(
+    message: Message,
+    snapshot: Snapshot,
+    done: (result: StepResult | "closed" | RegistryError) => void,
+  ): void;
   /**
    * Reports whether this reply carries a promise. It is about to leave in a frame that names `epoch`,
    * the supported epoch of the recipient.
@@ -134,6 +144,8 @@ export interface GroupHost {
   send(group: HostedGroup, message: Message): void;
   /** Sends a snapshot; `done` is called in a later turn with whether it arrived. */
   sendSnapshot(group: HostedGroup, message: Message, done: (delivered: boolean) => void): void;
+  /** The turns in which images are made and read. */
+  readonly imageTurns: ImageTurns;
   /** The images in transfer from this node to others. */
   readonly outgoingImages: OutgoingImages;
   /** Reports that the group broke an invariant and has stopped. */

@@ -1,18 +1,39 @@
 /**
- * Images exchanged between the replicas of one group. An image is made from the current state. A
- * received image is decoded before anything depends on it, and replaces the state atomically once it
- * is durable. Source: Raft thesis §5.1, §5.3.
+ * Images exchanged between the replicas of one group. An image is of the state at one index, and is made
+ * and read in turns of the node's (`image_turns.ts`) while entries go on being applied. A received image is
+ * decoded before anything depends on it, and replaces the state atomically once it is durable. Source:
+ * Raft thesis §5.1, §5.3.
  */
 import { assert } from "../base/assert.ts";
-import { concatBytes } from "../base/bytes.ts";
+import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { Message, Snapshot } from "../raft/mod.ts";
 import type { GroupHost, HostedGroup } from "./group_host.ts";
-import type { PreparedImage, StateMachine } from "./state_machine.ts";
+import type { ImageTask } from "./image_turns.ts";
+import type { ImageChunks, ImageWork, PreparedImage, StateMachine } from "./state_machine.ts";
+import { wholeImage } from "./whole_image.ts";
+
+/** A snapshot whose image is being made, or was made and not handed out. */
+interface OwnSnapshot {
+  readonly point: Omit<Snapshot, "data">;
+  readonly chunks: ImageChunks;
+  task: ImageTask | undefined;
+  snapshot: Snapshot | undefined;
+}
+
+/** An image that is being read. */
+interface Reading {
+  task: ImageTask | undefined;
+  /** Called once, with the error if there is one; not if the reading is ended. */
+  readonly ended: (error: RegistryError | "closed" | undefined) => void;
+}
 
 /** The images of one group that are being sent or received. */
 export class GroupImages {
   readonly #host: GroupHost;
   readonly #group: HostedGroup;
+  readonly #failed: (error: unknown) => void;
+  #own: OwnSnapshot | undefined;
+  #reading: Reading | undefined;
   /** The image that was read and that the core has not handed out yet. */
   #read: { readonly snapshot: Snapshot; readonly image: PreparedImage } | undefined;
   /** The image that the core handed out and that is being written to disk. */
@@ -22,9 +43,11 @@ export class GroupImages {
   /** The number of images sent to each member, used to ignore reports about earlier images. */
   readonly #sent = new Map<number, number>();
 
-  constructor(host: GroupHost, group: HostedGroup) {
+  /** @param failed called if an image of the own state cannot be made, as an invariant is broken. */
+  constructor(host: GroupHost, group: HostedGroup, failed: (error: unknown) => void) {
     this.#host = host;
     this.#group = group;
+    this.#failed = failed;
   }
 
   /** Whether an image is being written to disk. */
@@ -32,13 +55,48 @@ export class GroupImages {
     return this.#installing !== undefined;
   }
 
-  /** Returns an image of the machine's state; undefined if too many images are in transit. */
-  make(machine: StateMachine<unknown>): Uint8Array | undefined {
-    if (!this.#host.outgoingImages.take()) return undefined;
-    const image = concatBytes(Array.from(machine.writeImage(), (chunk) => chunk.slice()));
-    this.#places.push(image.length);
-    this.#host.outgoingImages.made(image.length);
-    return image;
+  /**
+   * Returns a snapshot of the machine's state, which is at `point`, or the one that was made since it was
+   * last asked for. Returns undefined if too many images are in transit, or while it is being made: then
+   * `made` is called in a later turn, in which the snapshot is kept for whoever asks.
+   */
+  make(
+    machine: StateMachine<unknown>,
+    point: Omit<Snapshot, "data">,
+    made: () => void,
+  ): Snapshot | undefined {
+    if (this.#own === undefined) {
+      if (!this.#host.outgoingImages.take()) return undefined;
+      const chunks = machine.writeImage();
+      this.#own = { point, chunks, task: undefined, snapshot: undefined };
+      let isLater = false;
+      const work = makeImage(chunks, {
+        finished: (data) => this.#finished(data, isLater ? made : undefined),
+        failed: this.#failed,
+      });
+      const task = this.#host.imageTurns.run(work);
+      isLater = true;
+      if (this.#own !== undefined) this.#own.task = task;
+    }
+    const snapshot = this.#own?.snapshot;
+    if (snapshot !== undefined) this.#own = undefined;
+    return snapshot;
+  }
+
+  /** Keeps a snapshot until it is handed out, or until `made` has returned. */
+  #finished(data: Uint8Array, made: (() => void) | undefined): void {
+    const own = this.#own!;
+    own.task = undefined;
+    own.snapshot = { ...own.point, data };
+    this.#places.push(data.length);
+    this.#host.outgoingImages.made(data.length);
+    if (made === undefined) return;
+    made();
+    // Nobody needs it any more.
+    if (this.#own === own) {
+      this.#own = undefined;
+      this.#host.outgoingImages.release(this.#places.pop()!);
+    }
   }
 
   /** Sends a snapshot that {@link make} made; `report` is called only for the newest one. */
@@ -52,25 +110,45 @@ export class GroupImages {
     });
   }
 
-  /** Whether an image was read that the core may have accepted, or is being written to disk. */
+  /** Whether an image is being read, was read and may have been accepted, or is being written to disk. */
   get isTaking(): boolean {
-    return this.#read !== undefined || this.#installing !== undefined;
+    return this.#reading !== undefined || this.#read !== undefined ||
+      this.#installing !== undefined;
   }
 
   /**
    * Reads an image that arrived. No other image may be in progress, as two would both be in memory.
    *
-   * @throws RegistryError `corrupt` if the image cannot be read; nothing is changed then.
+   * @param ended called once, in this turn or a later one: with an error (`corrupt`,
+   * `unsupported_version`) if the image cannot be read, and then nothing is changed; with `closed` if
+   * {@link close} comes first.
    */
-  read(snapshot: Snapshot, machine: StateMachine<unknown>): void {
+  read(
+    snapshot: Snapshot,
+    machine: StateMachine<unknown>,
+    ended: (error: RegistryError | "closed" | undefined) => void,
+  ): void {
     assert(!this.isTaking, "An image was read while another is in progress");
-    this.#read = { snapshot, image: machine.readImage(snapshot.data) };
+    const reading: Reading = { task: undefined, ended };
+    this.#reading = reading;
+    const finished = (image: PreparedImage | RegistryError) => {
+      this.#reading = undefined;
+      if (image instanceof RegistryError) return ended(image);
+      this.#read = { snapshot, image };
+      ended(undefined);
+    };
+    reading.task = this.#host.imageTurns.run(readImage(machine.readImage(snapshot.data), finished));
   }
 
   /** Discards the image that was read; the core did not accept it. */
   discardRead(): void {
-    this.#read?.image.discard();
+    const read = this.#read;
     this.#read = undefined;
+    if (read !== undefined) this.#free(read.image.discard());
+  }
+
+  #free(work: ImageWork | undefined): void {
+    if (work !== undefined) this.#host.imageTurns.run(work);
   }
 
   /** Records that the core handed out `snapshot`, which is now being written to disk. */
@@ -83,20 +161,64 @@ export class GroupImages {
 
   /** Makes the image, which is durable now, the state. */
   install(): void {
-    assert(this.#installing !== undefined, "An image was installed without being read");
-    this.#installing.install();
+    const image = this.#installing;
+    assert(image !== undefined, "An image was installed without being read");
     this.#installing = undefined;
+    this.#free(image.install());
   }
 
-  /** Discards the images in progress and releases their slots. */
+  /** Ends and discards the images in progress, and releases their slots. */
   close(): void {
+    const own = this.#own;
+    this.#own = undefined;
+    if (own !== undefined && own.snapshot === undefined) {
+      own.task?.cancel();
+      own.chunks.return();
+      this.#host.outgoingImages.release(0);
+    }
+    const reading = this.#reading;
+    this.#reading = undefined;
+    reading?.task?.cancel();
+    reading?.ended("closed");
     this.discardRead();
-    this.#installing?.discard();
+    const installing = this.#installing;
     this.#installing = undefined;
+    if (installing !== undefined) this.#free(installing.discard());
     this.#givePlaces(this.#places.length);
   }
 
   #givePlaces(count: number): void {
     for (const bytes of this.#places.splice(0, count)) this.#host.outgoingImages.release(bytes);
   }
+}
+
+/** Takes the chunks of an image; `finished` gets all of it. */
+function* makeImage(
+  chunks: ImageChunks,
+  { finished, failed }: {
+    readonly finished: (image: Uint8Array) => void;
+    readonly failed: (error: unknown) => void;
+  },
+): ImageWork {
+  let image: Uint8Array;
+  try {
+    image = yield* wholeImage(chunks);
+  } catch (error) {
+    return failed(error);
+  }
+  finished(image);
+}
+
+/** Reads an image; `finished` gets it, or why it cannot be read. */
+function* readImage(
+  work: ImageWork<PreparedImage>,
+  finished: (image: PreparedImage | RegistryError) => void,
+): ImageWork {
+  let image: PreparedImage;
+  try {
+    image = yield* work;
+  } catch (error) {
+    return finished(toRegistryError(error));
+  }
+  finished(image);
 }

@@ -284,29 +284,48 @@ export class GroupLoop implements GroupSteps {
       term: applied.term,
       configuration: encodeConfiguration(members.configuration),
     };
-    const refusal = host.log.writeImage(id, point, machine.writeImage(), done);
-    if (refusal !== undefined) done(refusal);
+    const image = machine.writeImage();
+    const refusal = host.log.writeImage(id, point, image, done);
+    if (refusal === undefined) return;
+    image.return();
+    done(refusal);
   }
 
-  /** Reads an image that arrived. Returns false if another one is in progress. */
-  readImage(snapshot: Snapshot): boolean {
-    const { host, machine, node } = this.#parts;
-    if (snapshot.index <= node.committed) return true;
-    const images = this.#images ??= new GroupImages(host, this.#group);
-    if (images.isTaking) return false;
-    images.read(snapshot, machine);
-    return true;
+  /** Reads an image that arrived, then steps its message; see `HostedGroup.stepSnapshot`. */
+  stepSnapshot(
+    message: Message,
+    snapshot: Snapshot,
+    done: (result: StepResult | "closed" | RegistryError) => void,
+  ): void {
+    const { machine, node } = this.#parts;
+    const step = () => {
+      const result = this.step(message);
+      // The turn lets go of an image that the core did not want.
+      this.wantsWork();
+      done(result);
+    };
+    if (this.#end !== undefined) return done("closed");
+    if (snapshot.index <= node.committed) return step();
+    const images = this.#imagesOf();
+    // Once the other image is durable, the leader learns what this replica lacks and sends again.
+    if (images.isTaking) return done("overloaded");
+    images.read(snapshot, machine, (error) => error === undefined ? step() : done(error));
+  }
+
+  #imagesOf(): GroupImages {
+    const failed = (error: unknown) => this.#quarantine(error);
+    return this.#images ??= new GroupImages(this.#parts.host, this.#group, failed);
   }
 
   /** Makes an image of the state for a member; undefined if there is none to send now. */
   makeSnapshot(): Snapshot | undefined {
-    const { applied, host, machine, members } = this.#parts;
-    if (applied.index === 0) return undefined;
-    this.#images ??= new GroupImages(host, this.#group);
-    const data = this.#images.make(machine);
-    if (data === undefined) return undefined;
-    const { configuration } = members;
-    return { index: applied.index, term: applied.term, configuration, data };
+    const { applied, machine, members: { configuration }, node } = this.#parts;
+    const { index, term } = applied;
+    if (index === 0) return undefined;
+    return this.#imagesOf().make(machine, { index, term, configuration }, () => {
+      this.guarded(() => node.snapshotMade());
+      this.#stepped();
+    });
   }
 
   /** Makes a durable snapshot, which replaced the whole log, the state. */

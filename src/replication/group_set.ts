@@ -18,9 +18,8 @@ import {
 } from "../base/limits.ts";
 import type { MonotonicClock, Timer } from "../base/world.ts";
 import { type Beat, LIVENESS_TIMING, type LivenessNews } from "../liveness/mod.ts";
-import { type Configuration, EMPTY_DATA, type Message, raftSettings } from "../raft/mod.ts";
+import { type Configuration, type Message, raftSettings } from "../raft/mod.ts";
 import type { LogDone } from "../storage/shared_log.ts";
-import { encodePeerFrame } from "../wire/peer_frame.ts";
 import { AvailableTime } from "./available_time.ts";
 import { RaftGroup } from "./group.ts";
 import { GroupCounts } from "./group_counts.ts";
@@ -28,6 +27,7 @@ import { FOUNDING_POINT, logFounding } from "./group_founding.ts";
 import { logUnwritable } from "./group_errors.ts";
 import type { GroupHost, HostedGroup } from "./group_host.ts";
 import { soleConfiguration } from "./log_entry.ts";
+import { ImageTurns } from "./image_turns.ts";
 import { GroupRemovals } from "./group_removals.ts";
 import type { GroupSetOptions, NewGroup } from "./group_set_options.ts";
 import { NodeFreshness } from "./node_freshness.ts";
@@ -117,6 +117,11 @@ export class GroupSet {
   /** The counts of all groups. */
   readonly counts = new GroupCounts();
 
+  /** The turns in which the node works on images of its groups. */
+  get imageTurns(): ImageTurns {
+    return this.#host.imageTurns;
+  }
+
   /** The number of refused inputs from other nodes, by code. */
   get refusals(): ReadonlyMap<string, number> {
     return this.#input.refusals;
@@ -155,7 +160,7 @@ export class GroupSet {
       log,
     });
     this.#groups.set(id, group);
-    if (this.#started) this.#startGroup(group);
+    if (this.#started) startGroup(group, this.#host);
     return group;
   }
 
@@ -205,7 +210,7 @@ export class GroupSet {
   start(): void {
     this.#started = true;
     this.availableTime.start(this.#isRestart);
-    for (const group of this.#groups.values()) this.#startGroup(group);
+    for (const group of this.#groups.values()) startGroup(group, this.#host);
     this.#tickLater();
   }
 
@@ -221,9 +226,9 @@ export class GroupSet {
     this.#turnSoon();
   }
 
-  /** Takes an image and its header from `from`. The group owns the image's bytes from now on. */
-  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void {
-    this.#input.receiveImage(from, header, image);
+  /** Takes an image and its header from `from`; see `PeerInput.receiveImage`. */
+  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): Promise<void> {
+    return this.#input.receiveImage(from, header, image);
   }
 
   /** Records that a session with the node was opened. */
@@ -270,6 +275,7 @@ export class GroupSet {
     this.#timer?.cancel();
     this.availableTime.stop();
     for (const group of this.#groups.values()) group.close();
+    this.#host.imageTurns.close();
     this.#freshness.close();
     this.#dirty.clear();
     this.#awake.clear();
@@ -317,17 +323,13 @@ export class GroupSet {
       },
       send: (group, message) => this.#send(group, message),
       sendSnapshot: (group, message, done) => this.#sendSnapshot(group, message, done),
-      outgoingImages: new OutgoingImages(this.#options.world.monotonic),
+      imageTurns: new ImageTurns(world.monotonic, world.scheduler, settings.imageTurnBytes),
+      outgoingImages: new OutgoingImages(world.monotonic),
       failed: (group, error) => {
         this.#forget(group);
         this.#options.onFailure?.(group.id, error);
       },
     };
-  }
-
-  #startGroup(group: HostedGroup): void {
-    if (group.isSole) group.campaign();
-    this.#wantsTurn(group);
   }
 
   #wantsTurn(group: HostedGroup): void {
@@ -434,15 +436,13 @@ export class GroupSet {
   }
 
   #sendSnapshot(group: HostedGroup, message: Message, done: (delivered: boolean) => void): void {
-    const { snapshot } = message;
     const to = this.#options.directory.nodeOf(message.to);
-    assert(snapshot !== undefined, "A snapshot message holds a snapshot");
-    if (to === undefined) {
-      return this.#options.world.scheduler.nextTurn(() => done(false));
-    }
-    const bare = { ...message, snapshot: { ...snapshot, data: EMPTY_DATA } };
-    const messages = [{ groupId: group.id, fortifies: false, message: bare }];
-    const frame = this.#frames.frame(to, { beat: undefined, messages });
-    this.#options.peers.sendImage(to, encodePeerFrame(frame), snapshot.data, done);
+    if (to === undefined) this.#options.world.scheduler.nextTurn(() => done(false));
+    else this.#frames.sendSnapshot(to, { groupId: group.id, fortifies: false, message }, done);
   }
+}
+
+function startGroup(group: HostedGroup, host: GroupHost): void {
+  if (group.isSole) group.campaign();
+  host.wantsTurn(group);
 }

@@ -16,6 +16,8 @@ export interface GroupSettings
   extends Partial<Omit<RaftOptions, "id" | "storage" | "entropy" | "directory" | "support">> {
   /** The tick interval of the groups that are awake, ms. */
   readonly tickMs?: number;
+  /** Bytes of images that the node goes through in a turn. */
+  readonly imageTurnBytes?: number;
   /** The timing of support between nodes. */
   readonly liveness?: LivenessTiming;
   /** The thresholds of an outage of this node, and the grace after it. */

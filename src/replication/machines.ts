@@ -10,7 +10,7 @@ import type { ApplyReply } from "../store/reply.ts";
 import type { PartitionStore } from "../store/store.ts";
 import { type SystemReply, SystemStore } from "../system/system_store.ts";
 import type { ImageTarget, RestorableMachine } from "./recovery.ts";
-import type { PreparedImage } from "./state_machine.ts";
+import type { ImageChunks, ImageWork, PreparedImage } from "./state_machine.ts";
 
 /** A store without leader-only state, whose image is small enough to be loaded as a whole. */
 interface WholeStore<Reply> {
@@ -46,15 +46,24 @@ class WholeMachine<Reply, Store extends WholeStore<Reply>> implements Restorable
   /** Does nothing; see {@link onBecomeLeader}. */
   onLoseLeadership(): void {}
 
-  writeImage(): Iterable<Uint8Array> {
-    return this.store.writeImage();
+  /** Makes the whole image at once, as the state may change before its chunks are taken. */
+  writeImage(): ImageChunks {
+    return each(Array.from(this.store.writeImage(), (chunk) => chunk.slice()));
   }
 
-  readImage(image: Uint8Array): PreparedImage {
+  *readImage(image: Uint8Array): ImageWork<PreparedImage> {
+    yield image.length;
     const read = this.#newStore(false);
     read.loadImage([image]);
-    return { install: () => this.store.replaceBy(read), discard: () => {} };
+    const install = () => {
+      this.store.replaceBy(read);
+      return undefined;
+    };
+    return { install, discard: () => undefined };
   }
+
+  /** Does nothing: the garbage collector frees the store. */
+  retire(): undefined {}
 
   /** Returns a loader that collects the whole image before loading it. */
   imageLoader(): ImageTarget {
@@ -64,6 +73,10 @@ class WholeMachine<Reply, Store extends WholeStore<Reply>> implements Restorable
       finish: () => this.store.loadImage(chunks),
     };
   }
+}
+
+function* each(chunks: readonly Uint8Array[]): Generator<Uint8Array, undefined, undefined> {
+  yield* chunks;
 }
 
 /** The state machine of the system group. */
@@ -93,7 +106,7 @@ export class PartitionMachine implements RestorableMachine {
 
   readonly #imageScratch: Uint8Array<ArrayBuffer>;
 
-  /** @param imageScratch buffer shared by a node's partitions, as an image is written in one turn. */
+  /** @param imageScratch buffer shared by a node's partitions: each chunk is copied when it is taken. */
   constructor(store: PartitionStore, imageScratch: Uint8Array<ArrayBuffer>) {
     this.store = store;
     this.#imageScratch = imageScratch;
@@ -115,12 +128,16 @@ export class PartitionMachine implements RestorableMachine {
     this.store.onLoseLeadership();
   }
 
-  writeImage(): Iterable<Uint8Array> {
+  writeImage(): ImageChunks {
     return this.store.writeImage(this.#imageScratch);
   }
 
-  readImage(image: Uint8Array): PreparedImage {
+  readImage(image: Uint8Array): ImageWork<PreparedImage> {
     return this.store.readImage(image);
+  }
+
+  retire(): ImageWork {
+    return this.store.retire();
   }
 
   imageLoader(): ImageTarget {

@@ -1,6 +1,13 @@
 /** The frames from one node to others, and the promises and probes that they carry. */
+import { assert } from "../base/assert.ts";
 import type { GroupId, NodeId } from "../base/ids.ts";
-import { encodePeerFrame, freshnessBytes, type PeerFrame } from "../wire/peer_frame.ts";
+import { EMPTY_DATA } from "../raft/mod.ts";
+import {
+  encodePeerFrame,
+  freshnessBytes,
+  type GroupMessage,
+  type PeerFrame,
+} from "../wire/peer_frame.ts";
 import type { HostedGroup, PeerLinks } from "./group_host.ts";
 import type { NodeLiveness } from "./node_liveness.ts";
 import type { FrameContent, PeerOutbox } from "./peer_outbox.ts";
@@ -28,6 +35,15 @@ export class PeerFrames {
       if (content.probe === undefined && content.proofs === undefined) return;
       this.#peers.countProbe?.(to, "out", freshnessBytes(content));
     });
+  }
+
+  /** Sends a snapshot; `done` is called in a later turn with whether it arrived. */
+  sendSnapshot(to: NodeId, sent: GroupMessage, done: (delivered: boolean) => void): void {
+    const { snapshot } = sent.message;
+    assert(snapshot !== undefined, "A snapshot message holds a snapshot");
+    const message = { ...sent.message, snapshot: { ...snapshot, data: EMPTY_DATA } };
+    const header = this.frame(to, { beat: undefined, messages: [{ ...sent, message }] });
+    this.#peers.sendImage(to, encodePeerFrame(header), snapshot.data, done);
   }
 
   /** Makes a frame to `to`. Promises in its replies refer to the epoch that the same frame names. */

@@ -2,7 +2,7 @@
  * Input from other nodes: decodes frames and images, and passes each message to the group that it names.
  * Invalid input affects no group; it is counted by code, never thrown.
  */
-import { toRegistryError } from "../base/errors.ts";
+import { RegistryError, toRegistryError } from "../base/errors.ts";
 import type { GroupId, NodeId } from "../base/ids.ts";
 import { PEER_IMAGE_BYTES_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
@@ -63,18 +63,21 @@ export class PeerFrameInput {
         this.refuse(from, "malformed");
         continue;
       }
-      this.#stepFrom(from, message, (group) => {
-        const result = group.step(message.message);
-        if (message.fortifies) group.fortified(message.message, run, supports);
-        return result;
-      });
+      const group = this.#groupFor(from, message);
+      if (group === undefined) continue;
+      const result = group.step(message.message);
+      if (message.fortifies) group.fortified(message.message, run, supports);
+      this.#answered(from, result);
     }
     // Last, as the messages may hold the entries that the answer is about.
     if (proofs !== undefined) this.#note(from, freshness.receiveProofs(from, run, proofs));
   }
 
-  /** Takes an image and its header from `from`. The group owns the image's bytes from now on. */
-  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void {
+  /**
+   * Takes an image and its header from `from`. The group owns the image's bytes from now on. Resolves once
+   * the image is read or refused, and never rejects.
+   */
+  async receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): Promise<void> {
     if (image.length > PEER_IMAGE_BYTES_MAX) return this.refuse(from, "too_large");
     const decoded = this.#decoded(from, header);
     if (decoded === undefined) return;
@@ -85,7 +88,18 @@ export class PeerFrameInput {
     }
     const whole = { ...snapshot, data: image };
     const message = { ...only.message, snapshot: whole };
-    this.#stepFrom(from, only, (group) => group.stepSnapshot(message, whole));
+    const group = this.#groupFor(from, only);
+    if (group === undefined) return;
+    const result = await new Promise<StepResult | "closed" | RegistryError>((resolve) => {
+      group.stepSnapshot(message, whole, resolve);
+    });
+    if (!(result instanceof RegistryError)) return this.#answered(from, result);
+    this.refuse(from, result.code);
+    const { groupId } = only;
+    this.#options.logger.error("An image from another node was refused", {
+      groupId,
+      error: result,
+    });
   }
 
   #note(from: NodeId, code: string | undefined): void {
@@ -111,24 +125,19 @@ export class PeerFrameInput {
     }
   }
 
-  #stepFrom(
-    from: NodeId,
-    { groupId, message }: GroupMessage,
-    step: (group: HostedGroup) => StepResult | "closed",
-  ): void {
+  /** Returns the group of a message; undefined if it is refused. */
+  #groupFor(from: NodeId, { groupId, message }: GroupMessage): HostedGroup | undefined {
     // A node may send messages only for its own replicas.
     if (this.#options.directory.nodeOf(message.from) !== from) {
-      return this.refuse(from, "unknown_peer");
+      this.refuse(from, "unknown_peer");
+      return undefined;
     }
     const group = this.#options.groupOf(groupId);
-    if (group === undefined) return this.refuse(from, "unknown_group");
-    try {
-      const result = step(group);
-      if (result !== "accepted") this.refuse(from, result);
-    } catch (error) {
-      const { code } = toRegistryError(error);
-      this.refuse(from, code);
-      this.#options.logger.error("An image from another node was refused", { groupId, error });
-    }
+    if (group === undefined) this.refuse(from, "unknown_group");
+    return group;
+  }
+
+  #answered(from: NodeId, result: StepResult | "closed"): void {
+    if (result !== "accepted") this.refuse(from, result);
   }
 }

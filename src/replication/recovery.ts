@@ -43,7 +43,7 @@ import {
 } from "./log_entry.ts";
 import { decodeOwner, groupOfOwnerRecord, NODE_STATE_GROUP } from "./log_ids.ts";
 import type { ReplicaLogStart } from "./replica_log.ts";
-import type { StateMachine } from "./state_machine.ts";
+import type { ImageWork, StateMachine } from "./state_machine.ts";
 
 /** Loads an image from chunks, which may be split anywhere. */
 export interface ImageTarget {
@@ -56,6 +56,8 @@ export interface ImageTarget {
 export interface RestorableMachine extends StateMachine<unknown> {
   /** Begins to load an image into the machine, which is empty. */
   imageLoader(): ImageTarget;
+  /** Empties a machine that is not used any more; returns the work of freeing its memory, if there is any. */
+  retire(): ImageWork | undefined;
 }
 
 /** The recovered state of a group, apart from its machine. */

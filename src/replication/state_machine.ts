@@ -4,12 +4,25 @@
  */
 import type { GroupTimeMs, LogIndex, Term } from "../base/ids.ts";
 
-/** A decoded image that is not in use yet. Exactly one of the two methods is called, once. */
+/** Work on an image that is done step by step. Each step yields the bytes that it went through. */
+export type ImageWork<Result = void> = Generator<number, Result, undefined>;
+
+/**
+ * A decoded image that is not in use yet. Exactly one of the two methods is called, once. Each returns the
+ * work of freeing what is not used any more, if there is any.
+ */
 export interface PreparedImage {
-  /** Replaces the machine's whole state by the image. */
-  install(): void;
+  /** Replaces the machine's whole state by the image, at once. */
+  install(): ImageWork | undefined;
   /** Discards the image. */
-  discard(): void;
+  discard(): ImageWork | undefined;
+}
+
+/** The chunks of an image; each is valid until another one is taken. */
+export interface ImageChunks extends Iterable<Uint8Array> {
+  next(): IteratorResult<Uint8Array, undefined>;
+  /** Ends the image early. Whoever does not take all chunks must call it. */
+  return(value?: undefined): IteratorResult<Uint8Array, undefined>;
 }
 
 /** A replicated state machine. */
@@ -26,12 +39,13 @@ export interface StateMachine<Outcome> {
   onLoseLeadership(): void;
   /** The time of the last command applied, ms. */
   readonly timeMs: GroupTimeMs;
-  /** Returns the state as chunks, which are valid until the next apply. */
-  writeImage(): Iterable<Uint8Array>;
+  /** Begins an image of the present state, which may change while the chunks are taken. */
+  writeImage(): ImageChunks;
   /**
-   * Reads an image without changing the present state. The caller keeps the bytes.
+   * Returns the work of reading an image, which does not change the present state. The caller keeps the
+   * bytes, unchanged until the work is done.
    *
-   * @throws RegistryError `corrupt` if the bytes are not an image.
+   * @throws RegistryError from a step: `corrupt` if the bytes are not an image.
    */
-  readImage(image: Uint8Array): PreparedImage;
+  readImage(image: Uint8Array): ImageWork<PreparedImage>;
 }

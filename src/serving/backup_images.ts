@@ -1,11 +1,10 @@
 /**
- * Images of groups for backups. An image is made in one turn at a point that a linearizable read
- * permits, so it contains everything that was acknowledged before it was asked for; a follower asks its
- * leader for that point. It is kept while its reader takes it in parts. Their number and bytes are
+ * Images of groups for backups. An image is of the state at a point that a linearizable read permits, so
+ * it contains everything that was acknowledged before it was asked for; a follower asks its leader for that
+ * point. It is made in turns of the node's, and kept while its reader takes it in parts. Their number and bytes are
  * limited, and an image that nobody reads is dropped.
  */
 import type { ReadImageReply, ReadImageRequest } from "../../schemas/gen/wire.ts";
-import { concatBytes } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import { type GroupId, groupName, SYSTEM_GROUP } from "../base/ids.ts";
 import {
@@ -22,8 +21,8 @@ import type { Group } from "../replication/group_interface.ts";
 /** A group of this node whose image can be made. */
 export interface ImagedGroup {
   readonly group: Group<unknown>;
-  /** Returns the state as chunks, each valid until the next. */
-  writeImage(): Iterable<Uint8Array>;
+  /** Resolves with an image of the state as it is when this is called. */
+  image(): Promise<Uint8Array>;
   /** Returns what an image of the present state says of its content. */
   recordCount(): number;
 }
@@ -53,6 +52,8 @@ interface KeptImage {
 export class BackupImages {
   readonly #parts: BackupImagesParts;
   readonly #images = new Map<number, KeptImage>();
+  /** Number of images that are being made. */
+  #making = 0;
   #bytes = 0;
   #lastId = 0;
   #timer: Timer | undefined;
@@ -105,13 +106,14 @@ export class BackupImages {
     // The replica may have been removed, and other images made, while the leader was asked.
     if (find(id)?.group !== group) throw notHosted(id);
     this.#checkRoom();
-    const bytes = concatBytes(Array.from(imaged.writeImage(), (chunk) => chunk.slice()));
     const { appliedIndex, term } = group.status();
     const imageId = ++this.#lastId;
-    const about = {
-      ...{ imageId, nodeId, isLeader: group.isLeading, index: appliedIndex, term },
-      ...{ totalBytes: bytes.length, records: imaged.recordCount() },
-    };
+    const at = { imageId, nodeId, isLeader: group.isLeading, index: appliedIndex, term };
+    const records = imaged.recordCount();
+    const making = imaged.image();
+    this.#making++;
+    const bytes = await making.finally(() => this.#making--);
+    const about = { ...at, totalBytes: bytes.length, records };
     const image = { groupId: id, about, bytes, usedAtMs: clock.nowMs(), isRead: false };
     // One part holds all of it: it is not asked for again, and a repetition makes a new one.
     if (bytes.length > BACKUP_PART_BYTES && !this.#isStopped) {
@@ -130,11 +132,12 @@ export class BackupImages {
   }
 
   #checkRoom(): void {
-    if (this.#images.size < BACKUP_IMAGES_MAX && this.#bytes < BACKUP_IMAGES_BYTES) return;
+    const count = this.#images.size + this.#making;
+    if (count < BACKUP_IMAGES_MAX && this.#bytes < BACKUP_IMAGES_BYTES) return;
     throw new RegistryError(
       "overloaded",
       `Images that are being read must be below ${BACKUP_IMAGES_MAX}, and below ` +
-        `${BACKUP_IMAGES_BYTES} bytes: there are ${this.#images.size} of ${this.#bytes} bytes`,
+        `${BACKUP_IMAGES_BYTES} bytes: there are ${count} of ${this.#bytes} bytes`,
       { retryAfterMs: BACKUP_RETRY_MS },
     );
   }

@@ -1,6 +1,7 @@
 /**
- * Writes images, one after another: temporary file, sync, rename, folder sync, then the mark in the
- * log. Only when the mark is durable does the image count, and its predecessor may be removed. A
+ * Writes images, a few at once: temporary file, sync, rename, folder sync, then the mark in the log. An
+ * image is encoded write by write, each in the turn in which the one before is on disk, so that an image
+ * of any size takes little of each turn. Only when the mark is durable does the image count, and its predecessor may be removed. A
  * crash between any two of these steps leaves the former image or the new one complete, and at most
  * unreferenced files, which the next start removes.
  */
@@ -10,6 +11,7 @@ import { ImageEncoder, newImageWriter } from "../wal/image.ts";
 import { imageName, TEMPORARY_SUFFIX } from "../wal/segment.ts";
 import type { ImageHeader } from "../../schemas/gen/image.ts";
 import type { WalImage } from "../../schemas/gen/wal.ts";
+import type { FrameWriter } from "../../schemas/runtime.ts";
 import type { StorageFailure } from "./storage.ts";
 import type { StorageDriver } from "./storage_driver.ts";
 
@@ -25,35 +27,85 @@ export interface ImageLog {
   poison(failure: StorageFailure): void;
 }
 
+/** An image to be written. */
 interface Job {
-  readonly image: WalImage;
-  readonly pieces: Uint8Array[];
+  readonly header: ImageHeader;
+  readonly content: ImageContent;
   readonly mark: LogImageMark;
   readonly done: Done;
 }
+
+/** Memory of an image that is being written, reused by others. */
+interface WriteBuffers {
+  readonly encoded: FrameWriter;
+  readonly piece: Uint8Array;
+}
+
+/** An image that is being written. */
+interface Writing extends Job {
+  readonly encoder: ImageEncoder;
+  readonly buffers: WriteBuffers;
+}
+
+/** The content of an image, taken in pieces of at most one write. */
+class ImageContent {
+  /** Bytes that were in memory from the start. */
+  readonly heldBytes: number;
+  readonly #chunks: Iterator<Uint8Array>;
+  #chunk: Uint8Array = NO_BYTES;
+
+  constructor(chunks: Iterable<Uint8Array>) {
+    this.heldBytes = Array.isArray(chunks)
+      ? chunks.reduce((sum: number, chunk: Uint8Array) => sum + chunk.length, 0)
+      : 0;
+    this.#chunks = chunks[Symbol.iterator]();
+  }
+
+  /** Returns the next piece, which is valid until the next one is taken; undefined after the last. */
+  take(bytesMax: number): Uint8Array | undefined {
+    while (this.#chunk.length === 0) {
+      const { done, value } = this.#chunks.next();
+      if (done === true) return undefined;
+      // The rest is taken in later turns, in which the chunk may be overwritten.
+      this.#chunk = value.length > bytesMax && this.heldBytes === 0 ? value.slice() : value;
+    }
+    const piece = this.#chunk.subarray(0, bytesMax);
+    this.#chunk = this.#chunk.subarray(piece.length);
+    return piece;
+  }
+
+  /** Ends it early. */
+  end(): void {
+    this.#chunks.return?.();
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+/** Room for the last records of a write, which begin below its size. */
+const PIECE_BYTES = 2 * IMAGE_WRITE_BYTES + 64 * 1024;
 
 /** Writes the images of one log. */
 export class ImageWriter {
   readonly #driver: StorageDriver;
   readonly #log: ImageLog;
   readonly #jobs: Job[] = [];
-  /**
-   * Buffers reused by images: leaving garbage for each image costs more than encoding the records.
-   */
-  readonly #scratch = newImageWriter();
-  readonly #buffers: Uint8Array[] = [];
+  readonly #writeBytes: number;
+  /** Buffers that no image uses: leaving garbage for each costs more than encoding its records. */
+  readonly #buffers: WriteBuffers[] = [];
   #underWay = 0;
   #pendingBytes = 0;
   #imagesWritten = 0;
   #bytesWritten = 0;
   #onDrained: (() => void) | undefined;
 
-  constructor(driver: StorageDriver, log: ImageLog) {
+  /** @param writeBytes the size of a write. */
+  constructor(driver: StorageDriver, log: ImageLog, writeBytes: number = IMAGE_WRITE_BYTES) {
     this.#driver = driver;
     this.#log = log;
+    this.#writeBytes = writeBytes;
   }
 
-  /** Bytes encoded and not yet on disk. */
+  /** Bytes in memory that are not on disk yet. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
@@ -66,26 +118,16 @@ export class ImageWriter {
     return this.#bytesWritten;
   }
 
-  /** Encodes all of `chunks` before it returns, and writes them in later turns. */
+  /** Takes `chunks` in this turn and later ones; each is copied before another one is taken. */
   write(
     header: ImageHeader,
     chunks: Iterable<Uint8Array>,
     mark: LogImageMark,
     done: Done,
   ): void {
-    const encoder = new ImageEncoder(header, this.#scratch);
-    const pieces: Uint8Array[] = [];
-    for (const chunk of chunks) {
-      for (let from = 0; from < chunk.length; from += IMAGE_WRITE_BYTES) {
-        encoder.chunk(chunk.subarray(from, from + IMAGE_WRITE_BYTES));
-        if (encoder.pendingBytes >= IMAGE_WRITE_BYTES) pieces.push(encoder.take());
-      }
-    }
-    encoder.finish();
-    pieces.push(encoder.take(this.#bufferFor(encoder.pendingBytes)));
-    const image = encoder.mark();
-    this.#pendingBytes += image.byteCount;
-    this.#jobs.push({ image, pieces, mark, done });
+    const content = new ImageContent(chunks);
+    this.#pendingBytes += content.heldBytes;
+    this.#jobs.push({ header, content, mark, done });
     this.#next();
   }
 
@@ -100,7 +142,9 @@ export class ImageWriter {
       const job = this.#jobs.shift();
       if (job === undefined) break;
       this.#underWay++;
-      this.#writePiece(job, 0, 0);
+      const buffers = this.#buffers.pop() ?? newBuffers();
+      const encoder = new ImageEncoder(job.header, buffers.encoded);
+      this.#writePiece({ ...job, encoder, buffers }, 0);
     }
     if (this.#underWay > 0) return;
     const done = this.#onDrained;
@@ -108,18 +152,29 @@ export class ImageWriter {
     done?.();
   }
 
-  #writePiece(job: Job, ordinal: number, position: number): void {
-    const bytes = job.pieces[ordinal];
-    const file = imageName(job.image.number) + TEMPORARY_SUFFIX;
-    if (bytes === undefined) return this.#sync(job, file);
+  /** Encodes as much as one write takes, and writes it at `position`. */
+  #writePiece(job: Writing, position: number): void {
+    const { content, encoder, header: { number } } = job;
+    let isWhole = false;
+    while (!isWhole && encoder.pendingBytes < this.#writeBytes) {
+      const piece = content.take(this.#writeBytes);
+      if (piece === undefined) encoder.finish();
+      else encoder.chunk(piece);
+      isWhole = piece === undefined;
+    }
+    const bytes = encoder.take(job.buffers.piece);
+    const file = imageName(number) + TEMPORARY_SUFFIX;
+    this.#pendingBytes += bytes.length;
     this.#driver.submit({ kind: "write", file, position, bytes }, (failure) => {
+      this.#pendingBytes -= bytes.length;
       if (failure !== undefined) return this.#abandon(job, file, notWritten(failure));
-      this.#writePiece(job, ordinal + 1, position + bytes.length);
+      if (isWhole) this.#sync(job, file);
+      else this.#writePiece(job, position + bytes.length);
     });
   }
 
-  #sync(job: Job, temporary: string): void {
-    const file = imageName(job.image.number);
+  #sync(job: Writing, temporary: string): void {
+    const file = imageName(job.header.number);
     this.#driver.submit({ kind: "sync", file: temporary }, (failure) => {
       if (failure !== undefined) return this.#unsynced(job, failure);
       this.#driver.submit({ kind: "rename", file: temporary, to: file }, (renameFailure) => {
@@ -134,45 +189,39 @@ export class ImageWriter {
     });
   }
 
-  #mark(job: Job, file: string): void {
-    job.mark(job.image, (error) => {
+  #mark(job: Writing, file: string): void {
+    const image = job.encoder.mark();
+    job.mark(image, (error) => {
       if (error !== undefined) return this.#abandon(job, file, error);
       this.#imagesWritten++;
-      this.#bytesWritten += job.image.byteCount;
+      this.#bytesWritten += image.byteCount;
       this.#end(job, undefined);
     });
   }
 
-  #unsynced(job: Job, failure: StorageFailure): void {
+  #unsynced(job: Writing, failure: StorageFailure): void {
     this.#log.poison(failure);
     this.#end(job, notWritten(failure));
   }
 
-  #abandon(job: Job, file: string, error: RegistryError): void {
+  #abandon(job: Writing, file: string, error: RegistryError): void {
     // Its mark may be on disk nevertheless; the next start removes unreferenced images.
     if (this.#log.isPoisoned) return this.#end(job, error);
     this.#driver.submit({ kind: "remove", file }, () => this.#end(job, error));
   }
 
-  /** Returns a buffer for a last piece that is large enough to deserve one. */
-  #bufferFor(bytes: number): Uint8Array | undefined {
-    if (bytes < IMAGE_WRITE_BYTES / 16) return undefined;
-    return this.#buffers.pop() ?? new Uint8Array(IMAGE_WRITE_BYTES);
-  }
-
-  /** Keeps the buffer of a last piece for the next image. */
-  #keep(piece: Uint8Array): void {
-    if (piece.buffer.byteLength !== IMAGE_WRITE_BYTES) return;
-    if (this.#buffers.length < IMAGES_AT_ONCE) this.#buffers.push(new Uint8Array(piece.buffer));
-  }
-
-  #end(job: Job, error: RegistryError | undefined): void {
-    this.#pendingBytes -= job.image.byteCount;
+  #end({ content, buffers, done }: Writing, error: RegistryError | undefined): void {
+    content.end();
+    this.#pendingBytes -= content.heldBytes;
     this.#underWay--;
-    this.#keep(job.pieces.at(-1)!);
-    job.done(error);
+    this.#buffers.push(buffers);
+    done(error);
     this.#next();
   }
+}
+
+function newBuffers(): WriteBuffers {
+  return { encoded: newImageWriter(), piece: new Uint8Array(PIECE_BYTES) };
 }
 
 function notWritten(failure: StorageFailure): RegistryError {

@@ -103,7 +103,8 @@ export class LogEngine implements SharedLog {
     });
     const { logId } = start;
     const [submitted, writer] = [this.#submitted, this.#writer];
-    this.#images = new LogImages({ driver, ledger, submitted, writer, logId });
+    const { imageWriteBytes } = limits;
+    this.#images = new LogImages({ driver, ledger, submitted, writer, logId, imageWriteBytes });
     const isDoomed = (group: number, index: number) => submitted.isDoomed(group, index);
     this.#relocator = new Relocator(driver, ledger, scheduler, isDoomed, (record, done) => {
       const refusal = this.#writer.refusal();

@@ -36,6 +36,8 @@ export interface LogImagesStart {
   readonly submitted: SubmittedView;
   readonly writer: LogWriter;
   readonly logId: Uint8Array;
+  /** Size of one write of an image; default `IMAGE_WRITE_BYTES`. */
+  readonly imageWriteBytes: number | undefined;
 }
 
 /** Writes and removes the images of one log. */
@@ -49,14 +51,14 @@ export class LogImages {
   readonly #underWay = new Map<number, UnderWay>();
   #numberMax: number;
 
-  constructor({ driver, ledger, submitted, writer, logId }: LogImagesStart) {
+  constructor({ driver, ledger, submitted, writer, logId, imageWriteBytes }: LogImagesStart) {
     this.#driver = driver;
     this.#ledger = ledger;
     this.#submitted = submitted;
     this.#writer = writer;
     this.#logId = logId;
     this.#numberMax = ledger.imageNumberMax;
-    this.#files = new ImageWriter(driver, writer);
+    this.#files = new ImageWriter(driver, writer, imageWriteBytes);
   }
 
   /** Highest number assigned to an image. */

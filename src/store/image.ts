@@ -1,5 +1,7 @@
 /**
- * Encoding and decoding of a partition's state. The same state gives the same bytes.
+ * Encoding and decoding of a partition's state, in pieces between which the state may change and others
+ * are served. The same state gives the same bytes. An image is of the state at one applied index: its
+ * writer copies the slots at once, and holds their blocks (`block_holds.ts`) until it has read them.
  *
  * Layout, all numbers little-endian. Header, 32 bytes: version u32 (1), apply version u32 (0 for the
  * first), group time f64, applied index f64, slot count u32, count of forgettable slots u32. Then each
@@ -14,84 +16,155 @@ import { concatBytes } from "../base/bytes.ts";
 import { laterProgram } from "../record/command.ts";
 import { KIND_ALIAS, KIND_REVOCATION, RESERVED_KINDS } from "../record/key.ts";
 import { MIRRORS_APPLY_VERSION } from "./apply_version.ts";
-import { BLOCK_WORDS_MAX } from "./arena.ts";
-import { MIRROR_ITEM_MIN, MirrorItemLoader, mirrorItems } from "./mirrors/mirror_image.ts";
+import { BLOCK_WORDS_MAX, WORD_BYTES } from "./arena.ts";
+import {
+  MIRROR_ITEM_MIN,
+  type MirrorItem,
+  MirrorItemLoader,
+  mirrorItems,
+} from "./mirrors/mirror_image.ts";
 import { FIRST_APPLY_VERSION, type PartitionState } from "./partition_state.ts";
-import { emptySpan, type StoredSpan } from "./reply.ts";
-import { FLAG_TOMBSTONE } from "./slot_table.ts";
+import type { SlotsCopy } from "./slot_table.ts";
 
 /** The version of the layout. */
 export const PARTITION_IMAGE_VERSION = 1;
 const HEADER_BYTES = 32;
 const ITEM_HEADER_BYTES = 8;
 
+/** An image as it is written: whoever does not take all of it must call `return`. */
+export interface WrittenImage extends Iterable<Uint8Array> {
+  next(): IteratorResult<Uint8Array, undefined>;
+  return(): IteratorResult<Uint8Array, undefined>;
+}
+
 /**
- * Returns the state in chunks of about 64 KiB; it must not change in between.
+ * Begins an image of the state as it is now; returns its chunks of about 64 KiB.
  *
- * @param scratch at least IMAGE_CHUNK_BYTES; each chunk then overwrites the previous one. Without
- * it the receiver owns each chunk.
+ * @param scratch at least IMAGE_CHUNK_BYTES; each chunk is then valid until any image with the same
+ * scratch is continued. Without it the receiver owns each chunk.
  */
-export function* writeImage(
+export function writeImage(
   state: PartitionState,
   scratch?: Uint8Array<ArrayBuffer>,
-): Generator<Uint8Array, void, undefined> {
-  const { table } = state;
-  const ranks = new Uint32Array(table.count);
-  let rank = 0;
-  state.forEachForgettable((slot) => ranks[slot] = ++rank);
+): WrittenImage {
+  const { holds, table, mirrors, forgettable, shared } = state;
+  const writer = new ChunkWriter(shared.imageChunkBytes, scratch);
+  const header = headerOf(state);
+  const content = {
+    slots: table.copy(),
+    ranks: forgettable.ranks(),
+    mirrors: state.applyVersion >= MIRRORS_APPLY_VERSION ? mirrorItems(mirrors.sources) : [],
+  };
+  const hold = holds.open();
+  return new HeldImage(chunksOf(state, { header, ...content }, writer), () => holds.close(hold));
+}
 
-  const writer = new ChunkWriter(scratch);
-  writer.addHeader(state);
-  const span: StoredSpan = emptySpan();
-  for (let slot = 0; slot < table.count; slot++) {
-    const { bytes, start, end } = state.locate(slot, span);
-    if (!writer.fits(end - start)) yield writer.take();
-    const tombstone = table.hasFlag(slot, FLAG_TOMBSTONE) ? 1 : 0;
-    writer.add(table.kindOf(slot), tombstone, ranks[slot]!, bytes, start, end);
+/** What is written of a state that may have changed since. */
+interface ImageContent {
+  readonly header: Uint8Array;
+  readonly slots: SlotsCopy;
+  readonly ranks: Uint32Array;
+  readonly mirrors: Iterable<MirrorItem>;
+}
+
+function* chunksOf(
+  state: PartitionState,
+  { header, slots, ranks, mirrors }: ImageContent,
+  writer: ChunkWriter,
+): Generator<Uint8Array, undefined, undefined> {
+  const { arena } = state.shared;
+  writer.addHeader(header);
+  for (let slot = 0; slot < slots.count; slot++) {
+    const kind = slots.kindOf(slot);
+    const isTombstone = slots.isTombstone(slot);
+    const ref = slots.refOf(slot);
+    const bytes = WORD_BYTES * state.formWords(ref, slots.wordsOf(slot), kind, isTombstone);
+    if (!writer.fits(bytes)) yield writer.take();
+    const start = arena.offsetOf(ref);
+    const item = { kind, tombstone: isTombstone ? 1 : 0, rank: ranks[slot]! };
+    writer.add(item, arena.bytesOf(ref), start, start + bytes);
   }
-  if (state.applyVersion >= MIRRORS_APPLY_VERSION) {
-    for (const { kind, bytes } of mirrorItems(state.mirrors.sources)) {
-      if (!writer.fits(bytes.length)) yield writer.take();
-      writer.add(kind, 0, 0, bytes, 0, bytes.length);
-    }
+  for (const { kind, bytes } of mirrors) {
+    if (!writer.fits(bytes.length)) yield writer.take();
+    writer.add({ kind, tombstone: 0, rank: 0 }, bytes, 0, bytes.length);
   }
   yield writer.take();
 }
 
+/** Chunks that read held blocks. */
+class HeldImage implements WrittenImage {
+  readonly #chunks: Iterator<Uint8Array, undefined, undefined>;
+  readonly #close: () => void;
+
+  constructor(chunks: Iterator<Uint8Array, undefined, undefined>, close: () => void) {
+    this.#chunks = chunks;
+    this.#close = close;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<Uint8Array, undefined> {
+    const next = this.#chunks.next();
+    if (next.done) this.#close();
+    return next;
+  }
+
+  return(): IteratorResult<Uint8Array, undefined> {
+    this.#chunks.return?.();
+    this.#close();
+    return { done: true, value: undefined };
+  }
+}
+
+function headerOf(
+  { applyVersion, timeMs, appliedIndex, table, forgettable }: PartitionState,
+): Uint8Array {
+  const header = new Uint8Array(HEADER_BYTES);
+  const view = new DataView(header.buffer);
+  view.setUint32(0, PARTITION_IMAGE_VERSION, true);
+  view.setUint32(4, applyVersion === FIRST_APPLY_VERSION ? 0 : applyVersion, true);
+  view.setFloat64(8, timeMs, true);
+  view.setFloat64(16, appliedIndex, true);
+  view.setUint32(24, table.count, true);
+  view.setUint32(28, forgettable.count, true);
+  return header;
+}
+
 /** Writes an image into chunks. */
 class ChunkWriter {
+  readonly #chunkBytes: number;
   readonly #scratch: Uint8Array<ArrayBuffer> | undefined;
   #chunk: Uint8Array<ArrayBuffer>;
   #view: DataView;
   #length = 0;
 
-  constructor(scratch: Uint8Array<ArrayBuffer> | undefined) {
+  /** @param chunkBytes the size above which a chunk takes no second item. */
+  constructor(chunkBytes: number, scratch: Uint8Array<ArrayBuffer> | undefined) {
+    this.#chunkBytes = chunkBytes;
     this.#scratch = scratch;
     this.#chunk = scratch ?? new Uint8Array(IMAGE_CHUNK_BYTES);
     this.#view = new DataView(this.#chunk.buffer);
   }
 
-  addHeader({ applyVersion, timeMs, appliedIndex, table, forgetCount }: PartitionState): void {
-    const view = this.#view;
-    view.setUint32(0, PARTITION_IMAGE_VERSION, true);
-    view.setUint32(4, applyVersion === FIRST_APPLY_VERSION ? 0 : applyVersion, true);
-    view.setFloat64(8, timeMs, true);
-    view.setFloat64(16, appliedIndex, true);
-    view.setUint32(24, table.count, true);
-    view.setUint32(28, forgetCount, true);
-    this.#length = HEADER_BYTES;
+  addHeader(header: Uint8Array): void {
+    this.#chunk.set(header);
+    this.#length = header.length;
   }
 
   /** Reports whether an item of that many bytes still fits into the chunk. */
   fits(bytes: number): boolean {
-    return this.#length + ITEM_HEADER_BYTES + bytes <= this.#chunk.length;
+    return this.#length === 0 || this.#length + ITEM_HEADER_BYTES + bytes <= this.#chunkBytes;
   }
 
-  /** Adds the item `[start, end)` of `bytes`. */
+  /** Adds an item whose stored form is `[start, end)` of `bytes`. */
   add(
-    kind: number,
-    tombstone: number,
-    rank: number,
+    { kind, tombstone, rank }: {
+      readonly kind: number;
+      readonly tombstone: number;
+      readonly rank: number;
+    },
     bytes: Uint8Array,
     start: number,
     end: number,
@@ -99,7 +172,7 @@ class ChunkWriter {
     const at = this.#length;
     this.#view.setUint8(at, kind);
     this.#view.setUint8(at + 1, tombstone);
-    this.#view.setUint16(at + 2, (end - start) / 8, true);
+    this.#view.setUint16(at + 2, (end - start) / WORD_BYTES, true);
     this.#view.setUint32(at + 4, rank, true);
     this.#chunk.set(bytes.subarray(start, end), at + ITEM_HEADER_BYTES);
     this.#length = at + ITEM_HEADER_BYTES + end - start;
@@ -159,16 +232,29 @@ export class ImageLoader {
 
   /** Ends the image and checks that it was complete. */
   finish(): void {
-    const { table, applyVersion } = this.#state;
+    for (const _ of this.finishing());
+  }
+
+  /** Does the same step by step. Yields the bytes that it went through. */
+  *finishing(): Generator<number, void, undefined> {
+    const { table, applyVersion, forgettable } = this.#state;
     if (!this.#header || this.#rest.length > 0 || table.count !== this.#slotCount) {
       throw corrupt(`must have ${this.#slotCount} slots`, `${table.count}`);
     }
     if (applyVersion >= MIRRORS_APPLY_VERSION && !this.#mirrorItems.isComplete) {
       throw corrupt("must have all it knows of other regions", "a part");
     }
-    for (const slot of this.#forgettable) {
-      if (slot === 0) throw corrupt("must rank all forgettable slots", "a gap");
-      this.#state.linkForget(slot - 1);
+    let last = -1;
+    let bytes = 0;
+    for (const ranked of this.#forgettable) {
+      if (ranked === 0) throw corrupt("must rank all forgettable slots", "a gap");
+      const slot = ranked - 1;
+      forgettable.appendAfter(slot, last);
+      last = slot;
+      bytes += table.wordsOf(slot) * WORD_BYTES;
+      if (bytes < IMAGE_CHUNK_BYTES) continue;
+      yield bytes;
+      bytes = 0;
     }
   }
 
@@ -219,6 +305,38 @@ export class ImageLoader {
       if (!(error instanceof RegistryError)) throw error;
       throw corrupt("must hold stored forms", error.message);
     }
+  }
+}
+
+/** An image that was read and is not in use yet; each method returns the work of freeing memory. */
+export interface PreparedState {
+  readonly install: () => Generator<number, void, undefined>;
+  readonly discard: () => Generator<number, void, undefined>;
+}
+
+/**
+ * Reads a whole image into an empty state. Yields the bytes that it went through. If it fails, or is
+ * ended early, the state is freed.
+ *
+ * @throws RegistryError `corrupt`, `unsupported_version`.
+ */
+export function* readImage(
+  state: PartitionState,
+  image: Uint8Array,
+  applyVersionMax: number,
+): Generator<number, void, undefined> {
+  let isRead = false;
+  try {
+    const loader = new ImageLoader(state, applyVersionMax);
+    const { imageChunkBytes } = state.shared;
+    for (let at = 0; at < image.length; at += imageChunkBytes) {
+      loader.push(image.subarray(at, at + imageChunkBytes));
+      yield imageChunkBytes;
+    }
+    yield* loader.finishing();
+    isRead = true;
+  } finally {
+    if (!isRead) { for (const _ of state.release()); }
   }
 }
 

@@ -5,11 +5,10 @@
  * order with their stored forms, and the order of forgetting. Due times, flags marked volatile and
  * region numbers are not state.
  *
- * Tombstones and revocations are all kept for the same time, so they are dropped in the order in
- * which they were added: a doubly linked list through the word behind each stored form.
+ * An image of it is made while it changes (`image.ts`): blocks are overwritten and freed only by way of
+ * {@link BlockHolds}.
  */
-import { defined } from "../base/assert.ts";
-import { GROUP_TIME_MS_MAX, TOMBSTONE_MS } from "../base/limits.ts";
+import { GROUP_TIME_MS_MAX, IMAGE_CHUNK_BYTES, TOMBSTONE_MS } from "../base/limits.ts";
 import type { Position } from "../base/position.ts";
 import {
   revocationCodec,
@@ -23,6 +22,9 @@ import type { OwnedView } from "../record/kind_row.ts";
 import { isStaleState } from "../record/record_state.ts";
 import type { EventSink, EventType } from "./event.ts";
 import type { StoredSpan } from "./reply.ts";
+import { WORD_BYTES } from "./arena.ts";
+import { BlockHolds } from "./block_holds.ts";
+import { ForgetOrder, LINK_WORDS } from "./forget_order.ts";
 import { newCounts, type StoreShared } from "./shared.ts";
 import { FLAG_TOMBSTONE, pack, SlotTable } from "./slot_table.ts";
 import { countStale } from "./stale_records.ts";
@@ -33,7 +35,6 @@ export type RecordView = OwnedView;
 /** The apply version of a partition that never raised it. */
 export const FIRST_APPLY_VERSION = 1;
 
-const LINK_WORDS = 1;
 /** Longest block, in words, that a tombstone keeps from its record; a longer one is freed. */
 const KEPT_WORDS_MAX = 48;
 /** Words of a tombstone's root pointer, data and pointer; superseded processes follow. */
@@ -60,15 +61,15 @@ export class PartitionState {
   /** Those of them that are stale. */
   staleCount = 0;
   aliasCount = 0;
-  /** Blocks of the first and last forgettable slot; 0 if none. */
-  forgetHead = 0;
-  forgetTail = 0;
-  forgetCount = 0;
+  /** Tombstones and revocations. */
+  readonly forgettable: ForgetOrder;
+  /** What images still read. */
+  readonly holds: BlockHolds;
   readonly #sink: EventSink | undefined;
 
   /** True while something could expire or be forgotten, so that the time must be logged. */
   get wantsTime(): boolean {
-    return this.leaseCount + this.forgetCount > 0;
+    return this.leaseCount + this.forgettable.count > 0;
   }
 
   constructor(
@@ -80,6 +81,8 @@ export class PartitionState {
     this.partition = partition;
     this.table = new SlotTable(shared);
     this.mirrors = new MirrorTable(shared, this.table);
+    this.forgettable = new ForgetOrder(shared, this.table);
+    this.holds = new BlockHolds(shared.arena);
     this.#sink = sink;
   }
 
@@ -99,7 +102,10 @@ export class PartitionState {
     into.bytes = arena.bytesOf(ref);
     into.view = arena.viewOf(ref);
     into.start = start;
-    into.end = start + this.#formWords(slot) * 8;
+    const { table } = this;
+    const isTombstone = table.hasFlag(slot, FLAG_TOMBSTONE);
+    into.end = start +
+      8 * this.formWords(ref, table.wordsOf(slot), table.kindOf(slot), isTombstone);
     return into;
   }
 
@@ -118,10 +124,13 @@ export class PartitionState {
 
   /** Returns the shared view positioned on a tombstone. */
   tombstoneView(slot: number) {
+    return this.#tombstoneIn(this.table.refOf(slot), this.table.wordsOf(slot));
+  }
+
+  #tombstoneIn(ref: number, words: number) {
     const { arena, views } = this.shared;
-    const ref = this.table.refOf(slot);
     const start = arena.offsetOf(ref);
-    const end = start + (this.table.wordsOf(slot) - LINK_WORDS) * 8;
+    const end = start + (words - LINK_WORDS) * 8;
     return views.tombstone.wrap(arena.viewOf(ref), arena.bytesOf(ref), start, end);
   }
 
@@ -155,25 +164,25 @@ export class PartitionState {
     const oldRef = table.refOf(slot);
     const oldWords = table.wordsOf(slot);
     this.#leave(slot);
-    if (oldWords === words) {
+    if (oldWords === words && !this.holds.areOpen) {
       shared.arena.bytesOf(oldRef).set(bytes.subarray(start, end), shared.arena.offsetOf(oldRef));
       table.update(slot, oldRef, pack(kind, words, 0, 0));
     } else {
       const ref = this.#store(words, bytes, start, end);
       table.update(slot, ref, pack(kind, words, 0, 0));
-      shared.arena.release(oldRef, oldWords);
+      this.holds.release(oldRef, oldWords);
     }
     this.#enter(slot);
   }
 
   /** Removes the content of the slot without a tombstone. */
   remove(slot: number): void {
-    const { table, shared } = this;
+    const { table } = this;
     this.#leave(slot);
     const ref = table.refOf(slot);
     const words = table.wordsOf(slot);
     table.remove(slot);
-    shared.arena.release(ref, words);
+    this.holds.release(ref, words);
   }
 
   /**
@@ -227,8 +236,8 @@ export class PartitionState {
 
   /** Drops at most `limit` expired tombstones and revocations, the oldest first. */
   forget(limit: number): void {
-    for (let dropped = 0; dropped < limit && this.forgetHead !== 0; dropped++) {
-      const slot = this.#slotOfBlock(this.forgetHead);
+    for (let dropped = 0; dropped < limit && this.forgettable.count > 0; dropped++) {
+      const slot = this.forgettable.first();
       if (this.forgetAtMs(slot) > this.timeMs) return;
       this.remove(slot);
     }
@@ -281,25 +290,29 @@ export class PartitionState {
     this.#sink.onEvent(event);
   }
 
-  /** Frees all blocks. */
-  release(): void {
-    const { table, shared } = this;
+  /**
+   * Frees all blocks, some at each step; nothing else may use the state from now on. Yields the bytes
+   * that it went through.
+   */
+  *release(): Generator<number, void> {
+    const { table, forgettable } = this;
+    let bytes = 0;
     for (let slot = table.count - 1; slot >= 0; slot--) {
+      const words = table.wordsOf(slot);
       this.#count(slot, -1);
-      shared.arena.release(table.refOf(slot), table.wordsOf(slot));
+      this.holds.release(table.refOf(slot), words);
+      bytes += words * WORD_BYTES;
+      if (bytes < IMAGE_CHUNK_BYTES) continue;
+      yield bytes;
+      bytes = 0;
     }
     table.clear();
-    this.forgetHead = this.forgetTail = this.forgetCount = 0;
+    forgettable.clear();
   }
 
   // For the image.
 
-  /** Reports whether the slot is forgettable: a tombstone or a revocation. */
-  isForgettable(slot: number): boolean {
-    return this.table.hasFlag(slot, FLAG_TOMBSTONE) || this.table.kindOf(slot) === KIND_REVOCATION;
-  }
-
-  /** Adds a stored form read from an image; forgettable ones are linked by {@link linkForget}. */
+  /** Adds a stored form read from an image; forgettable ones are not in their order yet. */
   restore(kind: number, tombstone: boolean, bytes: Uint8Array, start: number, end: number): number {
     const forgettable = tombstone || kind === KIND_REVOCATION;
     const words = (end - start) / 8 + (forgettable ? LINK_WORDS : 0);
@@ -309,50 +322,25 @@ export class PartitionState {
     return slot;
   }
 
-  /** Appends a forgettable slot to the order of forgetting. */
-  linkForget(slot: number): void {
-    const ref = this.table.refOf(slot);
-    const at = this.#linkOffset(slot);
-    const view = this.shared.arena.viewOf(ref);
-    view.setUint32(at, this.forgetTail, true);
-    view.setUint32(at + 4, 0, true);
-    if (this.forgetTail === 0) this.forgetHead = ref;
-    else this.#setLink(this.forgetTail, 4, ref);
-    this.forgetTail = ref;
-    this.forgetCount++;
-  }
-
-  /** Calls `visit` for each forgettable slot, the oldest first. */
-  forEachForgettable(visit: (slot: number) => void): void {
-    for (let ref = this.forgetHead; ref !== 0;) {
-      const slot = this.#slotOfBlock(ref);
-      visit(slot);
-      ref = this.shared.arena.viewOf(ref).getUint32(this.#linkOffset(slot) + 4, true);
-    }
-  }
-
-  /** Returns the words of the stored form; a tombstone's block may be longer. */
-  #formWords(slot: number): number {
-    if (this.table.hasFlag(slot, FLAG_TOMBSTONE)) {
-      const { count } = this.tombstoneView(slot).superseded;
-      const { dataWords } = supersededProcessCodec.layout;
-      return TOMBSTONE_WORDS + (count === 0 ? 0 : 1 + count * dataWords);
-    }
-    const link = this.table.kindOf(slot) === KIND_REVOCATION ? LINK_WORDS : 0;
-    return this.table.wordsOf(slot) - link;
+  /** Returns the words of the stored form in a block; that of a tombstone may be longer. */
+  formWords(ref: number, words: number, kind: number, isTombstone: boolean): number {
+    if (!isTombstone) return words - (kind === KIND_REVOCATION ? LINK_WORDS : 0);
+    const { count } = this.#tombstoneIn(ref, words).superseded;
+    const { dataWords } = supersededProcessCodec.layout;
+    return TOMBSTONE_WORDS + (count === 0 ? 0 : 1 + count * dataWords);
   }
 
   /**
-   * Ensures that the slot's block has `words` and is not too long; otherwise allocates another one,
-   * whose content is arbitrary.
+   * Ensures that the slot's block may be written, has `words` and is not too long; otherwise allocates
+   * another one, whose content is arbitrary.
    */
   #keepBlock(slot: number, words: number): void {
     const { table, shared } = this;
     const oldRef = table.refOf(slot);
     const oldWords = table.wordsOf(slot);
-    if (oldWords >= words && oldWords <= KEPT_WORDS_MAX) return;
+    if (oldWords >= words && oldWords <= KEPT_WORDS_MAX && !this.holds.areOpen) return;
     table.update(slot, shared.arena.allocate(words), pack(table.kindOf(slot), words, 0, 0));
-    shared.arena.release(oldRef, oldWords);
+    this.holds.release(oldRef, oldWords);
   }
 
   #store(words: number, bytes: Uint8Array, start: number, end: number): number {
@@ -368,35 +356,16 @@ export class PartitionState {
     this.#enter(this.table.add(ref, pack(kind, words, 0, flags)));
   }
 
-  /** Returns the slot of a tombstone or revocation whose block is `ref`. */
-  #slotOfBlock(ref: number): number {
-    const { arena, views } = this.shared;
-    const bytes = arena.bytesOf(ref);
-    const start = arena.offsetOf(ref);
-    // The size of the data section tells the two apart; both have their key at byte 8.
-    const dataWords = arena.viewOf(ref).getUint16(start + 4, true);
-    if (dataWords === revocationCodec.layout.dataWords) {
-      return this.#known(this.table.find(KIND_REVOCATION, bytes, start + 8, start + 40));
-    }
-    const end = start + tombstoneCodec.layout.dataWords * 8 + 16;
-    const kind = views.tombstone.wrap(arena.viewOf(ref), bytes, start, end).kind;
-    return this.#known(this.table.find(kind, bytes, start + 8, start + 24));
-  }
-
-  #known(slot: number): number {
-    return defined(slot === -1 ? undefined : slot, "A forgettable block must be in the table");
-  }
-
   /** Accounts for the new content of the slot. */
   #enter(slot: number): void {
     this.#count(slot, 1);
-    if (this.isForgettable(slot)) this.linkForget(slot);
+    if (this.forgettable.holds(slot)) this.forgettable.append(slot);
   }
 
   /** Accounts for the removal of the slot's content. */
   #leave(slot: number): void {
     this.#count(slot, -1);
-    if (this.isForgettable(slot)) this.#unlinkForget(slot);
+    if (this.forgettable.holds(slot)) this.forgettable.remove(slot);
   }
 
   #count(slot: number, by: 1 | -1): void {
@@ -422,28 +391,5 @@ export class PartitionState {
       table.setRegion(slot, start, start + regionLength);
     }
     shared.regions.add(kind, table.regionOf(slot), by);
-  }
-
-  #linkOffset(slot: number): number {
-    const words = this.table.wordsOf(slot);
-    return this.shared.arena.offsetOf(this.table.refOf(slot)) + (words - LINK_WORDS) * 8;
-  }
-
-  #unlinkForget(slot: number): void {
-    const view = this.shared.arena.viewOf(this.table.refOf(slot));
-    const at = this.#linkOffset(slot);
-    const before = view.getUint32(at, true);
-    const after = view.getUint32(at + 4, true);
-    if (before === 0) this.forgetHead = after;
-    else this.#setLink(before, 4, after);
-    if (after === 0) this.forgetTail = before;
-    else this.#setLink(after, 0, before);
-    this.forgetCount--;
-  }
-
-  /** Sets the link at `which` (0 before, 4 after) of a forgettable block. */
-  #setLink(ref: number, which: 0 | 4, value: number): void {
-    const at = this.#linkOffset(this.#slotOfBlock(ref)) + which;
-    this.shared.arena.viewOf(ref).setUint32(at, value, true);
   }
 }

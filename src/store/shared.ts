@@ -178,19 +178,23 @@ export class StoreShared {
   readonly formBefore: StoredSpan = newFormBefore();
   /** Buffer for image chunks, used by one partition after another. */
   readonly imageScratch = new Uint8Array(IMAGE_CHUNK_BYTES);
+  readonly imageChunkBytes: number;
 
   /**
    * @param bytesMax the ceiling for all records together.
    * @param hashSeed 16 secret bytes, so that nobody can choose keys that collide.
    * @param kinds the kinds of record; a test may bring others.
+   * @param imageChunkBytes approximate size of an image's chunk, at most the default.
    */
   constructor(
-    { bytesMax, hashSeed, kinds = RECORD_KINDS }: {
+    { bytesMax, hashSeed, kinds = RECORD_KINDS, imageChunkBytes = IMAGE_CHUNK_BYTES }: {
       bytesMax: number;
       hashSeed: Uint8Array;
       kinds?: KindTable;
+      imageChunkBytes?: number;
     },
   ) {
+    this.imageChunkBytes = imageChunkBytes;
     this.kinds = kinds;
     this.regions = new RegionTable(kinds);
     this.views = new StoreViews(kinds);

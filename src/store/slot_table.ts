@@ -240,6 +240,18 @@ export class SlotTable {
     }
   }
 
+  /** Returns a copy of the slots as they are now. */
+  copy(): SlotsCopy {
+    const pool = this.#shared.slotPages;
+    const numbers = new Uint32Array(this.#slotPages.length * SLOT_PAGE_NUMBERS);
+    this.#slotPages.forEach((page, at) => {
+      const start = pool.offsetOf(page);
+      const content = pool.chunkOf(page).subarray(start, start + SLOT_PAGE_NUMBERS);
+      numbers.set(content, at * SLOT_PAGE_NUMBERS);
+    });
+    return new SlotsCopy(this.#count, numbers);
+  }
+
   /** Removes all slots and frees the pages; the owner frees the blocks. */
   clear(): void {
     this.#count = 0;
@@ -357,5 +369,37 @@ export class SlotTable {
     const pool = this.#shared.cellPages;
     const page = this.#cellPages[at >>> CELL_PAGE_SHIFT]!;
     pool.chunkOf(page)[pool.offsetOf(page) + (at & CELL_PAGE_MASK)] = value;
+  }
+}
+
+/** The slots of a table as they were at some time. */
+export class SlotsCopy {
+  readonly count: number;
+  readonly #numbers: Uint32Array;
+
+  /** @param numbers those of each slot, which the copy owns. */
+  constructor(count: number, numbers: Uint32Array) {
+    this.count = count;
+    this.#numbers = numbers;
+  }
+
+  refOf(slot: number): number {
+    return this.#numbers[slot * STRIDE + REF]!;
+  }
+
+  wordsOf(slot: number): number {
+    return this.#packedOf(slot) & WORDS_MASK;
+  }
+
+  kindOf(slot: number): number {
+    return (this.#packedOf(slot) >>> KIND_SHIFT) & KIND_MASK;
+  }
+
+  isTombstone(slot: number): boolean {
+    return (this.#packedOf(slot) & FLAG_TOMBSTONE) !== 0;
+  }
+
+  #packedOf(slot: number): number {
+    return this.#numbers[slot * STRIDE + PACKED]!;
   }
 }

@@ -19,33 +19,21 @@ import type { RecordKind } from "../record/kinds.ts";
 import { applyCommand } from "./apply_command.ts";
 import { PARTITION_APPLY_VERSION } from "./apply_version.ts";
 import type { GatewayRanking } from "./free_capacity.ts";
-import { ImageLoader, writeImage } from "./image.ts";
+import {
+  ImageLoader,
+  type PreparedState,
+  readImage,
+  writeImage,
+  type WrittenImage,
+} from "./image.ts";
 import { Leases, type RenewOutcome } from "./leases.ts";
 import { forEachGateway, keysAfter, listRegion, type RegionList } from "./listing.ts";
 import { type MirrorChoice, MirrorReads } from "./mirrors/mirror_reads.ts";
 import { PartitionState } from "./partition_state.ts";
 import { EXPIRE_ALL, type OverdueCommands, type OverdueJudge } from "./overdue.ts";
-import type { EventSink } from "./event.ts";
 import { type ApplyReply, refusal, type StoredSpan } from "./reply.ts";
-import type { StoreShared } from "./shared.ts";
 import { FLAG_TOMBSTONE } from "./slot_table.ts";
-
-/** An entry of the partition's log: a command (src/record/command.ts). */
-export interface StoreEntry {
-  readonly index: number;
-  readonly term: number;
-  readonly data: Uint8Array;
-}
-
-/** Options of a {@link PartitionStore}. */
-export interface PartitionStoreOptions {
-  readonly shared: StoreShared;
-  /** Number of the partition, `[0, 8192)`: part of new claims, so that they differ. */
-  readonly partition?: number;
-  readonly sink?: EventSink;
-  /** The highest apply version that the program knows; default: {@link PARTITION_APPLY_VERSION}. */
-  readonly applyVersionMax?: number;
-}
+import type { PartitionStoreOptions, StoreEntry } from "./store_options.ts";
 
 /** The state machine of one partition. */
 export class PartitionStore {
@@ -382,11 +370,11 @@ export class PartitionStore {
   // Image.
 
   /**
-   * Returns the state in chunks of about 64 KiB; it must not change in between.
+   * Begins an image of the present state, which may change while its chunks are taken.
    *
-   * @param scratch of the store's shared part: each chunk is then valid until the next.
+   * @param scratch of the store's shared part: each chunk is then valid until another one is taken.
    */
-  writeImage(scratch?: Uint8Array<ArrayBuffer>): Iterable<Uint8Array> {
+  writeImage(scratch?: Uint8Array<ArrayBuffer>): WrittenImage {
     return writeImage(this.#state, scratch);
   }
 
@@ -415,36 +403,41 @@ export class PartitionStore {
   }
 
   /**
-   * Reads a whole image beside the current state, which stays in use; both occupy memory until
-   * `install` or `discard` is called. `install` replaces the state by the image: no slot stays
-   * valid, and the leader's volatile knowledge is lost.
+   * Reads a whole image step by step beside the current state, which stays in use; both occupy memory
+   * until `install` or `discard` is called. `install` replaces the state by the image: no slot stays
+   * valid, and the leader's volatile knowledge is lost. Both return the work of freeing what is not used
+   * any more.
    *
    * @throws RegistryError `corrupt`, `unsupported_version`.
    */
-  readImage(image: Uint8Array): { readonly install: () => void; readonly discard: () => void } {
+  *readImage(image: Uint8Array): Generator<number, PreparedState, undefined> {
     const state = this.#newState();
-    try {
-      const loader = new ImageLoader(state, this.applyVersionMax);
-      loader.push(image);
-      loader.finish();
-    } catch (error) {
-      state.release();
-      throw error;
-    }
+    yield* readImage(state, image, this.applyVersionMax);
     return {
       install: () => {
-        this.release();
-        this.#state = state;
-        this.#leases = this.#newLeases(state);
+        const freeing = this.#replace(state);
         this.#begins();
+        return freeing;
       },
       discard: () => state.release(),
     };
   }
 
+  /** Empties the store; returns the work of freeing its memory. */
+  retire(): Generator<number, void, undefined> {
+    return this.#replace(this.#newState());
+  }
+
   /** Frees all memory; the store is empty afterwards. */
   release(): void {
+    for (const _ of this.retire());
+  }
+
+  #replace(state: PartitionState): Generator<number, void, undefined> {
+    const replaced = this.#state;
     this.#leases.follow();
-    this.#state.release();
+    this.#state = state;
+    this.#leases = this.#newLeases(state);
+    return replaced.release();
   }
 }

@@ -21,7 +21,12 @@ import { Proposer } from "../../src/serving/proposer.ts";
 import { EMPTY_CONFIGURATION, type MessageType } from "../../src/raft/mod.ts";
 import { KIND_AGENT } from "../../src/record/key.ts";
 import { Partitioner } from "../../src/ring/partition.ts";
-import type { LogDone, SharedLog, SharedLogHandlers } from "../../src/storage/shared_log.ts";
+import type {
+  LogDone,
+  SharedLog,
+  SharedLogHandlers,
+  SharedLogLimits,
+} from "../../src/storage/shared_log.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import type { EventSink } from "../../src/store/event.ts";
 import type { ApplyReply } from "../../src/store/reply.ts";
@@ -52,7 +57,14 @@ import { hashBytes } from "./trace.ts";
  * minimum.
  */
 const SEGMENT_BYTES = 1024 * 1024;
-const SOFT_BYTES = 2 * SEGMENT_BYTES;
+/** Images take many turns, though the states are small. */
+const IMAGE_CHUNK_BYTES = 512;
+const IMAGE_TURN_BYTES = 1024;
+const LOG_LIMITS: SharedLogLimits = {
+  segmentBytes: SEGMENT_BYTES,
+  softBytes: 2 * SEGMENT_BYTES,
+  imageWriteBytes: IMAGE_TURN_BYTES,
+};
 /** Memory for a node's records. */
 const STORE_BYTES_MAX = 64 * 1024 * 1024;
 const HASH_SEED = new Uint8Array(16).fill(7);
@@ -117,7 +129,11 @@ export class NodeRun {
   #groups: NodeGroups<WatchedMachine> | undefined;
   readonly #options: NodeRunOptions;
   readonly #mirror: LogMirror;
-  readonly #shared = new StoreShared({ bytesMax: STORE_BYTES_MAX, hashSeed: HASH_SEED });
+  readonly #shared = new StoreShared({
+    bytesMax: STORE_BYTES_MAX,
+    hashSeed: HASH_SEED,
+    imageChunkBytes: IMAGE_CHUNK_BYTES,
+  });
   readonly #proposer: Proposer;
   readonly #view = new AgentView();
   /** By group: its current replica on this node. */
@@ -161,7 +177,7 @@ export class NodeRun {
       nodeId: nodeId as NodeId,
       world: process,
       logger: SILENT_LOGGER,
-      log: { storage, limits: { segmentBytes: SEGMENT_BYTES, softBytes: SOFT_BYTES } },
+      log: { storage, limits: LOG_LIMITS },
       logEvents: {
         cut: () => {},
         poisoned: () => events.poisoned(),
@@ -182,7 +198,7 @@ export class NodeRun {
         sendImage: (to, header, image, done) => peers.sendImage(to, header, image, done),
       },
       directory: placement,
-      settings,
+      settings: { ...settings, imageTurnBytes: IMAGE_TURN_BYTES },
       leases,
       onFailure: (group, error) => {
         const replica = this.replicaOf(group);

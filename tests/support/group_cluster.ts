@@ -14,6 +14,7 @@ import {
   replicaId,
   type Term,
 } from "../../src/base/ids.ts";
+import { IMAGE_CHUNK_BYTES } from "../../src/base/limits.ts";
 import { type Logger, SILENT_LOGGER } from "../../src/base/logger.ts";
 import type { Proposed } from "../../src/replication/group_interface.ts";
 import type { RaftGroup } from "../../src/replication/group.ts";
@@ -21,7 +22,7 @@ import { type HostedReplica, NodeGroups } from "../../src/replication/assembly/n
 import type { PeerInput, PeerLinks } from "../../src/replication/group_host.ts";
 import type { GroupSet, GroupSettings } from "../../src/replication/group_set.ts";
 import type { RestorableMachine } from "../../src/replication/recovery.ts";
-import type { PreparedImage } from "../../src/replication/state_machine.ts";
+import type { ImageChunks, ImageWork, PreparedImage } from "../../src/replication/state_machine.ts";
 import { EMPTY_CONFIGURATION } from "../../src/raft/mod.ts";
 import { MemoryDisk } from "../../src/storage/memory_storage.ts";
 import type { SharedLog, SharedLogLimits } from "../../src/storage/shared_log.ts";
@@ -59,14 +60,21 @@ export class Journal implements RestorableMachine {
     this.ledFromMs = undefined;
   }
 
-  *writeImage(): Iterable<Uint8Array> {
-    yield encoder.encode(JSON.stringify({ timeMs: this.timeMs, applied: this.applied }));
+  writeImage(): ImageChunks {
+    const image = encoder.encode(JSON.stringify({ timeMs: this.timeMs, applied: this.applied }));
+    const count = Math.ceil(image.length / IMAGE_CHUNK_BYTES);
+    return each(Array.from({ length: count }, (_, at) => {
+      return image.subarray(at * IMAGE_CHUNK_BYTES, (at + 1) * IMAGE_CHUNK_BYTES);
+    }));
   }
 
-  readImage(image: Uint8Array): PreparedImage {
+  *readImage(image: Uint8Array): ImageWork<PreparedImage> {
+    yield image.length;
     const read = this.#read(image);
-    return { install: () => void Object.assign(this, read), discard: () => {} };
+    return { install: () => void Object.assign(this, read), discard: () => undefined };
   }
+
+  retire(): undefined {}
 
   imageLoader() {
     const chunks: Uint8Array[] = [];
@@ -87,6 +95,13 @@ export class Journal implements RestorableMachine {
       throw new RegistryError("corrupt", "The image is no journal", {}, error);
     }
   }
+}
+
+/** Returns chunks that stay what they are. */
+export function* each(
+  chunks: readonly Uint8Array[],
+): Generator<Uint8Array, undefined, undefined> {
+  yield* chunks;
 }
 
 /** A frame in transit between two nodes. */

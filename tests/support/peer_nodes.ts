@@ -29,8 +29,9 @@ export class Journaled implements PeerInput {
     this.log.push(`${from}: ${frame.length}`);
   }
 
-  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): void {
+  receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): Promise<void> {
     this.images.push({ from, header: new TextDecoder().decode(header), bytes: image.length });
+    return Promise.resolve();
   }
 
   peerConnected(node: NodeId): void {

@@ -41,6 +41,14 @@ export function newShared(bytesMax = 1 << 30): StoreShared {
   return new StoreShared({ bytesMax, hashSeed: new Uint8Array(16).fill(7) });
 }
 
+/** Does all of some work at once, and returns its result. */
+export function finished<Result>(work: Generator<unknown, Result, undefined>): Result {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+  }
+}
+
 /** Fields of an agent. */
 export type AgentFields = Partial<Agent> & { number?: number };
 /** Fields of a gateway. */

@@ -43,9 +43,10 @@ export const WAL_PROBE_MS = 500;
 export const WAL_RETRY_MS = 200;
 /** Size of a recovery read: large enough that the disk streams. */
 export const WAL_READ_BYTES = 8 * 1024 * 1024;
-/** Size of one chunk of an image, and of one write of it. */
+/** Largest chunk of an image that is read. */
 export const IMAGE_CHUNK_BYTES_MAX = 4 * 1024 * 1024;
-export const IMAGE_WRITE_BYTES = 1024 * 1024;
+/** Size of one chunk of an image, and of one write of it: what is encoded in one turn, about 1 ms. */
+export const IMAGE_WRITE_BYTES = 256 * 1024;
 /** Size of a group's configuration in an image: about a hundred members. */
 export const IMAGE_CONFIGURATION_BYTES_MAX = 64 * 1024;
 /** Live bytes of a group in the oldest segment up to which they are moved instead of imaged. */

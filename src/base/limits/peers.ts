@@ -15,6 +15,12 @@ export const PEER_IMAGES_OUT_BYTES = 128 * 1024 * 1024;
 /** Bytes of images made in a row, about 30 ms of the node's time, and the time until more are made, ms. */
 export const PEER_IMAGES_BURST_BYTES = 4 * 1024 * 1024;
 export const PEER_IMAGES_BURST_MS = 100;
+/**
+ * Bytes of images that a node goes through in a turn, about 3 ms of its time, and the pause until the next
+ * such turn, ms: beats and requests are served in between.
+ */
+export const IMAGE_TURN_BYTES = 256 * 1024;
+export const IMAGE_TURN_MS = 2;
 /** Largest image accepted from another node: a partition of several million records. */
 export const PEER_IMAGE_BYTES_MAX = 1024 * 1024 * 1024;
 /** Chunk of an image, bytes: a node that sends 64 at once at the lowest rate sends one of each in 8 s. */

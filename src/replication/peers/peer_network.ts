@@ -286,8 +286,8 @@ export class PeerNetwork implements PeerLinks {
         onFrame: (frame) => {
           if (!link.isClosed) this.#input?.receive(link.node, frame);
         },
-        onImage: (header, image) => {
-          if (!link.isClosed) this.#input?.receiveImage(link.node, header, image);
+        onImage: async (header, image) => {
+          if (!link.isClosed) await this.#input?.receiveImage(link.node, header, image);
         },
         onRequests: serveRequests === undefined
           ? undefined

@@ -53,7 +53,7 @@ const PROGRAM_CHARS_MAX = 64;
 export interface PeerSessionHandlers {
   /** Takes a frame; its bytes are valid during the call only. */
   onFrame(frame: Uint8Array): void;
-  onImage(header: Uint8Array, image: Uint8Array): void;
+  onImage(header: Uint8Array, image: Uint8Array): Promise<void>;
   /** Takes a stream of operations, which the handler ends; `undefined` if none are served. */
   readonly onRequests:
     | ((peer: AuthenticatedPeer, stream: Stream) => Promise<void>)

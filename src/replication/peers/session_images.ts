@@ -30,7 +30,8 @@ export interface SessionImagesOptions {
   readonly processId: Uint8Array;
   /** The version of the protocol that both ends speak. */
   readonly version: number;
-  readonly onImage: (header: Uint8Array, image: Uint8Array) => void;
+  /** Called with an image that arrived whole; resolves once it was read or refused. */
+  readonly onImage: (header: Uint8Array, image: Uint8Array) => Promise<void>;
   /** Called when bytes of an image have arrived. */
   readonly onHeard: () => void;
   /** Called when an image has passed, or was given up. */
@@ -99,7 +100,8 @@ export class SessionImages {
       partial = undefined;
       if (isOver()) return;
       counts.imagesIn++;
-      onImage(header, image);
+      // Its place is given back only then: images may arrive faster than they are read.
+      await onImage(header, image);
       await replyToImage(stream, scheduler);
     } catch (error) {
       counts.reject(`image_${toRegistryError(error).code}`);

@@ -4,13 +4,20 @@
  * mirrors yet.
  */
 import {
+  type MirrorCursor,
   mirrorCursorCodec,
   mirrorFloorCodec,
+  type MirrorShard,
   mirrorSourceCodec,
   mirrorTombstoneCodec,
 } from "../../../schemas/gen/record.ts";
 import { RegistryError } from "../../base/errors.ts";
-import { type MirrorSources, type MirrorSourceState, tombstoneKey } from "./mirror_sources.ts";
+import {
+  type MirrorSources,
+  type MirrorSourceState,
+  type RemovedMirror,
+  tombstoneKey,
+} from "./mirror_sources.ts";
 
 /** The first kind of an item that is not a slot. */
 export const MIRROR_ITEM_MIN = 32;
@@ -25,28 +32,50 @@ export interface MirrorItem {
   readonly bytes: Uint8Array;
 }
 
-/** Returns the items, the same for the same state. */
-export function* mirrorItems(sources: MirrorSources): Generator<MirrorItem, void, undefined> {
-  const { all, floor } = sources;
-  let itemCount = 0;
-  for (const source of all) {
-    itemCount += 1 + source.cursors.size;
-    for (const shard of source.shards.values()) itemCount += shard.removedCount;
-  }
-  yield { kind: FLOOR, bytes: mirrorFloorCodec.encode({ fence: floor, itemCount }) };
-  for (const source of all) yield* itemsOf(source);
+/** The state of one source at some time. */
+interface CopiedSource {
+  readonly home: string;
+  readonly feed: number;
+  readonly cursors: readonly MirrorCursor[];
+  readonly shards: readonly (MirrorShard & { readonly removed: readonly RemovedMirror[] })[];
 }
 
-function* itemsOf(source: MirrorSourceState): Generator<MirrorItem, void, undefined> {
+/**
+ * Returns the items of the sources as they are now, the same for the same state. The sources may change
+ * while the items are taken.
+ */
+export function mirrorItems({ all, floor }: MirrorSources): Generator<MirrorItem, void, undefined> {
+  return itemsOf(floor, all.map(copyOf));
+}
+
+/** Copies what changes; cursors and tombstones are replaced as a whole. */
+function copyOf({ home, feed, cursors, shards }: MirrorSourceState): CopiedSource {
+  const copied = Array.from(shards, ([number, { fence, batch, removed }]) => {
+    return { number, fence, batch, removed };
+  });
+  return { home, feed, cursors: [...cursors.values()], shards: copied };
+}
+
+function* itemsOf(
+  fence: number,
+  sources: readonly CopiedSource[],
+): Generator<MirrorItem, void, undefined> {
+  let itemCount = 0;
+  for (const { cursors, shards } of sources) {
+    itemCount += 1 + cursors.length;
+    for (const { removed } of shards) itemCount += removed.length;
+  }
+  yield { kind: FLOOR, bytes: mirrorFloorCodec.encode({ fence, itemCount }) };
+  for (const source of sources) yield* itemsOfSource(source);
+}
+
+function* itemsOfSource(source: CopiedSource): Generator<MirrorItem, void, undefined> {
   const { home, feed } = source;
-  const byNumber = [...source.shards].sort(([left], [right]) => left - right);
-  const shards = byNumber.map(([number, { fence, batch }]) => ({ number, fence, batch }));
+  const shards = source.shards.toSorted((left, right) => left.number - right.number);
+  const cursors = source.cursors.toSorted((left, right) => left.partition - right.partition);
   yield { kind: SOURCE, bytes: mirrorSourceCodec.encode({ home, feed, shards }) };
-  const cursors = [...source.cursors.values()].sort((left, right) =>
-    left.partition - right.partition
-  );
   for (const cursor of cursors) yield { kind: CURSOR, bytes: mirrorCursorCodec.encode(cursor) };
-  for (const [shard, { removed }] of byNumber) {
+  for (const { number: shard, removed } of shards) {
     for (const one of removed) {
       yield { kind: TOMBSTONE, bytes: mirrorTombstoneCodec.encode({ ...one, shard }) };
     }

@@ -13,6 +13,7 @@ import {
 import { ManualTime } from "../../support/manual_time.ts";
 import { OutgoingImages } from "../../../src/replication/outgoing_images.ts";
 import type { GroupHost, HostedGroup } from "../../../src/replication/group_host.ts";
+import { ImageTurns } from "../../../src/replication/image_turns.ts";
 import { GroupImages } from "../../../src/replication/group_images.ts";
 import type { Proposed } from "../../../src/replication/group_interface.ts";
 import type { Message, Snapshot } from "../../../src/raft/mod.ts";
@@ -105,6 +106,53 @@ test("a member that lacks entries its leader compacted gets an image, and the en
   await follower!.restart();
   await cluster.world.pass(5_000);
   assert.equal(follower!.journal().applied, leader.journal().applied);
+});
+
+test("an image that takes many turns is of one index, while entries go on being applied", async () => {
+  const cluster = await GroupCluster.led({ settings: { imageTurnBytes: 1 } });
+  const { world } = cluster;
+  const leader = await cluster.leader();
+  const [follower] = cluster.followers(leader);
+  cluster.isolate(follower!);
+  await world.pass(3_000);
+  await outgrow(leader, world);
+  const sent: { readonly index: number; readonly applied: number }[] = [];
+  cluster.deliver = ({ image, messages }) => {
+    const { index } = messages[0]?.message.snapshot ?? { index: 0 };
+    if (image) sent.push({ index, applied: leader.group().status().appliedIndex });
+    return true;
+  };
+  for (let number = 0; number < 200; number++) {
+    assert.ok((await world.wait(leader.propose(`during ${number}`))).ok);
+    await world.pass(5);
+  }
+  await world.pass(5_000);
+  assert.is(sent.length, 1);
+  assert.ok(sent[0]!.applied > sent[0]!.index, "entries were applied while it was made");
+  assert.equal(follower!.journal().applied, leader.journal().applied);
+  assert.is(leader.set.imageTurns.waiting, 0);
+});
+
+test("an image that is read in many turns changes nothing before, and may be cut by the end", async () => {
+  const cluster = await GroupCluster.led({ settings: { imageTurnBytes: 1 } });
+  await cluster.world.pass(500);
+  const from = await cluster.leader();
+  const [follower] = cluster.followers(from);
+  assert.ok((await cluster.world.wait(from.propose("a"))).ok);
+  await cluster.world.pass(500);
+  cluster.isolate(follower!);
+  sendSnapshot(from, follower!, { ahead: 10, text: "image" });
+  assert.equal(follower!.journal().applied, ["a"]);
+  sendSnapshot(from, follower!, { ahead: 10, text: "another" });
+  await cluster.world.settle();
+  assert.equal([...follower!.set.refusals], [["overloaded", 1]]);
+  await cluster.world.pass(20);
+  assert.equal(follower!.journal().applied, ["image"]);
+  sendSnapshot(from, follower!, { ahead: 10, text: "cut" });
+  follower!.group().close();
+  await cluster.world.pass(20);
+  assert.equal([...follower!.set.refusals], [["overloaded", 1], ["closed", 1]]);
+  assert.equal(follower!.journal().applied, ["image"]);
 });
 
 test("an image that was lost is sent again", async () => {
@@ -236,23 +284,33 @@ test("proposals whose entries an image replaced are answered with an unknown out
 /** Images of a group, with the test as its host. */
 class Harness {
   readonly time = new ManualTime(0);
+  readonly turns: ImageTurns;
   readonly slots = new OutgoingImages(this.time);
   /** Results for pending sends, in order. */
   readonly sent: ((delivered: boolean) => void)[] = [];
   readonly images: GroupImages;
 
-  constructor() {
+  constructor(turnBytes?: number) {
+    this.turns = new ImageTurns(this.time, this.time, turnBytes);
     const host: Partial<GroupHost> = {
+      imageTurns: this.turns,
       outgoingImages: this.slots,
       sendSnapshot: (_group, _message, done) => void this.sent.push(done),
     };
-    this.images = new GroupImages(host as GroupHost, {} as HostedGroup);
+    this.images = new GroupImages(host as GroupHost, {} as HostedGroup, (error) => {
+      throw error;
+    });
+  }
+
+  /** Makes an image of a machine; undefined if there is none now. */
+  make(machine: Journal = new Journal(), made = () => {}): Snapshot | undefined {
+    return this.images.make(machine, { index: 7, term: 2, configuration: CONFIGURATION }, made);
   }
 
   /** Creates an image and sends it to `to`; returns the reported results. */
   send(to: number): boolean[] {
     const reports: boolean[] = [];
-    assert.ok(this.images.make(new Journal()) !== undefined);
+    assert.ok(this.make() !== undefined);
     const report = (delivered: boolean) => void reports.push(delivered);
     this.images.send({ ...newMessage("snapshot", to), from: 1 }, report);
     return reports;
@@ -261,18 +319,56 @@ class Harness {
 
 test("make: the bytes are the image's own, whatever the machine does with its chunks", () => {
   class Reuser extends Journal {
-    override *writeImage(): Iterable<Uint8Array> {
+    override *writeImage(): Generator<Uint8Array, undefined, undefined> {
       const chunk = new Uint8Array(2);
       for (const value of [1, 2, 3]) yield chunk.fill(value);
     }
   }
-  assert.equal(new Harness().images.make(new Reuser()), Uint8Array.of(1, 1, 2, 2, 3, 3));
+  assert.equal(new Harness().make(new Reuser())?.data, Uint8Array.of(1, 1, 2, 2, 3, 3));
+});
+
+/** A machine whose image has several chunks, and which notes what becomes of it. */
+class Slow extends Journal {
+  isEnded = false;
+
+  override *writeImage(): Generator<Uint8Array, undefined, undefined> {
+    try {
+      for (const value of [1, 2, 3]) yield Uint8Array.of(value);
+    } finally {
+      this.isEnded = true;
+    }
+  }
+}
+
+test("make: an image of many turns is handed out when it is made, and dropped if nobody asks", () => {
+  const harness = new Harness(1);
+  const machine = new Slow();
+  const taken: (Snapshot | undefined)[] = [];
+  const take = () => void taken.push(harness.make(machine));
+  assert.is(harness.make(machine, take), undefined);
+  assert.is(harness.make(machine, take), undefined, "it is being made");
+  assert.is(harness.slots.count, 1);
+  harness.time.advance(1_000);
+  assert.equal(taken.map((snapshot) => snapshot?.data), [Uint8Array.of(1, 2, 3)]);
+  assert.is(harness.slots.count, 1);
+  assert.is(harness.make(machine, () => {}), undefined, "another one is made");
+  assert.is(harness.slots.count, 2);
+  harness.time.advance(1_000);
+  assert.is(harness.slots.count, 1);
+});
+
+test("close: an image that is being made is ended", () => {
+  const harness = new Harness(1);
+  const machine = new Slow();
+  assert.is(harness.make(machine), undefined);
+  harness.images.close();
+  assert.equal([harness.slots.count, harness.turns.waiting, machine.isEnded], [0, 0, true]);
 });
 
 test("make: without a place there is none, and a place comes back with the answer", () => {
   const harness = new Harness();
   for (let count = 0; count < PEER_IMAGES_AT_ONCE; count++) harness.send(2);
-  assert.is(harness.images.make(new Journal()), undefined);
+  assert.is(harness.make(), undefined);
   harness.sent[0]!(true);
   assert.is(harness.slots.count, PEER_IMAGES_AT_ONCE - 1);
   harness.send(3);
@@ -283,11 +379,11 @@ test("make: no further image while those in transfer are as large as they may be
   const harness = new Harness();
   harness.send(2);
   harness.slots.made(PEER_IMAGES_OUT_BYTES);
-  assert.is(harness.images.make(new Journal()), undefined);
+  assert.is(harness.make(), undefined);
   harness.slots.release(PEER_IMAGES_OUT_BYTES);
-  assert.is(harness.images.make(new Journal()), undefined, "much was made just now");
+  assert.is(harness.make(), undefined, "much was made just now");
   harness.time.advance(PEER_IMAGES_BURST_MS);
-  assert.ok(harness.images.make(new Journal()) !== undefined);
+  assert.ok(harness.make() !== undefined);
 });
 
 test("send: the outcome of an earlier image to the same member is ignored", () => {
@@ -307,9 +403,12 @@ test("close: slots are freed at once and only once, and data that was read is di
   harness.send(3);
   let discarded = 0;
   const machine = new Journal();
-  machine.readImage = () => ({ install: () => {}, discard: () => void discarded++ });
+  // deno-lint-ignore require-yield
+  machine.readImage = function* () {
+    return { install: () => undefined, discard: () => void discarded++ };
+  };
   const snapshot = { index: 9, term: 1, configuration: CONFIGURATION, data: EMPTY_DATA };
-  images.read(snapshot, machine);
+  images.read(snapshot, machine, (error) => assert.is(error, undefined));
   images.beginInstall(snapshot);
   images.close();
   assert.equal([harness.slots.count, discarded], [0, 1]);

@@ -54,7 +54,7 @@ class Node {
         },
         status: () => point,
       } as unknown as ImagedGroup["group"],
-      writeImage: () => [new Uint8Array(this.bytes).fill(id)],
+      image: () => Promise.resolve(new Uint8Array(this.bytes).fill(id)),
       recordCount: () => 5,
     };
     this.#groups.set(id, group);

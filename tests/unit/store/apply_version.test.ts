@@ -7,7 +7,7 @@ import { encodeRaisePartitionVersion, encodeTick } from "../../../src/record/com
 import { PARTITION_APPLY_VERSION } from "../../../src/store/apply_version.ts";
 import { PartitionStore } from "../../../src/store/store.ts";
 import { APPLY_VERSION_MAX } from "../../../src/system/versions/features.ts";
-import { imageOf, newShared } from "../../support/store.ts";
+import { finished, imageOf, newShared } from "../../support/store.ts";
 
 const HEADER = { timeMs: 5, unixS: 6, writer: 0 };
 
@@ -66,9 +66,9 @@ test("an image has the apply version; that of the first is as it always was", ()
   assert.is(loaded.applyVersion, 2);
   assert.equal(imageOf(loaded), image);
   const replaced = storeOf(2).store;
-  replaced.readImage(image).install();
+  finished(replaced.readImage(image)).install();
   assert.is(replaced.applyVersion, 2);
-  replaced.readImage(before).install();
+  finished(replaced.readImage(before)).install();
   assert.is(replaced.applyVersion, 1);
 });
 
@@ -76,7 +76,7 @@ test("an image of a later apply version is refused, and changes nothing", () => 
   const later = storeOf(2);
   later.raise(2);
   const { store } = storeOf(1);
-  assert.throws(() => store.readImage(imageOf(later.store)), isLater);
+  assert.throws(() => finished(store.readImage(imageOf(later.store))), isLater);
   assert.throws(() => storeOf(1).store.loadImage([imageOf(later.store)]), isLater);
   assert.is(store.applyVersion, 1);
 });

@@ -7,7 +7,7 @@ import type { EventSink, EventType, StoreEvent } from "../../../src/store/event.
 import { EventFeed } from "../../../src/store/event_feed.ts";
 import type { StoredSpan } from "../../../src/store/reply.ts";
 import { PartitionStore } from "../../../src/store/store.ts";
-import { idOf, newShared, StoreHarness } from "../../support/store.ts";
+import { finished, idOf, newShared, StoreHarness } from "../../support/store.ts";
 
 /** An event with copies of its forms. */
 interface Copied {
@@ -117,9 +117,9 @@ test("onBegin: at a new store, and behind an image", () => {
   assert.equal(begun, [[5, 0]]);
   store.loadImage([image]);
   assert.equal(begun.slice(1), [[5, 2]]);
-  store.readImage(image).discard();
+  finished(store.readImage(image)).discard();
   assert.is(begun.length, 2);
-  store.readImage(image).install();
+  finished(store.readImage(image)).install();
   assert.equal(begun.slice(2), [[5, 2]]);
 });
 

@@ -56,6 +56,35 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "image_mixes_indexes",
+    breaks: "An image is the state at one index, though entries are applied while it is made",
+    edits: [{
+      file: "src/store/block_holds.ts",
+      anchor: "    return this.#open.length > 0;",
+      replacement: "    return this.#open.length > 1e9;",
+    }],
+  },
+  {
+    name: "image_of_later_slots",
+    breaks: "A record that an image has not read yet is the one that was there when it began",
+    test: "tests/unit/store/image.test.ts",
+    edits: [{
+      file: "src/store/image.ts",
+      anchor: "    const ref = slots.refOf(slot);",
+      replacement: "    const ref = state.table.refOf(slot % state.table.count);",
+    }],
+  },
+  {
+    name: "image_read_into_state",
+    breaks: "Nothing of an image that is being read can be seen",
+    test: "tests/unit/store/image.test.ts",
+    edits: [{
+      file: "src/store/store.ts",
+      anchor: "    const state = this.#newState();\n    yield*",
+      replacement: "    const state = this.#state = this.#newState();\n    yield*",
+    }],
+  },
+  {
     name: "installed_before_durable",
     breaks: "A leader's image replaces the state only once it is durable",
     edits: [{

@@ -34,9 +34,9 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     showsPlaced: withImages,
     edits: [{
       file: STORE,
-      anchor: "    const state = this.#newState();\n    try {",
+      anchor: "    const state = this.#newState();\n    yield* readImage(",
       replacement: "    const { shared, partition = 0 } = this.#options;\n" +
-        "    const state = new PartitionState(shared, partition, undefined);\n    try {",
+        "    const state = new PartitionState(shared, partition, undefined);\n    yield* readImage(",
     }],
   },
   {
@@ -45,8 +45,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     showsPlaced: withImages,
     edits: [{
       file: STORE,
-      anchor: "        this.#leases = this.#newLeases(state);\n        this.#begins();",
-      replacement: "        this.#leases = this.#newLeases(state);",
+      anchor: "        const freeing = this.#replace(state);\n        this.#begins();",
+      replacement: "        const freeing = this.#replace(state);",
     }],
   },
   {

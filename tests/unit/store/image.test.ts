@@ -1,0 +1,170 @@
+/**
+ * Images that are made and read in pieces: whatever is applied between two chunks, an image is the state
+ * at the index at which it began, and nothing of a state that is being read can be seen.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import fc from "fast-check";
+import { concatBytes } from "../../../src/base/bytes.ts";
+import { TOMBSTONE_MS } from "../../../src/base/limits.ts";
+import { KIND_AGENT, KIND_ALIAS } from "../../../src/record/key.ts";
+import { StoreShared } from "../../../src/store/shared.ts";
+import { PartitionStore } from "../../../src/store/store.ts";
+import { extraOf, finished, idOf, imageOf, StoreHarness } from "../../support/store.ts";
+
+const RECORDS = 40;
+
+/** Returns shared memory of stores whose images have many chunks. */
+function smallChunks(): StoreShared {
+  const hashSeed = new Uint8Array(16).fill(7);
+  return new StoreShared({ bytesMax: 1 << 30, hashSeed, imageChunkBytes: 300 });
+}
+
+/** Returns a store with records, tombstones, revocations and aliases. */
+function filled(): StoreHarness {
+  const harness = new StoreHarness({ shared: smallChunks() });
+  for (let number = 1; number <= RECORDS; number++) {
+    harness.putAgent({ number });
+    harness.claim(`d${number}.example`, number);
+  }
+  for (const number of [7, 3, 30, 12]) change(harness, "remove", number);
+  for (const number of [9, 4]) change(harness, "revoke", number);
+  return harness;
+}
+
+const CHANGES = ["renew", "grow", "remove", "return", "revoke", "release", "forget"] as const;
+
+/** Applies one change that concerns a record. */
+function change(harness: StoreHarness, what: typeof CHANGES[number], number: number): void {
+  const slot = harness.slotOf(KIND_AGENT, number);
+  const alias = harness.alias(`d${number}.example`);
+  const claim = alias?.claim;
+  const sequence = 2 + harness.nextIndex;
+  if (what === "forget") harness.tick(harness.timeMs + TOMBSTONE_MS);
+  else if (what === "return") harness.putAgent({ number, process: 90 + harness.nextIndex });
+  else if (what === "revoke" && claim) harness.revoke(number, claim);
+  else if (what === "release" && claim) harness.release(`d${number}.example`, claim);
+  if (slot === -1) return;
+  const incarnation = harness.store.incarnationOf(slot);
+  const { process } = harness.agent(number)!;
+  if (what === "renew") harness.putAgent({ number, process, sequence }, incarnation);
+  if (what === "grow") {
+    const extra = extraOf({ name: "x".repeat(sequence % 60) });
+    harness.putAgent({ number, process, sequence, extra }, incarnation);
+  }
+  if (what === "remove") harness.remove(KIND_AGENT, number, incarnation, { process, sequence });
+}
+
+const changes = fc.array(
+  fc.tuple(fc.constantFrom(...CHANGES), fc.integer({ min: 1, max: RECORDS })),
+  { minLength: 60, maxLength: 120 },
+);
+
+/** Takes the rest of an image. */
+const rest = (image: Iterable<Uint8Array>) => concatBytes(Array.from(image, (one) => one.slice()));
+
+test("writeImage: an image is the state at its beginning, whatever is applied meanwhile", () => {
+  fc.assert(
+    fc.property(changes, (list) => {
+      const harness = filled();
+      const scratch = harness.shared.imageScratch;
+      const expected = harness.image();
+      const image = harness.store.writeImage(scratch);
+      const chunks: Uint8Array[] = [];
+      for (const [what, number] of list) {
+        const { value } = image.next();
+        if (value !== undefined) chunks.push(value.slice());
+        change(harness, what, number);
+      }
+      chunks.push(rest(image));
+      assert.equal(concatBytes(chunks), expected);
+      // The changes were applied, as they are to a store of which no image is made.
+      const twin = new PartitionStore({ shared: smallChunks() });
+      for (const entry of harness.log) twin.apply(entry);
+      assert.equal(harness.image(), imageOf(twin));
+      harness.store.release();
+      assert.is(harness.shared.statistics().recordBytes, 0);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("writeImage: images that overlap are each of their own index", () => {
+  const harness = filled();
+  const first = harness.store.writeImage();
+  const firstExpected = harness.image();
+  change(harness, "remove", 1);
+  change(harness, "grow", 2);
+  const second = harness.store.writeImage();
+  const secondExpected = harness.image();
+  const head = first.next().value!;
+  change(harness, "renew", 2);
+  change(harness, "return", 1);
+  assert.equal(concatBytes([head, rest(first)]), firstExpected);
+  change(harness, "remove", 5);
+  assert.equal(rest(second), secondExpected);
+});
+
+test("writeImage: memory that an image held is free once it ends, early or not", () => {
+  const harness = filled();
+  const { arena } = harness.shared;
+  const endedEarly = harness.store.writeImage();
+  const neverBegun = harness.store.writeImage();
+  for (let number = 1; number <= RECORDS; number++) change(harness, "remove", number);
+  harness.tick(harness.timeMs + TOMBSTONE_MS);
+  for (let tick = 0; tick < 20; tick++) harness.tick(harness.timeMs + 1);
+  const heldBytes = arena.statistics().usedBytes;
+  endedEarly.next();
+  endedEarly.return();
+  assert.is(endedEarly.next().done, true);
+  assert.is(arena.statistics().usedBytes, heldBytes, "the other one may still read them");
+  neverBegun.return();
+  neverBegun.return();
+  assert.ok(arena.statistics().usedBytes < heldBytes / 2);
+  harness.store.release();
+  assert.is(arena.statistics().usedBytes, 0);
+});
+
+test("readImage: the state in use is served and changed until the image is installed", () => {
+  const source = filled();
+  const image = source.image();
+  const harness = new StoreHarness({ shared: smallChunks() });
+  harness.putAgent({ number: 900 });
+  const reading = harness.store.readImage(image);
+  for (let step = 0; step < 5; step++) {
+    assert.is(reading.next().done, false);
+    assert.is(harness.store.countOf(KIND_AGENT), 1 + step);
+    harness.putAgent({ number: 901 + step });
+    assert.is(harness.slotOf(KIND_AGENT, 1), -1);
+  }
+  const prepared = finished(reading);
+  assert.is(harness.slotOf(KIND_AGENT, 1), -1);
+  const freeing = prepared.install();
+  assert.equal(harness.image(), image);
+  assert.is(harness.slotOf(KIND_AGENT, 900), -1);
+  finished(freeing);
+  assert.equal(harness.image(), image);
+  const twin = new PartitionStore({ shared: smallChunks() });
+  twin.loadImage([image]);
+  assert.equal(harness.shared.statistics().records, source.shared.statistics().records);
+  assert.is(twin.find(KIND_ALIAS, idOf(1), 0, 16), -1);
+});
+
+test("readImage: one that is ended early, cannot be read or is discarded leaves nothing", () => {
+  const image = filled().image();
+  const store = new PartitionStore({ shared: smallChunks() });
+  const shared = smallChunks();
+  const reader = new PartitionStore({ shared });
+  const early = reader.readImage(image);
+  for (let step = 0; step < 4; step++) early.next();
+  assert.ok(shared.statistics().recordBytes > 0);
+  early.return(undefined as never);
+  assert.is(shared.statistics().recordBytes, 0);
+  assert.throws(() => finished(reader.readImage(image.subarray(0, image.length - 8))), /image/);
+  assert.is(shared.statistics().recordBytes, 0);
+  finished(finished(reader.readImage(image)).discard());
+  assert.is(shared.statistics().recordBytes, 0);
+  assert.equal(imageOf(reader), imageOf(store));
+});
+
+test.run();
