@@ -1,7 +1,8 @@
 /**
  * Copies of the project into which mutants are planted: a few folders under `tmp/`, each used by
  * one run at a time. A mutant's files replace the originals there, and the next one restores them,
- * so that most of the copy is loaded as it was compiled for the previous mutant.
+ * so that most of the copy is loaded as it was compiled for the previous mutant. The copy is made at
+ * the first mutant; later changes of the project do not reach it.
  */
 import { fileURLToPath } from "node:url";
 import { uvuReplacedBy } from "../../runner/uvu_map.ts";
@@ -34,6 +35,10 @@ export interface Outcome {
 export class Workshop {
   readonly #folder: string;
   readonly #lock: Deno.FsFile;
+  /** The files of the project as they were copied at the first mutant. */
+  #sources: ReadonlyMap<string, string> | undefined;
+  /** The files of the copy that a mutant has rewritten. */
+  #planted: ReadonlyMap<string, string> = new Map();
 
   private constructor(folder: string, lock: Deno.FsFile) {
     this.#folder = folder;
@@ -64,10 +69,7 @@ export class Workshop {
     seeds: readonly number[],
     simulator: "groups" | "placed",
   ): Promise<Outcome> {
-    const planted = mutant === undefined
-      ? new Map<string, string>()
-      : rewrite(mutant, (file) => Deno.readTextFileSync(ROOT + file));
-    await this.#furnish(planted);
+    await this.#plant(mutant);
     const command = new Deno.Command(Deno.execPath(), {
       args: [
         ...DENO_RUN,
@@ -93,7 +95,7 @@ export class Workshop {
 
   /** Runs a test file with `mutant` planted. @returns the first failing test; undefined for none */
   async test(mutant: Mutant, file: string): Promise<string | undefined> {
-    await this.#furnish(rewrite(mutant, (path) => Deno.readTextFileSync(ROOT + path)));
+    await this.#plant(mutant);
     const path = `${this.#folder}/${file}`;
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
     await Deno.copyFile(ROOT + file, path);
@@ -119,21 +121,32 @@ export class Workshop {
     return uvuReplacedBy(stopping, JSON.parse(Deno.readTextFileSync(`${ROOT}package.json`)));
   }
 
-  /** Makes the folder contain the project with `planted` in it, and nothing else. */
-  async #furnish(planted: ReadonlyMap<string, string>): Promise<void> {
-    const wanted = new Set<string>();
-    for (const folder of FOLDERS) await listFiles(folder, wanted);
-    for (const file of FILES) wanted.add(file);
-    for (const file of planted.keys()) {
-      if (!wanted.has(file)) throw new RangeError(`A mutant cannot change ${file}: it is not used`);
+  /** Makes the folder contain the project with `mutant` in it, and nothing else. */
+  async #plant(mutant: Mutant | undefined): Promise<void> {
+    const sources = this.#sources ??= await this.#copied();
+    const sourceOf = (file: string) => {
+      const source = sources.get(file);
+      if (source !== undefined) return source;
+      throw new RangeError(`A mutant cannot change ${file}: it is not used`);
+    };
+    const planted = mutant === undefined ? new Map<string, string>() : rewrite(mutant, sourceOf);
+    for (const file of this.#planted.keys()) {
+      await Deno.writeTextFile(`${this.#folder}/${file}`, sourceOf(file));
     }
-    const made = new Set<string>();
+    this.#planted = planted;
+    for (const [file, text] of planted) await Deno.writeTextFile(`${this.#folder}/${file}`, text);
+  }
+
+  /** Makes the folder contain the project, and nothing else; returns its files by path. */
+  async #copied(): Promise<Map<string, string>> {
+    const wanted = new Set<string>(FILES);
+    for (const folder of FOLDERS) await listFiles(folder, wanted);
+    const sources = new Map<string, string>();
     for (const file of wanted) {
       const path = `${this.#folder}/${file}`;
-      const folder = path.slice(0, path.lastIndexOf("/"));
-      if (!made.has(folder)) await Deno.mkdir(folder, { recursive: true });
-      made.add(folder);
-      const text = planted.get(file) ?? await Deno.readTextFile(ROOT + file);
+      await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+      const text = await Deno.readTextFile(ROOT + file);
+      sources.set(file, text);
       if (await readIfThere(path) !== text) await Deno.writeTextFile(path, text);
     }
     for (const folder of FOLDERS) {
@@ -144,6 +157,7 @@ export class Workshop {
       }
     }
     await linkPackages(this.#folder);
+    return sources;
   }
 }
 
