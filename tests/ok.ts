@@ -50,7 +50,7 @@ const CHECKS: readonly Check[] = [
       (await Deno.readTextFile("mod.ts")).includes("```ts") ? undefined : "mod.ts holds no example",
   },
 ];
-const TESTS: Check = { name: "tests", args: ["run", "-A", "tests/run.ts"] };
+const TESTS: Check = { name: "tests", args: ["run", "-A", "tests/run.ts", "--all"] };
 const PARALLEL_CHECKS_MAX = 2;
 
 type Verdict = "ok" | "FAIL" | "not checked";

@@ -1,9 +1,13 @@
 /**
- * The test runner: `deno task test [pattern…]` runs each `*.test.ts` under tests/ whose path
- * contains one of the patterns. Most files of a folder share a process, in which they run one after
- * the other (runner/batch.ts); the longest ones have a process of their own. Two processes run at a
- * time. Files under tests/cluster/ and tests/interop/ start processes themselves and mostly wait for
- * them, so one of those runs beside the two; a second one only when no other files are left.
+ * The test runner: `deno task test` runs the `*.test.ts` under tests/ but those that take long
+ * (runner/sessions.ts), and tries a part of the cases of property tests (support/cases.ts). `--all`
+ * omits nothing; nor do patterns, `deno task test pattern…`, which run each file whose path contains
+ * one of them.
+ *
+ * Most files of a folder share a process, in which they run one after the other (runner/batch.ts);
+ * the longest ones have a process of their own. Two processes run at a time. Files under tests/cluster/
+ * and tests/interop/ start processes themselves and mostly wait for them, so two of those run beside
+ * the two.
  *
  * Each test and each file has a deadline (uvu has none). A file that skips tests states in one line
  * which package would enable them; with `--no-skips` each skipped test counts as failed. The last
@@ -12,9 +16,12 @@
  *
  * `--record=<file>` writes which test files passed without a skip. A run of the same sources in an
  * environment that has more takes that file as `--recorded=<file>`: nothing that such a test file asks
- * for was missing, so it is counted as it was recorded, and not run again.
+ * for was missing, so it is counted as it was recorded, and not run again. A file of property tests is
+ * recorded only if all cases were tried.
  */
 import { killAll, runFiles } from "./runner/process.ts";
+import { memoryFolder } from "./runner/memory_folder.ts";
+import { OMITTED } from "./runner/sessions.ts";
 import { uvuReplacedBy } from "./runner/uvu_map.ts";
 import type { Ending, Totals } from "./runner/totals.ts";
 import { judge, SKIP_LINE } from "./runner/totals.ts";
@@ -42,8 +49,13 @@ const CLUSTER_FILES_PER_PROCESS_MAX = 5;
 /** The test files that take longest; they start first, so that none of them runs alone at the end. */
 export const LONGEST: readonly string[] = [
   "tests/cluster/readme.test.ts",
-  "tests/cluster/three_nodes.test.ts",
   "tests/cluster/regions.test.ts",
+  "tests/cluster/mass_silence.test.ts",
+  "tests/cluster/three_nodes.test.ts",
+  "tests/cluster/relays.test.ts",
+  "tests/cluster/reshaping.test.ts",
+  "tests/cluster/runner_kill.test.ts",
+  "tests/cluster/three_nodes_killed.test.ts",
   "tests/cluster/cli_session.test.ts",
   "tests/cluster/certified_cluster.test.ts",
   "tests/cluster/certified_regions.test.ts",
@@ -54,7 +66,9 @@ export const LONGEST: readonly string[] = [
   "tests/cluster/descriptors.test.ts",
   "tests/sim/simulator.test.ts",
   "tests/interop/node.test.ts",
+  "tests/unit/tests/run.test.ts",
   "tests/unit/node/certified_node_identity.test.ts",
+  "tests/attack/relay_backends.test.ts",
   "tests/layering.test.ts",
   "tests/fuzz/liveness_leases.test.ts",
   "tests/fuzz/schemas_hostile.test.ts",
@@ -70,6 +84,8 @@ interface Settings {
   /** The folder that is searched for test files. */
   readonly folder: string;
   readonly patterns: readonly string[];
+  /** True if no file is omitted because it takes long, and all cases are tried. */
+  readonly isWhole: boolean;
   /** True if a skipped test counts as failed. */
   readonly noSkips: boolean;
   /** Path of the file that says which test files passed without a skip. */
@@ -86,6 +102,7 @@ type Passed = Readonly<Record<string, number>>;
 function parseArguments(args: readonly string[]): Settings {
   const patterns: string[] = [];
   let folder = "tests";
+  let isAll = false;
   let noSkips = false;
   let recordTo: string | undefined;
   let recordedIn: string | undefined;
@@ -98,11 +115,13 @@ function parseArguments(args: readonly string[]): Settings {
     else if (name === "test-ms") deadlines.testMs = Number(value);
     else if (name === "file-ms") deadlines.fileMs = Number(value);
     else if (name === "grace-ms") deadlines.graceMs = Number(value);
+    else if (argument === "--all") isAll = true;
     else if (argument === "--no-skips") noSkips = true;
     else if (argument.startsWith("-")) throw new RangeError(`Unknown option: ${argument}`);
     else patterns.push(argument);
   }
-  return { folder, patterns, noSkips, recordTo, recordedIn, deadlines };
+  const isWhole = isAll || patterns.length > 0;
+  return { folder, patterns, isWhole, noSkips, recordTo, recordedIn, deadlines };
 }
 
 async function findTests(folder: string): Promise<string[]> {
@@ -122,12 +141,12 @@ function inOrder(files: readonly string[]): string[] {
   return [...new Set([...LONGEST.filter(isLong), ...sorted])];
 }
 
-/** Groups files that share a process: neighbours below the same folders, two levels deep. */
+/** Groups files that share a process: neighbours below the same folder of tests. */
 function inBatches(files: readonly string[], folder: string): string[][] {
   const roomOf = (file: string) => {
     if (LONGEST.includes(file)) return file;
     if (isCluster(file, folder)) return "cluster";
-    return file.slice(folder.length).split("/").slice(0, -1).slice(0, 3).join("/");
+    return within(folder, file).split("/").slice(0, -1)[0];
   };
   const filesMax = (file: string) => {
     return isCluster(file, folder) ? CLUSTER_FILES_PER_PROCESS_MAX : FILES_PER_PROCESS_MAX;
@@ -148,6 +167,11 @@ function isCluster(file: string, folder: string): boolean {
 
 function within(folder: string, file: string): string {
   return file.slice(folder.length + 1);
+}
+
+/** Reports whether the properties in a file are tried with fewer cases in a run that is not whole. */
+function hasCases(file: string, folder: string): boolean {
+  return file.startsWith(`${folder}/fuzz/`);
 }
 
 function matches(file: string, patterns: readonly string[]): boolean {
@@ -177,6 +201,7 @@ class Run {
   readonly #settings: Settings;
   readonly #importMap: string;
   readonly #reports: string;
+  readonly #memory = memoryFolder();
 
   constructor(settings: Settings, map: string, reports: string) {
     this.#settings = settings;
@@ -198,7 +223,7 @@ class Run {
     return others;
   }
 
-  /** Runs all files, `parallel` processes at once and one that starts processes beside them. */
+  /** Runs all files, `parallel` processes at once and as many that start processes beside them. */
   async all(files: readonly string[], parallel: number): Promise<void> {
     const { folder } = this.#settings;
     const batches = inBatches(files, folder);
@@ -212,15 +237,17 @@ class Run {
         }
       }
     };
-    await Promise.all([
-      lane(clusterFiles, others),
-      lane(others, clusterFiles),
-      ...Array.from({ length: parallel - 1 }, () => lane(others)),
-    ]);
+    await Promise.all(
+      Array.from({ length: parallel }, () => [
+        lane(clusterFiles, others),
+        lane(others, clusterFiles),
+      ]).flat(),
+    );
   }
 
   /** Runs files in one process, or in more if it ends before all have run. */
   async #batch(files: readonly string[], deadlines: Deadlines): Promise<void> {
+    const { folder } = this.#settings;
     for (let waiting = files; waiting.length > 0;) {
       const endings = await runFiles({
         files: waiting,
@@ -229,6 +256,13 @@ class Run {
         fileDeadlineMs: deadlines.fileMs,
         testDeadlineMs: deadlines.testMs,
         graceMs: deadlines.graceMs,
+        environment: {
+          CRS_TEST_CASES: this.#settings.isWhole ? "all" : "some",
+          // Nodes as processes get a disk.
+          ...(this.#memory === undefined || isCluster(waiting[0]!, folder)
+            ? {}
+            : { TMPDIR: this.#memory }),
+        },
       });
       for (const [index, ending] of endings.entries()) this.#tell(waiting[index]!, ending);
       waiting = waiting.slice(endings.length);
@@ -240,8 +274,9 @@ class Run {
     this.passed += totals.passed;
     this.failed += totals.failed;
     this.skipped += totals.skipped;
-    const isComplete = totals.failed + totals.skipped === 0;
-    if (isComplete) this.complete[within(this.#settings.folder, file)] = totals.passed;
+    const { folder, isWhole } = this.#settings;
+    const isComplete = totals.failed + totals.skipped === 0 && (isWhole || !hasCases(file, folder));
+    if (isComplete) this.complete[within(folder, file)] = totals.passed;
     const verdict = totals.failed > 0 ? "FAIL" : "ok  ";
     console.log(`${verdict} ${file}  ${describe(totals)}  ${Math.round(ending.tookMs)} ms`);
     if (totals.failed > 0) {
@@ -264,8 +299,9 @@ async function main(args: readonly string[]): Promise<number> {
   const settings = parseArguments(args);
   Deno.chdir(root);
   await install();
-  const found = inOrder(await findTests(settings.folder))
-    .filter((file) => matches(file, settings.patterns));
+  const { folder, patterns, isWhole } = settings;
+  const matching = inOrder(await findTests(folder)).filter((file) => matches(file, patterns));
+  const found = matching.filter((file) => isWhole || !(within(folder, file) in OMITTED));
   const reports = await Deno.makeTempDir({ prefix: "crs-test-" });
   const run = new Run(settings, await importMap(), reports);
   const { recordTo, recordedIn } = settings;
@@ -282,8 +318,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (recordTo !== undefined) await Deno.writeTextFile(recordTo, JSON.stringify(run.complete));
   if (found.length === 0) {
-    console.log(`No test file matches ${settings.patterns.join(" ") || settings.folder}.`);
+    console.log(`No test file matches ${patterns.join(" ") || folder}.`);
   }
+  const omitted = matching.length - found.length;
+  if (omitted > 0) console.log(`\n${omitted} files that take long were omitted: --all runs them.`);
   if (run.failedFiles.length > 0) console.log(`\nFailed: ${run.failedFiles.join(", ")}`);
   console.log(`\n${describe(run)}`);
   return run.failed > 0 || run.passed + run.skipped === 0 ? 1 : 0;

@@ -24,6 +24,7 @@ import { type OperationName, OPERATIONS } from "../../src/wire/operations/mod.ts
 import { AGENT } from "../../src/record/agent.ts";
 import { GATEWAY } from "../../src/record/gateway.ts";
 import { toStored } from "../../src/record/stored_form.ts";
+import { cases } from "../support/cases.ts";
 
 const ID = "11111111-1111-4111-8111-111111111111";
 const ID_BYTES = new Uint8Array(16).fill(0x11);
@@ -172,7 +173,7 @@ test("every call settles with a value or a coded error on a mutated reply", asyn
         for (const { at, byte } of mutations) invoker.segment[at] = byte;
         await settles(call);
       }),
-      { numRuns: 400, seed: 7 },
+      { numRuns: cases(400), seed: 7 },
     );
   }
 });
@@ -193,7 +194,7 @@ test("every call settles with a value or a coded error on any words", async () =
         invoker.segment = bytes;
         await settles(call);
       }),
-      { numRuns: 300, seed: 8 },
+      { numRuns: cases(300), seed: 8 },
     );
   }
 });

@@ -10,6 +10,7 @@ import { encodePropose } from "../../src/governance/governance_codec.ts";
 import { readCheckpoint } from "../../src/governance/tree/checkpoint.ts";
 import { verifyBundle } from "../../src/governance/verification/verify_bundle.ts";
 import { canonicalJson } from "../../src/signing/canonical_json.ts";
+import { cases } from "../support/cases.ts";
 import { A, B, GovernanceHarness } from "../support/governance.ts";
 
 const HARNESS = new GovernanceHarness();
@@ -81,7 +82,7 @@ test("a bundle with any member replaced never gives another descriptor", () => {
       const verdict = verifyBundle(JSON.stringify(value), { genesis, id: "x" });
       if (verdict.ok) assert.equal(verdict.verified.descriptor?.body, { n: 1 });
     }),
-    { numRuns: 60 },
+    { numRuns: cases(60) },
   );
 });
 
@@ -108,7 +109,7 @@ test("commands of any bytes are refused, and change nothing", () => {
       assert.is(harness.store.version, 1);
       assert.ok(code !== "internal");
     }),
-    { numRuns: 60 },
+    { numRuns: cases(60) },
   );
 });
 

@@ -12,6 +12,7 @@ import { type CountedApproval, missingApprovals } from "../../src/governance/quo
 import type { SignerSet } from "../../src/governance/signer_set.ts";
 import { encodeTick } from "../../src/record/command.ts";
 import { extendsTree } from "../../src/governance/tree/merkle_proof.ts";
+import { cases } from "../support/cases.ts";
 import { GovernanceHarness, signer, signersBody, type TestSigner } from "../support/governance.ts";
 
 const IDS = ["x", "y"] as const;
@@ -278,7 +279,7 @@ test("GovernanceStore does what the model does, whatever the order of commands",
         model.check();
       }
     }),
-    { numRuns: 60 },
+    { numRuns: cases(60) },
   );
 });
 

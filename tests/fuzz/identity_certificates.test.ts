@@ -20,6 +20,7 @@ import {
 } from "../../identity/trust/trust_bundle.ts";
 import { CertificateAuthority } from "../../identity/enrolment/authority.ts";
 import { RegistryError } from "../../src/base/errors.ts";
+import { cases } from "../support/cases.ts";
 import { derElement } from "../support/der_writer.ts";
 import { agentLeaf, createTestPki, DAY_MS, NOW_MS, TRUST_DOMAIN } from "../support/test_pki.ts";
 import { anyCharacter } from "../support/characters.ts";
@@ -77,7 +78,7 @@ test("readCertificate gives facts or a refusal for any bytes", () => {
       if (isRefusal(result)) assert.ok(result.message.length < 500);
       else assert.is(result.der, bytes);
     }),
-    { numRuns: 20_000 },
+    { numRuns: cases(20_000) },
   );
 });
 
@@ -106,7 +107,7 @@ test("validateIdentity gives an identity or a refusal for any chain", async () =
         await validateIdentity({ chain, trust, nowMs, graceMs: DAY_MS });
       },
     ),
-    { numRuns: 2_000 },
+    { numRuns: cases(2_000) },
   );
 });
 
@@ -144,7 +145,7 @@ test("checkCertificateRequest gives a key or a refusal for any bytes", async () 
       const result = await checkCertificateRequest(bytes);
       if (!isRefusal(result)) assert.equal(bytes, request);
     }),
-    { numRuns: 3_000 },
+    { numRuns: cases(3_000) },
   );
 });
 
@@ -176,7 +177,7 @@ test("openTrustBundle gives a bundle or a refusal for any text", async () => {
       const result = await openTrustBundle(options);
       if (!isBundleRefusal(result)) assert.is(text, sound);
     }),
-    { numRuns: 3_000 },
+    { numRuns: cases(3_000) },
   );
 });
 
@@ -200,7 +201,7 @@ test("parseSpiffeId and CertificateAuthority.open refuse by code, whatever the t
         coded(error);
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: cases(1_000) },
   );
 });
 

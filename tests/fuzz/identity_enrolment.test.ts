@@ -18,6 +18,7 @@ import {
   type EnrolmentDecision,
   type Signer,
 } from "../../identity/enrolment/enrolment.ts";
+import { cases } from "../support/cases.ts";
 import { AGENT, DAY_MS, MINUTE_MS, NOW_MS, REGION } from "../support/test_pki.ts";
 
 const SIGNER: Signer = {
@@ -161,7 +162,7 @@ test("an owner who keeps to the rules is never refused", () => {
       assert.is(authority.lineage?.stopped, undefined);
       assert.is(owner.leaf?.registryIdentity.generation, authority.lineage?.latest.generation);
     }),
-    { numRuns: 2_000 },
+    { numRuns: cases(2_000) },
   );
 });
 
@@ -188,7 +189,7 @@ test("a stolen leaf that is renewed ends the lineage once both have asked", () =
         assert.is(holder.refusedFor, "lineage_stopped");
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: cases(2_000) },
   );
 });
 

@@ -7,6 +7,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import fc from "fast-check";
 import { LIVENESS_TIMING, type LivenessTiming } from "../../src/liveness/mod.ts";
+import { cases } from "../support/cases.ts";
 import { DRIFTING, type Faults, LivenessWorld } from "../support/liveness_world.ts";
 
 const TRUE_MS = 40_000;
@@ -61,11 +62,11 @@ function check(timing: LivenessTiming, numRuns: number): void {
 }
 
 test("a lease holder relies on no promise that ended, with clocks five percent off", () => {
-  check(DRIFTING, 120);
+  check(DRIFTING, cases(120));
 });
 
 test("a lease holder relies on no promise that ended, with the timing of production", () => {
-  check(LIVENESS_TIMING, 40);
+  check(LIVENESS_TIMING, cases(40));
 });
 
 test.run();

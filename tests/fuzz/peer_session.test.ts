@@ -9,6 +9,7 @@ import { RegistryError } from "../../src/base/errors.ts";
 import { FrameAssembler } from "../../src/wire/frame_assembler.ts";
 import { decodePeerControl } from "../../src/wire/peer_control.ts";
 import type { Stream, StreamKind } from "../../transport/transport.ts";
+import { cases } from "../support/cases.ts";
 import { PeerNodes, statusOf } from "../support/peer_nodes.ts";
 import { RawNode } from "../support/raw_node.ts";
 
@@ -58,7 +59,7 @@ test("a session takes any bytes on any stream, and the node goes on with the oth
       assert.is(two.listener.stats.sessions, 0);
       assert.is(two.listener.stats.streams, 0);
     }),
-    { seed: 5, numRuns: 150 },
+    { seed: 5, numRuns: cases(150) },
   );
   assert.is(statusOf(three, 2).counts.sessions, 1);
   assert.equal(two.input.images, []);
@@ -80,7 +81,7 @@ test("decodePeerControl: any frame gives a message, nothing, or a coded error", 
         assert.instance(error, RegistryError);
       }
     }),
-    { seed: 6, numRuns: 2_000 },
+    { seed: 6, numRuns: cases(2_000) },
   );
 });
 

@@ -8,9 +8,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { APPEND_THREAD, APPLY_THREAD, type MemberChange } from "../../src/raft/mod.ts";
+import { cases } from "../support/cases.ts";
 import { RaftCluster } from "../support/raft_cluster.ts";
 
-const SEEDS = 150;
+const SEEDS = cases(150);
 const STEPS = 1_500;
 const REPLICAS = [1, 2, 3, 4, 5];
 

@@ -8,6 +8,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../src/base/errors.ts";
 import { decodeMessage, type Entry, type Message } from "../../src/raft/mod.ts";
+import { cases } from "../support/cases.ts";
 import { RaftCluster } from "../support/raft_cluster.ts";
 
 const number = fc.oneof(
@@ -109,7 +110,7 @@ test("step: any message is answered by a code, and a refused one changes nothing
       }
       while (cluster.work(1) !== undefined);
     }),
-    { numRuns: 3_000 },
+    { numRuns: cases(3_000) },
   );
 });
 
@@ -135,7 +136,7 @@ test("decodeMessage: any bytes give a message or a coded error", () => {
         if (!(error instanceof RegistryError)) throw error;
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: cases(2_000) },
   );
 });
 

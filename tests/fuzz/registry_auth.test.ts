@@ -21,6 +21,7 @@ import {
   withSignature,
 } from "../../identity/registry_auth/frames.ts";
 import { bytesEqual, concatBytes } from "../../src/base/bytes.ts";
+import { cases } from "../support/cases.ts";
 import { clientEnd, type End, Realm, serverEnd, work } from "../support/auth_realm.ts";
 
 const realm = new Realm();
@@ -106,7 +107,7 @@ test("decoders give a value that encodes to the same bytes, or a fault", () => {
     }
   };
   fc.assert(fc.property(fc.uint8Array({ minLength: 4, maxLength: 600 }), check), {
-    numRuns: 1_000,
+    numRuns: cases(1_000),
   });
   const mutated = fc.record({ which: fc.nat(3), changes });
   fc.assert(
@@ -114,7 +115,7 @@ test("decoders give a value that encodes to the same bytes, or a fault", () => {
       const bytes = changed(honest[which]!, changes, true);
       if (bytes.length >= 4) check(bytes);
     }),
-    { numRuns: 2_000 },
+    { numRuns: cases(2_000) },
   );
 });
 
@@ -144,7 +145,7 @@ test("handshake: arbitrary bytes in arbitrary pieces complete it at neither end 
     }
     assert.is.not(end.handshake.step.kind, "done");
   });
-  fc.assert(property, { numRuns: 1_000 });
+  fc.assert(property, { numRuns: cases(1_000) });
 });
 
 test("a handshake of which any frame was changed on its way is not done by who got it", () => {
@@ -181,7 +182,7 @@ test("a handshake of which any frame was changed on its way is not done by who g
     for (const end of [near, far]) end.handshake.tick(3_000);
     assert.ok(near.handshake.over && far.handshake.over, "the time ends what waits");
   });
-  fc.assert(property, { numRuns: 1_000 });
+  fc.assert(property, { numRuns: cases(1_000) });
 });
 
 test("frames of other handshakes, in any order, do not make one", () => {
@@ -208,7 +209,7 @@ test("frames of other handshakes, in any order, do not make one", () => {
       assert.is.not(end.handshake.step.kind, "done");
     }
   });
-  fc.assert(property, { numRuns: 500 });
+  fc.assert(property, { numRuns: cases(500) });
 });
 
 test.run();

@@ -10,6 +10,7 @@ import { ConsulStore } from "../../src/relay/leased/consul_store.ts";
 import { LeasedRelayBackend } from "../../src/relay/leased/leased_backend.ts";
 import { MemoryRelayBackend } from "../../src/relay/memory_backend.ts";
 import type { RelayRegistry } from "../../src/relay/relay_registry.ts";
+import { cases } from "../support/cases.ts";
 import { FakeConsul } from "../support/fake_consul.ts";
 import { rejectionOf } from "../support/refusal.ts";
 import { SteppedWorld } from "../support/stepped_world.ts";
@@ -89,7 +90,7 @@ test("the backend over leases answers as the one in memory does", async () => {
       }
       assert.equal(await stateOf(fronts[1]), await stateOf(fronts[0]));
     }),
-    { numRuns: 300 },
+    { numRuns: cases(300) },
   );
 });
 

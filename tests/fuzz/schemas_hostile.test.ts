@@ -17,6 +17,7 @@ import {
   type StructView,
   traversalStepsMax,
 } from "../../schemas/runtime.ts";
+import { cases } from "../support/cases.ts";
 import { type Sample, samples } from "../support/schema_samples.ts";
 import { type AnyCodec, codecOf, CODECS } from "../support/schemas.ts";
 
@@ -153,7 +154,7 @@ test("codec decode of a mutated message gives a value or a coded error in bounde
       const { codec, segment } = SAMPLES[index]!;
       attack(codec, mutate(segment, list));
     }),
-    { seed: 4_711, numRuns: 20_000 },
+    { seed: 4_711, numRuns: cases(20_000) },
   );
   // A fuzz run that sees only one of the two tests nothing.
   assert.ok(decoded > 1_000 && refused > 1_000, `${decoded} decoded, ${refused} refused`);
@@ -178,7 +179,7 @@ test("codec decode of random words gives a value or a coded error in bounded ste
     fc.property(fc.nat(codecs.length - 1), words, (index, list) => {
       attack(codecs[index]!, new Uint8Array(Int32Array.from(list.flat()).buffer));
     }),
-    { seed: 4_712, numRuns: 5_000 },
+    { seed: 4_712, numRuns: cases(5_000) },
   );
 });
 
@@ -306,7 +307,7 @@ test("frame of any header gives a size within the limits, wants more, or is refu
       }
       assert.ok(count() <= 2 + limits.segmentsMax);
     }),
-    { seed: 4_713, numRuns: 5_000 },
+    { seed: 4_713, numRuns: cases(5_000) },
   );
 });
 

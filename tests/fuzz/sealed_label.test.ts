@@ -7,11 +7,12 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openLabel, sealLabel } from "../../identity/tokens/sealed_label.ts";
 import { openingKeyOf } from "../../identity/tokens/x25519.ts";
+import { cases } from "../support/cases.ts";
 import { anyCharacter } from "../support/characters.ts";
 
 const key = await openingKeyOf(new Uint8Array(32).fill(1));
 const place = { recordId: new Uint8Array(16).fill(1), label: "l" };
-const RUNS = { numRuns: 1_000, seed: 5 };
+const RUNS = { numRuns: cases(1_000), seed: 5 };
 
 test("openLabel gives a fault for arbitrary text", async () => {
   const texts = fc.oneof(
@@ -39,7 +40,7 @@ test("openLabel opens any text that was sealed, and nothing that was edited", as
         sealed.slice(at % sealed.length + 1);
       if (edited !== sealed) assert.ok("fault" in await openLabel(edited, place, key));
     }),
-    { ...RUNS, numRuns: 300 },
+    { ...RUNS, numRuns: cases(300) },
   );
 });
 

@@ -9,8 +9,10 @@ import { groupId, logIndex, term } from "../../src/base/ids.ts";
 import { NODE_STATE_GROUP } from "../../src/replication/log_ids.ts";
 import { SeededEntropy } from "../../src/base/prng.ts";
 import { verifyFolder } from "../../src/storage/wal_inspect.ts";
+import { cases } from "../support/cases.ts";
 import { LogHarness } from "../support/log_harness.ts";
 
+const SEEDS = cases(1_500);
 const LIMITS = { segmentBytes: 64 * 1024 };
 const POINT = { term: term(1), configuration: new Uint8Array(0) };
 
@@ -59,7 +61,7 @@ test("openSharedLog of mutated bytes opens or refuses as corrupt, as verifyFolde
   const sound = lived();
   const files = sound.disk.list();
   const outcomes = { opened: 0, cut: 0, refused: 0 };
-  for (let seed = 1; seed <= 1_500; seed++) {
+  for (let seed = 1; seed <= SEEDS; seed++) {
     const random = new SeededEntropy(seed);
     const h = new LogHarness(LIMITS);
     for (const { name } of files) h.disk.plant(name, sound.disk.peek(name)!);

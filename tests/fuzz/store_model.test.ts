@@ -9,6 +9,7 @@ import { RegistryError } from "../../src/base/errors.ts";
 import { NO_POSITION, type Position } from "../../src/base/position.ts";
 import { KIND_AGENT, KIND_GATEWAY } from "../../src/record/key.ts";
 import { PartitionStore } from "../../src/store/store.ts";
+import { cases } from "../support/cases.ts";
 import { imageOf, newShared, StoreHarness } from "../support/store.ts";
 import { type ModelCode, type ModelRecord, StoreModel } from "../support/store_model.ts";
 
@@ -172,7 +173,7 @@ test("store answers and holds what its model does, for any commands", () => {
         compareStates(harness, model);
       }
     }),
-    { numRuns: 400, seed: 1 },
+    { numRuns: cases(400), seed: 1 },
   );
 });
 
@@ -202,7 +203,7 @@ test("store: the same log gives the same bytes, by replay and across an image at
         assert.is(harness.shared.statistics().recordBytes, 0);
       },
     ),
-    { numRuns: 200, seed: 2 },
+    { numRuns: cases(200), seed: 2 },
   );
 });
 
@@ -239,11 +240,11 @@ test("apply gives a reply for any bytes, and stops only at what a later program 
         apply(data);
       },
     ),
-    { numRuns: 20_000, seed: 3 },
+    { numRuns: cases(20_000), seed: 3 },
   );
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), apply),
-    { numRuns: 2_000, seed: 4 },
+    { numRuns: cases(2_000), seed: 4 },
   );
   // A surviving state is valid: it can be listed, imaged, and loaded again.
   const loaded = emptyStore();

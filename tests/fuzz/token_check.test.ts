@@ -8,12 +8,13 @@ import * as assert from "uvu/assert";
 import { checkToken, readTokenForm, tokenRefused } from "../../identity/tokens/token_check.ts";
 import { parsePublishedKeys } from "../../identity/tokens/token_keys.ts";
 import { RegistryError } from "../../src/base/errors.ts";
+import { cases } from "../support/cases.ts";
 import { encodeText, goodHeader, goodPayload, NOW_MS, tokenWorld } from "../support/tokens.ts";
 import { anyCharacter } from "../support/characters.ts";
 
 const world = await tokenWorld();
 const good = await world.mint();
-const RUNS = { numRuns: 2_000, seed: 11 };
+const RUNS = { numRuns: cases(2_000), seed: 11 };
 
 function faultOf(token: string): string {
   const verdict = checkToken(token, world.bearer, world.rules, NOW_MS);
@@ -80,7 +81,7 @@ test("checkToken takes of signed JSON what is the issuer's form, and no other", 
       const verdict = faultOf(token);
       if (verdict === "accepted") assert.is(JSON.stringify(target), before);
     }),
-    { ...RUNS, numRuns: 1_000 },
+    { ...RUNS, numRuns: cases(1_000) },
   );
 });
 

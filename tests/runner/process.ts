@@ -24,6 +24,8 @@ export interface ProcessOptions {
   readonly testDeadlineMs: number;
   /** Time that a file may continue after its tests, ms. */
   readonly graceMs: number;
+  /** Variables besides those of the runner. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** Maximum output kept of one file; a loop that prints must not fill the memory. */
@@ -112,11 +114,12 @@ export async function runFiles(options: ProcessOptions): Promise<Ending[]> {
 }
 
 function spawn(options: ProcessOptions, mark: string): Deno.ChildProcess {
-  const { files, importMap, reportPath, testDeadlineMs } = options;
+  const { files, importMap, reportPath, testDeadlineMs, environment } = options;
   const work: BatchWork = { files: files.map((file) => pathToFileURL(file).href), mark };
   return new Deno.Command(Deno.execPath(), {
     args: [...DENO_RUN, `--import-map=${importMap}`, BATCH],
     env: {
+      ...environment,
       CRS_TEST_BATCH: JSON.stringify(work),
       CRS_TEST_DEADLINE_MS: String(testDeadlineMs),
       CRS_TEST_REPORT: reportPath,

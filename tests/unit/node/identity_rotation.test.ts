@@ -3,7 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { rotateUnderLoad } from "../../support/identity_rotation.ts";
 
-const SESSIONS = 40;
+/** Each of them reconnects once within the load. */
+const SESSIONS = 20;
 
 test("leaves, TLS certificate, intermediate and token key rotate while sessions work", async () => {
   const folder = await Deno.makeTempDir();

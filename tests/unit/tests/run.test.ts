@@ -5,6 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { LONGEST } from "../../run.ts";
+import { OMITTED } from "../../runner/sessions.ts";
 import { parseTotals, runningTest } from "../../runner/totals.ts";
 import { DENO_RUN } from "../../support/deno_run.ts";
 
@@ -281,6 +282,50 @@ test("runner wants a reason for skips from each file of a process", async () => 
   const outcome = await runOn({ a: skipping, b: skipping });
   assert.is(outcome.lastLine, "0 passed, 0 failed, 2 skipped", outcome.text);
   assert.is(outcome.text.split("some-package").length, 3);
+});
+
+test("runner omits files that take long, and says so, unless all or theirs are wanted", async () => {
+  const [omitted] = Object.keys(OMITTED);
+  const files = {
+    a: `${ONE} test.run();`,
+    [omitted!.replace(/\.test\.ts$/, "")]: `${ONE} ${ONE} test.run();`,
+  };
+  const short = await runOn(files);
+  assert.is(short.lastLine, "1 passed, 0 failed");
+  assert.match(short.text, "1 files that take long were omitted: --all runs them");
+  for (const wanted of ["--all", "/"]) {
+    const { lastLine, text } = await runOn(files, wanted);
+    assert.is(lastLine, "3 passed, 0 failed");
+    assert.not.match(text, "omitted");
+  }
+});
+
+test("runner tries all cases of properties only on request, and records no others", async () => {
+  const record = await Deno.makeTempFile();
+  const cases = new URL("../../support/cases.ts", import.meta.url).href;
+  const file = `import { cases } from "${cases}";
+    console.log("skipped: of 20 cases", 20 - cases(20)); test.skip("shown"); ${ONE} test.run();`;
+  try {
+    for (const [flags, left] of [[[], 15], [["--all"], 0]] as const) {
+      const files = { "fuzz/a": file, "fuzz/b": `${ONE} test.run();` };
+      const { text } = await runOn(files, `--record=${record}`, ...flags);
+      assert.match(text, `of 20 cases ${left}\n`);
+      const recorded = JSON.parse(await Deno.readTextFile(record));
+      assert.equal(recorded, left === 0 ? { "fuzz/b.test.ts": 1 } : {});
+    }
+  } finally {
+    await Deno.remove(record);
+  }
+});
+
+test("each omitted file exists, and what tests the same in every run is not omitted", () => {
+  const exists = (file: string) => Deno.statSync(new URL(`../../${file}`, import.meta.url)).isFile;
+  for (const [file, instead] of Object.entries(OMITTED)) {
+    assert.ok(exists(file), file);
+    for (const other of instead.split(", ")) {
+      assert.ok(exists(other) && !(other in OMITTED), `${other}, instead of ${file}`);
+    }
+  }
 });
 
 test("LONGEST names existing files", () => {
