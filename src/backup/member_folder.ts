@@ -16,7 +16,7 @@ import {
 } from "../base/ids.ts";
 import type { World } from "../base/world.ts";
 import { type ClusterFile, type Membership, readClusterFile } from "../node/cluster_file.ts";
-import { openLogStorages } from "../node/data_folder.ts";
+import { type LogStorages, openLogStorages } from "../node/data_folder.ts";
 import { nodeOfReplica, nodesOf } from "../replication/assembly/placed_here.ts";
 import {
   GovernanceMachine,
@@ -40,6 +40,15 @@ export interface FoundGroup {
   readonly last:
     | { readonly index: number; readonly term: number; readonly committed: number }
     | undefined;
+}
+
+/** Parts of a member's folder. */
+export interface MemberFolderParts {
+  /** Its `cluster.json`; undefined if there is none. */
+  readonly file: ClusterFile | undefined;
+  /** Opens its log, which is then locked. */
+  readonly storages: () => LogStorages;
+  readonly world: World;
 }
 
 /** The contents of a member's folder. Its log stays locked until {@link MemberFolder.close}. */
@@ -73,8 +82,21 @@ export class MemberFolder {
    * @throws RegistryError `invalid_configuration` if it is not that of a member of a cluster; `locked` while
    * its node runs; `corrupt`, `storage_unavailable`.
    */
-  static async open(data: string, world: World): Promise<MemberFolder> {
+  static open(data: string, world: World): Promise<MemberFolder> {
     const file = readClusterFile(data);
+    const storages = () => openLogStorages(data, false, world.scheduler);
+    return MemberFolder.read(data, { file, storages, world });
+  }
+
+  /**
+   * Reads the contents of a member's folder, wherever they are stored, as {@link MemberFolder.open} does.
+   *
+   * @param data names the folder in messages.
+   */
+  static async read(
+    data: string,
+    { file, storages, world }: MemberFolderParts,
+  ): Promise<MemberFolder> {
     const membership = file?.membership;
     if (file === undefined || membership === undefined || membership.isNew) {
       throw unfit(data, "it must hold what a member of a cluster had: it holds no cluster's data");
@@ -85,8 +107,7 @@ export class MemberFolder {
         `node ${membership.nodeId} was removed from its cluster: its data is outdated`,
       );
     }
-    const storages = openLogStorages(data, false, world.scheduler);
-    return new MemberFolder(file, membership, await readLog(data, storages, world));
+    return new MemberFolder(file, membership, await readLog(data, storages(), world));
   }
 
   /** The state of group 0. */
@@ -108,7 +129,7 @@ interface ReadLog {
 
 async function readLog(
   data: string,
-  storages: ReturnType<typeof openLogStorages>,
+  storages: LogStorages,
   world: World,
 ): Promise<ReadLog> {
   const shared = offlineShared();
@@ -151,14 +172,16 @@ function collected(
     throw unfit(data, "its node had nothing of group 0 yet, which says what the cluster is");
   }
   const { store: { genesis: { partitionCount }, state } } = system;
-  const plane = take(GOVERNED_GROUP)?.machine;
+  const isPlaced = state.placement.of(GOVERNED_PLACE) !== undefined;
+  const plane = take(GOVERNED_GROUP)?.machine ??
+    (isPlaced ? newMachine(GOVERNED_GROUP, shared) : undefined);
   const partitions = Array.from({ length: partitionCount }, (_, number) => {
     const group = groupOfPartition(partitionId(number));
     const machine = take(group)?.machine ?? newMachine(group, shared);
     return machine as PartitionMachine;
   });
   const places: PartitionId[] = partitions.map((_, number) => partitionId(number));
-  if (state.placement.of(GOVERNED_PLACE) !== undefined) places.push(GOVERNED_PLACE);
+  if (isPlaced) places.push(GOVERNED_PLACE);
   const groups = places.map((place): FoundGroup => {
     const group = groupOfPartition(place);
     return { group, voters: sorted(nodesOf(state, place)), last: found.get(group) };

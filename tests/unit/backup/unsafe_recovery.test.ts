@@ -10,12 +10,20 @@ import {
   recoverAlone,
 } from "../../../src/backup/unsafe_recovery.ts";
 import { type ErrorCode, RegistryError, toRegistryError } from "../../../src/base/errors.ts";
-import { groupOfPartition, partitionId, SYSTEM_GROUP } from "../../../src/base/ids.ts";
+import {
+  GOVERNED_GROUP,
+  GOVERNED_PLACE,
+  groupOfPartition,
+  partitionId,
+  SYSTEM_GROUP,
+} from "../../../src/base/ids.ts";
 import { readClusterFile, writeClusterFile } from "../../../src/node/cluster_file.ts";
 import { logFolderOf, markFolderOf, openLogStorages } from "../../../src/node/data_folder.ts";
 import { processWorld } from "../../../src/node/process_world.ts";
 import { openFileStorage } from "../../../src/storage/file_storage.ts";
 import { encodePutMember } from "../../../src/record/command.ts";
+import { encodePutPlacement } from "../../../src/system/placement/placement_state.ts";
+import { encodeAssignReplicas } from "../../../src/system/replicas/replica_state.ts";
 import type { Dialer } from "../../../transport/transport.ts";
 import { refusalOf } from "../../support/refusal.ts";
 import { BackedUpCluster } from "../../support/backed_up_cluster.ts";
@@ -26,9 +34,12 @@ const world = processWorld();
 const folderId = new Uint8Array(16).fill(0x55);
 const PIN = new Uint8Array(32).fill(9);
 
+type Prepare = (cluster: BackedUpCluster) => void;
+
 /** Writes the data folder of node 1, the founder of a cluster of two nodes. */
-async function newMember(data: string): Promise<void> {
+async function newMember(data: string, prepare: Prepare): Promise<void> {
   const cluster = new BackedUpCluster();
+  prepare(cluster);
   const addresses = [{ transport: "peer", host: "127.0.0.1", port: 7002 }];
   const member = { nodeId: 2, addresses, pin: PIN, nextPin: PIN };
   cluster.system.apply(encodePutMember(HEADER, member));
@@ -60,9 +71,10 @@ async function newMember(data: string): Promise<void> {
 
 async function withMember(
   use: (data: string, folder: MemberFolder) => Promise<void>,
+  prepare: Prepare = () => {},
 ): Promise<void> {
   await inTemporaryFolder(async (data) => {
-    await newMember(data);
+    await newMember(data, prepare);
     const folder = await MemberFolder.open(data, world);
     try {
       await use(data, folder);
@@ -134,6 +146,29 @@ test("recoverAlone: the node is the only member, and the former log is kept", as
     assert.is(await codeOf(() => planRecovery(after)), "invalid_configuration");
     await after.close();
   });
+});
+
+test("recoverAlone: a governed plane that only others held is lost, and empty afterwards", async () => {
+  const placeElsewhere = ({ system }: BackedUpCluster) => {
+    const places = [{ groupId: GOVERNED_GROUP, nodeId: 2 }];
+    const replica = Number(system.apply(encodeAssignReplicas(HEADER, places)));
+    const placed = system.apply(encodePutPlacement(HEADER, {
+      ...{ partition: GOVERNED_PLACE, replacedRevision: 0, configurationIndex: 1 },
+      replicas: [{ replica, role: "voter" }],
+    }));
+    assert.is(placed, "ok");
+  };
+  await withMember(async (data, folder) => {
+    const plan = planRecovery(folder);
+    const lost = plan.lost.find(({ group }) => group === GOVERNED_GROUP);
+    assert.equal(lost, { group: GOVERNED_GROUP, voters: [2], last: undefined });
+    await recoverAlone(folder, plan, { data, world });
+    const after = await MemberFolder.open(data, world);
+    const plane = after.groups.find(({ group }) => group === GOVERNED_GROUP);
+    assert.equal(plane?.voters, [1]);
+    assert.ok(plane?.last !== undefined, "the log has the replica that group 0 says");
+    await after.close();
+  }, placeElsewhere);
 });
 
 test("finishInterruptedRecovery: a crash between any two steps of the exchange is finished", async () => {
