@@ -14,11 +14,11 @@
  * with `--missing`, those without one), from 1 to `--seeds` (2,000), and records it. Options:
  * `--from`. `--jobs N`: how many run at once, by default one for each core.
  *
- * `--passed-groups N` and `--passed-placed N`: the unchanged source has passed the seeds up to N of
+ * `--passed-groups N`, `--passed-placed N` and `--passed-regions N`: the unchanged source has passed the seeds up to N of
  * that simulator already, as in `.ci/run`, and need not run them again.
  */
 import { MUTANTS } from "./catalogue/mod.ts";
-import { type Mutant, showingSeeds } from "./mutant.ts";
+import { type Mutant, showingSeeds, type Simulator, simulatorOf } from "./mutant.ts";
 import { readmeShows, readResults, type Result, tableOf, writeResults } from "./results.ts";
 import { type Caught, type Outcome, Workshop } from "./workshop.ts";
 
@@ -28,9 +28,12 @@ const SEEDS_MAX = 2_000;
  * Maximum number of seeds, of those that can show it, within which a mutant must be caught that its
  * recorded seed no longer catches: some minutes.
  */
-const MOVED_SEEDS_MAX = 400;
-/** The same of clusters of whole nodes, whose seeds take longer. */
-const MOVED_PLACED_SEEDS_MAX = 60;
+const MOVED_SEEDS_MAX: Readonly<Record<Simulator, number>> = {
+  groups: 400,
+  // Seeds of whole nodes take longer.
+  placed: 60,
+  regions: 60,
+};
 
 interface Wishes {
   readonly isSearch: boolean;
@@ -45,12 +48,10 @@ interface Wishes {
   readonly passed: Readonly<Record<Simulator, number>>;
 }
 
-type Simulator = "groups" | "placed";
-
 function parseArguments(args: readonly string[]): Wishes {
   const numbers = {
     ...{ from: 1, seeds: SEEDS_MAX, jobs: navigator.hardwareConcurrency },
-    ...{ "passed-groups": 0, "passed-placed": 0 },
+    ...{ "passed-groups": 0, "passed-placed": 0, "passed-regions": 0 },
   };
   const names: string[] = [];
   let isSearch = false;
@@ -72,7 +73,11 @@ function parseArguments(args: readonly string[]): Wishes {
     else names.push(argument);
   }
   const { from, seeds, jobs } = numbers;
-  const passed = { groups: numbers["passed-groups"], placed: numbers["passed-placed"] };
+  const passed = {
+    groups: numbers["passed-groups"],
+    placed: numbers["passed-placed"],
+    regions: numbers["passed-regions"],
+  };
   return { isSearch, isMissingOnly, isRecording, names, from, seeds, jobs, passed };
 }
 
@@ -150,10 +155,6 @@ async function firstCaught(
   return { caught: undefined, seedsRun: showing.length };
 }
 
-function simulatorOf({ showsPlaced }: Mutant): Simulator {
-  return showsPlaced === undefined ? "groups" : "placed";
-}
-
 async function replay(
   mutants: readonly Mutant[],
   { jobs, passed, isRecording }: Pick<Wishes, "jobs" | "passed" | "isRecording">,
@@ -167,7 +168,11 @@ async function replay(
   };
   type Run = { mutant: Mutant | undefined; seeds: number[]; simulator: Simulator };
   const runs: Run[] = [];
-  const seeds = { groups: new Set<number>(), placed: new Set<number>() };
+  const seeds = {
+    groups: new Set<number>(),
+    placed: new Set<number>(),
+    regions: new Set<number>(),
+  };
   for (const mutant of mutants) {
     if (mutant.test !== undefined) {
       runs.push({ mutant, seeds: [], simulator: "groups" });
@@ -183,7 +188,7 @@ async function replay(
     runs.push({ mutant, seeds: [result.seed], simulator });
   }
   // The finding must come from the mutant: the unchanged source passes the same seeds.
-  for (const simulator of ["placed", "groups"] as const) {
+  for (const simulator of ["regions", "placed", "groups"] as const) {
     if (seeds[simulator].size === 0) continue;
     runs.unshift({ mutant: undefined, seeds: [...seeds[simulator]], simulator });
   }
@@ -201,8 +206,7 @@ async function replay(
     }
     if (outcome.caught !== undefined) return say("caught", mutant.name, describe(outcome));
     const all = { from: 1, seeds: SEEDS_MAX };
-    const countMax = simulator === "placed" ? MOVED_PLACED_SEEDS_MAX : MOVED_SEEDS_MAX;
-    const again = await firstCaught(workshop, mutant, all, countMax);
+    const again = await firstCaught(workshop, mutant, all, MOVED_SEEDS_MAX[simulator]);
     if (again.caught === undefined) {
       return fail(mutant.name, `${describe(again)}: --search ${mutant.name}`);
     }

@@ -6,6 +6,7 @@
 
 import { type PlacedPlan, placedPlanOf } from "../placed/plan.ts";
 import { type Plan, planOf } from "../plan.ts";
+import { type RegionsPlan, regionsPlanOf } from "../regions/plan.ts";
 
 /** One place to rewrite. */
 export interface Edit {
@@ -27,6 +28,8 @@ export interface Mutant {
    * seeds that can show it.
    */
   readonly showsPlaced?: (plan: PlacedPlan) => boolean;
+  /** The same for seeds of regions that mirror each other (`regions/`). */
+  readonly showsRegions?: (plan: RegionsPlan) => boolean;
   /**
    * The test file that catches it, relative to the root, instead of a seed: for rules about things
    * that the simulator lacks (identities), or that no run of a few simulated seconds shows.
@@ -39,13 +42,25 @@ export interface Mutant {
   readonly edits: readonly Edit[];
 }
 
+/** The simulators, by the folder of their seeds. */
+export type Simulator = "groups" | "placed" | "regions";
+
+/** Returns the simulator whose seeds catch a mutant. */
+export function simulatorOf({ showsPlaced, showsRegions }: Mutant): Simulator {
+  if (showsRegions !== undefined) return "regions";
+  return showsPlaced === undefined ? "groups" : "placed";
+}
+
 /** Returns the seeds from `from` on, at most `count`, that can show a mutant at all. */
 export function showingSeeds(
-  { shows, showsPlaced }: Mutant,
+  { shows, showsPlaced, showsRegions }: Mutant,
   { from, count }: { readonly from: number; readonly count: number },
 ): number[] {
   const seeds = Array.from({ length: count }, (_, at) => from + at);
   if (showsPlaced !== undefined) return seeds.filter((seed) => showsPlaced(placedPlanOf(seed)));
+  if (showsRegions !== undefined) {
+    return seeds.filter((seed) => showsRegions(regionsPlanOf(seed)));
+  }
   return shows === undefined ? seeds : seeds.filter((seed) => shows(planOf(seed)));
 }
 

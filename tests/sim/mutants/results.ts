@@ -2,7 +2,7 @@
  * Results of the last search: for each mutant the checker that caught it and the seed, stored in
  * `results.json` beside this file, and the table of them in `tests/sim/README.md`.
  */
-import type { Mutant } from "./mutant.ts";
+import { type Mutant, simulatorOf } from "./mutant.ts";
 
 /** The result of one mutant. */
 export interface Result {
@@ -34,10 +34,12 @@ export function writeResults(mutants: readonly Mutant[], results: Results): void
 
 /** Returns the table of all mutants: the broken rule, the checker that caught it, and the seed. */
 export function tableOf(mutants: readonly Mutant[], results: Results): string {
-  const rows = mutants.map(({ name, breaks, showsPlaced, test }) => {
+  const rows = mutants.map((mutant) => {
+    const { name, breaks, test } = mutant;
     const result = results[name];
     const catcher = test === undefined ? result?.checker : `\`${test.split("/").at(-1)}\``;
-    const seed = showsPlaced === undefined ? result?.seed : `placed ${result?.seed}`;
+    const simulator = simulatorOf(mutant);
+    const seed = simulator === "groups" ? result?.seed : `${simulator} ${result?.seed}`;
     return [`\`${name}\``, breaks, catcher ?? "not caught", `${seed ?? ""}`];
   });
   const header = ["mutant", "breaks", "caught by", "seed"];

@@ -6,7 +6,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { uvuReplacedBy } from "../../runner/uvu_map.ts";
-import { type Mutant, rewrite } from "./mutant.ts";
+import { type Mutant, rewrite, type Simulator } from "./mutant.ts";
 import { DENO_RUN } from "../../support/deno_run.ts";
 
 /** The folders that a simulation, or a test file that catches a mutant, needs. */
@@ -67,7 +67,7 @@ export class Workshop {
   async run(
     mutant: Mutant | undefined,
     seeds: readonly number[],
-    simulator: "groups" | "placed",
+    simulator: Simulator,
   ): Promise<Outcome> {
     await this.#plant(mutant);
     const command = new Deno.Command(Deno.execPath(), {

@@ -6,6 +6,7 @@ import { type RegistryError, toRegistryError } from "../../../src/base/errors.ts
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { Registry } from "../../../src/node/registry.ts";
 import type { ClusterFile } from "../../../src/node/cluster_file.ts";
+import type { LogStorages } from "../../../src/node/data_folder.ts";
 import type { ReadPoint } from "../../../src/replication/group_interface.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import { MemoryDisk } from "../../../src/storage/memory_storage.ts";
@@ -50,12 +51,13 @@ export interface MachineHost {
   linkTo?(machine: Machine, process: Process, region: PeerRegion): RegionLink;
 }
 
+/** Makes a data folder: its log in empty storages, and its `cluster.json`, which it returns. */
+export type Remake = (process: Process, into: LogStorages) => Promise<ClusterFile>;
+
 /** A machine with a data folder. */
 export class PlacedMachine {
   readonly plan: MachinePlan;
   readonly machine: Machine;
-  readonly disk = new MemoryDisk();
-  readonly markDisk = new MemoryDisk();
   program: NodeProgram | undefined;
   /** Whether its node was removed from the cluster, and has stopped for good. */
   isRemoved = false;
@@ -63,28 +65,57 @@ export class PlacedMachine {
   diskFactor = 1;
   readonly #cluster: MachineHost;
   readonly #entropy: SeededEntropy;
+  #disk: MemoryDisk;
+  #markDisk: MemoryDisk;
   #file: ClusterFile | undefined;
   #wishedNumber: number;
+  /** Whether an empty folder founds a cluster. */
+  #founds: boolean;
+  /** The machine that it asks to join; undefined: any that is a member. */
+  #sponsor: PlacedMachine | undefined;
+  /** Makes the folder anew before the next start. */
+  #remake: Remake | undefined;
 
   constructor(cluster: MachineHost, plan: MachinePlan, seed: number) {
     this.plan = plan;
     this.#cluster = cluster;
     this.#entropy = new SeededEntropy(seed);
     this.#wishedNumber = plan.wishedNumber;
+    this.#founds = plan.founds ?? plan.address === 1;
     this.machine = new Machine(cluster.world, {
       id: plan.address,
       clock: plan.clock,
       seed: this.#entropy.uint32(),
       onKilled: () => this.kill(),
     });
-    for (const disk of [this.disk, this.markDisk]) {
-      disk.reorder = this.#entropy;
-      disk.delayMs = ({ kind }) => {
-        const { diskMs } = cluster.plan;
-        const base = kind === "sync" || kind === "syncFolder" ? diskMs : diskMs / 10;
-        return base * (0.5 + this.#entropy.unit()) * this.diskFactor;
-      };
-    }
+    this.#disk = this.#newDisk();
+    this.#markDisk = this.#newDisk();
+  }
+
+  #newDisk(): MemoryDisk {
+    const disk = new MemoryDisk();
+    disk.reorder = this.#entropy;
+    disk.delayMs = ({ kind }) => {
+      const { diskMs } = this.#cluster.plan;
+      const base = kind === "sync" || kind === "syncFolder" ? diskMs : diskMs / 10;
+      return base * (0.5 + this.#entropy.unit()) * this.diskFactor;
+    };
+    return disk;
+  }
+
+  /** The disk with its log. */
+  get disk(): MemoryDisk {
+    return this.#disk;
+  }
+
+  /** The disk with the marks of its log. */
+  get markDisk(): MemoryDisk {
+    return this.#markDisk;
+  }
+
+  /** Its `cluster.json`. */
+  get file(): ClusterFile | undefined {
+    return this.#file;
   }
 
   /** Its address on the wire. */
@@ -95,10 +126,6 @@ export class PlacedMachine {
   /** Its number in the cluster; 0 while it has none. */
   get nodeId(): number {
     return this.#file?.membership?.nodeId ?? (this.#founds ? 1 : 0);
-  }
-
-  get #founds(): boolean {
-    return this.plan.founds ?? this.address === 1;
   }
 
   get isUp(): boolean {
@@ -126,6 +153,7 @@ export class PlacedMachine {
     const process = this.machine.start();
     // Everything that a program does may settle a promise.
     this.machine.openPromises = 1;
+    if (this.#remake !== undefined) return this.#makeAnew(process, this.#remake);
     this.#note("starts");
     const program = new NodeProgram(this.#options(), process);
     this.program = program;
@@ -134,6 +162,46 @@ export class PlacedMachine {
         () => this.#note("serves"),
         (error) => this.#refused(program, error),
       );
+    });
+  }
+
+  /**
+   * Loses the data folder: the next start is that of an empty machine. Its program must have ended.
+   *
+   * @param sponsor the machine that it asks to join; undefined: it founds a cluster.
+   */
+  lose(sponsor: PlacedMachine | undefined): void {
+    this.#note("has lost its data folder");
+    [this.#disk, this.#markDisk] = [this.#newDisk(), this.#newDisk()];
+    this.#file = undefined;
+    this.#founds = sponsor === undefined;
+    this.#sponsor = sponsor;
+    this.#remake = undefined;
+    // Its number may be that of a node that was removed.
+    this.#wishedNumber = 0;
+    this.isRemoved = false;
+  }
+
+  /** Has the next start make the data folder anew, once more if it is killed meanwhile. */
+  remake(how: Remake): void {
+    this.#remake = how;
+  }
+
+  #makeAnew(process: Process, remake: Remake): void {
+    this.#note("makes its data folder anew");
+    const [disk, markDisk] = [this.#newDisk(), this.#newDisk()];
+    const into = { storage: disk.open(process), markStorage: markDisk.open(process) };
+    process.enter(() => {
+      remake(process, into).then((file) => {
+        if (!process.isAlive) return;
+        this.#remake = undefined;
+        this.kill();
+        [this.#disk, this.#markDisk, this.#file] = [disk, markDisk, file];
+        // There is nobody to join.
+        this.#founds = true;
+        this.isRemoved = false;
+        this.start();
+      }, (error) => this.#cluster.world.fail(error));
     });
   }
 
@@ -256,6 +324,7 @@ export class PlacedMachine {
 
   /** Draws the machine that it asks to join. */
   #target(): number {
+    if (this.#sponsor !== undefined) return this.#sponsor.address;
     const members = this.#cluster.machines.filter((other) => other !== this && other.nodeId !== 0);
     return members[Math.floor(this.#entropy.unit() * members.length)]!.address;
   }

@@ -1,5 +1,6 @@
 /** Invariants between regions, at any time and at the end. */
 import { comparePositions } from "../../../src/base/position.ts";
+import type { Registry } from "../../../src/node/registry.ts";
 import { KIND_AGENT } from "../../../src/record/key.ts";
 import { idOf } from "../../support/store.ts";
 import { Finding } from "../history.ts";
@@ -16,6 +17,11 @@ function mirrorsOf(
   const seen = new Map<number, SeenRecord>();
   forEachMirror(store, home, (number, one) => void seen.set(number, one));
   return seen;
+}
+
+/** Returns the number of the feed of a home, as a node knows it. */
+function feedOf({ groups }: Registry, home: string): number {
+  return groups.system.store.state.regions.of(home)?.feed ?? 0;
 }
 
 /**
@@ -38,10 +44,11 @@ export function checkAges(regions: readonly SimRegion[], nowMs: number): number 
         for (const place of registry.table.here()) {
           if (!place.group.isLeading || place.group.readPoint(0) === undefined) continue;
           const mirrors = mirrorsOf(place, home.name);
+          const feed = feedOf(registry, home.name);
           for (const number of home.numbers) {
             const id = idOf(number);
             if (partitioner.partitionOf(KIND_AGENT, id, 0, id.length) !== place.id) continue;
-            checkAge(region, home, number, mirrors.get(number), sinceMs);
+            checkAge(region, home, { number, feed, mirror: mirrors.get(number), sinceMs });
           }
         }
       }
@@ -53,32 +60,39 @@ export function checkAges(regions: readonly SimRegion[], nowMs: number): number 
 function checkAge(
   region: SimRegion,
   home: SimRegion,
-  number: number,
-  mirror: SeenRecord | undefined,
-  sinceMs: number,
+  { number, feed, mirror, sinceMs }: {
+    readonly number: number;
+    /** The feed that is followed, by which its age is known. */
+    readonly feed: number;
+    readonly mirror: SeenRecord | undefined;
+    readonly sinceMs: number;
+  },
 ): void {
-  const due = home.applied.lastOf(number, ({ leaderAtMs }) => leaderAtMs <= sinceMs);
+  const era = region.applied.eraOf(home.name, feed);
+  if (era === undefined) return;
+  const due = era.lastOf(number, ({ leaderAtMs }) => leaderAtMs <= sinceMs);
   if (due === undefined) return;
   const { position, value } = due;
   if (mirror === undefined) {
-    const ended = home.applied.lastOf(
+    const ended = era.lastOf(
       number,
       (change) => change.value === undefined && comparePositions(change.position, position) >= 0,
     );
     if (value === undefined || ended !== undefined) return;
-  } else {
+  } else if (mirror.feed === feed) {
     const order = comparePositions(mirror.revision, position);
     if (value === undefined ? order > 0 : order >= 0) return;
   }
   const has = mirror === undefined
     ? "none"
-    : `${mirror.revision.generation}:${mirror.revision.index}`;
+    : `${mirror.revision.generation}:${mirror.revision.index} of feed ${mirror.feed}`;
   throw new Finding(
     "stated_age",
     `${region.name} states that it has everything of ${home.name} up to ${
       sinceMs.toFixed(1)
     } ms: of ` +
-      `record ${number} that is ${position.generation}:${position.index}, and it has ${has}`,
+      `record ${number} that is ${position.generation}:${position.index} of feed ${feed}, and it ` +
+      `has ${has}`,
   );
 }
 
@@ -90,6 +104,12 @@ export function unconverged(regions: readonly SimRegion[]): string | undefined {
       if (registry === undefined) return `machine ${machine.address} does not run`;
       for (const home of regions) {
         if (home === region) continue;
+        const { era } = home.applied;
+        const followed = region.applied.eraOf(home.name, feedOf(registry, home.name));
+        if (followed !== era) {
+          return `machine ${machine.address} of ${region.name} follows ${home.name} as ` +
+            `${followed?.name}: it is ${era.name}`;
+        }
         const found = new Map<number, SeenRecord>();
         const here = new Set<number>();
         for (const place of registry.table.here()) {
@@ -100,7 +120,7 @@ export function unconverged(regions: readonly SimRegion[]): string | undefined {
         for (const number of home.numbers) {
           const id = idOf(number);
           if (!here.has(partitioner.partitionOf(KIND_AGENT, id, 0, id.length))) continue;
-          const last = home.applied.lastOf(number);
+          const last = era.lastOf(number);
           const mirror = found.get(number);
           const isSame = last?.value === undefined
             ? mirror === undefined

@@ -80,6 +80,20 @@ export class RegionFaults {
       case "wan_one_way":
         this.#cut(region, this.#other(region), false);
         return true;
+      case "wipe":
+        region.loseAll();
+        this.#startLater(region.machines, 6_000);
+        return true;
+      case "recover": {
+        const isOne = region.recoverAlone((items) => this.#of(items));
+        if (isOne) this.#startLater(region.machines, 6_000);
+        return isOne;
+      }
+      case "restore":
+        if (!region.hasBackup) return region.backUp();
+        region.restore();
+        this.#startLater(region.machines, 6_000);
+        return true;
       case "break_session":
         return this.#wire.breakOne() !== undefined;
     }
@@ -90,6 +104,10 @@ export class RegionFaults {
       if (this.#unit() < 0.5) machine.kill();
       else machine.cutPower();
     }
+    this.#startLater(machines, msMax);
+  }
+
+  #startLater(machines: readonly PlacedMachine[], msMax: number): void {
     this.#until(50 + msMax * this.#unit(), () => machines.forEach((machine) => machine.start()));
   }
 

@@ -39,6 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
         Math.round(run.simulatedMs)
       } ms simulated, ` +
         `${run.answered} writes, ${run.mirrored} mirrored, ${run.removed} removed, ` +
+        `${run.swept} of them swept, ${run.accepted} accepted, ` +
         `${run.agesChecked} ages, ${
           ((performance.now() - startedMs) / 1_000).toFixed(1)
         } s; ${faults}`,

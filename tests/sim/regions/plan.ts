@@ -17,8 +17,11 @@ export const REGION_FAULTS = [
   "break_session",
 ] as const;
 
+/** Faults after which a region is another cluster, or one of another generation. */
+export const REMAKING_FAULTS = ["wipe", "recover", "restore"] as const;
+
 /** A kind of fault. */
-export type RegionFault = typeof REGION_FAULTS[number];
+export type RegionFault = typeof REGION_FAULTS[number] | typeof REMAKING_FAULTS[number];
 
 /** Mean time between faults of a kind, ms, before the seed scales it. */
 const MEAN_MS: Readonly<Record<RegionFault, number>> = {
@@ -30,7 +33,14 @@ const MEAN_MS: Readonly<Record<RegionFault, number>> = {
   wan_one_way: 4_000,
   region_loss: 9_000,
   break_session: 800,
+  wipe: 9_000,
+  recover: 9_000,
+  // Every other one takes the backup.
+  restore: 5_000,
 };
+
+/** The part of the seeds that have a fault that makes a region anew. */
+const REMAKING = 0.3;
 
 /** A region: a cluster with machines of its own. */
 export interface SimRegionPlan {
@@ -97,6 +107,13 @@ export function regionsPlanOf(seed: number): RegionsPlan {
   for (const kind of REGION_FAULTS) {
     const isOn = unit() < share;
     const meanMs = MEAN_MS[kind] * (0.5 + 1.5 * unit());
+    if (isOn) faults.set(kind, meanMs);
+  }
+  // Drawn apart, as seeds were known before regions were made anew.
+  const remaking = new SeededEntropy(seed ^ 0x3e6a);
+  for (const kind of REMAKING_FAULTS) {
+    const isOn = remaking.unit() < REMAKING;
+    const meanMs = MEAN_MS[kind] * (0.5 + 1.5 * remaking.unit());
     if (isOn) faults.set(kind, meanMs);
   }
   return {

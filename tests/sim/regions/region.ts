@@ -1,17 +1,13 @@
 /** A region of a simulation: the machines of its cluster, its operator, and a client that writes records. */
 import { RegistryError } from "../../../src/base/errors.ts";
+import type { Registry } from "../../../src/node/registry.ts";
 import { partitionId } from "../../../src/base/ids.ts";
-import { REQUEST_TIMEOUT_MS_DEFAULT } from "../../../src/base/limits.ts";
 import { NO_POSITION, type Position } from "../../../src/base/position.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import { connectCaller } from "../../../src/client/client.ts";
 import type { OperationCaller } from "../../../src/client/invoker.ts";
 import { DialedRegion } from "../../../src/region/dialed_region.ts";
 import type { RegionLink } from "../../../src/region/region_link.ts";
-import {
-  encodePutRegion,
-  REGIONS_APPLY_VERSION,
-} from "../../../src/system/regions/region_codec.ts";
 import type { PeerRegion } from "../../../src/system/regions/region_state.ts";
 import { agentCodec } from "../../../schemas/gen/record.ts";
 import { KIND_MIRROR } from "../../../src/record/key.ts";
@@ -20,11 +16,20 @@ import { agentBytes, idOf } from "../../support/store.ts";
 import { Machine, type Process } from "../machine.ts";
 import { type MachineHost, PlacedMachine } from "../placed/machine.ts";
 import { clientPortOf } from "../placed/node_program.ts";
+import {
+  type GroupImages,
+  recoveredAlone,
+  type RemadeCluster,
+  restoredFrom,
+  takeImages,
+} from "../placed/remade.ts";
 import { type SimWire, WIRE_HOST } from "../placed/wire.ts";
 import type { Trace } from "../trace.ts";
 import type { SimWorld } from "../world.ts";
 import type { RegionsPlan, SimRegionPlan } from "./plan.ts";
-import { numberOf, type RegionTruth } from "./truth.ts";
+import { numberOf } from "./era.ts";
+import { RegionOperator } from "./operator.ts";
+import type { RegionTruth } from "./truth.ts";
 
 /** Parts of a run that its regions share. */
 export interface RegionsHost {
@@ -41,6 +46,8 @@ const CLIENT_ADDRESS = 1_000;
 /** Parts of the writes that take a record out of the global scope, or end it. */
 const LOCAL = 0.2;
 const ENDING = 0.2;
+/** Part of the owners that do not come back to a region that was made anew. */
+const AWAY = 0.3;
 /** Records of a region have numbers from its number times this. */
 const NUMBERS = 1_000;
 
@@ -68,8 +75,14 @@ export class SimRegion implements MachineHost {
   readonly #host: RegionsHost;
   readonly #entropy: SeededEntropy;
   readonly #client: Machine;
+  /** The records whose owners are there. */
+  #owned: readonly number[];
   readonly #sequences = new Map<number, number>();
-  #isProposing = false;
+  readonly #operator: RegionOperator;
+  #backup: GroupImages | undefined;
+  /** The highest generation that any of its clusters had. */
+  #generation = 0;
+  #clientsWished = 0;
 
   constructor(
     host: RegionsHost,
@@ -87,9 +100,12 @@ export class SimRegion implements MachineHost {
     this.#entropy = new SeededEntropy(seed);
     this.plan = { ...of, diskMs: host.plan.diskMs };
     this.numbers = Array.from({ length: host.plan.records }, (_, n) => (at + 1) * NUMBERS + n);
+    this.#owned = this.numbers;
     this.machines = of.machines.map((plan) =>
       new PlacedMachine(this, plan, this.#entropy.uint32())
     );
+    const peers = () => host.regions.filter(({ name }) => name !== this.name);
+    this.#operator = new RegionOperator(this, peers, new SeededEntropy(seed ^ 0x0acce));
     this.#client = new Machine(host.world, {
       id: CLIENT_ADDRESS + at,
       clock: of.clientClock,
@@ -100,6 +116,11 @@ export class SimRegion implements MachineHost {
 
   get nowMs(): number {
     return this.world.nowMs;
+  }
+
+  /** Number of times that its operator has accepted what a peer is. */
+  get accepted(): number {
+    return this.#operator.accepted;
   }
 
   /** The addresses that peers are told. */
@@ -121,29 +142,74 @@ export class SimRegion implements MachineHost {
     process.enter(() => void this.#work(process).catch((error) => this.world.fail(error)));
   }
 
-  /** Adds the peers that are missing, as an operator does who looks from time to time. */
+  /** Has the operator look. */
   administer(): void {
-    const leader = this.systemLeader;
-    const state = leader?.registry?.groups.system.store.state;
-    if (this.#isProposing || state === undefined) return;
-    if (state.versions.applyVersion < REGIONS_APPLY_VERSION) return;
-    const missing = this.#host.regions.find(({ name }) =>
-      name !== this.name && state.regions.of(name) === undefined
-    );
-    if (missing === undefined) return;
-    this.#isProposing = true;
-    const { name, servers } = missing;
-    const put = {
-      ...{ name, servers, bundle: "", preference: 100, bytesPerSecondMax: 1 << 24 },
-      ...{ logPercentMax: 100, isPaused: false, replacedRevision: 0, detail: "" },
-    };
-    leader!.enter(({ registry }) => {
-      const { group } = registry!.identities;
-      group.propose((header) => encodePutRegion(header, put), 0, group.soon())
-        .catch(() => {}).finally(() => this.#isProposing = false);
-    });
-    // The program may be killed before that ends.
-    this.world.after(2 * REQUEST_TIMEOUT_MS_DEFAULT, () => this.#isProposing = false);
+    this.#operator.look();
+  }
+
+  /** Notes what a machine knows of other regions, after something ran on it. */
+  stepped(machine: PlacedMachine): void {
+    const state = machine.registry?.groups.system.store.state;
+    if (state !== undefined) this.applied.accepted(state.regions.all);
+  }
+
+  // What becomes of data folders.
+
+  /** All machines lose their disks; at its next start the first one founds a cluster of the same name. */
+  loseAll(): void {
+    const [founder, ...others] = this.machines as [PlacedMachine, ...PlacedMachine[]];
+    for (const machine of this.machines) machine.kill();
+    founder.lose(undefined);
+    for (const machine of others) machine.lose(founder);
+    this.applied.lost();
+    this.#renewClient();
+  }
+
+  /** One machine that runs is recovered alone, and the others lose their disks. @returns whether one runs */
+  recoverAlone(choose: <T>(items: readonly T[]) => T): boolean {
+    const running = this.machines.filter(({ registry }) => registry !== undefined);
+    if (running.length === 0) return false;
+    const survivor = choose(running);
+    this.#loseOthers(survivor);
+    survivor.remake(recoveredAlone(survivor, (cluster) => this.#remade(cluster)));
+    return true;
+  }
+
+  /** Takes a backup. @returns whether every group could be read */
+  backUp(): boolean {
+    const images = takeImages(this.machines, this.plan.partitionCount);
+    if (images !== undefined) this.#backup = images;
+    return images !== undefined;
+  }
+
+  get hasBackup(): boolean {
+    return this.#backup !== undefined;
+  }
+
+  /** All machines lose their disks, and one is restored from the backup, which is used up. */
+  restore(): void {
+    const [first] = this.machines as [PlacedMachine];
+    this.#loseOthers(first);
+    const made = (cluster: RemadeCluster) => this.#remade(cluster);
+    first.remake(restoredFrom(this.#backup!, { generation: this.#generation + 1, made }));
+    this.#backup = undefined;
+  }
+
+  #loseOthers(kept: PlacedMachine): void {
+    for (const machine of this.machines) machine.kill();
+    for (const machine of this.machines) if (machine !== kept) machine.lose(kept);
+    this.#renewClient();
+  }
+
+  #remade({ clusterId, generation, images: { partitions } }: RemadeCluster): void {
+    this.#generation = Math.max(this.#generation, generation);
+    this.applied.remade({ clusterId, generation }, partitions.map(({ store }) => store));
+  }
+
+  /** Has the client begin anew, which otherwise expects the cluster that it knows; some owners stay away. */
+  #renewClient(): void {
+    this.#clientsWished++;
+    this.#owned = this.numbers.filter(() => this.#entropy.unit() > AWAY);
   }
 
   // MachineHost.
@@ -154,7 +220,12 @@ export class SimRegion implements MachineHost {
 
   joined(): void {}
 
-  opened(): void {}
+  opened(_machine: PlacedMachine, { created, cluster, groups }: Registry): void {
+    if (!created) return;
+    const { generation } = groups.system.store.state.versions;
+    this.#generation = Math.max(this.#generation, generation);
+    this.applied.founded({ clusterId: cluster.clusterId, generation });
+  }
 
   refused(): void {}
 
@@ -185,8 +256,8 @@ export class SimRegion implements MachineHost {
 
   // The client.
 
-  async #work(process: Process): Promise<void> {
-    const client = await connectCaller({
+  #connect(process: Process): Promise<OperationCaller & { close(): Promise<void> }> {
+    return connectCaller({
       endpoints: this.machines.map(({ address }) => ({
         host: WIRE_HOST,
         port: clientPortOf(address),
@@ -196,10 +267,20 @@ export class SimRegion implements MachineHost {
       world: process,
       options: { lazy: true, timeoutMs: 2_000 },
     });
+  }
+
+  async #work(process: Process): Promise<void> {
+    let client = await this.#connect(process);
+    let clients = this.#clientsWished;
     while (!this.isStopped) {
       const thinkMs = -this.#host.plan.thinkMs * Math.log(1 - this.#entropy.unit());
       await new Promise<void>((resolve) => void process.after(thinkMs, resolve));
       if (this.isStopped) break;
+      if (clients !== this.#clientsWished) {
+        clients = this.#clientsWished;
+        await client.close();
+        client = await this.#connect(process);
+      }
       this.asked++;
       try {
         await this.#write(client);
@@ -212,7 +293,8 @@ export class SimRegion implements MachineHost {
   }
 
   async #write(client: OperationCaller): Promise<void> {
-    const number = this.numbers[Math.floor(this.#entropy.unit() * this.numbers.length)]!;
+    const number = this.#owned[Math.floor(this.#entropy.unit() * this.#owned.length)];
+    if (number === undefined) return;
     const sequence = (this.#sequences.get(number) ?? 0) + 1;
     this.#sequences.set(number, sequence);
     const draw = this.#entropy.unit();
@@ -248,8 +330,9 @@ export class SimRegion implements MachineHost {
   }
 }
 
-/** A mirror, or a record at its home, as a replica has it. */
+/** A mirror as a replica has it. */
 export interface SeenRecord {
+  readonly feed: number;
   readonly revision: Position;
   readonly value: number;
 }
@@ -263,8 +346,8 @@ export function forEachMirror(
   store.forEachSlot(KIND_MIRROR, (slot) => {
     const mirror = store.mirrors.view(slot);
     if (mirror.home !== home) return;
-    const { id, revisionGeneration: generation, revisionIndex: index, record } = mirror;
+    const { id, feed, revisionGeneration: generation, revisionIndex: index, record } = mirror;
     const { port: value } = agentCodec.decode(record.slice());
-    visit(numberOf(id), { revision: { generation, index }, value });
+    visit(numberOf(id), { feed, revision: { generation, index }, value });
   });
 }

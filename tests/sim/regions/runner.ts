@@ -26,6 +26,10 @@ const LINES_SHOWN = 80;
 export interface RegionsResult extends RunResult {
   readonly mirrored: number;
   readonly removed: number;
+  /** Of those, mirrors that another accepted cluster of their home did not have. */
+  readonly swept: number;
+  /** Number of times that an operator has accepted what a region is. */
+  readonly accepted: number;
   readonly agesChecked: number;
 }
 
@@ -74,6 +78,9 @@ class RegionsRun {
     this.regions = plan.regions.map((of, at) =>
       new SimRegion(this, of, at, applied.get(of.name)!, entropy.uint32())
     );
+    this.world.onStep = () => {
+      for (const address of this.world.touched) this.#stepped(address);
+    };
     this.#faults = new RegionFaults(plan, { ...this, seed: entropy.uint32() });
   }
 
@@ -100,6 +107,13 @@ class RegionsRun {
     }
   }
 
+  #stepped(address: number): void {
+    // Clients are no machines of regions.
+    const region = this.regions[regionAt(address)];
+    const machine = region?.machines.find((one) => one.address === address);
+    if (machine !== undefined) region!.stepped(machine);
+  }
+
   async #pass(): Promise<void> {
     const { world } = this;
     await world.run(world.nowMs + LOOK_MS);
@@ -123,6 +137,8 @@ class RegionsRun {
       changes: 0,
       mirrored: sum(({ applied }) => applied.mirrored),
       removed: sum(({ applied }) => applied.removed),
+      swept: sum(({ applied }) => applied.swept),
+      accepted: sum(({ accepted }) => accepted),
       agesChecked: this.#agesChecked,
     };
   }

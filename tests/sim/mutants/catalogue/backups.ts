@@ -131,4 +131,16 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
       replacement: "    if (fs.existsSync(recoveredPathOf(mark)) && fs.existsSync(mark)) {",
     }],
   },
+  {
+    name: "lost_plane_unwritten",
+    breaks:
+      "A recovered node has a replica of every group that is placed, also of one that is lost",
+    test: RECOVERY_TEST,
+    edits: [{
+      file: "src/backup/member_folder.ts",
+      anchor: "    (isPlaced ? newMachine(GOVERNED_GROUP, shared) : undefined);",
+      replacement:
+        "    (isPlaced && found.size < 0 ? newMachine(GOVERNED_GROUP, shared) : undefined);",
+    }],
+  },
 ];

@@ -1,8 +1,12 @@
 /** Mutants of what a region shows to others, and of who may follow it; each is shown by a unit test. */
+import { type RegionsPlan, REMAKING_FAULTS } from "../../regions/plan.ts";
 import type { Mutant } from "../mutant.ts";
 
 const FEED_TEST = "tests/unit/serving/regions/region_feed.test.ts";
 const SIM_TEST = "tests/sim/regions/regions.test.ts";
+/** Regions that are made anew. */
+const isRemade = ({ faults }: RegionsPlan) => REMAKING_FAULTS.some((kind) => faults.has(kind));
+const PULLER = "src/region/shard_puller.ts";
 const HUB = "src/serving/watch/watch_hub.ts";
 
 export const REGION_MUTANTS: readonly Mutant[] = [
@@ -116,6 +120,61 @@ export const REGION_MUTANTS: readonly Mutant[] = [
       file: "src/serving/regions/region_proposals.ts",
       anchor: "      return demand(nodeId === from && isPuller(name, from, regions), name);",
       replacement: "      return demand(nodeId > 0 || isPuller(name, from, regions), name);",
+    }],
+  },
+  {
+    name: "unaccepted_generation_swept",
+    breaks: "What a region lost by its restore is not removed before its generation is accepted",
+    showsRegions: isRemade,
+    edits: [{
+      file: PULLER,
+      anchor: "      region.generation === status.generation;",
+      replacement: "      region.generation > 0;",
+    }],
+  },
+  {
+    name: "unaccepted_cluster_followed",
+    breaks: "A cluster that was founded anew is not followed before it is accepted",
+    showsRegions: isRemade,
+    edits: [{
+      file: PULLER,
+      anchor: "bytesEqual(region.clusterId, status.clusterId) &&",
+      replacement: "bytesEqual(status.clusterId, status.clusterId) &&",
+    }],
+  },
+  {
+    name: "cursor_of_former_feed",
+    breaks: "A cursor of a former feed says nothing about the accepted one",
+    showsRegions: isRemade,
+    edits: [{
+      file: "src/region/puller.ts",
+      anchor: "    const cursors = known.feed === source.feed",
+      replacement: "    const cursors = known.feed <= source.feed",
+    }],
+  },
+  {
+    name: "former_feed_outranks",
+    breaks: "What was mirrored of a former cluster is older than all that the accepted one says",
+    showsRegions: isRemade,
+    edits: [{
+      file: "src/store/mirrors/mirror_sources.ts",
+      anchor: "  return left.feed - right.feed || comparePositions(left.revision, right.revision);",
+      replacement:
+        "  return comparePositions(left.revision, right.revision) || left.feed - right.feed;",
+    }],
+  },
+  {
+    name: "state_without_generation",
+    breaks: "The first records of a listing are of the generation that the source says",
+    test: "tests/unit/region/region_link.test.ts",
+    edits: [{
+      file: "src/client/watch/feed.ts",
+      anchor: "        cursor.stateOf(part.generation);\n        this.#state",
+      replacement: "        this.#state",
+    }, {
+      file: "src/client/watch/feed.ts",
+      anchor: "        cursor.stateOf(part.generation);\n        this.#owner",
+      replacement: "        this.#owner",
     }],
   },
 ];
