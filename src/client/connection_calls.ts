@@ -4,9 +4,15 @@ import { CLIENT_CANCEL_MS } from "../base/limits.ts";
 import { type Operation, OPERATIONS } from "../wire/operations/mod.ts";
 import { Call, type CallParameters } from "./call.ts";
 
-/** Returns a status request, which every live node answers at once; any answer will do. */
+/** A question about the progress of a watch that there is not. */
+const NO_WATCH = Object.freeze({ id: 0xffff_ffff, nonce: 1 });
+
+/**
+ * Returns a request that every live node answers at once; any answer will do. It costs the node next to
+ * nothing, because thousands of clients send one when a node is slow.
+ */
 export function probeCall(deadlineMs: number): Call {
-  return ownCall(OPERATIONS.status, {}, { deadlineMs, reject: () => {} });
+  return ownCall(OPERATIONS.askProgress, NO_WATCH, { deadlineMs, reject: () => {} });
 }
 
 /**

@@ -15,7 +15,6 @@ import {
 import type { StructCodec } from "../../../schemas/runtime/codec.ts";
 import type { Input } from "../../../schemas/runtime/writer.ts";
 import { type ErrorCode, errorCodeToWire, type ErrorFields } from "../../../src/base/errors.ts";
-import { CLIENT_NODE_SILENCE_MS, CLIENT_SILENCE_MS } from "../../../src/base/limits.ts";
 import { NO_POSITION, type Position } from "../../../src/base/position.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
 import type { World } from "../../../src/base/world.ts";
@@ -49,8 +48,8 @@ export const AGENT_ID = "11111111-1111-4111-8111-111111111111";
 export const GATEWAY_ID = "22222222-2222-4222-8222-222222222222";
 export const HOST = "node";
 export const PORT = 4100;
-/** Timeouts that distinguish a probe of a silent node from a status that a test requests. */
-const PROBE_TIMEOUTS_MS = new Set([2 * CLIENT_SILENCE_MS, 2 * CLIENT_NODE_SILENCE_MS]);
+/** The watch of which a probe asks: there is none of that number. */
+const NO_WATCH_ID = 0xffff_ffff;
 
 /** Returns the ring map of the fake. */
 export function fakeRingMap(number = 1): RingMap {
@@ -373,7 +372,7 @@ export class FakeRegistry {
 
   take(request: FakeRequest): void {
     if (!this.alive) return;
-    const isProbe = request.name === "status" && PROBE_TIMEOUTS_MS.has(request.timeoutMs);
+    const isProbe = request.name === "askProgress" && request.body.id === NO_WATCH_ID;
     if (isProbe) return request.refuse("internal");
     if (!this.answer(request)) this.requests.push(request);
   }
