@@ -70,6 +70,17 @@ test("leaderships move, and a node is drained and removed, while a client sees n
       assert.is(JSON.parse((await crs("cluster", "rebalance")).stdout).chosenLeaders, 0);
       assert.ok(from !== to);
 
+      // A removal is taken back while it is under way.
+      const removing = crs("cluster", "remove", "node-3");
+      const departureOf3 = async () =>
+        (await shown(cluster.folder)).nodes.find(({ nodeId }) => nodeId === 3)!.departure;
+      await until("its removal is under way", async () => await departureOf3() !== null);
+      const undone = await crs("cluster", "remove", "node-3", "--undo");
+      assert.equal(JSON.parse(undone.stdout), { nodeId: 3, state: "stays" });
+      const { code: ended, stdout: told } = await removing;
+      assert.is.not(ended, 0, told);
+      assert.is(await departureOf3(), null);
+
       const drained = await crs("cluster", "drain", "node-2");
       assert.is(drained.code, 0, drained.stderr + drained.stdout);
       const after = await shown(cluster.folder);

@@ -13,7 +13,7 @@ import type { World } from "../../base/world.ts";
 import { processWorld } from "../../node/process_world.ts";
 import { formatDuration } from "../duration.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { CliFailure } from "../failure.ts";
+import { CliFailure, usageFailure } from "../failure.ts";
 import { invocation } from "../invocation.ts";
 import { nodeNumber } from "../node_name.ts";
 import { LiveText } from "../progress.ts";
@@ -24,7 +24,7 @@ import type { Terminal } from "../terminal.ts";
 /** Flags of the commands, as typed. */
 export interface DepartureFlags extends ServerOptions {
   readonly allowFewerReplicas?: boolean;
-  /** Of `drain`: whether the node is to stay after all. */
+  /** Whether the node is to stay after all. */
   readonly undo?: boolean;
   /** Of `replace`: the node that takes its place. */
   readonly by?: string;
@@ -47,6 +47,9 @@ export async function depart(
 ): Promise<number> {
   const nodeId = nodeNumber(name, "<node>");
   if (flags.undo === true) return await stay(nodeId, flags, shell);
+  if (command === "replace" && flags.by === undefined) {
+    throw usageFailure("--by <node> is missing", "Name the member that comes in its place.", "by");
+  }
   const goal: DepartureGoal = command === "drain" ? "drained" : "removed";
   const successor = flags.by === undefined ? 0 : nodeNumber(flags.by, "--by");
   return await withClient(shell, flags, async ({ client }) => {

@@ -89,7 +89,7 @@ function drainCommand(shell: Shell, run: RunAction): Command {
     ["cluster drain node-2", "cluster drain node-2 --undo"],
     shell,
     run,
-  ).option("--undo", "lets the node stay: it gets its share of the partitions again");
+  );
 }
 
 function removeCommand(shell: Shell, run: RunAction): Command {
@@ -97,7 +97,7 @@ function removeCommand(shell: Shell, run: RunAction): Command {
     "remove",
     "Takes a node out of the cluster for good, after it was drained. Its process then stops, and its data " +
       "folder takes part no more. A node that has died is removed in the same way.",
-    ["cluster remove node-2"],
+    ["cluster remove node-2", "cluster remove node-2 --undo"],
     shell,
     run,
   );
@@ -109,10 +109,10 @@ function replaceCommand(shell: Shell, run: RunAction): Command {
     "Takes a node out of the cluster as remove does, once the member that comes in its place is there. A " +
       "member that holds nothing (crs start --standby, or drained) gets all of its replicas, and no others " +
       "move; otherwise they go to that member and to others, as the placement has it.",
-    ["cluster replace node-2 --by node-4"],
+    ["cluster replace node-2 --by node-4", "cluster replace node-2 --undo"],
     shell,
     run,
-  ).requiredOption("--by <node>", "the member that comes in its place");
+  ).option("--by <node>", "the member that comes in its place");
 }
 
 function rebalanceCommand(shell: Shell, run: RunAction): Command {
@@ -143,6 +143,11 @@ function departureCommand(
     .option(
       "--allow-fewer-replicas",
       "goes on although fewer than three nodes stay, so that partitions have fewer replicas",
+    )
+    .option(
+      "--undo",
+      "ends the departure while it is under way, and lets the node stay: it gets its share of the partitions " +
+        "again",
     )
     .action(async (node: string, flags: DepartureFlags) => {
       await run(async () => {
