@@ -28,6 +28,7 @@ export function expiryParts(parts: SharedParts, group: IdentityGroup): ExpiryPar
   const guard = new ExpiryGuard({
     ...{ table, clock, scheduler, entropy, logger, confirmMs, isGuarding, regionName },
     availableTime: groups.nodes.set.availableTime,
+    current: () => group.current(),
     draw: (draw, deadlineMs) =>
       leaders.take({
         what: "permits to expire records",
@@ -41,6 +42,7 @@ export function expiryParts(parts: SharedParts, group: IdentityGroup): ExpiryPar
       }),
   });
   store.onReleased = () => guard.released();
+  guard.begin();
   const raise: GuardedExpiry["raise"] = (partition, version) =>
     versions.ensure(partition, version, clock.nowMs() + REQUEST_TIMEOUT_MS_DEFAULT);
   const status = () => ({

@@ -89,7 +89,10 @@ async function survives(data: string, pause?: () => Promise<void>): Promise<void
     assert.match(await must("expiry", "hold", "--for", "10m", "--data", data), /expires for 10 m/);
     assert.match(await must("expiry", "status", "--data", data), /held for (10 m|9 m)/);
     assert.match(await must("status", "--data", data), /stale records +\d+/);
+    const undoneOfOne = ["expiry", "hold", "--undo", "--region", "global", "--data", data];
+    assert.match(await must(...undoneOfOne), /all regions are held for another (10 m|9 m)/);
     await must("expiry", "hold", "--undo", "--data", data);
+    assert.is(await must(...undoneOfOne), "The hold of region global has ended.\n");
     await must("expiry", "release", "--region", "global", "--data", data);
     await until("the released agents are gone", async () => {
       const { live, stale } = await fleet.counts();

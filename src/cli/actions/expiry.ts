@@ -49,13 +49,15 @@ export async function holdExpiry(flags: HoldFlags, shell: Shell): Promise<number
     : parseDuration(flags.for, "--for", bounds);
   const forMs = flags.undo === true ? 0 : given;
   const region = flags.region ?? ALL_REGIONS;
-  await steer(flags, shell, { action: EXPIRY_ACTIONS.hold, region, forMs });
+  const allHeldMs = await withClient(shell, flags, async ({ client }) => {
+    await client.call("steerExpiry", { action: EXPIRY_ACTIONS.hold, region, forMs });
+    if (forMs > 0 || region === ALL_REGIONS) return 0;
+    const { regions } = await client.call("expiryStatus", {});
+    return regions.find((one) => one.region === ALL_REGIONS)?.holdLeftMs ?? 0;
+  });
   const reply: Reply = {
-    json: { region: region === ALL_REGIONS ? null : region, holdMs: forMs },
-    text: () =>
-      forMs === 0
-        ? `The hold of ${regionText(region)} has ended.\n`
-        : `Nothing of ${regionText(region)} expires for ${formatDuration(forMs)}.\n`,
+    json: { region: region === ALL_REGIONS ? null : region, holdMs: forMs, allHeldMs },
+    text: () => holdText(region, forMs, allHeldMs),
   };
   return await showReply(reply, flags, shell.terminal);
 }
@@ -63,7 +65,9 @@ export async function holdExpiry(flags: HoldFlags, shell: Shell): Promise<number
 /** Releases the records that are stale now. */
 export async function releaseStale(flags: ReleaseFlags, shell: Shell): Promise<number> {
   const region = flags.region ?? ALL_REGIONS;
-  await steer(flags, shell, { action: EXPIRY_ACTIONS.release, region, forMs: 0 });
+  await withClient(shell, flags, async ({ client }) => {
+    await client.call("steerExpiry", { action: EXPIRY_ACTIONS.release, region, forMs: 0 });
+  });
   const reply: Reply = {
     json: { region: region === ALL_REGIONS ? null : region, isReleased: true },
     text: () => `The stale records of ${regionText(region)} are being removed.\n`,
@@ -71,14 +75,14 @@ export async function releaseStale(flags: ReleaseFlags, shell: Shell): Promise<n
   return await showReply(reply, flags, shell.terminal);
 }
 
-async function steer(
-  flags: ServerOptions,
-  shell: Shell,
-  request: { readonly action: number; readonly region: string; readonly forMs: number },
-): Promise<void> {
-  await withClient(shell, flags, async ({ client }) => {
-    await client.call("steerExpiry", request);
-  });
+/** @param allHeldMs how long all regions are held although the hold of this one has ended, ms. */
+function holdText(region: string, forMs: number, allHeldMs: number): string {
+  const of = regionText(region);
+  if (forMs > 0) return `Nothing of ${of} expires for ${formatDuration(forMs)}.\n`;
+  if (allHeldMs === 0) return `The hold of ${of} has ended.\n`;
+  return `No hold of ${of} alone is left, but all regions are held for another ${
+    formatDuration(allHeldMs)
+  }: nothing of it expires until then. To end that: crs expiry hold --undo\n`;
 }
 
 function regionText(region: string): string {

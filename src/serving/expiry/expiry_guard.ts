@@ -13,6 +13,7 @@ import { toRegistryError } from "../../base/errors.ts";
 import {
   CENSUS_SLOTS_PER_TURN,
   EXPIRY_REGIONS_MAX,
+  EXPIRY_RELEASE_MS,
   PERMIT_DRAW_MS,
   PERMIT_DRAW_MS_MAX,
   PERMIT_REGIONS_PER_DRAW_MAX,
@@ -39,6 +40,8 @@ export interface ExpiryGuardParts {
   readonly confirmMs: number;
   /** Draws permits from the leader of group 0; returns one grant for each item. */
   readonly draw: (draw: PermitDraw, deadlineMs: number) => Promise<readonly PermitGrant[]>;
+  /** Waits until this node has applied what group 0 has committed so far; rejects if it cannot learn that. */
+  readonly current: () => Promise<void>;
   /** Whether group 0 gives permits: all nodes know them. */
   readonly isGuarding: () => boolean;
   /** Returns the name of a region by its number here; "" for those without one. */
@@ -72,6 +75,9 @@ export class ExpiryGuard {
   #isStopped = false;
   /** Monotonic time of the last round's beginning, ms. */
   #beganMs = -Infinity;
+  /** Whether entries of group 0 are applied here soon after they were committed. */
+  #isCurrent = false;
+  #catchUp: Timer | undefined;
   /** Available time at which an operator released stale records last, as seen here, ms. */
   #releasedMs = -Infinity;
   #timer: Timer | undefined;
@@ -106,10 +112,24 @@ export class ExpiryGuard {
     this.#timer = scheduler.after(atMs - nowMs, () => this.#run());
   }
 
+  /**
+   * Learns when this node has applied what group 0 had committed at its start. Until then a release may be
+   * replayed from the log, and counts as the oldest that can be in force: no record goes that fell silent
+   * after it.
+   */
+  begin(): void {
+    this.#parts.current().then(() => this.#isCurrent = true, () => {
+      if (!this.#isStopped) {
+        this.#catchUp = this.#parts.scheduler.after(PERMIT_DRAW_MS, () => this.begin());
+      }
+    });
+  }
+
   /** Lets the guard be asked at once about all stale records: an operator releases some. */
   released(): void {
     // Records age in group time, which runs with the available time of their leader.
-    this.#releasedMs = this.#parts.availableTime.nowMs();
+    const nowMs = this.#parts.availableTime.nowMs();
+    this.#releasedMs = this.#isCurrent ? nowMs : nowMs - EXPIRY_RELEASE_MS;
     // An entry is being applied.
     this.#parts.scheduler.nextTurn(() => {
       for (const { store } of this.#parts.table.here()) store.guarded.hurryStale();
@@ -120,6 +140,7 @@ export class ExpiryGuard {
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();
+    this.#catchUp?.cancel();
   }
 
   #run(): void {
