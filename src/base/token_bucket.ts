@@ -2,6 +2,7 @@
  * A token bucket: how much a caller may ask for. Each operation costs its weight; a caller over its
  * rate is told when to come back, and nobody else notices.
  */
+import { RETRY_SPREAD_MS_MAX } from "./limits.ts";
 
 /** `ratePerSecond` tokens flow in, up to `burst`. Time is passed in, monotonic ms. */
 export class TokenBucket {
@@ -9,6 +10,8 @@ export class TokenBucket {
   readonly #burst: number;
   #tokens: number;
   #updatedMs: number;
+  /** Monotonic time up to which the inflow is promised to refused requests, ms. */
+  #promisedMs = 0;
 
   /** Starts full. */
   constructor(options: { ratePerSecond: number; burst: number; nowMs: number }) {
@@ -34,8 +37,18 @@ export class TokenBucket {
     return true;
   }
 
-  /** Milliseconds until a request is admitted again, at least 1. */
-  retryAfterMs(): number {
-    return Math.max(1, Math.ceil((1 - this.#tokens) / this.#ratePerMs));
+  /**
+   * Returns the time until a refused request is admitted, ms, at least 1. Each is given a time of its own,
+   * after those that were refused before it, so that they do not all come back at once.
+   *
+   * @param cost the cost with which it will be asked for again.
+   */
+  retryAfterMs(cost = 1): number {
+    const soonestMs = this.#updatedMs + (1 - this.#tokens) / this.#ratePerMs;
+    const isSpread = this.#promisedMs > soonestMs &&
+      this.#promisedMs <= soonestMs + RETRY_SPREAD_MS_MAX;
+    const startMs = isSpread ? this.#promisedMs : soonestMs;
+    this.#promisedMs = startMs + cost / this.#ratePerMs;
+    return Math.max(1, Math.ceil(startMs - this.#updatedMs));
   }
 }

@@ -70,7 +70,7 @@ export class RequestAdmission {
       throw new RegistryError(
         "overloaded",
         "The caller exceeds its request rate",
-        { retryAfterMs: bucket.retryAfterMs() },
+        { retryAfterMs: bucket.retryAfterMs(operation.cost) },
       );
     }
     if (stream.inFlight > REQUESTS_IN_FLIGHT_MAX) {

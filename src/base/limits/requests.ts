@@ -49,6 +49,11 @@ export const LIST_BYTES_PER_MS = 64 * 1024;
 export const LISTS_WAITING_MAX = 64;
 /** Unanswered requests per stream; above it new ones are refused with a retry hint. */
 export const REQUESTS_IN_FLIGHT_MAX = 4_096;
+/**
+ * Time over which the requests of a caller above its rate are spread, ms; later ones come back among the
+ * first again, because many of those that were promised a time do not come.
+ */
+export const RETRY_SPREAD_MS_MAX = 5_000;
 /** Maximum time from a session's first stream to its Hello, ms. */
 export const HELLO_MS_MAX = 5_000;
 /** Cache time of a negative answer, ms: shorter than anybody waits for a new agent. */
