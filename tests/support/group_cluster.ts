@@ -40,6 +40,7 @@ export class Journal implements RestorableMachine {
   applied: string[] = [];
   timeMs = 0 as GroupTimeMs;
   ledFromMs: number | undefined;
+  isRetired = false;
   /** The leader's time at the last apply. */
   leaderNowMs = 0;
 
@@ -74,7 +75,9 @@ export class Journal implements RestorableMachine {
     return { install: () => void Object.assign(this, read), discard: () => undefined };
   }
 
-  retire(): undefined {}
+  retire(): undefined {
+    this.isRetired = true;
+  }
 
   imageLoader() {
     const chunks: Uint8Array[] = [];

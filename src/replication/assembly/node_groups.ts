@@ -278,9 +278,13 @@ export class NodeGroups<Machine extends RestorableMachine> {
    * @param done called in a later turn; with an error a restart may find the replica still.
    */
   remove(group: GroupId, done: LogDone): void {
+    const removed = this.#hosted.get(group) ?? this.#recovery.groups.get(group);
     this.#hosted.delete(group);
     this.#recovery.groups.delete(group);
     this.set.remove(group, done);
+    // The memory of the records belongs to all partitions of the node.
+    const freeing = removed?.machine.retire();
+    if (freeing !== undefined) this.set.imageTurns.run(freeing);
   }
 
   /**

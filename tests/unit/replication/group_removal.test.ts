@@ -26,8 +26,10 @@ function remove({ node, answers }: Awaited<ReturnType<typeof alone>>): void {
 test("a removed group is gone at once, and forgotten over restarts", async () => {
   const parts = await alone();
   const { cluster, node, answers } = parts;
+  const journal = node.journal();
   remove(parts);
   assert.is(node.set.group(GROUP), undefined);
+  assert.ok(journal.isRetired, "its memory is freed");
   await cluster.world.pass(100);
   assert.equal(answers, ["forgotten"]);
   await node.restart([]);
