@@ -43,7 +43,7 @@ export class PlacedCluster implements MachineHost {
   /** Whether groups may stop by now, which otherwise nothing may cause. */
   stopsGroups = false;
   readonly #entropy: SeededEntropy;
-  readonly #checkers: readonly PlacedChecker[];
+  #checkers: readonly PlacedChecker[];
   readonly #addresses = new Map<number, number>();
 
   constructor(plan: PlacedPlan, makers: readonly ((cluster: PlacedCluster) => PlacedChecker)[]) {
@@ -123,6 +123,12 @@ export class PlacedCluster implements MachineHost {
       highest = group.status().term;
     }
     return leader;
+  }
+
+  /** Ends all checkers: from now on the cluster need not be one, with one history. */
+  endChecks(): void {
+    this.#checkers = [];
+    this.truth.end();
   }
 
   tell(hook: (checker: PlacedChecker) => void): void {

@@ -62,6 +62,8 @@ const TIGHT_GUARD_EVERY = 3;
 /** Of so many seeds, one has agents that fall silent at once, beside those with such a guard. */
 const SILENT_EVERY = 6;
 const SILENT_AGENTS = 6;
+/** The part of the seeds whose cluster loses its majority. */
+const LOSES_MAJORITY = 0.25;
 
 /** A machine that founds the cluster or joins it. */
 export interface MachinePlan {
@@ -108,6 +110,8 @@ export interface PlacedPlan {
   readonly silentAgents: number;
   /** The group that gets a command which no replica knows, at the end of the run. */
   readonly newerCommand: NewerCommandGroup | undefined;
+  /** Whether the cluster loses its majority at the end of the run, and one machine is recovered alone. */
+  readonly losesMajority: boolean;
 }
 
 /** A client's machine. */
@@ -204,6 +208,8 @@ export function placedPlanOf(seed: number): PlacedPlan {
     ...plan,
     load: { ...plan.load, clients, bounded },
     newerCommand: hasNewerCommand ? newerCommand : undefined,
+    // Drawn apart, as seeds were known before clusters were recovered.
+    losesMajority: !hasNewerCommand && new SeededEntropy(seed ^ 0x105e5).unit() < LOSES_MAJORITY,
     owners: unit() < 0.4 ? Array.from({ length: of([2, 3, 4]) }, () => ownerOf(plan, draw)) : [],
   };
 }

@@ -10,6 +10,7 @@ import { ALIAS_SWEEP_MS, RECORD_GRANT_GRACE_MS } from "../../../src/base/limits.
 import { unsettledClaim } from "./claims.ts";
 import { describeCluster, unsettled, WishedPlacement } from "./convergence.ts";
 import { PlacedFaults } from "./faults.ts";
+import { loseMajority } from "./majority_lost.ts";
 import { proposeNewerCommand } from "./newer_command.ts";
 import { placedPlanOf } from "./plan.ts";
 import { callName } from "./sdk_history.ts";
@@ -108,7 +109,11 @@ class PlacedRun {
     await this.#converge();
     this.#cluster.tell((checker) => checker.ended?.());
     await world.run(world.nowMs + 1);
-    const { newerCommand } = plan;
+    const { newerCommand, losesMajority } = plan;
+    if (losesMajority) {
+      this.#cluster.endChecks();
+      await loseMajority(this.#cluster);
+    }
     if (newerCommand !== undefined) await proposeNewerCommand(this.#cluster, newerCommand);
   }
 

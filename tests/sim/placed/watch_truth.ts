@@ -82,9 +82,15 @@ export class WatchTruth {
   readonly #nowMs: () => number;
   /** By partition, in order. */
   readonly #changes = new Map<number, TrueChange[]>();
+  #isOver = false;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
+  }
+
+  /** Takes no further change: from now on there is more than one history. */
+  end(): void {
+    this.#isOver = true;
   }
 
   /** Returns the sink of a program. @param machine its address. */
@@ -93,6 +99,7 @@ export class WatchTruth {
     return {
       onBegin: (partition) => void last.delete(partition),
       onEvent: (event) => {
+        if (this.#isOver) return;
         const { partition, index } = event;
         const before = last.get(partition);
         const isSame = before?.index === index;

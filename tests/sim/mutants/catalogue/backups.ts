@@ -6,6 +6,7 @@ const SYSTEM = "src/backup/rebuilt_system.ts";
 const NODE_TEST = "tests/unit/backup/restored_node.test.ts";
 const SYSTEM_TEST = "tests/unit/backup/rebuilt_system.test.ts";
 const FOLDER_TEST = "tests/unit/backup/backup_folder.test.ts";
+const LOST_TEST = "tests/sim/placed/majority_lost.test.ts";
 const RECOVERY_TEST = "tests/unit/backup/unsafe_recovery.test.ts";
 
 export const BACKUP_MUTANTS: readonly Mutant[] = [
@@ -141,6 +142,48 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
       anchor: "    (isPlaced ? newMachine(GOVERNED_GROUP, shared) : undefined);",
       replacement:
         "    (isPlaced && found.size < 0 ? newMachine(GOVERNED_GROUP, shared) : undefined);",
+    }],
+  },
+  {
+    name: "undecided_entries_dropped",
+    breaks: "What a recovered node has of entries that others acknowledged is not lost",
+    test: LOST_TEST,
+    edits: [{
+      file: "src/backup/member_folder.ts",
+      anchor: "    machine.apply(at.index as LogIndex, at.term as Term, data, 0);",
+      replacement:
+        "    if (data.length < 0) machine.apply(at.index as LogIndex, at.term as Term, data, 0);",
+    }],
+  },
+  {
+    name: "lost_groups_unsaid",
+    breaks: "An operator is told of every group of which acknowledged writes may be lost",
+    test: LOST_TEST,
+    edits: [{
+      file: "src/backup/unsafe_recovery.ts",
+      anchor: "      voters.filter((node) => node !== nodeId).length * 2 >= voters.length\n    ),",
+      replacement:
+        "      voters.filter((node) => node !== nodeId).length * 2 > 2 * voters.length\n    ),",
+    }],
+  },
+  {
+    name: "given_up_members_stay",
+    breaks: "Members that were given up are none of the recovered cluster",
+    test: LOST_TEST,
+    edits: [{
+      file: "src/backup/rebuilt_system.ts",
+      anchor: "    for (const nodeId of others) remove(nodeId);",
+      replacement: "    if (last !== undefined) for (const nodeId of others) remove(nodeId);",
+    }],
+  },
+  {
+    name: "token_of_former_generation_continued",
+    breaks: "A token of before a recovery is not continued after it",
+    test: LOST_TEST,
+    edits: [{
+      file: "src/serving/watch/watch_starts.ts",
+      anchor: "  if (position.generation < generation) return historyLost(position, generation);",
+      replacement: "  if (position.generation < 0) return historyLost(position, generation);",
     }],
   },
 ];
