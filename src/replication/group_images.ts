@@ -23,7 +23,7 @@ interface OwnSnapshot {
 /** An image that is being read. */
 interface Reading {
   task: ImageTask | undefined;
-  /** Called once, with the error if there is one; not if the reading is ended. */
+  /** Called once; see {@link GroupImages.read}. */
   readonly ended: (error: RegistryError | "closed" | undefined) => void;
 }
 

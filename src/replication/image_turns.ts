@@ -21,6 +21,8 @@ export class ImageTurns {
   readonly #scheduler: Scheduler;
   readonly #turnBytes: number;
   readonly #queue = new Set<ImageWork>();
+  /** The work whose step is being done. */
+  #running: ImageWork | undefined;
   /** Bytes left of the interval that began at the time. */
   #leftBytes = 0;
   #beganMs = -Infinity;
@@ -47,7 +49,8 @@ export class ImageTurns {
     if (this.#queue.size === 1) this.#work();
     return {
       cancel: () => {
-        if (this.#queue.delete(work)) work.return();
+        // A step that cancels its own work is the last one.
+        if (this.#queue.delete(work) && this.#running !== work) work.return();
       },
     };
   }
@@ -75,7 +78,7 @@ export class ImageTurns {
   /** Ends all work early. */
   close(): void {
     this.#timer?.cancel();
-    for (const work of this.#queue) work.return();
+    for (const work of this.#queue) if (this.#running !== work) work.return();
     this.#queue.clear();
   }
 
@@ -86,13 +89,12 @@ export class ImageTurns {
       this.#leftBytes = this.#turnBytes;
     }
     for (const work of this.#queue) {
-      while (this.#leftBytes > 0) {
+      while (this.#leftBytes > 0 && this.#queue.has(work)) {
+        this.#running = work;
         const { done, value } = work.next();
-        if (done === true) {
-          this.#queue.delete(work);
-          break;
-        }
-        this.#leftBytes -= value;
+        this.#running = undefined;
+        if (done === true) this.#queue.delete(work);
+        else this.#leftBytes -= value;
       }
       if (this.#leftBytes <= 0) break;
     }

@@ -289,6 +289,9 @@ class Harness {
   /** Results for pending sends, in order. */
   readonly sent: ((delivered: boolean) => void)[] = [];
   readonly images: GroupImages;
+  failed = (error: unknown): void => {
+    throw error;
+  };
 
   constructor(turnBytes?: number) {
     this.turns = new ImageTurns(this.time, this.time, turnBytes);
@@ -298,7 +301,7 @@ class Harness {
       sendSnapshot: (_group, _message, done) => void this.sent.push(done),
     };
     this.images = new GroupImages(host as GroupHost, {} as HostedGroup, (error) => {
-      throw error;
+      this.failed(error);
     });
   }
 
@@ -355,6 +358,20 @@ test("make: an image of many turns is handed out when it is made, and dropped if
   assert.is(harness.slots.count, 2);
   harness.time.advance(1_000);
   assert.is(harness.slots.count, 1);
+});
+
+test("make: an image that cannot be made ends the group, which closes its images meanwhile", () => {
+  const harness = new Harness(1);
+  class Broken extends Journal {
+    override *writeImage(): Generator<Uint8Array, undefined, undefined> {
+      yield Uint8Array.of(1);
+      throw new Error("broken");
+    }
+  }
+  harness.failed = () => harness.images.close();
+  assert.is(harness.make(new Broken()), undefined);
+  harness.time.advance(1_000);
+  assert.equal([harness.slots.count, harness.turns.waiting], [0, 0]);
 });
 
 test("close: an image that is being made is ended", () => {

@@ -83,6 +83,22 @@ test("ImageTurns: canceled work is ended, wherever it is", () => {
   assert.equal(harness.turn(), []);
 });
 
+test("ImageTurns: work may cancel itself, and is not continued then", () => {
+  const harness = new Harness();
+  const steps: string[] = [];
+  const own = function* (): ImageWork {
+    yield 200;
+    task.cancel();
+    steps.push("canceled");
+    yield 1;
+    steps.push("continued");
+  };
+  const task = harness.turns.run(own());
+  harness.turns.run(harness.work("b", 1));
+  assert.equal(harness.turn(), ["b1", "b ended"]);
+  assert.equal([steps, harness.turns.waiting], [["canceled"], 0]);
+});
+
 test("collect: an image is whole, and one that the end of the node cuts is refused", async () => {
   const harness = new Harness();
   const collected = harness.turns.collect(each([Uint8Array.of(1, 2), Uint8Array.of(3)]));
