@@ -1,7 +1,6 @@
 /**
  * Timers that share one of the runtime's: for deadlines, nearly all of which are cancelled long before they
- * are due. Beginning and cancelling one is an insertion into a set and its removal, about a hundredth of
- * what a timer of the runtime takes. Lateness: CoarseTimer's.
+ * are due. Beginning and cancelling one is an insertion into a set and its removal. Lateness: CoarseTimer's.
  */
 import { CoarseTimer } from "../client/coarse_timer.ts";
 import type { Scheduler, Timer, World } from "../base/world.ts";

@@ -80,5 +80,5 @@ export const SIGNERS_AGREE_LOOK_MS = 100;
  */
 export const PLANE_IMAGE_ENTRIES = 1_000;
 export const PLANE_IMAGE_LOOK_MS = 5_000;
-/** Entries for which a stop writes an image: what a start replays in 50 ms. */
+/** Entries for which a stop writes an image, so that a start replays less than a tenth of a second of them. */
 export const PLANE_IMAGE_ENTRIES_AT_STOP = 64;
