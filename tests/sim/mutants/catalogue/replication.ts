@@ -101,6 +101,17 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "drained_node_keeps_lease",
+    breaks:
+      "A leader that is removed, as of a node that was drained, leads no more and has no lease",
+    test: "tests/unit/raft/membership.test.ts",
+    edits: [{
+      file: "src/raft/reconfigure.ts",
+      anchor: "    if (core.settings.stepDownOnRemoval) becomeFollower",
+      replacement: "    if (core.settings.stepDownOnRemoval && core.term < 0) becomeFollower",
+    }],
+  },
+  {
     name: "removed_voter_counts",
     breaks:
       "A voter that was removed counts no more once the joint configuration is left (thesis §4.3)",
