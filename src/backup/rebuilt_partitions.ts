@@ -1,7 +1,8 @@
 /**
  * Partitions of a cluster that is restored or recovered. Their states are of different moments, so what
  * two of them agree on, the domains of agents, is made whole; every lease is extended, because nobody
- * could renew; and the cursors of other regions' feeds are dropped, because mirrors may be older.
+ * could renew; and the cursors and fences of other regions' feeds are dropped, because mirrors may be older
+ * than cursors, and group 0 older than fences.
  *
  * Domains change by commands, as in a running cluster. Two fields of records are set in place: the claim,
  * because a registration would take a sequence number from the record's owner, and the end of the cover,
@@ -88,7 +89,7 @@ class PartitionsRebuild {
     for (const [domain, holder] of holders) this.#claim(domain, holder);
     for (const store of this.#stores) {
       this.#extendLeases(store);
-      store.mirrors.forgetCursors();
+      store.mirrors.forgetPullers();
     }
     return {
       kept: this.#kept,

@@ -34,11 +34,13 @@ export class MirrorReads {
   }
 
   /**
-   * Forgets how far the feeds of other regions were followed, in a state that is rebuilt from images of
-   * several moments: a cursor may cover changes that the mirrors of another partition lack.
+   * Forgets how far the feeds of other regions were followed, and by whom, in a state that is rebuilt from
+   * images of several moments. A cursor may cover changes that the mirrors of another partition lack. A
+   * fence may be one that group 0 has lost and assigns again: the batches of its new puller would count as
+   * repeated. Former pullers stay refused, as their fences must be logged before their batches.
    */
-  forgetCursors(): void {
-    this.#state().mirrors.sources.forgetCursors();
+  forgetPullers(): void {
+    this.#state().mirrors.sources.forgetPullers();
   }
 
   /** Whether no region has mirrors here, so that a search for one can be left out. */

@@ -206,9 +206,13 @@ export class MirrorSources {
     return undefined;
   }
 
-  /** Forgets all saved cursors: the feeds are then followed from the beginning. */
-  forgetCursors(): void {
-    for (const source of this.#sources.values()) source.cursors.clear();
+  /** Forgets all pullers: feeds are then followed from the beginning, by fences from the lowest on. */
+  forgetPullers(): void {
+    this.floor = 0;
+    for (const { cursors, shards } of this.#sources.values()) {
+      cursors.clear();
+      for (const shard of shards.values()) shard.follow(0);
+    }
   }
 
   /** Forgets a region; none of its pullers, up to `fence`, is followed any more. */

@@ -117,8 +117,20 @@ test("rebuildPartitions: mirrors stay, and how far their region was followed is 
   rebuildPartitions([harness.store], { hashKey: new Uint8Array(16), generation: GENERATION });
   assert.is(harness.store.mirrors.source("us")?.cursors.size, 0);
   assert.is(harness.mirrorCount, 1);
-  // The fence still refuses pullers of before.
-  assert.is(harness.batch({ fence: 0, puts: [agentPut(6)] }).code, "superseded");
+  // A puller of before is refused, as its fence is not logged any more.
+  assert.is(harness.batch({ fence: 1, puts: [agentPut(6)] }).code, "incarnation_mismatch");
+});
+
+test("rebuildPartitions: a fence that is assigned again has batches from the first on", () => {
+  const harness = new MirrorHarness();
+  harness.fence(1);
+  harness.batch({ puts: [agentPut(5)] });
+  rebuildPartitions([harness.store], { hashKey: new Uint8Array(16), generation: GENERATION });
+  harness.fence(1);
+  const again = harness.batch({ number: 1, puts: [agentPut(6, { number: 2 })] });
+  assert.is(again.code, "ok");
+  assert.not(again.duplicate);
+  assert.is(harness.mirrorCount, 2);
 });
 
 test.run();
