@@ -300,6 +300,10 @@ export class ImageLoader {
         return;
       }
       const slot = this.#state.restore(kind, tombstone, bytes, at + ITEM_HEADER_BYTES, end);
+      // A link behind a form that has no room for one would overwrite it.
+      if (this.#state.forgettable.holds(slot) !== rank > 0) {
+        throw corrupt("must rank forgettable slots only", `rank ${rank} of kind ${kind}`);
+      }
       if (rank > 0) this.#forgettable[rank - 1] = slot + 1;
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;

@@ -167,4 +167,16 @@ test("readImage: one that is ended early, cannot be read or is discarded leaves 
   assert.equal(imageOf(reader), imageOf(store));
 });
 
+test("readImage: a rank of a record that cannot be forgotten is refused", () => {
+  const harness = new StoreHarness();
+  harness.putAgent({ number: 1 });
+  const image = harness.image();
+  const view = new DataView(image.buffer);
+  // The count of ranked slots in the header, and the rank of the first slot.
+  view.setUint32(28, 1, true);
+  view.setUint32(36, 1, true);
+  const reader = new PartitionStore({ shared: smallChunks() });
+  assert.throws(() => finished(reader.readImage(image)), /must rank forgettable slots only/);
+});
+
 test.run();
