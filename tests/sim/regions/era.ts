@@ -100,11 +100,15 @@ export function numberOf(id: Uint8Array): number {
   return new DataView(id.buffer, id.byteOffset).getUint32(12);
 }
 
-/** Returns the value that a form of an agent shows to other regions; undefined if none. */
-export function valueOf(bytes: Uint8Array): ReturnType<typeof shown> {
-  return shown(agentCodec.decode(bytes));
+/** A stored form of an agent, as far as other regions matter. */
+export interface SeenForm extends Pick<HomeChange, "value"> {
+  readonly number: number;
+  readonly revision: Position;
+  readonly scope: number;
 }
 
-function shown({ id, revision, scope, port }: ReturnType<typeof agentCodec.decode>) {
+/** Decodes a stored form of an agent. */
+export function formOf(bytes: Uint8Array): SeenForm {
+  const { id, revision, scope, port } = agentCodec.decode(bytes);
   return { number: numberOf(id), revision, scope, value: scope === 0 ? port : undefined };
 }

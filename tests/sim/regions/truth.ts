@@ -19,7 +19,7 @@ import type { EventSink, StoreEvent } from "../../../src/store/event.ts";
 import type { PartitionStore } from "../../../src/store/store.ts";
 import type { PeerRegion } from "../../../src/system/regions/region_state.ts";
 import { Finding } from "../history.ts";
-import { Era, type EraName, nameOf, numberOf, valueOf } from "./era.ts";
+import { Era, type EraName, formOf, nameOf, numberOf } from "./era.ts";
 
 /** A mirror as its region last changed it. */
 interface MirroredAs {
@@ -151,7 +151,7 @@ export class RegionTruth {
 
   #record(era: Era, { type, stored, generation, index }: StoreEvent, isLed: boolean): void {
     const { bytes, start, end } = stored;
-    const { number, revision, value } = valueOf(bytes.slice(start, end));
+    const { number, revision, value } = formOf(bytes.slice(start, end));
     const seen = { nowMs: this.#nowMs(), isLed };
     switch (type) {
       case "registered":
@@ -183,7 +183,7 @@ export class RegionTruth {
     }
     this.mirrored++;
     const change = era.at(number, revision);
-    const { scope, value } = valueOf(record);
+    const { scope, value } = formOf(record);
     if (change === undefined) {
       throw new Finding("never_newer", `${what} is newer than its home, which is ${era.name}`);
     }
