@@ -39,10 +39,10 @@ const CLUSTER_DEADLINES: Deadlines = { testMs: 120_000, fileMs: 300_000, graceMs
 const PARALLEL_FILES_MAX = 2;
 
 /**
- * Files that share a process: a process of its own costs each of them half a second of processor time
- * for modules and compilation. Few enough that the lanes end at about the same time.
+ * Files that share a process: a process of its own costs each of them up to 1.5 s of processor time for
+ * modules and compilation. Few enough that the lanes end at about the same time.
  */
-const FILES_PER_PROCESS_MAX = 20;
+const FILES_PER_PROCESS_MAX = 40;
 /** The same for files that start processes, each of which takes longer. */
 const CLUSTER_FILES_PER_PROCESS_MAX = 5;
 
@@ -70,10 +70,6 @@ export const LONGEST: readonly string[] = [
   "tests/unit/node/certified_node_identity.test.ts",
   "tests/attack/relay_backends.test.ts",
   "tests/layering.test.ts",
-  "tests/fuzz/liveness_leases.test.ts",
-  "tests/fuzz/schemas_hostile.test.ts",
-  "tests/unit/serving/record_rights.test.ts",
-  "tests/unit/node/identity_rotation.test.ts",
   "tests/sim/placed/placed.test.ts",
   "tests/unit/transport/adapters.test.ts",
 ];

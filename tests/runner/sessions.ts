@@ -1,7 +1,7 @@
 /**
  * Test files that `deno task test` omits, so that it ends within minutes on a small machine: sessions and
- * faults on real processes that take long, and checks of the project's own tools. `--all` runs them too, as
- * `.ci/run` does, and so does a pattern.
+ * faults on real processes that take long, clients in other languages, and checks of the project's own
+ * tools. `--all` runs them too, as `.ci/run` does, and so does a pattern.
  */
 
 /**
@@ -30,5 +30,9 @@ export const OMITTED: Readonly<Record<string, string>> = {
     "cluster/three_nodes.test.ts, sim/placed/placed.test.ts, unit/client/watch/watch.test.ts",
   "cluster/unsafe_recovery.test.ts": "unit/backup/unsafe_recovery.test.ts",
   // `deno task ok` runs the tool on the protos as they are.
+  "interop/grpc.test.ts": "unit/grpc/app.test.ts, unit/front/grpc_listener.test.ts",
+  "interop/grpc_identities.test.ts": "unit/front/grpc_callers.test.ts",
+  "interop/grpc_registry.test.ts":
+    "unit/grpc/registry/records.test.ts, unit/grpc/registry/watch.test.ts",
   "unit/schemas/protobuf.test.ts": "unit/grpc/messages.test.ts",
 };
