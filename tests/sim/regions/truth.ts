@@ -197,31 +197,31 @@ export class RegionTruth {
   #remove(home: string, number: number, { feed, revision }: MirroredAs, what: string): void {
     this.removed++;
     if (this.eraOf(home, feed)?.hasEnded(number, { after: revision })) return;
-    const later = [...this.#mirrored.feeds.get(home) ?? []]
-      .filter(([other]) => other > feed).map(([, accepted]) => accepted);
-    if (later.some(({ era, atMs }) => era.hasEnded(number, { sinceMs: atMs }))) return;
-    const lacking = later.find(({ era, atMs }) =>
+    const later = [...this.#mirrored.feeds.get(home) ?? []].filter(([other]) => other > feed);
+    if (later.some(([, { era, atMs }]) => era.hasEnded(number, { sinceMs: atMs }))) return;
+    const lacking = later.filter(([, { era, atMs }]) =>
       era.lastOf(number, (change) => change.atMs <= atMs)?.value === undefined
     );
-    if (lacking === undefined) throw new Finding("evidence", `${what} was removed without any`);
+    if (lacking.length === 0) throw new Finding("evidence", `${what} was removed without any`);
     this.swept++;
-    this.#isListed(home, lacking, what);
+    const unlisted = lacking.map(([other, accepted]) => this.#unlisted(home, other, accepted));
+    if (unlisted.includes(undefined)) return;
+    throw new Finding(
+      "complete_listing",
+      `${what} was removed before record ${unlisted.at(-1)}, which ${home} has, was mirrored`,
+    );
   }
 
-  /** Checks that everything that a home has had since it was accepted is mirrored. */
-  #isListed(home: string, { era, atMs }: AcceptedFeed, what: string): void {
+  /** Returns a record that a home has had since it was accepted, and that was not mirrored since. */
+  #unlisted(home: string, feed: number, { era, atMs }: AcceptedFeed): number | undefined {
     for (const number of era.changes.keys()) {
       const known = era.lastOf(number, (change) => change.atMs <= atMs);
       const isConstant = known?.value !== undefined &&
         !era.hasEnded(number, { after: known.position });
-      if (!isConstant) continue;
       const mirror = this.#mirrored.mirrors.get(`${home} ${number}`);
-      if (mirror !== undefined && this.eraOf(home, mirror.feed) === era) continue;
-      throw new Finding(
-        "complete_listing",
-        `${what} was removed before record ${number}, which ${home} has, was mirrored`,
-      );
+      if (isConstant && (mirror === undefined || mirror.feed < feed)) return number;
     }
+    return undefined;
   }
 
   #inOrder(key: string, mirrored: MirroredAs, what: string): void {
