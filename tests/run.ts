@@ -196,13 +196,15 @@ class Run {
   readonly complete: Record<string, number> = {};
   readonly #settings: Settings;
   readonly #importMap: string;
+  /** A folder of this run; also that of the temporary files of tests if it is in memory. */
   readonly #reports: string;
-  readonly #memory = memoryFolder();
+  readonly #isInMemory: boolean;
 
-  constructor(settings: Settings, map: string, reports: string) {
+  constructor(settings: Settings, map: string, reports: string, isInMemory: boolean) {
     this.#settings = settings;
     this.#importMap = map;
     this.#reports = reports;
+    this.#isInMemory = isInMemory;
   }
 
   /** Counts files that an earlier run recorded; returns the others. */
@@ -255,9 +257,7 @@ class Run {
         environment: {
           CRS_TEST_CASES: this.#settings.isWhole ? "all" : "some",
           // Nodes as processes get a disk.
-          ...(this.#memory === undefined || isCluster(waiting[0]!, folder)
-            ? {}
-            : { TMPDIR: this.#memory }),
+          ...(this.#isInMemory && !isCluster(waiting[0]!, folder) ? { TMPDIR: this.#reports } : {}),
         },
       });
       for (const [index, ending] of endings.entries()) this.#tell(waiting[index]!, ending);
@@ -298,8 +298,10 @@ async function main(args: readonly string[]): Promise<number> {
   const { folder, patterns, isWhole } = settings;
   const matching = inOrder(await findTests(folder)).filter((file) => matches(file, patterns));
   const found = matching.filter((file) => isWhole || !(within(folder, file) in OMITTED));
-  const reports = await Deno.makeTempDir({ prefix: "crs-test-" });
-  const run = new Run(settings, await importMap(), reports);
+  const memory = memoryFolder();
+  const dir = memory === undefined ? {} : { dir: memory };
+  const reports = await Deno.makeTempDir({ ...dir, prefix: "crs-test-" });
+  const run = new Run(settings, await importMap(), reports, memory !== undefined);
   const { recordTo, recordedIn } = settings;
   const recorded: Passed = recordedIn === undefined
     ? {}
