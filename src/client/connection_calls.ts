@@ -4,15 +4,13 @@ import { CLIENT_CANCEL_MS } from "../base/limits.ts";
 import { type Operation, OPERATIONS } from "../wire/operations/mod.ts";
 import { Call, type CallParameters } from "./call.ts";
 
-/** A question about the progress of a watch that there is not. */
-const NO_WATCH = Object.freeze({ id: 0xffff_ffff, nonce: 1 });
-
 /**
- * Returns a request that every live node answers at once; any answer will do. It costs the node next to
- * nothing, because thousands of clients send one when a node is slow.
+ * Returns a request that every live node answers at once, if only that it does not know the operation; any
+ * answer will do. It costs the node next to nothing, because thousands of clients send one when a node is
+ * slow, and it goes by the stream that is always there.
  */
 export function probeCall(deadlineMs: number): Call {
-  return ownCall(OPERATIONS.askProgress, NO_WATCH, { deadlineMs, reject: () => {} });
+  return ownCall(OPERATIONS.whoAmI, {}, { deadlineMs, reject: () => {} });
 }
 
 /**

@@ -48,8 +48,8 @@ export const AGENT_ID = "11111111-1111-4111-8111-111111111111";
 export const GATEWAY_ID = "22222222-2222-4222-8222-222222222222";
 export const HOST = "node";
 export const PORT = 4100;
-/** The watch of which a probe asks: there is none of that number. */
-const NO_WATCH_ID = 0xffff_ffff;
+/** The operation by which clients probe a silent node. */
+const PROBE = "whoAmI";
 
 /** Returns the ring map of the fake. */
 export function fakeRingMap(number = 1): RingMap {
@@ -372,8 +372,7 @@ export class FakeRegistry {
 
   take(request: FakeRequest): void {
     if (!this.alive) return;
-    const isProbe = request.name === "askProgress" && request.body.id === NO_WATCH_ID;
-    if (isProbe) return request.refuse("internal");
+    if (request.name === PROBE) return request.refuse("internal");
     if (!this.answer(request)) this.requests.push(request);
   }
 
