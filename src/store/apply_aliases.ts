@@ -109,7 +109,7 @@ export function applyConfirm({ state, command, data, index }: ApplyContext): App
   if (!alias.agentIdEquals(data, confirm.agentIdOffset)) return revoked();
   if (alias.state === ALIAS_STATES.confirmed) return success({ claim });
   state.keepForm(slot);
-  alias.state = ALIAS_STATES.confirmed;
+  state.writableAlias(slot).state = ALIAS_STATES.confirmed;
   state.emitChange("confirmed", slot, index);
   return success({ claim, count: 1 });
 }

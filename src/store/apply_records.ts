@@ -54,8 +54,8 @@ export function applyExtend(context: ApplyContext): ApplyReply {
   const { state, leases, command, unixS, index } = context;
   const { items } = command.bodyInto(state.shared.views.extend);
   const count = applyToLeased(context, items, (item, slot) => {
-    const record = state.recordView(slot);
-    if (!sameIncarnation(record, item)) return false;
+    if (!sameIncarnation(state.recordView(slot), item)) return false;
+    const record = state.writableRecord(slot);
     const isStale = isStaleState(record.state);
     if (isStale) state.keepForm(slot);
     const renewedMs = Math.max(0, command.timeMs - item.renewedAgo * LEASE_TICK_MS);
@@ -127,10 +127,11 @@ export function applyStale(context: ApplyContext): ApplyReply {
       `Apply version must be at least ${STALE_APPLY_VERSION} to mark records as stale`;
     return refusal("invalid_argument", message);
   }
-  return applyToOverdue(context, (record, slot) => {
-    if (isStaleState(record.state)) return false;
+  return applyToOverdue(context, (before, slot) => {
+    if (isStaleState(before.state)) return false;
     state.keepForm(slot);
     setStale(state, slot, true);
+    const record = state.writableRecord(slot);
     // Nobody promised more, and a new leader learns from it since when the record is stale.
     record.leaseExpiryMs = state.timeMs;
     setRevision(state, record, index);
@@ -196,14 +197,15 @@ export function applyReport({ state, command, data, index }: ApplyContext): Appl
   const idAt = report.idOffset;
   const slot = state.findLive(kind, data, idAt, idAt + 16);
   if (slot === -1) return gone();
-  const record = state.recordView(slot);
-  const incarnation = incarnationOf(record);
-  if (!sameIncarnation(record, report)) return moved(incarnation);
+  const before = state.recordView(slot);
+  const incarnation = incarnationOf(before);
+  if (!sameIncarnation(before, report)) return moved(incarnation);
   const { process, sequence } = report;
-  const isOwners = process !== 0 && process === record.process;
-  if (isOwners && sequence < record.sequence) return stale(sequence, record.sequence, incarnation);
-  if (isOwners && sequence === record.sequence) return duplicateReport(record, incarnation);
+  const isOwners = process !== 0 && process === before.process;
+  if (isOwners && sequence < before.sequence) return stale(sequence, before.sequence, incarnation);
+  if (isOwners && sequence === before.sequence) return duplicateReport(before, incarnation);
   state.keepForm(slot);
+  const record = state.writableRecord(slot);
   if (isOwners) record.sequence = sequence;
   if (report.setState) {
     record.state = isStaleState(record.state) ? staleState(report.state) : report.state;

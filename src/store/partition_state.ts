@@ -156,6 +156,32 @@ export class PartitionState {
     return slot;
   }
 
+  /**
+   * Returns the shared view of the slot's kind, positioned on its live record, whose fields may be set: no
+   * image reads its block.
+   */
+  writableRecord(slot: number): RecordView {
+    this.#ensureWritable(slot);
+    return this.recordView(slot);
+  }
+
+  /** Returns the shared view positioned on an alias whose fields may be set, as those of a record. */
+  writableAlias(slot: number) {
+    this.#ensureWritable(slot);
+    return this.aliasView(slot);
+  }
+
+  /** Copies the block of a live record or alias if an image reads it. */
+  #ensureWritable(slot: number): void {
+    const { table, holds, shared: { arena } } = this;
+    const ref = table.refOf(slot);
+    if (holds.mayWrite(ref)) return;
+    const words = table.wordsOf(slot);
+    const start = arena.offsetOf(ref);
+    table.move(slot, this.#store(words, arena.bytesOf(ref), start, start + words * WORD_BYTES));
+    holds.release(ref, words);
+  }
+
   /** Replaces the stored form of a live record, alias or tombstone by another of the same key. */
   replace(slot: number, bytes: Uint8Array, start: number, end: number): void {
     const { table, shared } = this;
@@ -164,7 +190,7 @@ export class PartitionState {
     const oldRef = table.refOf(slot);
     const oldWords = table.wordsOf(slot);
     this.#leave(slot);
-    if (oldWords === words && !this.holds.areOpen) {
+    if (oldWords === words && this.holds.mayWrite(oldRef)) {
       shared.arena.bytesOf(oldRef).set(bytes.subarray(start, end), shared.arena.offsetOf(oldRef));
       table.update(slot, oldRef, pack(kind, words, 0, 0));
     } else {
@@ -335,17 +361,18 @@ export class PartitionState {
    * another one, whose content is arbitrary.
    */
   #keepBlock(slot: number, words: number): void {
-    const { table, shared } = this;
+    const { table } = this;
     const oldRef = table.refOf(slot);
     const oldWords = table.wordsOf(slot);
-    if (oldWords >= words && oldWords <= KEPT_WORDS_MAX && !this.holds.areOpen) return;
-    table.update(slot, shared.arena.allocate(words), pack(table.kindOf(slot), words, 0, 0));
+    const isKept = oldWords >= words && oldWords <= KEPT_WORDS_MAX && this.holds.mayWrite(oldRef);
+    if (isKept) return;
+    table.update(slot, this.holds.allocate(words), pack(table.kindOf(slot), words, 0, 0));
     this.holds.release(oldRef, oldWords);
   }
 
   #store(words: number, bytes: Uint8Array, start: number, end: number): number {
     const { arena } = this.shared;
-    const ref = arena.allocate(words);
+    const ref = this.holds.allocate(words);
     arena.bytesOf(ref).set(bytes.subarray(start, end), arena.offsetOf(ref));
     return ref;
   }

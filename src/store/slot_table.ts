@@ -134,6 +134,11 @@ export class SlotTable {
     this.#set(slot, PACKED, packed);
   }
 
+  /** Sets the slot's block to a copy of it. */
+  move(slot: number, ref: number): void {
+    this.#set(slot, REF, ref);
+  }
+
   /** Sets the slot's region to the one whose name is at `[start, end)` beside its block. */
   setRegion(slot: number, start: number, end: number): void {
     const ref = this.refOf(slot);

@@ -10,12 +10,12 @@ interface StaleCounts {
 
 /** A state with records. */
 interface Records extends StaleCounts {
-  recordView(slot: number): OwnedView;
+  writableRecord(slot: number): OwnedView;
 }
 
 /** Sets whether a live record is stale. */
 export function setStale(state: Records, slot: number, isStale: boolean): void {
-  const record = state.recordView(slot);
+  const record = state.writableRecord(slot);
   if (isStaleState(record.state) === isStale) return;
   record.state = isStale ? staleState(record.state) : ownState(record.state);
   countStale(state, isStale ? 1 : -1);

@@ -5,9 +5,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import fc from "fast-check";
-import { concatBytes } from "../../../src/base/bytes.ts";
+import { bytesEqual, concatBytes } from "../../../src/base/bytes.ts";
+import type { RegistryError } from "../../../src/base/errors.ts";
 import { TOMBSTONE_MS } from "../../../src/base/limits.ts";
 import { KIND_AGENT, KIND_ALIAS } from "../../../src/record/key.ts";
+import { PARTITION_APPLY_VERSION } from "../../../src/store/apply_version.ts";
 import { StoreShared } from "../../../src/store/shared.ts";
 import { PartitionStore } from "../../../src/store/store.ts";
 import { extraOf, finished, idOf, imageOf, StoreHarness } from "../../support/store.ts";
@@ -32,7 +34,10 @@ function filled(): StoreHarness {
   return harness;
 }
 
-const CHANGES = ["renew", "grow", "remove", "return", "revoke", "release", "forget"] as const;
+const CHANGES = [
+  ...["renew", "grow", "remove", "return", "revoke", "release", "forget"] as const,
+  ...["extend", "report", "stale", "confirm"] as const,
+];
 
 /** Applies one change that concerns a record. */
 function change(harness: StoreHarness, what: typeof CHANGES[number], number: number): void {
@@ -44,15 +49,22 @@ function change(harness: StoreHarness, what: typeof CHANGES[number], number: num
   else if (what === "return") harness.putAgent({ number, process: 90 + harness.nextIndex });
   else if (what === "revoke" && claim) harness.revoke(number, claim);
   else if (what === "release" && claim) harness.release(`d${number}.example`, claim);
+  else if (what === "confirm" && claim) harness.confirm(`d${number}.example`, number, claim);
   if (slot === -1) return;
   const incarnation = harness.store.incarnationOf(slot);
-  const { process } = harness.agent(number)!;
+  const { process, leaseExpiryMs } = harness.agent(number)!;
   if (what === "renew") harness.putAgent({ number, process, sequence }, incarnation);
   if (what === "grow") {
     const extra = extraOf({ name: "x".repeat(sequence % 60) });
     harness.putAgent({ number, process, sequence, extra }, incarnation);
   }
   if (what === "remove") harness.remove(KIND_AGENT, number, incarnation, { process, sequence });
+  if (what === "report") harness.report(number, incarnation, { kind: KIND_AGENT, state: 1 });
+  if (what === "stale") harness.markStale(KIND_AGENT, number, incarnation, leaseExpiryMs);
+  if (what === "extend") {
+    harness.timeMs++;
+    harness.extend(KIND_AGENT, number, incarnation);
+  }
 }
 
 const changes = fc.array(
@@ -148,6 +160,38 @@ test("readImage: the state in use is served and changed until the image is insta
   twin.loadImage([image]);
   assert.equal(harness.shared.statistics().records, source.shared.statistics().records);
   assert.is(twin.find(KIND_ALIAS, idOf(1), 0, 16), -1);
+});
+
+test("writeImage: a change of any kind leaves alone what the image has not read", () => {
+  for (const what of CHANGES) {
+    const harness = filled();
+    harness.raise(PARTITION_APPLY_VERSION);
+    const before = harness.image();
+    const image = harness.store.writeImage();
+    change(harness, what, 1);
+    // The index in the header changes with every entry.
+    const isChanged = !bytesEqual(harness.image().subarray(24), before.subarray(24));
+    assert.ok(isChanged, `${what} has no effect`);
+    assert.ok(bytesEqual(rest(image), before), `${what} changed what the image reads`);
+  }
+});
+
+test("writeImage: a record that is changed again and again meanwhile takes one more block", () => {
+  const harness = filled();
+  const used = () => harness.shared.statistics().recordBytes;
+  const before = used();
+  const image = harness.store.writeImage();
+  change(harness, "extend", 1);
+  const once = used();
+  assert.ok(once > before);
+  for (let count = 0; count < 10; count++) change(harness, "extend", 1);
+  assert.is(used(), once);
+  const later = harness.store.writeImage();
+  change(harness, "extend", 1);
+  assert.is(used() - once, once - before, "the later image reads the block of the change before");
+  image.return();
+  later.return();
+  assert.is(used(), before);
 });
 
 test("readImage: one that is ended early, cannot be read or is discarded leaves nothing", () => {

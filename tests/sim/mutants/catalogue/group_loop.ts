@@ -75,6 +75,16 @@ export const GROUP_LOOP_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "image_of_later_fields",
+    breaks: "Fields are set in place only in a block that no image reads",
+    test: "tests/unit/store/image.test.ts",
+    edits: [{
+      file: "src/store/partition_state.ts",
+      anchor: "    if (holds.mayWrite(ref)) return;",
+      replacement: "    if (holds.mayWrite(ref) || ref !== 0) return;",
+    }],
+  },
+  {
     name: "image_read_into_state",
     breaks: "Nothing of an image that is being read can be seen",
     test: "tests/unit/store/image.test.ts",
