@@ -15,6 +15,7 @@ import { wholeImage } from "./whole_image.ts";
 /** A snapshot whose image is being made, or was made and not handed out. */
 interface OwnSnapshot {
   readonly point: Omit<Snapshot, "data">;
+  readonly estimatedBytes: number;
   readonly chunks: ImageChunks;
   task: ImageTask | undefined;
   snapshot: Snapshot | undefined;
@@ -66,9 +67,10 @@ export class GroupImages {
     made: () => void,
   ): Snapshot | undefined {
     if (this.#own === undefined) {
-      if (!this.#host.outgoingImages.take()) return undefined;
+      const estimatedBytes = machine.imageBytes;
+      if (!this.#host.outgoingImages.take(estimatedBytes)) return undefined;
       const chunks = machine.writeImage();
-      this.#own = { point, chunks, task: undefined, snapshot: undefined };
+      this.#own = { point, estimatedBytes, chunks, task: undefined, snapshot: undefined };
       let isLater = false;
       const work = makeImage(chunks, {
         finished: (data) => this.#finished(data, isLater ? made : undefined),
@@ -89,7 +91,7 @@ export class GroupImages {
     own.task = undefined;
     own.snapshot = { ...own.point, data };
     this.#places.push(data.length);
-    this.#host.outgoingImages.made(data.length);
+    this.#host.outgoingImages.made(data.length, own.estimatedBytes);
     if (made === undefined) return;
     made();
     // Nobody needs it any more.
@@ -174,7 +176,7 @@ export class GroupImages {
     if (own !== undefined && own.snapshot === undefined) {
       own.task?.cancel();
       own.chunks.return();
-      this.#host.outgoingImages.release(0);
+      this.#host.outgoingImages.release(own.estimatedBytes);
     }
     const reading = this.#reading;
     this.#reading = undefined;

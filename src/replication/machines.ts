@@ -46,6 +46,11 @@ class WholeMachine<Reply, Store extends WholeStore<Reply>> implements Restorable
   /** Does nothing; see {@link onBecomeLeader}. */
   onLoseLeadership(): void {}
 
+  /** No estimate: the whole image is in memory from the start. */
+  get imageBytes(): number {
+    return 0;
+  }
+
   /** Makes the whole image at once, as the state may change before its chunks are taken. */
   writeImage(): ImageChunks {
     return each(Array.from(this.store.writeImage(), (chunk) => chunk.slice()));
@@ -126,6 +131,10 @@ export class PartitionMachine implements RestorableMachine {
 
   onLoseLeadership(): void {
     this.store.onLoseLeadership();
+  }
+
+  get imageBytes(): number {
+    return this.store.imageBytes;
   }
 
   writeImage(): ImageChunks {

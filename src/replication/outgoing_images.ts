@@ -16,7 +16,7 @@ export class OutgoingImages {
   readonly #clock: MonotonicClock;
   #count = 0;
   #bytes = 0;
-  /** The bytes made since the time. */
+  /** The bytes for which slots were taken since the time. */
   #burstBytes = 0;
   #burstMs = -Infinity;
 
@@ -30,10 +30,10 @@ export class OutgoingImages {
   }
 
   /**
-   * Takes a slot; returns false if none is free, the images in transfer are as large as they may be, or much
-   * was made just now.
+   * Takes a slot for an image that is going to be made; returns false if none is free, the images in
+   * transfer and those being made are as large as they may be, or much was begun just now.
    */
-  take(): boolean {
+  take(estimatedBytes: number): boolean {
     const nowMs = this.#clock.nowMs();
     if (nowMs - this.#burstMs >= PEER_IMAGES_BURST_MS) {
       this.#burstMs = nowMs;
@@ -42,16 +42,18 @@ export class OutgoingImages {
     if (this.#burstBytes >= PEER_IMAGES_BURST_BYTES) return false;
     if (this.#count >= PEER_IMAGES_AT_ONCE || this.#bytes >= PEER_IMAGES_OUT_BYTES) return false;
     this.#count++;
+    this.#bytes += estimatedBytes;
+    this.#burstBytes += estimatedBytes;
     return true;
   }
 
   /** Records the size of the image for which a slot was taken. */
-  made(bytes: number): void {
-    this.#bytes += bytes;
-    this.#burstBytes += bytes;
+  made(bytes: number, estimatedBytes: number): void {
+    this.#bytes += bytes - estimatedBytes;
+    this.#burstBytes += bytes - estimatedBytes;
   }
 
-  /** Releases the slot of an image of that size. */
+  /** Releases the slot of an image of that size; of the estimated one if it was not made. */
   release(bytes: number): void {
     this.#count--;
     this.#bytes -= bytes;

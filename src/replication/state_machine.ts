@@ -39,6 +39,8 @@ export interface StateMachine<Outcome> {
   onLoseLeadership(): void;
   /** The time of the last command applied, ms. */
   readonly timeMs: GroupTimeMs;
+  /** Estimated size of an image of the present state, bytes; 0 if there is no estimate. */
+  readonly imageBytes: number;
   /** Begins an image of the present state, which may change while the chunks are taken. */
   writeImage(): ImageChunks;
   /**

@@ -63,9 +63,11 @@ export class PartitionState {
   aliasCount = 0;
   /** Tombstones and revocations. */
   readonly forgettable: ForgetOrder;
-  /** What images still read. */
+  /** The blocks that images still read. */
   readonly holds: BlockHolds;
   readonly #sink: EventSink | undefined;
+  /** Words of the blocks of all slots. */
+  #words = 0;
 
   /** True while something could expire or be forgotten, so that the time must be logged. */
   get wantsTime(): boolean {
@@ -338,7 +340,16 @@ export class PartitionState {
 
   // For the image.
 
-  /** Adds a stored form read from an image; forgettable ones are not in their order yet. */
+  /** Estimated size of an image, bytes: the blocks, and a word before each. */
+  get imageBytes(): number {
+    return WORD_BYTES * (this.#words + this.table.count);
+  }
+
+  /**
+   * Adds a stored form read from an image; forgettable ones are not in their order yet.
+   *
+   * @throws RegistryError `malformed`; then nothing was added.
+   */
   restore(kind: number, tombstone: boolean, bytes: Uint8Array, start: number, end: number): number {
     const forgettable = tombstone || kind === KIND_REVOCATION;
     const words = (end - start) / 8 + (forgettable ? LINK_WORDS : 0);
@@ -405,6 +416,7 @@ export class PartitionState {
       shared.counts.aliases += by;
     } else if (kind === KIND_REVOCATION) shared.counts.revocations += by;
     else this.mirrors.count(slot, by);
+    this.#words += by * table.wordsOf(slot);
   }
 
   #countRecord(slot: number, kind: number, by: 1 | -1): void {

@@ -369,6 +369,11 @@ export class PartitionStore {
 
   // Image.
 
+  /** Estimated size of an image of the present state, bytes. */
+  get imageBytes(): number {
+    return this.#state.imageBytes;
+  }
+
   /**
    * Begins an image of the present state, which may change while its chunks are taken.
    *

@@ -61,6 +61,10 @@ export class Journal implements RestorableMachine {
     this.ledFromMs = undefined;
   }
 
+  get imageBytes(): number {
+    return 0;
+  }
+
   writeImage(): ImageChunks {
     const image = encoder.encode(JSON.stringify({ timeMs: this.timeMs, applied: this.applied }));
     const count = Math.ceil(image.length / IMAGE_CHUNK_BYTES);

@@ -285,7 +285,7 @@ test("proposals whose entries an image replaced are answered with an unknown out
 class Harness {
   readonly time = new ManualTime(0);
   readonly turns: ImageTurns;
-  readonly slots = new OutgoingImages(this.time);
+  readonly slots: OutgoingImages;
   /** Results for pending sends, in order. */
   readonly sent: ((delivered: boolean) => void)[] = [];
   readonly images: GroupImages;
@@ -293,7 +293,8 @@ class Harness {
     throw error;
   };
 
-  constructor(turnBytes?: number) {
+  constructor(turnBytes?: number, slots?: OutgoingImages) {
+    this.slots = slots ?? new OutgoingImages(this.time);
     this.turns = new ImageTurns(this.time, this.time, turnBytes);
     const host: Partial<GroupHost> = {
       imageTurns: this.turns,
@@ -382,6 +383,25 @@ test("close: an image that is being made is ended", () => {
   assert.equal([harness.slots.count, harness.turns.waiting, machine.isEnded], [0, 0, true]);
 });
 
+test("make: images that are being made count with what they are going to take", () => {
+  class Large extends Slow {
+    override get imageBytes(): number {
+      return PEER_IMAGES_OUT_BYTES;
+    }
+  }
+  const time = new ManualTime(0);
+  const slots = new OutgoingImages(time);
+  const [first, second] = [new Harness(1, slots), new Harness(1, slots)];
+  assert.is(first.make(new Large()), undefined);
+  assert.is(first.turns.waiting, 1, "it is being made");
+  time.advance(PEER_IMAGES_BURST_MS);
+  assert.is(second.make(), undefined);
+  assert.equal([slots.count, second.turns.waiting], [1, 0]);
+  first.images.close();
+  assert.is(slots.count, 0);
+  assert.ok(second.make() !== undefined, "nothing of the one that was not made is counted");
+});
+
 test("make: without a place there is none, and a place comes back with the answer", () => {
   const harness = new Harness();
   for (let count = 0; count < PEER_IMAGES_AT_ONCE; count++) harness.send(2);
@@ -395,7 +415,7 @@ test("make: without a place there is none, and a place comes back with the answe
 test("make: no further image while those in transfer are as large as they may be", () => {
   const harness = new Harness();
   harness.send(2);
-  harness.slots.made(PEER_IMAGES_OUT_BYTES);
+  harness.slots.made(PEER_IMAGES_OUT_BYTES, 0);
   assert.is(harness.make(), undefined);
   harness.slots.release(PEER_IMAGES_OUT_BYTES);
   assert.is(harness.make(), undefined, "much was made just now");
