@@ -24,7 +24,7 @@ import {
   mirrorItems,
 } from "./mirrors/mirror_image.ts";
 import { FIRST_APPLY_VERSION, type PartitionState } from "./partition_state.ts";
-import type { SlotsCopy } from "./slot_table.ts";
+import { SLOTS_MAX, type SlotsCopy } from "./slot_table.ts";
 
 /** The version of the layout. */
 export const PARTITION_IMAGE_VERSION = 1;
@@ -275,7 +275,12 @@ export class ImageLoader {
     state.advanceTime(view.getFloat64(8, true));
     state.appliedIndex = view.getFloat64(16, true);
     this.#slotCount = view.getUint32(24, true);
-    this.#forgettable = new Uint32Array(view.getUint32(28, true));
+    const forgettableCount = view.getUint32(28, true);
+    if (this.#slotCount > SLOTS_MAX || forgettableCount > this.#slotCount) {
+      const found = `${this.#slotCount}, of which ${forgettableCount} are ranked`;
+      throw corrupt(`must have at most ${SLOTS_MAX} slots`, found);
+    }
+    this.#forgettable = new Uint32Array(forgettableCount);
     state.table.reserve(this.#slotCount);
     this.#header = true;
     return HEADER_BYTES;

@@ -354,9 +354,17 @@ export class PartitionState {
     const forgettable = tombstone || kind === KIND_REVOCATION;
     const words = (end - start) / 8 + (forgettable ? LINK_WORDS : 0);
     const ref = this.#store(words, bytes, start, end);
-    const slot = this.table.add(ref, pack(kind, words, 0, tombstone ? FLAG_TOMBSTONE : 0));
-    this.#count(slot, 1);
-    return slot;
+    const { table } = this;
+    const { count } = table;
+    try {
+      const slot = table.add(ref, pack(kind, words, 0, tombstone ? FLAG_TOMBSTONE : 0));
+      this.#count(slot, 1);
+      return slot;
+    } catch (error) {
+      if (table.count > count) table.remove(count);
+      this.holds.release(ref, words);
+      throw error;
+    }
   }
 
   /** Returns the words of the stored form in a block; that of a tombstone may be longer. */
@@ -421,9 +429,10 @@ export class PartitionState {
 
   #countRecord(slot: number, kind: number, by: 1 | -1): void {
     const { table, shared } = this;
+    // Read first: of a form that is malformed, nothing is counted.
+    const { state, regionOffset: start, regionLength } = this.recordView(slot);
     this.counts[kind]! += by;
     shared.counts.records[kind]! += by;
-    const { state, regionOffset: start, regionLength } = this.recordView(slot);
     if (shared.kinds.hasLease(kind)) this.leaseCount += by;
     if (isStaleState(state)) countStale(this, by);
     if (by === 1) {

@@ -62,7 +62,8 @@ const SLOT_PAGE_SHIFT = 31 - Math.clz32(SLOT_PAGE_NUMBERS / STRIDE);
 const SLOT_PAGE_MASK = (1 << SLOT_PAGE_SHIFT) - 1;
 const CELL_PAGE_SHIFT = 31 - Math.clz32(CELL_PAGE_NUMBERS);
 const CELL_PAGE_MASK = CELL_PAGE_NUMBERS - 1;
-const SLOTS_MAX = 0xff_fffe;
+/** Slots of one partition: their number takes 24 bits of a cell, in which 0 means none. */
+export const SLOTS_MAX = 0xff_fffe;
 const REF = 0;
 const PACKED = 1;
 const DUE = 2;
@@ -195,7 +196,11 @@ export class SlotTable {
     }
   }
 
-  /** Adds a slot for a block whose key is not in the table yet, unless its kind allows that. */
+  /**
+   * Adds a slot for a block whose key is not in the table yet, unless its kind allows that.
+   *
+   * @throws RegistryError `malformed` if the block has no key; then nothing was added.
+   */
   add(ref: number, packed: number): number {
     const slot = this.#count;
     assert(slot < SLOTS_MAX, `A partition must hold at most ${SLOTS_MAX} slots`);
@@ -204,12 +209,11 @@ export class SlotTable {
     }
     this.update(slot, ref, packed);
     this.setDue(slot, 0);
-    this.#count = slot + 1;
-    if (this.#count * 4 > (this.#cellMask + 1) * 3) {
+    if ((slot + 1) * 4 > (this.#cellMask + 1) * 3) {
       this.#rebuildIndex(Math.max(CELL_PAGE_NUMBERS, (this.#cellMask + 1) * 2));
-    } else {
-      this.#insertCell(slot);
     }
+    this.#insertCell(slot);
+    this.#count = slot + 1;
     return slot;
   }
 

@@ -110,20 +110,26 @@ export class MirrorTable {
     return -1;
   }
 
-  /** Accounts for a mirror or alias that came (`by` 1) or goes (`by` -1). */
+  /**
+   * Accounts for a mirror or alias that came (`by` 1) or goes (`by` -1).
+   *
+   * @throws RegistryError `malformed`; then nothing was counted.
+   */
   count(slot: number, by: 1 | -1): void {
     const { counts, regions } = this.#shared;
     if (this.#table.kindOf(slot) === KIND_MIRROR_ALIAS) {
+      const source = this.#sourceOf(this.aliasView(slot));
       counts.mirrorAliases += by;
-      this.#sourceOf(this.aliasView(slot)).aliasCount += by;
+      source.aliasCount += by;
       return;
     }
-    counts.mirrors += by;
-    this.#sourceOf(this.view(slot)).mirrorCount += by;
+    const source = this.#sourceOf(this.view(slot));
     if (by === 1) {
       const { regionOffset: start, regionLength } = this.recordView(slot);
       this.#table.setRegion(slot, start, start + regionLength);
     }
+    counts.mirrors += by;
+    source.mirrorCount += by;
     regions.addMirror(this.#table.regionOf(slot), by);
   }
 

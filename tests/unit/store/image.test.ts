@@ -211,6 +211,43 @@ test("readImage: one that is ended early, cannot be read or is discarded leaves 
   assert.equal(imageOf(reader), imageOf(store));
 });
 
+test("readImage: a form that is malformed is refused as corrupt, and leaves nothing", () => {
+  const harness = new StoreHarness({ shared: smallChunks() });
+  for (const number of [1, 2, 3]) {
+    harness.putAgent({ number });
+    harness.claim(`d${number}.example`, number);
+  }
+  const image = harness.image();
+  const shared = smallChunks();
+  const empty = shared.statistics();
+  const reader = new PartitionStore({ shared });
+  let refused = 0;
+  for (let at = 32; at < image.length; at++) {
+    const mutated = image.slice();
+    mutated[at] = mutated[at]! ^ 0x81;
+    try {
+      finished(finished(reader.readImage(mutated)).discard());
+    } catch (error) {
+      assert.is((error as RegistryError).code, "corrupt", `byte ${at}`);
+      refused++;
+    }
+    assert.equal({ ...shared.statistics(), arenaBytes: 0 }, { ...empty, arenaBytes: 0 });
+    assert.equal([`byte ${at}`, ...shared.regionCounts()], [`byte ${at}`]);
+  }
+  assert.ok(refused > 0);
+});
+
+test("readImage: counts that no partition can have are refused before memory is taken for them", () => {
+  const image = new StoreHarness().image();
+  const reader = new PartitionStore({ shared: smallChunks() });
+  for (const [at, count] of [[24, 0xff_ffff], [24, 0xffff_ffff], [28, 1]] as const) {
+    const mutated = image.slice();
+    new DataView(mutated.buffer).setUint32(at, count, true);
+    assert.throws(() => finished(reader.readImage(mutated)), /must have at most/);
+  }
+  assert.is(reader.tableBytes, 0);
+});
+
 test("readImage: a rank of a record that cannot be forgotten is refused", () => {
   const harness = new StoreHarness();
   harness.putAgent({ number: 1 });
