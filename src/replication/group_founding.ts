@@ -42,7 +42,10 @@ export function logFounding(
       entries: [],
     });
   };
+  const chunks = machine.writeImage();
   const refused = log.saveHardState(id, hardState) ??
-    log.installImage(id, image, machine.writeImage(), answered);
-  if (refused !== undefined) scheduler.nextTurn(() => done(refused));
+    log.installImage(id, image, chunks, answered);
+  if (refused === undefined) return;
+  chunks.return();
+  scheduler.nextTurn(() => done(refused));
 }

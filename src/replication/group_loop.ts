@@ -321,7 +321,8 @@ export class GroupLoop implements GroupSteps {
   makeSnapshot(): Snapshot | undefined {
     const { applied, machine, members: { configuration }, node } = this.#parts;
     const { index, term } = applied;
-    if (index === 0) return undefined;
+    // The step of the core in which the group failed may go on to another member.
+    if (index === 0 || this.#end !== undefined) return undefined;
     return this.#imagesOf().make(machine, { index, term, configuration }, () => {
       this.guarded(() => node.snapshotMade());
       this.#stepped();

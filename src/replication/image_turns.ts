@@ -27,6 +27,7 @@ export class ImageTurns {
   #leftBytes = 0;
   #beganMs = -Infinity;
   #timer: Timer | undefined;
+  #isClosed = false;
 
   /** @param turnBytes the bytes of images that the node goes through in an interval. */
   constructor(clock: MonotonicClock, scheduler: Scheduler, turnBytes = IMAGE_TURN_BYTES) {
@@ -42,10 +43,11 @@ export class ImageTurns {
 
   /**
    * Does `work`, which must not throw: at once as far as the interval allows, so that a small image needs
-   * no turn of its own, and the rest in later turns.
+   * no turn of its own, and the rest in later turns. Ends it early once the turns are closed.
    */
   run(work: ImageWork): ImageTask {
-    this.#queue.add(work);
+    if (this.#isClosed) work.return();
+    else this.#queue.add(work);
     if (this.#queue.size === 1) this.#work();
     return {
       cancel: () => {
@@ -64,19 +66,25 @@ export class ImageTurns {
     return new Promise((resolve, reject) => {
       const collected = function* (): ImageWork {
         try {
+          yield 0;
           resolve(yield* wholeImage(chunks));
         } catch (error) {
           reject(error);
         } finally {
+          chunks.return();
           reject(new RegistryError("shutting_down", "The node stops while an image is made"));
         }
       };
-      this.run(collected());
+      const work = collected();
+      // A generator that never began would end without its last block.
+      work.next();
+      this.run(work);
     });
   }
 
-  /** Ends all work early. */
+  /** Ends all work early, and all that is handed over later. */
   close(): void {
+    this.#isClosed = true;
     this.#timer?.cancel();
     for (const work of this.#queue) if (this.#running !== work) work.return();
     this.#queue.clear();

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { toRegistryError } from "../../../src/base/errors.ts";
 import { IMAGE_TURN_MS } from "../../../src/base/limits.ts";
 import { ImageTurns } from "../../../src/replication/image_turns.ts";
-import type { ImageWork } from "../../../src/replication/state_machine.ts";
+import type { ImageChunks, ImageWork } from "../../../src/replication/state_machine.ts";
 import { each } from "../../support/group_cluster.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 
@@ -103,9 +103,24 @@ test("collect: an image is whole, and one that the end of the node cuts is refus
   const harness = new Harness();
   const collected = harness.turns.collect(each([Uint8Array.of(1, 2), Uint8Array.of(3)]));
   assert.equal(await collected, Uint8Array.of(1, 2, 3));
-  const cut = harness.turns.collect(each([new Uint8Array(200), new Uint8Array(200)]));
+  const ended: string[] = [];
+  const collect = (name: string) => {
+    const chunks = each([new Uint8Array(200), new Uint8Array(200)]);
+    const ending: ImageChunks = {
+      [Symbol.iterator]: () => ending,
+      next: () => chunks.next(),
+      return: () => {
+        ended.push(name);
+        return chunks.return(undefined);
+      },
+    };
+    return harness.turns.collect(ending).then(() => "ok", (error) => toRegistryError(error).code);
+  };
+  const cut = [collect("begun"), collect("waiting")];
   harness.turns.close();
-  assert.is(await cut.then(() => "ok", (error) => toRegistryError(error).code), "shutting_down");
+  cut.push(collect("late"));
+  assert.equal(await Promise.all(cut), ["shutting_down", "shutting_down", "shutting_down"]);
+  assert.equal(["begun", "waiting", "late"].filter((name) => !ended.includes(name)), []);
   assert.is(harness.time.timerCount, 0);
 });
 
