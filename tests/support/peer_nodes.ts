@@ -24,6 +24,8 @@ export class Journaled implements PeerInput {
   readonly log: string[] = [];
   readonly images: { readonly from: number; readonly header: string; readonly bytes: number }[] =
     [];
+  /** Resolves once an image that arrived is read. */
+  reading: Promise<void> = Promise.resolve();
 
   receive(from: NodeId, frame: Uint8Array): void {
     this.log.push(`${from}: ${frame.length}`);
@@ -31,7 +33,7 @@ export class Journaled implements PeerInput {
 
   receiveImage(from: NodeId, header: Uint8Array, image: Uint8Array): Promise<void> {
     this.images.push({ from, header: new TextDecoder().decode(header), bytes: image.length });
-    return Promise.resolve();
+    return this.reading;
   }
 
   peerConnected(node: NodeId): void {

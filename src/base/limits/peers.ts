@@ -35,6 +35,11 @@ export const PEER_IMAGE_RESUME_MS = 5_000;
 export const PEER_IMAGE_RESUME_LOOK_MS = 50;
 /** Attempts to send one image; what ends it so often is no cut. */
 export const PEER_IMAGE_ATTEMPTS_MAX = 8;
+/**
+ * Time that a node has to read an image that arrived, ms: the largest takes half a minute, and others may
+ * be before it. A node that is gone ends the session, and so the wait, much earlier.
+ */
+export const PEER_IMAGE_READ_MS = 120_000;
 /** Interval of pings on a session between two nodes, ms, and of the keep-alives of its transport. */
 export const PEER_PING_MS = 1_000;
 /** Silence after which a session between two nodes is given up, ms: three pings. */

@@ -17,6 +17,7 @@ import {
   PEER_IMAGE_BYTES_MAX,
   PEER_IMAGE_CHUNK_BYTES,
   PEER_IMAGE_HEADER_BYTES_MAX,
+  PEER_IMAGE_READ_MS,
   PEER_STALL_MS,
   REFUSAL_LINGER_MS,
   STREAM_READ_BYTES_MAX,
@@ -68,9 +69,9 @@ class Progress {
     this.moved();
   }
 
-  moved(): void {
+  moved(nextMs: number = PEER_STALL_MS): void {
     this.#timer?.cancel();
-    this.#timer = this.#scheduler.after(PEER_STALL_MS, () => this.#stream.abort());
+    this.#timer = this.#scheduler.after(nextMs, () => this.#stream.abort());
   }
 
   end(): void {
@@ -100,6 +101,8 @@ export async function writeImage(
       onBytes(chunk.length);
       progress.moved();
     }
+    // The answer comes once the image is read there.
+    progress.moved(PEER_IMAGE_READ_MS);
     const reply = await readExactly(stream, REPLY_BYTES, progress);
     const { code } = peerImageReplyCodec.decode(reply.subarray(TABLE_BYTES));
     return code === 0 ? "arrived" : "refused";

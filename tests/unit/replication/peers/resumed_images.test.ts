@@ -7,6 +7,7 @@ import {
   PEER_IMAGE_CHUNK_BYTES,
   PEER_IMAGE_RESUME_MS,
   PEER_SILENCE_MS,
+  PEER_STALL_MS,
 } from "../../../../src/base/limits.ts";
 import { ImagePlaces } from "../../../../src/replication/peers/image_places.ts";
 import {
@@ -63,6 +64,19 @@ test("an image that was cut goes on from the chunk that had arrived", async () =
   const { bytesOut, sessions } = statusOf(one!, 2).counts;
   assert.is(sessions, 2);
   assert.ok(bytesOut < IMAGE.length + 8 * PEER_IMAGE_CHUNK_BYTES, `${bytesOut} bytes were sent`);
+});
+
+test("an image that takes long to be read is sent once, and its answer awaited", async () => {
+  const nodes = new PeerNodes();
+  const [one, two] = await nodes.startAll({ imageBytesPerSecond: RATE });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  two!.input.reading = promise;
+  const delivered = send(one!);
+  await nodes.world.pass(4_000 + 2 * PEER_STALL_MS);
+  assert.equal([delivered, two!.input.images.length], [[], 1]);
+  resolve();
+  await nodes.world.pass(1_000);
+  assert.equal([delivered, two!.input.images.length], [[true], 1]);
 });
 
 test("an image is reported as lost when its node stays away, or when it started anew", async () => {
