@@ -1,8 +1,8 @@
 /**
  * Images of groups for backups. An image is of the state at a point that a linearizable read permits, so
  * it contains everything that was acknowledged before it was asked for; a follower asks its leader for that
- * point. It is made in turns of the node's, and kept while its reader takes it in parts. Their number and bytes are
- * limited, and an image that nobody reads is dropped.
+ * point. It is made in turns of the node's, and kept while its reader takes it in parts. Their number and
+ * bytes are limited, and an image that nobody reads is dropped.
  */
 import type { ReadImageReply, ReadImageRequest } from "../../schemas/gen/wire.ts";
 import { RegistryError } from "../base/errors.ts";

@@ -1,9 +1,9 @@
 /**
  * Writes images, a few at once: temporary file, sync, rename, folder sync, then the mark in the log. An
  * image is encoded write by write, each in the turn in which the one before is on disk, so that an image
- * of any size takes little of each turn. Only when the mark is durable does the image count, and its predecessor may be removed. A
- * crash between any two of these steps leaves the former image or the new one complete, and at most
- * unreferenced files, which the next start removes.
+ * of any size takes little of each turn. Only when the mark is durable does the image count, and its
+ * predecessor may be removed. A crash between any two of these steps leaves the former image or the new
+ * one complete, and at most unreferenced files, which the next start removes.
  */
 import { RegistryError } from "../base/errors.ts";
 import { IMAGE_WRITE_BYTES, IMAGES_AT_ONCE } from "../base/limits.ts";

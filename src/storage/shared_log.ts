@@ -229,8 +229,9 @@ export interface SharedLog {
    * Replaces the entries of a group up to `point.index`, which is acknowledged, by an image of the
    * group's own state; entries above it stay. `chunks` is taken in this turn and later ones, each
    * chunk copied before another one is, and `return` is called if not all are taken; after a refusal
-   * the caller still owns it. Recovery may hand out the same bytes in different chunks. When `done` reports success, recovery will hand out this image; on failure the former
-   * image and the entries stay. One image of a group at a time.
+   * the caller still owns it. Recovery may hand out the same bytes in different chunks. When `done`
+   * reports success, recovery will hand out this image; on failure the former image and the entries
+   * stay. One image of a group at a time.
    */
   writeImage(
     group: GroupId,
