@@ -3,11 +3,12 @@
  * when thousands of clients connect at once.
  *
  * A turn begins handshakes for a limited time, in round-robin order over the remote addresses. Then it
- * rests for as long as the event loop took to come around, which includes the later steps of handshakes
- * begun before: at least half of the time is for others, however busy the node is. A connection waits for
+ * rests for as long as the event loop took to come around, up to a limit, which includes the later steps of
+ * handshakes begun before: about half of the time is for others, however busy the node is. A connection waits for
  * a limited time only, less than its client's attempt lasts: a handshake that its client has given up is
  * work for nothing. Those that wait too long, or beyond the limit of the queue, are refused. When the
- * queue is full, the address with the most waiting connections loses its newest one.
+ * queue is full, the address with the most waiting connections loses its newest one, but only to an address
+ * that has fewer.
  */
 import {
   HANDSHAKE_REST_MS_MAX,
@@ -86,11 +87,15 @@ export class HandshakeTurns {
     this.#options.stats.waiting = 0;
   }
 
-  /** Refuses the newest connection of the longest lane, if that is longer than `than`. */
-  #makeRoom(than: number): boolean {
+  /**
+   * Refuses the newest connection of the longest lane, unless the newcomer's lane would then be as long as that.
+   *
+   * @param length connections in the lane of the newcomer, without it.
+   */
+  #makeRoom(length: number): boolean {
     let longest: Waiting[] = [];
     for (const lane of this.#lanes.values()) if (lane.length > longest.length) longest = lane;
-    if (longest.length <= than) return false;
+    if (longest.length <= length + 1) return false;
     this.#options.stats.waiting--;
     this.#refuse(longest.pop()!.connection);
     return true;

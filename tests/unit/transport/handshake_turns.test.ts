@@ -103,19 +103,27 @@ test("HandshakeTurns refuses what has waited for too long", () => {
 });
 
 test("HandshakeTurns takes room for a newcomer from the address with the most waiting ones", () => {
-  const { add, step, refused, names, stats } = make({ waitingMax: 3 });
+  const { add, step, refused, names, stats } = make({ waitingMax: 4 });
   add("flood", "f1");
-  for (const name of ["f2", "f3", "f4", "f5"]) add("flood", name);
-  assert.equal(refused, ["f5"], "the flood itself is refused");
+  for (const name of ["f2", "f3", "f4", "f5", "f6"]) add("flood", name);
+  assert.equal(refused, ["f6"], "the flood itself is refused");
   add("other", "o1");
-  assert.equal(refused, ["f5", "f4"]);
-  assert.is(stats.waiting, 3);
+  assert.equal(refused, ["f6", "f5"]);
+  assert.is(stats.waiting, 4);
   add("other", "o2");
-  assert.equal(refused, ["f5", "f4", "f3"]);
+  assert.equal(refused, ["f6", "f5", "f4"]);
   add("other", "o3");
-  assert.equal(refused, ["f5", "f4", "f3", "o3"], "no lane is longer than its own");
+  assert.equal(refused, ["f6", "f5", "f4", "o3"], "no lane is longer than its own");
   while (step());
-  assert.is(names(), "f1 f2 o1 o2");
+  assert.is(names(), "f1 f2 o1 f3 o2");
+});
+
+test("HandshakeTurns refuses a newcomer if each address has one waiting connection only", () => {
+  const { add, step, refused, names } = make({ waitingMax: 2 });
+  for (const address of ["a", "b", "c", "d"]) add(address, address);
+  assert.equal(refused, ["d"], "those that have waited keep their places");
+  while (step());
+  assert.is(names(), "a b c");
 });
 
 test("HandshakeTurns refuses all that wait when it is closed, and later ones", () => {
