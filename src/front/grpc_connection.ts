@@ -29,6 +29,9 @@ import { leafOf } from "../../transport/tls_peer.ts";
 import { Http2CallStream } from "./http2_call_stream.ts";
 import { guardSession } from "./session_guard.ts";
 
+/** Turns of the event loop until an answer is written: its trailers two turns after its message. */
+const ANSWER_TURNS = 3;
+
 /** Options of {@link GrpcConnection}. */
 export interface GrpcConnectionOptions {
   readonly session: ServerHttp2Session;
@@ -156,19 +159,20 @@ export class GrpcConnection {
 }
 
 /**
- * Returns a function that keeps what is written to a socket until the next turn. The headers, the message and
- * the trailers of an answer, and all answers of a turn, then leave by one system call.
+ * Returns a function that keeps what is written to a socket for {@link ANSWER_TURNS}. The headers, the message
+ * and the trailers of an answer, and all answers of these turns, then leave by one system call.
  */
 function gathering(socket: Socket, scheduler: Scheduler): () => void {
-  let isGathering = false;
+  let turnsLeft = 0;
+  const turn = (): void => {
+    if (--turnsLeft > 0) scheduler.nextTurn(turn);
+    else socket.uncork();
+  };
   return () => {
-    if (isGathering) return;
-    isGathering = true;
+    if (turnsLeft > 0) return;
+    turnsLeft = ANSWER_TURNS;
     socket.cork();
-    scheduler.nextTurn(() => {
-      isGathering = false;
-      socket.uncork();
-    });
+    scheduler.nextTurn(turn);
   };
 }
 
