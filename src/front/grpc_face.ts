@@ -94,7 +94,8 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
     throw notAdvertisable(advertised.host);
   }
   // Each call has a deadline, and one more at its backend.
-  const calls: World = { ...world, scheduler: new SharedTimers(world) };
+  const deadlines = new SharedTimers(world);
+  const calls: World = { ...world, scheduler: deadlines };
   const relays = await openRelays({ ...options, world: calls });
   const node = new NodeCondition(client, world.monotonic);
   let isStopping = false;
@@ -142,6 +143,7 @@ export async function startGrpcFace(options: GrpcFaceOptions): Promise<GrpcFace>
       announcement?.close();
       await listener.close();
       await relays.close();
+      deadlines.close();
     },
   };
 }

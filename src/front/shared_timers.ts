@@ -1,6 +1,7 @@
 /**
  * Timers that share one of the runtime's: for deadlines, nearly all of which are cancelled long before they
- * are due. Beginning and cancelling one is an insertion into a set and its removal. Lateness: CoarseTimer's.
+ * are due. Beginning and cancelling one is an insertion into a set and its removal. Lateness: that of
+ * CoarseTimer.
  */
 import { CoarseTimer } from "../client/coarse_timer.ts";
 import type { Scheduler, Timer, World } from "../base/world.ts";
@@ -22,6 +23,11 @@ export class SharedTimers implements Scheduler {
     this.#open.add(timer);
     this.#timer.want(timer.dueMs, nowMs);
     return timer;
+  }
+
+  /** Gives the runtime's timer back unless one is open, which still runs. */
+  close(): void {
+    if (this.#open.size === 0) this.#timer.cancel();
   }
 
   nextTurn(run: () => void): void {

@@ -44,4 +44,17 @@ test("a cancelled one does not run, also if another one cancels it that is due w
   assert.equal(ran, ["begun by another"]);
 });
 
+test("the runtime's timer ends with the last one after a close", () => {
+  const { time, timers } = open();
+  timers.after(60_000, () => {}).cancel();
+  assert.is(time.timerCount, 1, "it is kept for the next one");
+  timers.close();
+  assert.is(time.timerCount, 0);
+  let ran = 0;
+  timers.after(10, () => ran++);
+  timers.close();
+  time.advance(100);
+  assert.equal([ran, time.timerCount], [1, 0], "an open one still runs");
+});
+
 test.run();
