@@ -81,8 +81,12 @@ export class DepartureAdministration {
     const { group } = this.#parts;
     await this.#current();
     const { departures, members } = group.store.state;
+    if (!members.has(nodeId)) {
+      const message = `Node ${nodeId} is not a member: one that was removed already cannot stay`;
+      throw new RegistryError("not_found", message);
+    }
     const departure = departures.of(nodeId);
-    if (departure === undefined || !members.has(nodeId)) {
+    if (departure === undefined) {
       throw new RegistryError("not_found", `Node ${nodeId} is not departing`);
     }
     const { revision } = departure;

@@ -227,6 +227,6 @@ function doneText(nodeId: number, goal: DepartureGoal, { environment }: Terminal
 function interruptedText(command: string, nodeId: number, { environment }: Terminal): string {
   const crs = invocation(environment);
   return `Node ${nodeId} goes on departing without this command. To watch it again, run the same command; to ` +
-    `end it:\n  ${crs} cluster drain ${nodeId} --undo\n` +
+    `end it:\n  ${crs} cluster ${command} ${nodeId} --undo\n` +
     (command === "drain" ? "" : "A node that was removed already cannot come back.\n");
 }
