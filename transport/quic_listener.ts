@@ -1,12 +1,12 @@
 /**
  * Listens for raw QUIC (ALPN `crs`) and WebTransport (ALPN `h3`) on one UDP port with Deno.
  *
- * A connection waits for its turn (handshake_turns.ts), then passes three stages: begin (limits), handshake,
- * and upgrade (`h3` only). Each is counted, and the last two share a deadline. The connection is accepted in its half-open form,
- * `zeroRtt`, because only that yields a connection which a deadline can close; nothing is read from
- * it before the handshake is complete. Of `incoming`, only `accept` and `refuse` are used: reading
- * any other property consumes it (tests/unit/transport/platform.test.ts). Replaced Deno listeners
- * stay referenced until the end, because collecting one stops its endpoint.
+ * A connection waits for its turn (handshake_turns.ts), then passes three stages: begin (limits),
+ * handshake, and upgrade (`h3` only). Each is counted, and the last two share a deadline. The connection
+ * is accepted in its half-open form, `zeroRtt`, because only that yields a connection which a deadline can
+ * close; nothing is read from it before the handshake is complete. Of `incoming`, only `accept` and
+ * `refuse` are used: reading any other property consumes it (tests/unit/transport/platform.test.ts).
+ * Replaced Deno listeners stay referenced until the end, because collecting one stops its endpoint.
  */
 import type { ErrorCode } from "../src/base/errors.ts";
 import { errorCodeToWire, RegistryError } from "../src/base/errors.ts";

@@ -9,8 +9,8 @@
  *
  * A connection passes the rate limit of its address and the other limits, waits for its turn
  * (handshake_turns.ts), then passes the TLS handshake and the client's first frame; the wait and these two
- * share a deadline. If there is no room for a session, a few
- * connections at a time are still taken that far, so that they can be told.
+ * share a deadline. If there is no room for a session, a few connections at a time are still taken that
+ * far, so that they can be told.
  */
 import { createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";

@@ -226,7 +226,7 @@ export interface ListenerStats {
   sessions: number;
   /** Streams open now, over all sessions. */
   streams: number;
-  /** Handshakes and upgrades in progress now. */
+  /** Handshakes and upgrades in progress now; by TLS also those that wait for their turn. */
   handshakes: number;
   /** Connections that wait for the turn of their handshake now. */
   waiting: number;
