@@ -28,7 +28,7 @@ export interface MissedMembersOptions {
   readonly request: () => JoinClusterRequest;
   /** Asks a node which members it knows. @throws RegistryError its refusal, or the failure to ask. */
   readonly ask: (node: number, request: JoinClusterRequest) => Promise<JoinClusterReply>;
-  /** Called when others told of a member that was not known. */
+  /** Called when the result of {@link MissedMembers.with} may have changed. */
   readonly onTold: () => void;
 }
 
