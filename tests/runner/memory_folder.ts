@@ -17,6 +17,7 @@ export function memoryFolder(): string | undefined {
     const { type, bavail, bsize } = statfsSync(FOLDER);
     return type === TMPFS && bavail * bsize >= FREE_BYTES_MIN ? FOLDER : undefined;
   } catch {
+    // This system has no such folder.
     return undefined;
   }
 }
