@@ -391,7 +391,7 @@ test("make: images that are being made count with what they are going to take", 
   }
   const time = new ManualTime(0);
   const slots = new OutgoingImages(time);
-  const [first, second] = [new Harness(1, slots), new Harness(1, slots)];
+  const [first, second] = [new Harness(1, slots), new Harness(undefined, slots)];
   assert.is(first.make(new Large()), undefined);
   assert.is(first.turns.waiting, 1, "it is being made");
   time.advance(PEER_IMAGES_BURST_MS);
