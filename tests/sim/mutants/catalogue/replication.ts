@@ -94,6 +94,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: "change_of_earlier_leader_forgotten",
     breaks: "A new leader proposes no change until all entries found in its log are applied",
+    test: "tests/unit/raft/membership.test.ts",
     edits: [{
       file: "src/raft/roles.ts",
       anchor: "  core.pendingConfIndex = core.log.lastIndex;\n",
