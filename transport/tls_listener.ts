@@ -173,7 +173,7 @@ class TlsListener implements Listener {
     if (incoming === undefined) return this.#drop(raw);
     this.#turns.add(addressKey(host), {
       begin: () => {
-        if (this.#incoming.has(incoming)) socket = this.#secure(incoming);
+        if (!raw.destroyed && this.#incoming.has(incoming)) socket = this.#secure(incoming);
       },
       refuse: () => raw.destroy(),
     });

@@ -59,7 +59,7 @@ export function writeImage(
   return new HeldImage(chunksOf(state, { header, ...content }, writer), () => holds.close(hold));
 }
 
-/** What is written of a state that may have changed since. */
+/** The content of an image: a copy of all that a change of the state would alter. */
 interface ImageContent {
   readonly header: Uint8Array;
   readonly slots: SlotsCopy;

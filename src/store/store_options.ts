@@ -1,4 +1,4 @@
-/** What a partition's store is given: its options, and the entries of its log. */
+/** The input of a partition's store: its options, and the entries of its log. */
 import type { EventSink } from "./event.ts";
 import type { StoreShared } from "./shared.ts";
 

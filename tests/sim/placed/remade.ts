@@ -37,9 +37,9 @@ export interface RemadeCluster extends Pick<RebuiltCluster, "claims"> {
   readonly images: ImagedCluster;
   readonly clusterId: Uint8Array;
   readonly generation: number;
-  /** What the folder had of each group; empty for a cluster that was restored. */
+  /** The groups as the folder had them; empty for a cluster that was restored. */
   readonly found: readonly FoundGroup[];
-  /** What an operator is told before a recovery; undefined for a restore, and for a cluster of one. */
+  /** The plan that an operator is told before a recovery; undefined for a restore, and for a cluster of one. */
   readonly plan: RecoveryPlan | undefined;
 }
 

@@ -33,7 +33,7 @@ interface AcceptedFeed {
   readonly atMs: number;
 }
 
-/** What a region has of others, while it is one cluster in one generation. */
+/** The mirrors that a region has of others, while it is one cluster in one generation. */
 class Mirrored {
   /** By home and number: the last change. Ones that were removed stay. */
   readonly mirrors = new Map<string, MirroredAs>();

@@ -1,4 +1,4 @@
-/** What a release of stale records lets go, where its entry is applied at once and where it is replayed. */
+/** The records that a release lets go, where its entry is applied at once and where it is replayed. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { EXPIRY_RELEASE_MS, PERMIT_DRAW_MS } from "../../../../src/base/limits.ts";
