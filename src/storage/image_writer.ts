@@ -5,7 +5,7 @@
  * predecessor may be removed. A crash between any two of these steps leaves the former image or the new
  * one complete, and at most unreferenced files, which the next start removes.
  */
-import { RegistryError } from "../base/errors.ts";
+import { RegistryError, toRegistryError } from "../base/errors.ts";
 import { IMAGE_WRITE_BYTES, IMAGES_AT_ONCE } from "../base/limits.ts";
 import { ImageEncoder, newImageWriter } from "../wal/image.ts";
 import { imageName, TEMPORARY_SUFFIX } from "../wal/segment.ts";
@@ -154,16 +154,15 @@ export class ImageWriter {
 
   /** Encodes as much as one write takes, and writes it at `position`. */
   #writePiece(job: Writing, position: number): void {
-    const { content, encoder, header: { number } } = job;
-    let isWhole = false;
-    while (!isWhole && encoder.pendingBytes < this.#writeBytes) {
-      const piece = content.take(this.#writeBytes);
-      if (piece === undefined) encoder.finish();
-      else encoder.chunk(piece);
-      isWhole = piece === undefined;
+    const file = imageName(job.header.number) + TEMPORARY_SUFFIX;
+    let isWhole: boolean;
+    try {
+      isWhole = this.#encode(job);
+    } catch (error) {
+      // The state of one group, which must not end the log of all.
+      return this.#abandon(job, file, toRegistryError(error));
     }
-    const bytes = encoder.take(job.buffers.piece);
-    const file = imageName(number) + TEMPORARY_SUFFIX;
+    const bytes = job.encoder.take(job.buffers.piece);
     this.#pendingBytes += bytes.length;
     this.#driver.submit({ kind: "write", file, position, bytes }, (failure) => {
       this.#pendingBytes -= bytes.length;
@@ -171,6 +170,19 @@ export class ImageWriter {
       if (isWhole) this.#sync(job, file);
       else this.#writePiece(job, position + bytes.length);
     });
+  }
+
+  /** Encodes as much as one write takes; returns whether that was the last of it. Throws what its chunks throw. */
+  #encode({ content, encoder }: Writing): boolean {
+    while (encoder.pendingBytes < this.#writeBytes) {
+      const piece = content.take(this.#writeBytes);
+      if (piece === undefined) {
+        encoder.finish();
+        return true;
+      }
+      encoder.chunk(piece);
+    }
+    return false;
   }
 
   #sync(job: Writing, temporary: string): void {

@@ -129,6 +129,23 @@ test("ImageWriter: an image that cannot be written is ended, and the next one be
   assert.is(results.at(-1)![0], undefined);
 });
 
+test("ImageWriter: chunks that throw end their image alone, with its first write or a later one", () => {
+  for (const lengths of [[], [90, 90, 90]]) {
+    const disk = new Disk();
+    function* broken() {
+      yield* shared(1, lengths);
+      throw new Error("broken");
+    }
+    const failed = disk.write(1, broken());
+    const written = disk.write(2, shared(2, [90, 90]));
+    while (disk.waiting.length > 0) disk.complete();
+    assert.equal(failed.map((error) => error?.code), ["internal"]);
+    assert.equal(written, [undefined]);
+    assert.equal(disk.marks.map(({ number }) => number), [2]);
+    assert.is(disk.writer.pendingBytes, 0);
+  }
+});
+
 test("ImageWriter: bytes that were in memory before count until they are on disk", () => {
   const disk = new Disk();
   disk.write(1, [new Uint8Array(1_000)]);
