@@ -88,6 +88,12 @@ function* shared(value: number, lengths: readonly number[], log: string[] = []) 
   }
 }
 
+/** Yields chunks of some lengths, and then throws. */
+function* broken(lengths: readonly number[]) {
+  yield* shared(1, lengths);
+  throw new Error("broken");
+}
+
 test("ImageWriter: images that are written at once do not mix, though their chunks share memory", () => {
   const disk = new Disk();
   const lengths = [30, 90, 700, 1, 0, 64, 250];
@@ -132,11 +138,7 @@ test("ImageWriter: an image that cannot be written is ended, and the next one be
 test("ImageWriter: chunks that throw end their image alone, with its first write or a later one", () => {
   for (const lengths of [[], [90, 90, 90]]) {
     const disk = new Disk();
-    function* broken() {
-      yield* shared(1, lengths);
-      throw new Error("broken");
-    }
-    const failed = disk.write(1, broken());
+    const failed = disk.write(1, broken(lengths));
     const written = disk.write(2, shared(2, [90, 90]));
     while (disk.waiting.length > 0) disk.complete();
     assert.equal(failed.map((error) => error?.code), ["internal"]);
