@@ -30,7 +30,7 @@ import { GrpcListener } from "./grpc_listener.ts";
 import type { FrontTls } from "./tls_servers.ts";
 import { SeederAnnouncement } from "./seeder_announcement.ts";
 import { SharedRelays } from "./shared_relays.ts";
-import { SharedTimers } from "./shared_timers.ts";
+import { SharedTimers } from "../client/shared_timers.ts";
 
 /** The settings of the gRPC face: its services, and who may call them. */
 export interface GrpcFaceSettings {

@@ -11,8 +11,8 @@ import { HTTP_ANSWER_MS_MAX, HTTP_IN_FLIGHT_MAX, HTTP_STREAMS_MAX } from "../bas
 import type { Logger } from "../base/logger.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { World } from "../base/world.ts";
+import { SharedTimers } from "../client/shared_timers.ts";
 import type { HttpCallers, HttpPeer, TakenClient } from "./callers.ts";
-import { AnswerDeadlines } from "./answer_deadlines.ts";
 import { commonHeaders, replyOf } from "./answer_reply.ts";
 import { CORRELATION_HEADER, RequestIds } from "./correlation.ts";
 import {
@@ -120,7 +120,7 @@ export class HttpApp {
   readonly #metrics: HttpMetrics;
   readonly #hostNames: readonly string[];
   readonly #ids: RequestIds;
-  readonly #deadlines: AnswerDeadlines;
+  readonly #deadlines: SharedTimers;
   readonly #answerMsMax: number;
   readonly #quick: QuickRoutes;
   readonly #heartbeats: Heartbeats;
@@ -136,7 +136,7 @@ export class HttpApp {
     this.#ids = new RequestIds(world.entropy);
     this.#answerMsMax = answerMsMax;
     this.#heartbeats = new Heartbeats(world.scheduler);
-    this.#deadlines = new AnswerDeadlines(world.scheduler, world.monotonic, answerMsMax);
+    this.#deadlines = new SharedTimers(world);
     this.#metrics = new HttpMetrics([
       ["requests_in_flight", "Requests being answered.", () => this.#inFlight],
       ["event_streams", "Open event streams.", () => this.#streams],
@@ -160,7 +160,7 @@ export class HttpApp {
     this.#quick = new QuickRoutes(this.routes);
   }
 
-  /** Ends what the app does by itself; requests in progress have no deadline any more. */
+  /** Ends what the app does by itself; requests in progress keep their deadlines. */
   close(): void {
     this.#deadlines.close();
   }
@@ -333,7 +333,11 @@ export class HttpApp {
     if (request.signal.aborted) throw new RegistryError("canceled", "The caller has left");
     const ending = new AbortController();
     const leave = () => ending.abort();
-    const deadline = this.#deadlines.begin(leave);
+    let isLate = false;
+    const deadline = this.#deadlines.after(this.#answerMsMax, () => {
+      isLate = true;
+      leave();
+    });
     request.signal.addEventListener("abort", leave);
     try {
       return await route.handle(input, {
@@ -347,7 +351,7 @@ export class HttpApp {
         requestId: call.requestId,
       });
     } catch (error) {
-      if (!deadline.isLate) throw error;
+      if (!isLate) throw error;
       throw new RegistryError(
         "deadline_exceeded",
         `The answer must be known within ${this.#answerMsMax} ms: it was not`,
@@ -355,7 +359,7 @@ export class HttpApp {
         error,
       );
     } finally {
-      deadline.end();
+      deadline.cancel();
       request.signal.removeEventListener("abort", leave);
     }
   }

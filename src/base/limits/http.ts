@@ -15,8 +15,6 @@ export const HTTP_BODY_MS_MAX = 10_000;
  * event stream has none once it has begun.
  */
 export const HTTP_ANSWER_MS_MAX = 45_000;
-/** The shortest time between two looks for answers that are late, ms. */
-export const HTTP_DEADLINE_TICK_MS = 100;
 /** Time for which a connection may wait for its next request, ms. */
 export const HTTP_IDLE_MS_MAX = 60_000;
 /** Interval at which the listener looks for connections that are over these times, ms. */

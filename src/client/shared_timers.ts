@@ -3,7 +3,7 @@
  * are due. Beginning and cancelling one is an insertion into a set and its removal. Lateness: that of
  * CoarseTimer.
  */
-import { CoarseTimer } from "../client/coarse_timer.ts";
+import { CoarseTimer } from "./coarse_timer.ts";
 import type { Scheduler, Timer, World } from "../base/world.ts";
 
 /** A scheduler whose timers share one. What they run must not throw. */
@@ -11,6 +11,7 @@ export class SharedTimers implements Scheduler {
   readonly #world: Pick<World, "monotonic" | "scheduler">;
   readonly #open = new Set<SharedTimer>();
   readonly #timer: CoarseTimer;
+  #isClosed = false;
 
   constructor(world: Pick<World, "monotonic" | "scheduler">) {
     this.#world = world;
@@ -19,19 +20,29 @@ export class SharedTimers implements Scheduler {
 
   after(delayMs: number, run: () => void): Timer {
     const nowMs = this.#world.monotonic.nowMs();
-    const timer = new SharedTimer(nowMs + delayMs, run, this.#open);
+    const timer = new SharedTimer(nowMs + delayMs, run, (ended) => this.#end(ended));
     this.#open.add(timer);
     this.#timer.want(timer.dueMs, nowMs);
     return timer;
   }
 
-  /** Gives the runtime's timer back unless one is open, which still runs. */
+  /** Gives the runtime's timer back as soon as none is open; those that are still run. */
   close(): void {
-    if (this.#open.size === 0) this.#timer.cancel();
+    this.#isClosed = true;
+    this.#rest();
   }
 
   nextTurn(run: () => void): void {
     this.#world.scheduler.nextTurn(run);
+  }
+
+  #end(timer: SharedTimer): void {
+    this.#open.delete(timer);
+    this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#isClosed && this.#open.size === 0) this.#timer.cancel();
   }
 
   #fire(nowMs: number): number {
@@ -47,12 +58,12 @@ export class SharedTimers implements Scheduler {
 class SharedTimer implements Timer {
   readonly dueMs: number;
   readonly #run: () => void;
-  readonly #open: Set<SharedTimer>;
+  readonly #end: (timer: SharedTimer) => void;
 
-  constructor(dueMs: number, run: () => void, open: Set<SharedTimer>) {
+  constructor(dueMs: number, run: () => void, end: (timer: SharedTimer) => void) {
     this.dueMs = dueMs;
     this.#run = run;
-    this.#open = open;
+    this.#end = end;
   }
 
   fire(): void {
@@ -61,6 +72,6 @@ class SharedTimer implements Timer {
   }
 
   cancel(): void {
-    this.#open.delete(this);
+    this.#end(this);
   }
 }

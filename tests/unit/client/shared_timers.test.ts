@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CLIENT_TICK_MS } from "../../../src/base/limits.ts";
-import { SharedTimers } from "../../../src/front/shared_timers.ts";
+import { SharedTimers } from "../../../src/client/shared_timers.ts";
 import { ManualTime } from "../../support/manual_time.ts";
 
 function open() {
@@ -55,6 +55,10 @@ test("the runtime's timer ends with the last one after a close", () => {
   timers.close();
   time.advance(100);
   assert.equal([ran, time.timerCount], [1, 0], "an open one still runs");
+  const cancelled = timers.after(60_000, () => {});
+  assert.is(time.timerCount, 1);
+  cancelled.cancel();
+  assert.is(time.timerCount, 0);
 });
 
 test.run();
