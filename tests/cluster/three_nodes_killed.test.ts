@@ -9,6 +9,7 @@ import { killed } from "../support/cluster_faults.ts";
 import { ClusterLoad } from "../support/cluster_load.ts";
 import { crsInProcess } from "../support/crs_in_process.ts";
 import { ThreeNodes } from "../support/three_nodes.ts";
+import { until } from "../support/until.ts";
 import { WatchFleet } from "../support/watch_fleet.ts";
 
 const WATCHERS = 200;
@@ -46,10 +47,14 @@ test("watchers of three nodes miss nothing and see nothing twice while nodes are
 test("followers serve reads with a bound, and all reads and writes go on, while a node is killed", async () => {
   const leader = await cluster.whole();
   const show = ["partition", "show", "a1.example", "--data", cluster.folder, "--json"];
-  const { replicas } = JSON.parse((await crsInProcess(show)).stdout) as PartitionShown;
-  for (const { role, provenAgeMs } of replicas) {
-    assert.ok(provenAgeMs !== null && (provenAgeMs === 0) === (role === "leader"), role);
-  }
+  await until("each follower proves an age, and the leader needs none", async () => {
+    const { replicas } = JSON.parse((await crsInProcess(show)).stdout) as PartitionShown;
+    return replicas.length === 3 &&
+      replicas.filter(({ role }) => role === "leader").length === 1 &&
+      replicas.every(({ role, provenAgeMs }) =>
+        provenAgeMs !== null && (provenAgeMs === 0) === (role === "leader")
+      );
+  });
   // `deno task soak cluster_faults` makes all faults, each at every node.
   const load = await ClusterLoad.start(cluster.folder, { records: 6, pauseMs: 200 });
   const bounded = await BoundedLoad.start(cluster.folder, { records: 4, pauseMs: 60 });
