@@ -140,9 +140,10 @@ export class LiveDelivery {
   /** Lets all watches of a partition begin anew there. */
   #reset(partition: WatchedPartition): void {
     const { care } = this.#parts;
+    const { id, place: { store: { appliedIndex } } } = partition;
     for (const { watchers } of partition.subscriptions()) {
       for (const watcher of watchers) {
-        watcher.reset(partition.id);
+        watcher.reset(id, appliedIndex);
         care.queue(watcher);
       }
     }

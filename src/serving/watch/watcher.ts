@@ -184,9 +184,14 @@ export class Watcher {
     behind.set(partition, { ...NEW_CURSOR, index, ordinal });
   }
 
-  /** Makes it begin anew in a partition. */
-  reset(partition: number): void {
+  /**
+   * Makes it begin anew in a partition, whose replica has another state, of `appliedIndex`. If the watch
+   * waits for a later position it goes on waiting: anew, it would go back.
+   */
+  reset(partition: number, appliedIndex: number): void {
     const behind = this.behind ??= new Map();
+    const waiting = behind.get(partition);
+    if (waiting !== undefined && waiting.index > appliedIndex && waiting.scan === undefined) return;
     behind.set(partition, { ...NEW_CURSOR, next: "reset" });
   }
 

@@ -81,6 +81,16 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "reset_goes_back",
+    breaks: "A watch that waits for a later position than that of a new state goes on waiting",
+    test: "tests/unit/serving/watch/watcher.test.ts",
+    edits: [{
+      file: "src/serving/watch/watcher.ts",
+      anchor: "waiting !== undefined && waiting.index > appliedIndex && ",
+      replacement: "waiting !== undefined && waiting.index > Infinity && ",
+    }],
+  },
+  {
     name: "token_skips_one",
     breaks: "A token names the last event that was received, and no later one",
     showsPlaced: areWatched,
