@@ -71,7 +71,7 @@ export function planMoves(options: PlanOptions): PlannedMove[] {
       continue;
     }
     const to = wished[number] ?? wishedSystemVoters(nodes, new Set(held.map(({ node }) => node)));
-    const move = moveTo(to, placement, held, replicasMin(state));
+    const move = moveTo(state, to, placement, held);
     const { joining, leaving, returning, withdrawn } = move;
     if ([joining, leaving, returning, withdrawn].every(({ length }) => length === 0)) continue;
     if (move.leaving.some((node) => waiting.has(node))) continue;
@@ -103,14 +103,16 @@ function heldOf(state: SystemState, { replicas }: PartitionPlacement): Held[] {
 
 /**
  * Returns the move of a partition to the nodes `to`. No replica leaves that would be missed: members that are
- * not heard of now are not among `to`.
+ * not heard of now are not among `to`. Nor is one given up that would be missed if it votes already, which
+ * is not known before its change is confirmed.
  */
 function moveTo(
+  state: SystemState,
   to: readonly number[],
   placement: PartitionPlacement,
   held: readonly Held[],
-  replicasMin: number,
 ): PlannedMove {
+  const wanted = replicasMin(state);
   const nodesOf = (role: PlacedRole) =>
     held.filter((replica) => replica.role === role).map(({ node }) => node);
   const isWished = (node: number) => to.includes(node);
@@ -121,19 +123,20 @@ function moveTo(
   const staying = voters.filter(isWished);
   const returning = going.filter(isWished);
   const leaving = voters.filter(isUnwished);
-  let missed = Math.min(replicasMin, voters.length + going.length) - coming - staying.length -
+  let missed = Math.min(wanted, voters.length + going.length) - coming - staying.length -
     returning.length;
   // A placement keeps a voter: the last of the former ones leaves when the new ones vote.
   if (staying.length + returning.length === 0) missed = Math.max(1, missed);
   if (missed > 0) missed -= leaving.splice(0, missed).length;
   if (missed > 0) returning.push(...going.filter(isUnwished).slice(0, missed));
-  return {
-    placement,
-    joining,
-    leaving,
-    returning,
-    withdrawn: nodesOf("joining").filter(isUnwished),
-  };
+  const lacking = Math.max(
+    0,
+    wanted - coming - (voters.length - leaving.length) - returning.length,
+  );
+  const unwished = nodesOf("joining").filter(isUnwished);
+  const kept = unwished.filter((node) => !state.members.wasRemoved(node)).slice(0, lacking);
+  const withdrawn = unwished.filter((node) => !kept.includes(node));
+  return { placement, joining, leaving, returning, withdrawn };
 }
 
 /** Returns the move of a placement that is changing. */

@@ -40,6 +40,16 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "joiner_given_up",
+    breaks: "No replica that joins is given up if it would be missed: it may vote already",
+    test: `${PLACEMENT}/plan.test.ts`,
+    edits: [{
+      file: PLAN,
+      anchor: ".slice(0, lacking);",
+      replacement: ".slice(0, lacking * 0);",
+    }],
+  },
+  {
     name: "removed_replica_returns",
     breaks: "A replica that was removed never opens or joins again under its id",
     showsPlaced: () => true,

@@ -160,6 +160,24 @@ test("planMoves gives up a replica that may not join, and those that were to lea
   assert.equal(harness.state.placement.of(0)!.replicas, before);
 });
 
+test("planMoves gives up no replica that joins and would be missed, as it may vote already", () => {
+  const harness = new SystemHarness();
+  for (const node of [1, 2]) harness.admit(node);
+  begin(harness, nodesOf([1, 2]));
+  end(harness);
+  for (const node of [3, 4]) harness.admit(node);
+  assert.ok(begin(harness, nodesOf([1, 2, 3])).every(({ joining }) => joining.join() === "3"));
+  // Node 3 is to hold nothing before its changes are confirmed, and node 4 is not heard of.
+  const plan = { state: harness.state, nodes: nodesOf([1, 2]), movesMax: PARTITIONS };
+  assert.equal(planMoves(plan), []);
+  const moves = planMoves({ ...plan, nodes: nodesOf([1, 2, 4]) });
+  assert.is(moves.length, PARTITIONS);
+  for (const { joining, withdrawn } of moves) assert.equal([joining, withdrawn], [[4], [3]]);
+  for (const nodeId of [3, 4]) harness.apply(encodeRemoveMember(HEADER, { nodeId, detail: "" }));
+  for (const { withdrawn } of planMoves(plan)) assert.equal(withdrawn, [3]);
+  assert.is(planMoves(plan).length, PARTITIONS, "only two are left");
+});
+
 test("endMove takes no change that was asked for by an earlier placement", () => {
   const harness = new SystemHarness();
   for (const folder of [1, 2]) harness.admit(folder);
