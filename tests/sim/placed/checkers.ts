@@ -172,6 +172,8 @@ class Configurations implements PlacedChecker {
   readonly #latest = new Map<number, { index: number; configuration: Configuration }>();
   readonly #seen = new WeakMap<object, Configuration>();
   readonly #placements = new Map<number, PartitionPlacement>();
+  /** The placements before the newest ones. */
+  readonly #former = new Map<number, PartitionPlacement>();
   /** By replica: the end of its log when it was last seen. */
   readonly #lastIndices = new Map<number, number>();
   readonly #rings = new WeakMap<object, number>();
@@ -244,7 +246,8 @@ class Configurations implements PlacedChecker {
       if (members.has(replica)) continue;
       if (replica === leader) throw wrong(`lost its leader, which removed itself`);
       const role = roles.get(replica);
-      if (role !== undefined && !isGoing(role)) {
+      // Its removal may have been on its way when it was told to stay.
+      if (role !== undefined && !isGoing(role) && !this.#wasGoing(group, replica)) {
         throw wrong(`lost replica ${replica}, which is not leaving`);
       }
     }
@@ -280,8 +283,17 @@ class Configurations implements PlacedChecker {
       if (placement === undefined) continue;
       const { revision } = this.#placements.get(number) ?? { revision: 0 };
       // After a restart of all nodes no node may know the newest for a moment.
-      if (placement.revision > revision) this.#placements.set(number, placement);
+      if (placement.revision <= revision) continue;
+      const former = this.#placements.get(number);
+      if (former !== undefined) this.#former.set(number, former);
+      this.#placements.set(number, placement);
     }
+  }
+
+  /** Reports whether a replica was to go by the placement before the newest one. */
+  #wasGoing(group: number, replica: number): boolean {
+    const placed = this.#former.get(group - 1)?.replicas.find((one) => one.replica === replica);
+    return placed !== undefined && isGoing(placed.role);
   }
 
   /**
