@@ -34,9 +34,6 @@ export const readQuery = z.strictObject({
   region: nameText.optional().describe(
     "the own record if it names this region, or the mirror of another one",
   ),
-  home: z.boolean().optional().describe(
-    "whether the region that the record belongs to is asked itself",
-  ),
 });
 
 /** The query of a list. */

@@ -108,7 +108,8 @@ export class DelegatedWatches implements WatchRouting {
 function notAtHome(): RegistryError {
   return new RegistryError(
     "invalid_argument",
-    "home must not be set for a delegated call: a front acts for its callers in its own region",
+    "home must not be set for a delegated call: a front acts for its callers in its own region. " +
+      "Ask a front of the home region, which answers and refusals name",
     { field: "home" },
   );
 }

@@ -36,11 +36,6 @@ interface Subject {
   readonly node: NodeCondition;
 }
 
-const homeQuery = z.strictObject({
-  home: z.boolean().optional().describe(
-    "whether the request goes to the region that the record belongs to",
-  ),
-});
 const IF_MATCH = {
   "If-Match": "the incarnation to which the request applies, as an ETag had it (default: any)",
 };
@@ -109,7 +104,7 @@ function getRoute({ kind, calls, base, tag }: Subject): HttpRoute {
         ...readOptions(query),
         signal,
       });
-      const isAsked = query.writer === true && answer.source === undefined && query.home !== true;
+      const isAsked = query.writer === true && answer.source === undefined;
       const writer = isAsked ? await writerOf(client, answer.record.writer) : undefined;
       return {
         body: recordJson(kind, answer, writer),
@@ -128,7 +123,7 @@ function registerRoute({ kind, calls, base, tag, node }: Subject): HttpRoute {
     summary:
       `Registers the ${kind}, or renews it with new content; another process's is taken over`,
     requestHeaders: IF_MATCH,
-    query: homeQuery.extend({
+    query: z.strictObject({
       take_over: z.boolean().optional().describe(
         "false refuses a record that another process holds (default: true)",
       ),
@@ -149,7 +144,6 @@ function registerRoute({ kind, calls, base, tag, node }: Subject): HttpRoute {
       const record = recordFromJson(row, { ...body, region }) as unknown as InputOf<"agent">;
       const expected = ifMatch(header("if-match"));
       const registered = await registerFor(client, calls, record, {
-        ...homeOf(query),
         ...(expected === undefined ? {} : { expected }),
         takeOver: query.take_over !== false,
         signal,
@@ -182,16 +176,14 @@ function renewRoute({ kind, calls, base, tag }: Subject): HttpRoute {
     summary: `Renews the lease of the ${kind}`,
     requestHeaders: IF_MATCH,
     params: idParams,
-    query: homeQuery,
     answers: { 200: { description: "it was renewed", schema: renewedSchema, headers: ETAG } },
     errors: ["NotFound", "StaleVersion"],
-    handle: async ({ path: { id }, query }, { client, signal, header }) => {
-      const options = { ...homeOf(query), signal };
+    handle: async ({ path: { id } }, { client, signal, header }) => {
       const incarnation = ifMatch(header("if-match")) ??
-        (await calls.get(client, id, options)).record.incarnation;
+        (await calls.get(client, id, { signal })).record.incarnation;
       const { failures: [failure], renewAfterMs } = await client.renew(
         [{ kind, id, incarnation }],
-        options,
+        { signal },
       );
       if (failure !== undefined) throw failure.error;
       return {
@@ -219,17 +211,15 @@ function drainRoute({ kind, calls, base, tag }: Subject): HttpRoute {
     summary: `Marks the ${kind} as draining: it stays, but should receive nothing new`,
     requestHeaders: IF_MATCH,
     params: idParams,
-    query: homeQuery,
     body: z.strictObject({
       draining: z.boolean().optional().describe("false ends it (default: true)"),
     }).optional(),
     answers: { 200: { description: "it is told to others", schema: drainedSchema } },
     errors: ["NotFound", "StaleVersion"],
-    handle: async ({ path: { id }, query, body }, { client, signal, header }) => {
+    handle: async ({ path: { id }, body }, { client, signal, header }) => {
       const draining = body?.draining ?? true;
       const incarnation = ifMatch(header("if-match"));
       const reported = await calls.report(client, id, {
-        ...homeOf(query),
         ...(incarnation === undefined ? {} : { incarnation }),
         draining,
         signal,
@@ -256,13 +246,12 @@ function deregisterRoute({ kind, calls, base, tag }: Subject): HttpRoute {
     summary: `Deregisters the ${kind}`,
     requestHeaders: IF_MATCH,
     params: idParams,
-    query: kind === "gateway" ? homeQuery.extend({ with_agents: agents }) : homeQuery,
+    query: kind === "gateway" ? z.strictObject({ with_agents: agents }) : z.strictObject({}),
     answers: { 200: { description: "it is gone", schema: deregisteredSchema } },
     errors: ["NotFound", "StaleVersion"],
     handle: async ({ path: { id }, query }, { client, signal, header }) => {
       const incarnation = ifMatch(header("if-match"));
       const answer = await calls.deregister(client, id, {
-        ...homeOf(query),
         ...(incarnation === undefined ? {} : { incarnation }),
         withAgents: "with_agents" in query && query.with_agents === true,
         signal,
@@ -292,10 +281,6 @@ function etagOf(incarnation: Incarnation): string {
   return `"${incarnationText(incarnation)}"`;
 }
 
-function homeOf({ home }: { readonly home?: boolean | undefined }): Pick<CallOptions, "home"> {
-  return home === true ? { home } : {};
-}
-
 /** Returns the option for the age that an answer may have, ms. */
 export function staleness(ms: number | undefined): Pick<CallOptions, "maxStalenessMs"> {
   return ms === undefined ? {} : { maxStalenessMs: ms };
@@ -303,11 +288,10 @@ export function staleness(ms: number | undefined): Pick<CallOptions, "maxStalene
 
 /** Returns the options of a read of one record. */
 export function readOptions(
-  { region, max_staleness_ms, ...query }: z.output<typeof readQuery>,
-): Pick<CallOptions, "maxStalenessMs" | "region" | "home"> {
+  { region, max_staleness_ms }: z.output<typeof readQuery>,
+): Pick<CallOptions, "maxStalenessMs" | "region"> {
   return {
     ...staleness(max_staleness_ms),
     ...(region === undefined ? {} : { region }),
-    ...homeOf(query),
   };
 }
