@@ -233,6 +233,8 @@ export class Router implements Invoker, CallQueueOwner {
   lost(queue: CallQueue, call: Call, error: RegistryError): boolean {
     if (!this.#isCluster) return false;
     if (isForOneNode(call)) {
+      // What a part asked for is asked for elsewhere, by another call.
+      if (call.part !== undefined) queue.retries++;
       rejectCall(call, error);
       return true;
     }

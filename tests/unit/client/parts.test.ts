@@ -97,6 +97,7 @@ test("renew sends the items of a killed node to the others", async () => {
   const { renewed, failures } = await cluster.seed.wait(answer);
   assert.is(renewed, PARTITIONS);
   assert.equal(failures, []);
+  assert.ok(client.status.retries > 0, "the part of the killed node is counted as repeated");
   await cluster.seed.wait(client.close());
 });
 
