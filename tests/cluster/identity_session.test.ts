@@ -194,6 +194,16 @@ test("a controller issues a token for another, whose session then has what it gr
   await done([...get, ...asGateway, "--use-token", token]);
   await done([...get, ...asGateway, "--use-token-file", "-"], { input: `${token}\n` });
   await done([...get, ...asGateway], { env: { CRS_USE_TOKEN: token } });
+  const known = async (options: CrsOptions) =>
+    await done<{ subject: string; role: string; grants: Record<string, unknown> }>(
+      ["identity", "whoami", ...asGateway],
+      options,
+    );
+  const own = await known({});
+  assert.equal([own.subject, own.role, own.grants["domains"]], [subject, "gateway", ["g.example"]]);
+  assert.is(own.grants["credentialHashes"], false);
+  const granted = await known({ env: { CRS_USE_TOKEN: token } });
+  assert.is(granted.grants["credentialHashes"], true);
   // The token is bound to the gateway's certificate.
   assert.equal(await refused([...get, ...asAdministrator, "--use-token", token]), [
     2,

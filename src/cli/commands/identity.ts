@@ -22,6 +22,7 @@ export function identityCommand(shell: Shell, run: RunAction): Command {
   return newGroup("identity", "Creates, renews, verifies and bans identities.", [
     ...trustDomainCommands(shell, act),
     ...certificateCommands(shell, act),
+    whoAmICommand(shell, run),
     ...tokenCommands(shell, check),
     capabilityCommand(shell, run),
     ...banCommands(shell, administer),
@@ -113,6 +114,17 @@ function certificateCommands(shell: Shell, act: Act<Certificates>): Command[] {
       ["identity renew --identity ./gateway"],
     ).action((flags: ServerOptions) => act((actions) => actions.renew(flags, shell))),
   ];
+}
+
+/** Creates `crs identity whoami`. */
+function whoAmICommand(shell: Shell, run: RunAction): Command {
+  return newServerCommand(
+    "whoami",
+    "Shows the identity in use and its rights, as the registry knows them.",
+    ["identity whoami --identity ./gateway", "identity whoami --use-token-file token.txt"],
+  ).action((flags: ServerOptions) =>
+    run(async () => await (await import("../actions/whoami.ts")).whoAmI(flags, shell))
+  );
 }
 
 /** Creates the commands on access tokens and on what verifies them. */

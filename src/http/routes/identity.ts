@@ -21,6 +21,7 @@ import { uuid } from "../schemas.ts";
 
 /** Where these routes are. */
 export const IDENTITY = "/v1/identity";
+const WHO_AM_I = "/v1/whoami";
 const TAG = "identity";
 /** Longest name of a subject or audience, and longest PEM or base64 of a certificate or request. */
 const NAME_LENGTH_MAX = 512;
@@ -53,6 +54,7 @@ const issuedSchema = z.looseObject({
 /** Returns these routes. */
 export function identityRoutes(): readonly HttpRoute[] {
   return [
+    whoAmIRoute(),
     joinTokenRoute(),
     enrolRoute(),
     renewRoute(),
@@ -60,6 +62,36 @@ export function identityRoutes(): readonly HttpRoute[] {
     capabilityRoute(),
     verifyRoute(),
   ];
+}
+
+const knownSchema = z.looseObject({
+  subject: z.string().describe("SPIFFE id; capability: and its id"),
+  role: z.string().describe("its role; anonymous without an identity"),
+  region: z.string().describe("empty: none"),
+  lineage: z.number().describe("of its certificates, as writer of a record has it; 0: none"),
+  expiresAtMs: z.number().nullable().describe("Unix ms; null: never"),
+  grants: z.looseObject({
+    domains: z.array(z.string()),
+    gateways: z.array(z.string()),
+    credentialHashes: z.boolean(),
+    reads: z.array(readLimit),
+  }).describe("rights beyond those of its role"),
+  scopes: z.array(z.string()).describe("of a capability"),
+  front: z.string().describe("subject of the front that acts for it; empty: none does"),
+}).meta({ id: "KnownIdentity" });
+
+function whoAmIRoute(): HttpRoute {
+  return route({
+    method: "GET",
+    path: WHO_AM_I,
+    name: "who_am_i",
+    tag: TAG,
+    summary: "Returns the caller's identity and rights, as the registry knows them",
+    answers: { 200: { description: "the identity", schema: knownSchema } },
+    handle: async (_request, { client, signal }) => {
+      return { body: { ...await client.identities.whoAmI({ signal }) } };
+    },
+  });
 }
 
 function joinTokenRoute(): HttpRoute {

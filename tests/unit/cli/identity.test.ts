@@ -113,6 +113,46 @@ test("flags of a token limit what its holder reads", async () => {
   assert.equal([bad.code, bad.calls], [2, []]);
 });
 
+test("crs identity whoami shows an identity with the rights that it has, and no others", async () => {
+  const known = {
+    ...{ subject: SUBJECT, role: "gateway", region: "eu-1", lineage: 7, expiresAtMs: 0 },
+    grants: {
+      ...{ domains: ["a.example", "b.example"], gateways: [], credentialHashes: false },
+      reads: [{ regions: ["eu-1", "eu-2"], labels: [{ key: "team", value: "a" }], domains: [] }],
+    },
+    ...{ scopes: [], front: "" },
+  };
+  const answers = { "identities.whoAmI": known };
+  const { code, stdout, calls } = await runCrs("identity whoami", { answers });
+  assert.equal([code, calls], [0, [["identities.whoAmI"]]]);
+  assert.is(
+    stdout,
+    `${SUBJECT}\n` +
+      "  role        gateway\n" +
+      "  region      eu-1\n" +
+      "  lineage     7\n" +
+      "  until       1970-01-01T00:00:00.000Z\n" +
+      "  domains     a.example, b.example\n" +
+      "  reads only  region eu-1 or eu-2, label team=a\n",
+  );
+  const { stdout: json } = await runCrs("identity whoami --json", { answers });
+  assert.equal(JSON.parse(json), known);
+  const bare = {
+    ...{ subject: "anonymous", role: "anonymous", region: "", lineage: 0, expiresAtMs: null },
+    grants: { domains: [], gateways: [], credentialHashes: true, reads: [] },
+    ...{ scopes: ["records:read"], front: "spiffe://front" },
+  };
+  const other = await runCrs("identity whoami", { answers: { "identities.whoAmI": bare } });
+  assert.is(
+    other.stdout,
+    "anonymous\n" +
+      "  role               anonymous\n" +
+      "  credential hashes  may be read\n" +
+      "  scopes             records:read\n" +
+      "  by front           spiffe://front\n",
+  );
+});
+
 test("commands about one's own identity require one to be named", async () => {
   for (const line of ["join-token gateway", "issue --token x", "renew"]) {
     const { code, calls, stderr } = await runCrs(`identity ${line}`);

@@ -26,6 +26,21 @@ function fake(answers: Readonly<Record<string, unknown>>) {
   return { face: new HttpFace({ client }), made };
 }
 
+test("a caller is told who it is", async () => {
+  const known = {
+    ...{ subject: AGENT, role: "agent", region: "eu-1", lineage: 7, expiresAtMs: null },
+    grants: { domains: ["a.example"], gateways: [], credentialHashes: false, reads: [] },
+    ...{ scopes: [], front: "spiffe://front" },
+  };
+  const { face, made } = fake({ "identities.whoAmI": known });
+  const { status, json } = await face.ask("GET", "/v1/whoami");
+  assert.equal([status, json], [200, known]);
+  assert.equal(made(), [["identities.whoAmI", "options"]]);
+  const denied = new RegistryError("unauthenticated", "The certificate has expired");
+  const refused = fake({ "identities.whoAmI": () => Promise.reject(denied) });
+  assert.is((await refused.face.ask("GET", "/v1/whoami")).status, 401);
+});
+
 test("join tokens are created for a subject with its grants", async () => {
   const { face, made } = fake({
     "identities.createJoinToken": { token: "crs-join-x", expiresAtMs: 9 },
