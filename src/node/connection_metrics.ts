@@ -1,5 +1,9 @@
-/** The metrics of connections before they are sessions: whom limits refuse, and the turns of handshakes. */
+/**
+ * The metrics of what waits for its turn: connections before they are sessions, and writes that arrive
+ * together.
+ */
 import type { ListenerStats } from "../../transport/transport.ts";
+import type { WriteQueueCounts } from "../serving/fair_writes.ts";
 import { counter, type Family, gauge, single } from "./metric_families.ts";
 
 /** The counts of a node's listeners from which these metrics are made. */
@@ -36,6 +40,27 @@ export function connectionFamilies(counts: () => ConnectionCounts): readonly Fam
       "Connections refused because they waited too long for their turn, or too many did; " +
         "crs_connections_refused_total counts them too.",
       () => single(counts().overdue),
+    ),
+  ];
+}
+
+/** Returns the metrics of the turns of writes. */
+export function writeTurnFamilies(counts: () => WriteQueueCounts): readonly Family[] {
+  return [
+    gauge(
+      "crs_writes_waiting",
+      "Streams whose writes wait for their turn, because many arrived together.",
+      () => single(counts().waiting),
+    ),
+    counter(
+      "crs_writes_waited_total",
+      "Times that writes of a stream have waited for their turn.",
+      () => single(counts().waited),
+    ),
+    counter(
+      "crs_writes_waited_seconds_total",
+      "Time until the first of these writes was served.",
+      () => single(counts().waitedMs / 1_000),
     ),
   ];
 }

@@ -12,7 +12,12 @@ import { ERROR_TABLE, type ErrorCode } from "../base/errors.ts";
 import { METRICS_ERROR_STAGES_MAX, METRICS_REGIONS_MAX } from "../base/limits.ts";
 import type { MonotonicClock } from "../base/world.ts";
 import type { WatchStatus } from "../serving/watch/watch_counts.ts";
-import { type ConnectionCounts, connectionFamilies } from "./connection_metrics.ts";
+import type { WriteQueueCounts } from "../serving/fair_writes.ts";
+import {
+  type ConnectionCounts,
+  connectionFamilies,
+  writeTurnFamilies,
+} from "./connection_metrics.ts";
 import { clusterFamilies, type ClusterSnapshot } from "./cluster_metrics.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "./latency_histogram.ts";
 import { counter, type Family, gauge, histogram, type Sample, single } from "./metric_families.ts";
@@ -85,6 +90,8 @@ export interface NodeSnapshot {
   /** The number of rebinds of a TCP port that had stopped accepting, since the start, by port. */
   readonly portsReopened: ReadonlyMap<string, number>;
   readonly connections: ConnectionCounts;
+  /** Writes that waited for their turn. */
+  readonly writeTurns: WriteQueueCounts;
   /** Its watches; undefined while its groups are not open. */
   readonly watches: WatchStatus | undefined;
   /** The regions that it follows; undefined while its groups are not open. */
@@ -396,6 +403,7 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
       () => [...snapshot().portsReopened].map(([port, value]) => ({ labels: { port }, value })),
     ),
     ...connectionFamilies(() => snapshot().connections),
+    ...writeTurnFamilies(() => snapshot().writeTurns),
     gauge("crs_streams", "Open streams.", () => single(snapshot().streams)),
   ];
 }

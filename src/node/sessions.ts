@@ -10,12 +10,14 @@ import { AnsweredRequests } from "../serving/answered_requests.ts";
 import { DelegationCounts } from "../serving/delegations.ts";
 import { SessionBudget } from "../serving/session_budget.ts";
 import { StallWatch } from "../serving/stall_watch.ts";
+import { FairWrites } from "../serving/fair_writes.ts";
 import { OpenSession, type SessionServices } from "./open_session.ts";
 import { AnonymousSessions } from "./anonymous_sessions.ts";
 
 /** The dependencies of a node's sessions. */
 export interface SessionsOptions
-  extends Omit<SessionServices, "budget" | "watch" | "answered" | "anonymous" | "delegations"> {
+  extends
+    Omit<SessionServices, "budget" | "watch" | "answered" | "anonymous" | "delegations" | "turns"> {
   readonly listener: Listener;
   readonly logger: Logger;
   /** Default: the limits of a node. */
@@ -36,6 +38,8 @@ export class Sessions {
   readonly budget: SessionBudget;
   /** Counts of the delegations that fronts have opened on sessions. */
   readonly delegations = new DelegationCounts();
+  /** Turns of writes that arrive together. */
+  readonly turns: FairWrites;
   readonly #watch: StallWatch;
   #closing = false;
   #ringPush: Timer | undefined;
@@ -43,14 +47,16 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.budget = options.budget ?? new SessionBudget();
-    const { clock, world: { scheduler } } = options;
+    const { clock, world: { scheduler, monotonic } } = options;
     this.anonymous = new AnonymousSessions(scheduler);
     this.#watch = new StallWatch({ scheduler, clock });
+    this.turns = new FairWrites({ scheduler, clock: monotonic });
     const { budget, anonymous, delegations } = this;
     const answered = new AnsweredRequests();
+    const { turns } = this;
     this.#services = {
       ...options,
-      ...{ answered, budget, anonymous, delegations, watch: this.#watch },
+      ...{ answered, budget, anonymous, delegations, turns, watch: this.#watch },
     };
   }
 

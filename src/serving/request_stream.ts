@@ -19,19 +19,19 @@ import {
   REPLY_WRITE_BYTES_MAX,
   REQUEST_FRAME_BYTES_MAX,
   WATCH_BACKLOG_BYTES,
+  WRITES_OF_STREAM,
 } from "../base/limits.ts";
 import { type ControlMessage, isControlFrame, writeControl } from "../wire/control.ts";
 import { FrameAssembler } from "../wire/frame_assembler.ts";
 import { Outbox } from "../../transport/outbox.ts";
 import type { OwnedBytes, Stream } from "../../transport/transport.ts";
-import type { AnsweredRequests, RequestObserver } from "./answered_requests.ts";
 import type { Caller } from "./caller.ts";
+import { DeferredFrames } from "./deferred_frames.ts";
 import { type FirstStreamOwner, takeControl } from "./first_stream.ts";
-import type { HeldClock } from "./held_clock.ts";
-import type { ReplyWriter } from "./reply_writer.ts";
+import type { RequestStreamOptions, SharedRequestParts } from "./request_parts.ts";
 import type { SessionAccount } from "./session_budget.ts";
 import { PeerStall } from "./peer_stall.ts";
-import type { StallWatch, Watched } from "./stall_watch.ts";
+import type { Watched } from "./stall_watch.ts";
 import { nextReadBuffer } from "./stream_buffer.ts";
 import { WaitingLists } from "./waiting_lists.ts";
 import type { WatchStream, WatchStreamEvents } from "./watch/watch_stream.ts";
@@ -45,31 +45,12 @@ export interface RequestHandler {
   serve(request: RequestView, stream: RequestStream): void;
 }
 
-/** The parts that all request streams of a node share. */
-export interface RequestServices {
-  readonly handler: RequestHandler;
-  readonly replies: ReplyWriter;
-  readonly clock: HeldClock;
-  readonly observer: RequestObserver;
-  readonly answered: AnsweredRequests;
-  readonly watch: StallWatch;
-}
-
-/** The parts of one {@link RequestStream}. */
-export interface RequestStreamOptions {
-  readonly stream: Stream;
-  readonly caller: Caller;
-  /** Account of the stream's session. */
-  readonly account: SessionAccount;
-  /** Present for a session's first stream. On others a control frame is a malformed request. */
-  readonly owner?: FirstStreamOwner;
-}
+/** The services that all request streams of a node share. */
+export type RequestServices = SharedRequestParts & { readonly handler: RequestHandler };
 
 /** The request being served; one view for all streams, as it is valid during the call only. */
 const REQUEST = requestCodec.newView();
 const REQUEST_LIMITS = { frameBytesMax: REQUEST_FRAME_BYTES_MAX, segmentsMax: 1 };
-
-const NO_FRAMES: readonly Uint8Array[] = [];
 
 /**
  * One request stream, from its first byte to its last. While it is idle it holds a pending read and
@@ -105,11 +86,11 @@ export class RequestStream implements Watched, WatchStream {
   /** Present while the stream holds something, and is therefore looked at. */
   #stall: PeerStall | undefined;
   #lists: WaitingLists | undefined;
-  /** True while the stream waits for its peer and therefore reads nothing. */
+  /** True while it waits for its peer, and reads nothing. */
   #isWaiting = false;
   #isOver = false;
-  /** Copied frames of the chunk that wait until the peer has read. */
-  #deferred: readonly Uint8Array[] = NO_FRAMES;
+  /** Copied frames of the chunk that wait: until the peer has read, or for the turn of a write. */
+  #deferred: DeferredFrames | undefined;
   #inChunk = false;
 
   constructor(services: RequestServices, options: RequestStreamOptions) {
@@ -289,14 +270,14 @@ export class RequestStream implements Watched, WatchStream {
       return this.#end(error);
     }
     const buffer = nextReadBuffer(chunk);
-    if (this.#deferred.length > 0 || this.#isBlocked) void this.#resume(buffer);
+    if (this.#deferred !== undefined || this.#isBlocked) void this.#resume(buffer);
     else this.#read(buffer);
   };
 
   /** Reads again once deferred requests were served and there is room. Never rejects. */
   async #resume(into: OwnedBytes): Promise<void> {
     try {
-      while (this.#deferred.length > 0 && !this.#account.isClosed) await this.#serveDeferred();
+      while (this.#deferred !== undefined && !this.#account.isClosed) await this.#serveDeferred();
       if (this.#isBlocked) await this.#unblocked();
     } catch (error) {
       return this.#end(error);
@@ -385,15 +366,23 @@ export class RequestStream implements Watched, WatchStream {
   /** Serves deferred requests once the peer has read, until replies reach the limit again. */
   async #serveDeferred(): Promise<void> {
     await this.#unblocked();
-    const frames = this.#deferred;
-    this.#serve(() => {
-      let served = 0;
-      for (; served < frames.length && !this.#mustDefer; served++) {
-        const bytes = frames[served]!;
-        this.#serveNow(new DataView(bytes.buffer), bytes, 0, bytes.length);
-      }
-      this.#deferred = served === frames.length ? NO_FRAMES : frames.slice(served);
+    this.#serveSome(Infinity, false);
+    if (this.#deferred === undefined || this.#mustDefer) return;
+    const { owner = this.#account } = this.#account;
+    await this.#services.turns!.inTurns(owner, () => {
+      this.#serveSome(WRITES_OF_STREAM, true);
+      return this.#deferred !== undefined && !this.#mustDefer;
     });
+  }
+
+  /** Serves at most `max` deferred requests; writes only if `isTurn` or they may be served at once. */
+  #serveSome(max: number, isTurn: boolean): void {
+    this.#serve(() =>
+      this.#deferred?.serve(max, (bytes) =>
+        !this.#mustDefer && !this.isOver &&
+        this.#serveNow(new DataView(bytes.buffer), bytes, 0, bytes.length, isTurn))
+    );
+    if (this.#deferred?.isEmpty === true || this.isOver) this.#deferred = undefined;
   }
 
   /** Serves requests whose replies are sent together. */
@@ -421,28 +410,37 @@ export class RequestStream implements Watched, WatchStream {
       return takeControl(this.#owner, view, bytes, start, end);
     }
     // Deferred frames are served first.
-    if (this.#deferred.length > 0 || this.#mustDefer) {
-      this.#defer(bytes.slice(start, end));
-    } else this.#serveNow(view, bytes, start, end);
+    const mustWait = this.#deferred !== undefined || this.#mustDefer;
+    if (!mustWait && this.#serveNow(view, bytes, start, end, false)) return;
+    (this.#deferred ??= new DeferredFrames()).push(bytes.slice(start, end));
   };
 
-  #defer(frame: Uint8Array): void {
-    if (this.#deferred === NO_FRAMES) this.#deferred = [frame];
-    else (this.#deferred as Uint8Array[]).push(frame);
-  }
-
-  #serveNow(view: DataView, bytes: Uint8Array, start: number, end: number): void {
-    this.#requests++;
-    this.inFlight++;
+  /** Returns false for a write that must wait for its turn. */
+  #serveNow(
+    view: DataView,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isTurn: boolean,
+  ): boolean {
+    const { handler, turns } = this.#services;
     const request = REQUEST;
     let requestId = 0;
+    this.#requests++;
+    this.inFlight++;
     try {
       request.wrap(view, bytes, start + 8, end);
       requestId = request.id;
-      this.#services.handler.serve(request, this);
+      if (!isTurn && turns?.mayServe(request.operation, this.arrivedMs) === false) {
+        this.#requests--;
+        this.inFlight--;
+        return false;
+      }
+      handler.serve(request, this);
     } catch (error) {
       this.refuse(requestId, toRegistryError(error), request.operation, this.arrivedMs);
     }
+    return true;
   }
 }
 

@@ -65,6 +65,8 @@ export async function run(args: readonly string[]): Promise<SoakResult> {
       othersQuietMsP99: quiet.p99Ms,
       othersReads: meanwhile.reads,
       othersFailed: others.failed,
+      othersMsP50: meanwhile.p50Ms,
+      othersMsP90: meanwhile.p90Ms,
       othersMsP99: meanwhile.p99Ms,
       othersMsMax: meanwhile.maxMs,
     };
@@ -157,6 +159,8 @@ class Others {
     this.#latencies = new LatencyHistogram();
     return {
       reads: latencies.count,
+      p50Ms: Math.round(latencies.percentileUs(50)) / 1_000,
+      p90Ms: Math.round(latencies.percentileUs(90)) / 1_000,
       p99Ms: Math.round(latencies.percentileUs(99)) / 1_000,
       maxMs: Math.round(latencies.maxUs) / 1_000,
     };

@@ -66,3 +66,8 @@ export const OPERATION_IDS_END = operationById.length;
 export function operationOfId(id: number): Operation | undefined {
   return operationById[id];
 }
+
+/** Reports whether the operation with that id writes; false for one that this version does not know. */
+export function isWriteOperation(id: number): boolean {
+  return operationById[id]?.kind === "write";
+}
