@@ -4,6 +4,7 @@ import type { ReadPoint } from "../../../src/replication/group_interface.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import type { LeasePromise } from "./kept_lease.ts";
 import type { PlacedMachine } from "./machine.ts";
+import type { MapsAnswered, MapsCall } from "./maps.ts";
 import type { RelayAnswered, RelayCall } from "./relays.ts";
 import type { SdkAnswer, SdkCall } from "./sdk_history.ts";
 
@@ -30,6 +31,10 @@ export interface PlacedChecker {
   relayCalled?(call: RelayCall): void;
   /** A call of a front has ended. */
   relayAnswered?(answer: RelayAnswered): void;
+  /** A program of the Maps protocol begins a call. */
+  mapsCalled?(call: MapsCall): void;
+  /** A call of such a program has ended. */
+  mapsAnswered?(answer: MapsAnswered): void;
   /** Something ran on a machine that is up. */
   stepped?(machine: PlacedMachine, groups: ClusterGroups): void;
   /** Called every 50 ms. */

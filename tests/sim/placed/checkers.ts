@@ -19,6 +19,7 @@ import { GOVERNED_CHECKERS } from "./governed.ts";
 import { RestoredBackups } from "./restored.ts";
 import { RecordRights } from "./rights_checker.ts";
 import { RELAY_CHECKERS } from "./relay_checkers.ts";
+import { MAPS_CHECKERS } from "./maps_checkers.ts";
 import { SDK_CHECKERS } from "./sdk_checkers.ts";
 
 /** Entries that a new voter may lack: those of the rule, and those that were logged meanwhile. */
@@ -408,6 +409,7 @@ export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecke
   (cluster) => new DepartedNodes(cluster),
   ...SDK_CHECKERS,
   ...RELAY_CHECKERS,
+  ...MAPS_CHECKERS,
   ...AGE_CHECKERS,
   ...GOVERNED_CHECKERS,
   (cluster) => new RecordRights(cluster),

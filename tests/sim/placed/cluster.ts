@@ -11,6 +11,7 @@ import type { PlacedChecker } from "./checker.ts";
 import type { LeasePromise } from "./kept_lease.ts";
 import { Governors } from "./governors.ts";
 import { type MachineHost, PlacedMachine } from "./machine.ts";
+import { type MapsAnswered, type MapsCall, mapsCallName, MapsPrograms } from "./maps.ts";
 import type { Owner } from "./owner.ts";
 import { Operators } from "./operators.ts";
 import { Owners } from "./owners.ts";
@@ -36,6 +37,7 @@ export class PlacedCluster implements MachineHost {
   readonly governors: Governors;
   readonly operators: Operators;
   readonly relays: RelayFronts;
+  readonly maps: MapsPrograms;
   /** Whether nothing moves any more, and every client has read everything since. */
   isSettled = false;
   /** Called when a client has its answer, before anything else runs. */
@@ -60,6 +62,7 @@ export class PlacedCluster implements MachineHost {
     this.governors = new Governors(this);
     this.operators = new Operators(this);
     this.relays = new RelayFronts(this);
+    this.maps = new MapsPrograms(this);
     this.load = new SdkLoad({
       world: this.world,
       wire: this.wire,
@@ -143,6 +146,16 @@ export class PlacedCluster implements MachineHost {
   relayAnswered(answer: RelayAnswered): void {
     this.trace.note(this.nowMs, answer.front, relayCallName(answer));
     this.tell((checker) => checker.relayAnswered?.(answer));
+  }
+
+  mapsCalled(call: MapsCall): void {
+    this.trace.fold(this.nowMs, call.program, call.calledAt);
+    this.tell((checker) => checker.mapsCalled?.(call));
+  }
+
+  mapsAnswered(answer: MapsAnswered): void {
+    this.trace.note(this.nowMs, answer.program, mapsCallName(answer));
+    this.tell((checker) => checker.mapsAnswered?.(answer));
   }
 
   ownerAt(address: number): Owner | undefined {

@@ -61,6 +61,8 @@ const MEAN_MS: Readonly<Record<PlacedFault, number>> = {
 const TIGHT_GUARD_EVERY = 3;
 /** Of so many seeds, one has agents that fall silent at once, beside those with such a guard. */
 const SILENT_EVERY = 6;
+/** Numbers of programs of the Maps protocol, by turns. */
+const MAPS_PROGRAMS: readonly number[] = [2, 0, 0, 0, 0, 0, 0, 3];
 const SILENT_AGENTS = 6;
 /** The part of the seeds whose cluster loses its majority. */
 const LOSES_MAJORITY = 0.25;
@@ -100,6 +102,8 @@ export interface PlacedPlan {
   readonly areWatched: boolean;
   /** Number of relays, each with its front; 0: none. */
   readonly relays: number;
+  /** Number of programs of the Maps protocol; 0: none. */
+  readonly mapsPrograms: number;
   /** Agents with identities of their own. */
   readonly owners: readonly OwnerPlan[];
   /** Mean time between two orders of operators that nodes depart or stay, ms; undefined: there are none. */
@@ -198,6 +202,8 @@ export function placedPlanOf(seed: number): PlacedPlan {
     areWatched: new SeededEntropy(seed ^ 0x3a7c4).unit() < 0.5,
     reshapesMs: reshapesMsOf(new SeededEntropy(seed ^ 0x0dd5a)),
     relays: relaysOf(new SeededEntropy(seed ^ 0x7e1a4)),
+    // Not drawn, as seeds were known before these programs were.
+    mapsPrograms: MAPS_PROGRAMS[seed % MAPS_PROGRAMS.length]!,
   };
   const hasNewerCommand = unit() < 0.1;
   const zoneOf = () => hasZones ? of(["", "a", "b"]) : "";

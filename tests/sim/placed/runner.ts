@@ -92,6 +92,7 @@ class PlacedRun {
     this.#cluster.governors.start();
     this.#cluster.operators.start();
     this.#cluster.relays.start();
+    this.#cluster.maps.start();
     while (world.nowMs < plan.faultsMs) await this.#pass();
     this.#faults.end();
     this.#cluster.operators.stop();
@@ -128,10 +129,15 @@ class PlacedRun {
     load.stop();
     this.#cluster.governors.stop();
     this.#cluster.relays.stop();
+    this.#cluster.maps.stop();
     await this.#until(CALLS_MS_MAX, isIdle);
     await this.#until(
       CALLS_MS_MAX,
       () => this.#cluster.relays.isIdle ? undefined : "calls of fronts are under way",
+    );
+    await this.#until(
+      CALLS_MS_MAX,
+      () => this.#cluster.maps.isIdle ? undefined : "calls of programs of Maps are under way",
     );
     await this.#until(ROUTING_MS_MAX, () => unconvergedRouting(this.#cluster));
     await this.#until(KEPT_MS_MAX, () => {

@@ -9,6 +9,7 @@ import { GOVERNANCE_MUTANTS } from "./governance.ts";
 import { GROUP_LOOP_MUTANTS } from "./group_loop.ts";
 import { IDENTITY_MUTANTS } from "./identities.ts";
 import { LEASE_MUTANTS } from "./leases.ts";
+import { MAPS_MUTANTS } from "./maps.ts";
 import { MIRROR_MUTANTS } from "./mirrors.ts";
 import { PLACEMENT_MUTANTS } from "./placement.ts";
 import { PULLER_MUTANTS } from "./pullers.ts";
@@ -43,6 +44,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...GOVERNANCE_MUTANTS,
   ...IDENTITY_MUTANTS,
   ...RELAY_MUTANTS,
+  ...MAPS_MUTANTS,
   ...EXPIRY_MUTANTS,
   ...BACKUP_MUTANTS,
 ];
