@@ -75,7 +75,8 @@ curlTest(
         const resolved = await curl(`${second.url}/v1/resolve?domain=a1.example`);
         assert.equal([resolved.status, JSON.parse(resolved.text).gateway.id], [200, id]);
         const known = await curl(`${second.url}/v1/whoami`);
-        assert.equal([known.status, JSON.parse(known.text).role], [200, "development"]);
+        const { role, expiresAtMs } = JSON.parse(known.text);
+        assert.equal([known.status, role, expiresAtMs], [200, "development", null]);
         const wrong = await curl(...json, "-d", '"text"', `${second.url}/v1/agents`);
         assert.is(wrong.status, 400);
         const rebound = await curl("-H", "Host: evil.example", `${second.url}/v1/agents`);

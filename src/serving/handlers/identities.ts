@@ -126,7 +126,8 @@ function whoIs(peer: AuthenticatedPeer) {
   const { domains, gateways, credentialHashes = false, reads = [] } = grants;
   return {
     ...{ subject, role, region, lineage },
-    expiresAtMs: expiresAtMs === Infinity ? 0 : Math.floor(expiresAtMs),
+    // The development identity has the last time that there is.
+    expiresAtMs: expiresAtMs < Number.MAX_SAFE_INTEGER ? Math.floor(expiresAtMs) : 0,
     ...{ domains, gateways, credentialHashes, reads },
     scopes: capability?.scopes ?? [],
     front: delegated?.front ?? "",
