@@ -10,6 +10,7 @@ import {
 import type { Decode } from "./call.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { ClusterRouting, Part } from "./cluster_routing.ts";
+import type { Deadline } from "./deadline.ts";
 
 /** Invokes operations and decodes their replies. */
 export interface Invoker {
@@ -25,6 +26,9 @@ export interface Invoker {
     options?: CallOptions,
     part?: Part,
   ): Promise<T>;
+
+  /** Starts the deadline of a call that may take several requests. */
+  deadline(options: CallOptions): Deadline;
 
   /** Routing of calls of many partitions; absent or undefined if the cluster has one node. */
   readonly cluster?: ClusterRouting | undefined;

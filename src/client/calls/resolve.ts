@@ -54,10 +54,11 @@ export class ResolveCalls {
 
   /** See `Client.resolveAgent`. The answer is never stale. */
   async agent(domain: string, options: CallOptions = {}): Promise<ResolvedAgent> {
-    const deadline = this.#invoker.cluster?.deadline(options);
+    // The cluster may become known while the first request is on its way.
+    const deadline = this.#invoker.deadline(options);
     const parts = await this.#ask(domain, options);
     if (isComplete(parts)) return resolvedOf(domain, parts);
-    return await this.#completion(options, deadline).complete(domain, parts);
+    return await this.#completion(deadline).complete(domain, parts);
   }
 
   /** See `Client.resolveAgents`. Answers are never stale. */
@@ -102,7 +103,7 @@ export class ResolveCalls {
     options: CallOptions,
     part: Part | undefined,
   ): Promise<ResolveOutcome[]> {
-    const completion = this.#completion(options, this.#invoker.cluster?.deadline(options));
+    const completion = this.#completion(this.#invoker.deadline(options));
     const outcomes = await this.#invoker.invoke(
       "resolveAgents",
       { domains, home: askedHome(options) },
@@ -150,11 +151,11 @@ export class ResolveCalls {
     return this.#invoker.invoke("resolveAgent", body, this.#decodeOne, options);
   }
 
-  #completion(options: CallOptions, deadline: Deadline | undefined): ResolveCompletion {
+  #completion(deadline: Deadline): ResolveCompletion {
     return new ResolveCompletion(
       this.#invoker,
       this.#get,
-      () => deadline?.options() ?? options,
+      () => deadline.options(),
       (domain, left) => this.#ask(domain, left),
     );
   }

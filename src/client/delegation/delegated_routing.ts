@@ -8,6 +8,7 @@ import type { OperationName, RequestOf } from "../../wire/operations/mod.ts";
 import type { Decode } from "../call.ts";
 import type { CallOptions } from "../call_options.ts";
 import type { ClusterRouting, Part } from "../cluster_routing.ts";
+import type { Deadline } from "../deadline.ts";
 import type { Invoker } from "../invoker.ts";
 import type { Router } from "../router.ts";
 import type {
@@ -31,6 +32,10 @@ export class DelegatedInvoker implements Invoker {
 
   get cluster(): ClusterRouting | undefined {
     return this.#router.cluster;
+  }
+
+  deadline(options: CallOptions): Deadline {
+    return this.#router.deadline(options);
   }
 
   invoke<Name extends OperationName, T>(

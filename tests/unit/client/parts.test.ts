@@ -8,7 +8,12 @@ import { NO_POSITION } from "../../../src/base/position.ts";
 import { ageBoundMsOf } from "../../../src/client/receipts.ts";
 import type { RegisterItem, Renewed, RenewItem } from "../../../src/client/types.ts";
 import { FakeCluster, PARTITIONS } from "./fake_cluster.ts";
-import { type FakeRequest, storedAgentBytes, storedGatewayBytes } from "./fake_registry.ts";
+import {
+  type FakeRequest,
+  rejection,
+  storedAgentBytes,
+  storedGatewayBytes,
+} from "./fake_registry.ts";
 
 const INCARNATION = { generation: 1, index: 1 };
 
@@ -293,6 +298,27 @@ test("resolveAgent completes parts that other nodes lead, with the receipts of a
   assert.is(found.receipts.length, 3);
   assert.equal(asked, ["resolveAgent", "getAgent", "getGateway"]);
   await cluster.seed.wait(client.close());
+});
+
+test("resolveAgent ends within its timeout, also if the cluster was unknown when it began", async () => {
+  const cluster = new FakeCluster(1);
+  serveComposites(cluster, cluster.idIn(1), cluster.idIn(2, 2));
+  const { seed } = cluster;
+  const serve = seed.answer;
+  let first: FakeRequest | undefined;
+  seed.answer = (request) => {
+    if (request.name === "resolveAgent") first = request;
+    return request.name === "resolveAgent" || request.name === "getAgent" || serve(request);
+  };
+  const client = await cluster.connect();
+  assert.is(client.status.nodes.length, 1);
+  const startMs = seed.time.nowMs();
+  const resolution = client.resolveAgent(cluster.domainIn(0), { timeoutMs: 1_000 });
+  await seed.pass(600);
+  serve(first!);
+  assert.is((await rejection(seed, resolution)).code, "deadline_exceeded");
+  assert.ok(seed.time.nowMs() - startMs < 1_300, `${seed.time.nowMs() - startMs} ms`);
+  await seed.wait(client.close());
 });
 
 test("resolveAgents is split by alias, and fetches a shared gateway once a request", async () => {
