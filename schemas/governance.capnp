@@ -14,6 +14,8 @@ struct ProposeCommand {
   payload @0 :Data;
   signatures @1 :List(PayloadSignatureRecord);
   caller @2 :Text;
+  region @3 :Text;
+  # The cluster's own region. Read from apply version 2 on.
 }
 
 struct AddSignaturesCommand {
@@ -25,6 +27,44 @@ struct AddSignaturesCommand {
 struct ApplyProposalCommand {
   proposal @0 :UInt64;
   caller @1 :Text;
+  region @2 :Text;
+  # As in ProposeCommand.
+}
+
+struct BeginMirrorCommand {
+  # Makes an ungoverned registry the mirror of another region's, once.
+  genesis @0 :Data;
+  home @1 :Text;
+  # The region that it is read from first.
+  region @2 :Text;
+  # The cluster's own region.
+  caller @3 :Text;
+}
+
+struct MirrorEntriesCommand {
+  # Entries of the home, in order. Each is verified when it is applied.
+  after @0 :UInt64;
+  # The version that they follow: at another one they are refused.
+  entries @1 :List(MirroredEntry);
+  region @2 :Text;
+  # The cluster's own region.
+  caller @3 :Text;
+}
+
+struct MirroredEntry {
+  leaf @0 :Data;
+  payload @1 :Data;
+}
+
+struct GovernanceHomeRecord {
+  # In images only: where the plane began, the own region, and what was refused of the home.
+  began @0 :Text;
+  # The region that a mirror began with; empty: the plane began here.
+  region @1 :Text;
+  # Empty: not known yet.
+  refused @2 :UInt64;
+  refusal @3 :Text;
+  # The last one, until entries are taken again.
 }
 
 struct PayloadSignatureRecord {
@@ -111,4 +151,6 @@ enum GovernanceAction {
   # Another proposal for the same version was applied.
   evict @7;
   # It had no signature, and made room for a proposal that has one.
+  mirror @8;
+  # Another region's log is mirrored, or what came of it was refused.
 }

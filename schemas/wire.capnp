@@ -1418,6 +1418,25 @@ struct GovernanceStatusReply {
   genesis @5 :Text;
   # Its hash; empty: there is no genesis.
   signers @6 :List(SignerKey);
+  home @7 :Text;
+  # The region in which proposals are made; empty: this one.
+  contactAgeMs @8 :UInt32;
+  # In a mirror: time since its home answered; 0xffffffff: not known.
+  refusal @9 :Text;
+  # In a mirror: why the newest entries of its home were refused; empty: they were taken.
+  checkpointKey @10 :Data;
+  # The newest key of this region that signs checkpoints once the signers list it; empty: none.
+}
+
+struct MirrorGovernanceRequest {
+  region @0 :Text;
+  genesis @1 :Text;
+  # Hash of the genesis that the region must have.
+}
+
+struct MirrorGovernanceReply {
+  version @0 :UInt64;
+  # The global version that is mirrored so far.
 }
 
 struct GovernedLogRequest {

@@ -27,6 +27,7 @@ export const GOVERNANCE_ACTIONS = {
   expire: 5,
   outdate: 6,
   evict: 7,
+  mirror: 8,
 } as const;
 
 /** The names of GovernanceAction by number. */
@@ -39,6 +40,7 @@ export const GOVERNANCE_ACTION_NAMES: readonly (GovernanceAction | undefined)[] 
   "expire",
   "outdate",
   "evict",
+  "mirror",
 ];
 
 /** Begins the governed plane, once. */
@@ -86,6 +88,8 @@ export interface ProposeCommand {
   payload: Uint8Array;
   signatures: PayloadSignatureRecord[];
   caller: string;
+  /** The cluster's own region. Read from apply version 2 on. */
+  region: string;
 }
 
 /** A flyweight over {@link ProposeCommand}. */
@@ -100,6 +104,10 @@ export class ProposeCommandView extends StructView<ProposeCommand> {
   get callerBytes(): Uint8Array { return this.$textBytes(2); }
   get callerOffset(): number { return this.$textOffset(2); }
   get callerLength(): number { return this.$textLength(2); }
+  get region(): string { return this.$text(3); }
+  get regionBytes(): Uint8Array { return this.$textBytes(3); }
+  get regionOffset(): number { return this.$textOffset(3); }
+  get regionLength(): number { return this.$textLength(3); }
 
   override toPlain(): ProposeCommand {
     this.$payPlain();
@@ -107,6 +115,7 @@ export class ProposeCommandView extends StructView<ProposeCommand> {
       payload: this.$dataCopy(0),
       signatures: this.signatures.toPlain(),
       caller: this.caller,
+      region: this.region,
     };
   }
 }
@@ -115,13 +124,14 @@ function putProposeCommand(out: FrameWriter, at: number, value: Input<ProposeCom
   out.$data(at + 0, value.payload);
   out.$structs<PayloadSignatureRecord>(at + 8, value.signatures, payloadSignatureRecordCodec.layout, "signatures");
   out.$text(at + 16, value.caller, "caller");
+  out.$text(at + 24, value.region, "region");
 }
 
 /** Encodes and decodes {@link ProposeCommand}. */
 export const proposeCommandCodec = new StructCodec<ProposeCommand, ProposeCommandView>({
   name: "ProposeCommand",
   dataWords: 0,
-  pointerWords: 3,
+  pointerWords: 4,
   put: putProposeCommand,
   newView: () => new ProposeCommandView(),
 });
@@ -173,6 +183,8 @@ export const addSignaturesCommandCodec = new StructCodec<AddSignaturesCommand, A
 export interface ApplyProposalCommand {
   proposal: number;
   caller: string;
+  /** As in ProposeCommand. */
+  region: string;
 }
 
 /** A flyweight over {@link ApplyProposalCommand}. */
@@ -183,12 +195,17 @@ export class ApplyProposalCommandView extends StructView<ApplyProposalCommand> {
   get callerBytes(): Uint8Array { return this.$textBytes(0); }
   get callerOffset(): number { return this.$textOffset(0); }
   get callerLength(): number { return this.$textLength(0); }
+  get region(): string { return this.$text(1); }
+  get regionBytes(): Uint8Array { return this.$textBytes(1); }
+  get regionOffset(): number { return this.$textOffset(1); }
+  get regionLength(): number { return this.$textLength(1); }
 
   override toPlain(): ApplyProposalCommand {
     this.$payPlain();
     return {
       proposal: this.proposal,
       caller: this.caller,
+      region: this.region,
     };
   }
 }
@@ -197,15 +214,218 @@ function putApplyProposalCommand(out: FrameWriter, at: number, value: Input<Appl
   const view = out.view;
   UINT64.write(view, at + 0, value.proposal, "proposal");
   out.$text(at + 8, value.caller, "caller");
+  out.$text(at + 16, value.region, "region");
 }
 
 /** Encodes and decodes {@link ApplyProposalCommand}. */
 export const applyProposalCommandCodec = new StructCodec<ApplyProposalCommand, ApplyProposalCommandView>({
   name: "ApplyProposalCommand",
   dataWords: 1,
-  pointerWords: 1,
+  pointerWords: 2,
   put: putApplyProposalCommand,
   newView: () => new ApplyProposalCommandView(),
+});
+
+/** Makes an ungoverned registry the mirror of another region's, once. */
+export interface BeginMirrorCommand {
+  genesis: Uint8Array;
+  /** The region that it is read from first. */
+  home: string;
+  /** The cluster's own region. */
+  region: string;
+  caller: string;
+}
+
+/** A flyweight over {@link BeginMirrorCommand}. */
+export class BeginMirrorCommandView extends StructView<BeginMirrorCommand> {
+  get genesis(): Uint8Array { return this.$dataBytes(0); }
+  get genesisOffset(): number { return this.$dataOffset(0); }
+  get genesisLength(): number { return this.$dataLength(0); }
+  get home(): string { return this.$text(1); }
+  get homeBytes(): Uint8Array { return this.$textBytes(1); }
+  get homeOffset(): number { return this.$textOffset(1); }
+  get homeLength(): number { return this.$textLength(1); }
+  get region(): string { return this.$text(2); }
+  get regionBytes(): Uint8Array { return this.$textBytes(2); }
+  get regionOffset(): number { return this.$textOffset(2); }
+  get regionLength(): number { return this.$textLength(2); }
+  get caller(): string { return this.$text(3); }
+  get callerBytes(): Uint8Array { return this.$textBytes(3); }
+  get callerOffset(): number { return this.$textOffset(3); }
+  get callerLength(): number { return this.$textLength(3); }
+
+  override toPlain(): BeginMirrorCommand {
+    this.$payPlain();
+    return {
+      genesis: this.$dataCopy(0),
+      home: this.home,
+      region: this.region,
+      caller: this.caller,
+    };
+  }
+}
+
+function putBeginMirrorCommand(out: FrameWriter, at: number, value: Input<BeginMirrorCommand>): void {
+  out.$data(at + 0, value.genesis);
+  out.$text(at + 8, value.home, "home");
+  out.$text(at + 16, value.region, "region");
+  out.$text(at + 24, value.caller, "caller");
+}
+
+/** Encodes and decodes {@link BeginMirrorCommand}. */
+export const beginMirrorCommandCodec = new StructCodec<BeginMirrorCommand, BeginMirrorCommandView>({
+  name: "BeginMirrorCommand",
+  dataWords: 0,
+  pointerWords: 4,
+  put: putBeginMirrorCommand,
+  newView: () => new BeginMirrorCommandView(),
+});
+
+/** Entries of the home, in order. Each is verified when it is applied. */
+export interface MirrorEntriesCommand {
+  /** The version that they follow: at another one they are refused. */
+  after: number;
+  entries: MirroredEntry[];
+  /** The cluster's own region. */
+  region: string;
+  caller: string;
+}
+
+/** A flyweight over {@link MirrorEntriesCommand}. */
+export class MirrorEntriesCommandView extends StructView<MirrorEntriesCommand> {
+  #entries: StructList<MirroredEntry, MirroredEntryView> | undefined;
+
+  get after(): number { return this.$uint64(0); }
+  set after(value: number) { this.$setUint64(0, value); }
+  get entries(): StructList<MirroredEntry, MirroredEntryView> { return this.$list(0, this.#entries ??= new StructList(new MirroredEntryView())); }
+  get region(): string { return this.$text(1); }
+  get regionBytes(): Uint8Array { return this.$textBytes(1); }
+  get regionOffset(): number { return this.$textOffset(1); }
+  get regionLength(): number { return this.$textLength(1); }
+  get caller(): string { return this.$text(2); }
+  get callerBytes(): Uint8Array { return this.$textBytes(2); }
+  get callerOffset(): number { return this.$textOffset(2); }
+  get callerLength(): number { return this.$textLength(2); }
+
+  override toPlain(): MirrorEntriesCommand {
+    this.$payPlain();
+    return {
+      after: this.after,
+      entries: this.entries.toPlain(),
+      region: this.region,
+      caller: this.caller,
+    };
+  }
+}
+
+function putMirrorEntriesCommand(out: FrameWriter, at: number, value: Input<MirrorEntriesCommand>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.after, "after");
+  out.$structs<MirroredEntry>(at + 8, value.entries, mirroredEntryCodec.layout, "entries");
+  out.$text(at + 16, value.region, "region");
+  out.$text(at + 24, value.caller, "caller");
+}
+
+/** Encodes and decodes {@link MirrorEntriesCommand}. */
+export const mirrorEntriesCommandCodec = new StructCodec<MirrorEntriesCommand, MirrorEntriesCommandView>({
+  name: "MirrorEntriesCommand",
+  dataWords: 1,
+  pointerWords: 3,
+  put: putMirrorEntriesCommand,
+  newView: () => new MirrorEntriesCommandView(),
+});
+
+export interface MirroredEntry {
+  leaf: Uint8Array;
+  payload: Uint8Array;
+}
+
+/** A flyweight over {@link MirroredEntry}. */
+export class MirroredEntryView extends StructView<MirroredEntry> {
+  get leaf(): Uint8Array { return this.$dataBytes(0); }
+  get leafOffset(): number { return this.$dataOffset(0); }
+  get leafLength(): number { return this.$dataLength(0); }
+  get payload(): Uint8Array { return this.$dataBytes(1); }
+  get payloadOffset(): number { return this.$dataOffset(1); }
+  get payloadLength(): number { return this.$dataLength(1); }
+
+  override toPlain(): MirroredEntry {
+    this.$payPlain();
+    return {
+      leaf: this.$dataCopy(0),
+      payload: this.$dataCopy(1),
+    };
+  }
+}
+
+function putMirroredEntry(out: FrameWriter, at: number, value: Input<MirroredEntry>): void {
+  out.$data(at + 0, value.leaf);
+  out.$data(at + 8, value.payload);
+}
+
+/** Encodes and decodes {@link MirroredEntry}. */
+export const mirroredEntryCodec = new StructCodec<MirroredEntry, MirroredEntryView>({
+  name: "MirroredEntry",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putMirroredEntry,
+  newView: () => new MirroredEntryView(),
+});
+
+/** In images only: where the plane began, the own region, and what was refused of the home. */
+export interface GovernanceHomeRecord {
+  /** The region that a mirror began with; empty: the plane began here. */
+  began: string;
+  /** Empty: not known yet. */
+  region: string;
+  refused: number;
+  /** The last one, until entries are taken again. */
+  refusal: string;
+}
+
+/** A flyweight over {@link GovernanceHomeRecord}. */
+export class GovernanceHomeRecordView extends StructView<GovernanceHomeRecord> {
+  get began(): string { return this.$text(0); }
+  get beganBytes(): Uint8Array { return this.$textBytes(0); }
+  get beganOffset(): number { return this.$textOffset(0); }
+  get beganLength(): number { return this.$textLength(0); }
+  get region(): string { return this.$text(1); }
+  get regionBytes(): Uint8Array { return this.$textBytes(1); }
+  get regionOffset(): number { return this.$textOffset(1); }
+  get regionLength(): number { return this.$textLength(1); }
+  get refused(): number { return this.$uint64(0); }
+  set refused(value: number) { this.$setUint64(0, value); }
+  get refusal(): string { return this.$text(2); }
+  get refusalBytes(): Uint8Array { return this.$textBytes(2); }
+  get refusalOffset(): number { return this.$textOffset(2); }
+  get refusalLength(): number { return this.$textLength(2); }
+
+  override toPlain(): GovernanceHomeRecord {
+    this.$payPlain();
+    return {
+      began: this.began,
+      region: this.region,
+      refused: this.refused,
+      refusal: this.refusal,
+    };
+  }
+}
+
+function putGovernanceHomeRecord(out: FrameWriter, at: number, value: Input<GovernanceHomeRecord>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.refused, "refused");
+  out.$text(at + 8, value.began, "began");
+  out.$text(at + 16, value.region, "region");
+  out.$text(at + 24, value.refusal, "refusal");
+}
+
+/** Encodes and decodes {@link GovernanceHomeRecord}. */
+export const governanceHomeRecordCodec = new StructCodec<GovernanceHomeRecord, GovernanceHomeRecordView>({
+  name: "GovernanceHomeRecord",
+  dataWords: 1,
+  pointerWords: 3,
+  put: putGovernanceHomeRecord,
+  newView: () => new GovernanceHomeRecordView(),
 });
 
 /** Ed25519. */

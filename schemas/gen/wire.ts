@@ -7681,6 +7681,14 @@ export interface GovernanceStatusReply {
   /** Its hash; empty: there is no genesis. */
   genesis: string;
   signers: SignerKey[];
+  /** The region in which proposals are made; empty: this one. */
+  home: string;
+  /** In a mirror: time since its home answered; 0xffffffff: not known. */
+  contactAgeMs: number;
+  /** In a mirror: why the newest entries of its home were refused; empty: they were taken. */
+  refusal: string;
+  /** The newest key of this region that signs checkpoints once the signers list it; empty: none. */
+  checkpointKey: Uint8Array;
 }
 
 /** A flyweight over {@link GovernanceStatusReply}. */
@@ -7702,6 +7710,19 @@ export class GovernanceStatusReplyView extends StructView<GovernanceStatusReply>
   get genesisOffset(): number { return this.$textOffset(0); }
   get genesisLength(): number { return this.$textLength(0); }
   get signers(): StructList<SignerKey, SignerKeyView> { return this.$list(1, this.#signers ??= new StructList(new SignerKeyView())); }
+  get home(): string { return this.$text(2); }
+  get homeBytes(): Uint8Array { return this.$textBytes(2); }
+  get homeOffset(): number { return this.$textOffset(2); }
+  get homeLength(): number { return this.$textLength(2); }
+  get contactAgeMs(): number { return this.$uint32(24); }
+  set contactAgeMs(value: number) { this.$setUint32(24, value); }
+  get refusal(): string { return this.$text(3); }
+  get refusalBytes(): Uint8Array { return this.$textBytes(3); }
+  get refusalOffset(): number { return this.$textOffset(3); }
+  get refusalLength(): number { return this.$textLength(3); }
+  get checkpointKey(): Uint8Array { return this.$dataBytes(4); }
+  get checkpointKeyOffset(): number { return this.$dataOffset(4); }
+  get checkpointKeyLength(): number { return this.$dataLength(4); }
 
   override toPlain(): GovernanceStatusReply {
     this.$payPlain();
@@ -7713,6 +7734,10 @@ export class GovernanceStatusReplyView extends StructView<GovernanceStatusReply>
       isFrozen: this.isFrozen,
       genesis: this.genesis,
       signers: this.signers.toPlain(),
+      home: this.home,
+      contactAgeMs: this.contactAgeMs,
+      refusal: this.refusal,
+      checkpointKey: this.$dataCopy(4),
     };
   }
 }
@@ -7724,17 +7749,93 @@ function putGovernanceStatusReply(out: FrameWriter, at: number, value: Input<Gov
   UINT32.write(view, at + 16, value.openProposals, "openProposals");
   UINT16.write(view, at + 20, value.threshold, "threshold");
   if (value.isFrozen) out.bytes[at + 22]! |= 1;
-  out.$text(at + 24, value.genesis, "genesis");
-  out.$structs<SignerKey>(at + 32, value.signers, signerKeyCodec.layout, "signers");
+  UINT32.write(view, at + 24, value.contactAgeMs, "contactAgeMs");
+  out.$text(at + 32, value.genesis, "genesis");
+  out.$structs<SignerKey>(at + 40, value.signers, signerKeyCodec.layout, "signers");
+  out.$text(at + 48, value.home, "home");
+  out.$text(at + 56, value.refusal, "refusal");
+  out.$data(at + 64, value.checkpointKey);
 }
 
 /** Encodes and decodes {@link GovernanceStatusReply}. */
 export const governanceStatusReplyCodec = new StructCodec<GovernanceStatusReply, GovernanceStatusReplyView>({
   name: "GovernanceStatusReply",
-  dataWords: 3,
-  pointerWords: 2,
+  dataWords: 4,
+  pointerWords: 5,
   put: putGovernanceStatusReply,
   newView: () => new GovernanceStatusReplyView(),
+});
+
+export interface MirrorGovernanceRequest {
+  region: string;
+  /** Hash of the genesis that the region must have. */
+  genesis: string;
+}
+
+/** A flyweight over {@link MirrorGovernanceRequest}. */
+export class MirrorGovernanceRequestView extends StructView<MirrorGovernanceRequest> {
+  get region(): string { return this.$text(0); }
+  get regionBytes(): Uint8Array { return this.$textBytes(0); }
+  get regionOffset(): number { return this.$textOffset(0); }
+  get regionLength(): number { return this.$textLength(0); }
+  get genesis(): string { return this.$text(1); }
+  get genesisBytes(): Uint8Array { return this.$textBytes(1); }
+  get genesisOffset(): number { return this.$textOffset(1); }
+  get genesisLength(): number { return this.$textLength(1); }
+
+  override toPlain(): MirrorGovernanceRequest {
+    this.$payPlain();
+    return {
+      region: this.region,
+      genesis: this.genesis,
+    };
+  }
+}
+
+function putMirrorGovernanceRequest(out: FrameWriter, at: number, value: Input<MirrorGovernanceRequest>): void {
+  out.$text(at + 0, value.region, "region");
+  out.$text(at + 8, value.genesis, "genesis");
+}
+
+/** Encodes and decodes {@link MirrorGovernanceRequest}. */
+export const mirrorGovernanceRequestCodec = new StructCodec<MirrorGovernanceRequest, MirrorGovernanceRequestView>({
+  name: "MirrorGovernanceRequest",
+  dataWords: 0,
+  pointerWords: 2,
+  put: putMirrorGovernanceRequest,
+  newView: () => new MirrorGovernanceRequestView(),
+});
+
+export interface MirrorGovernanceReply {
+  /** The global version that is mirrored so far. */
+  version: number;
+}
+
+/** A flyweight over {@link MirrorGovernanceReply}. */
+export class MirrorGovernanceReplyView extends StructView<MirrorGovernanceReply> {
+  get version(): number { return this.$uint64(0); }
+  set version(value: number) { this.$setUint64(0, value); }
+
+  override toPlain(): MirrorGovernanceReply {
+    this.$payPlain();
+    return {
+      version: this.version,
+    };
+  }
+}
+
+function putMirrorGovernanceReply(out: FrameWriter, at: number, value: Input<MirrorGovernanceReply>): void {
+  const view = out.view;
+  UINT64.write(view, at + 0, value.version, "version");
+}
+
+/** Encodes and decodes {@link MirrorGovernanceReply}. */
+export const mirrorGovernanceReplyCodec = new StructCodec<MirrorGovernanceReply, MirrorGovernanceReplyView>({
+  name: "MirrorGovernanceReply",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putMirrorGovernanceReply,
+  newView: () => new MirrorGovernanceReplyView(),
 });
 
 export interface GovernedLogRequest {

@@ -5,14 +5,20 @@ import {
   addSignaturesCommandCodec,
   type ApplyProposalCommand,
   applyProposalCommandCodec,
+  type BeginMirrorCommand,
+  beginMirrorCommandCodec,
   type GovernanceAuditRecord,
   governanceAuditRecordCodec,
   type GovernanceCountersRecord,
   governanceCountersRecordCodec,
+  type GovernanceHomeRecord,
+  governanceHomeRecordCodec,
   type GovernedEntryRecord,
   governedEntryRecordCodec,
   type GovernInitCommand,
   governInitCommandCodec,
+  type MirrorEntriesCommand,
+  mirrorEntriesCommandCodec,
   type OpenProposalRecord,
   openProposalRecordCodec,
   type ProposeCommand,
@@ -29,11 +35,14 @@ export const GOVERNANCE_KINDS = {
   propose: 65,
   addSignatures: 66,
   applyProposal: 67,
+  beginMirror: 68,
+  mirrorEntries: 69,
   entry: 72,
   openProposal: 73,
   counters: 74,
   quota: 75,
   auditRecord: 76,
+  home: 77,
 } as const;
 
 /** Encodes the genesis of the governed plane. */
@@ -67,6 +76,30 @@ export function encodeApplyProposal(
 ): Uint8Array {
   const header = { ...from, kind: GOVERNANCE_KINDS.applyProposal };
   return commandCodec.encode(header, applyProposalCommandCodec, body);
+}
+
+/** Encodes the begin of a mirror. */
+export function encodeBeginMirror(
+  from: CommandHeader,
+  body: Input<BeginMirrorCommand>,
+): Uint8Array {
+  const header = { ...from, kind: GOVERNANCE_KINDS.beginMirror };
+  return commandCodec.encode(header, beginMirrorCommandCodec, body);
+}
+
+/** Encodes entries of the home for its mirror. */
+export function encodeMirrorEntries(
+  from: CommandHeader,
+  body: Input<MirrorEntriesCommand>,
+): Uint8Array {
+  const header = { ...from, kind: GOVERNANCE_KINDS.mirrorEntries };
+  return commandCodec.encode(header, mirrorEntriesCommandCodec, body);
+}
+
+/** Encodes the home of the plane for an image. */
+export function encodeHome(from: CommandHeader, body: Input<GovernanceHomeRecord>): Uint8Array {
+  const header = { ...from, kind: GOVERNANCE_KINDS.home };
+  return commandCodec.encode(header, governanceHomeRecordCodec, body);
 }
 
 /** Encodes an entry of the log for an image. */

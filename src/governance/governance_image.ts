@@ -11,6 +11,7 @@ import {
   type GovernanceAuditRecord,
   GovernanceAuditRecordView,
   GovernanceCountersRecordView,
+  GovernanceHomeRecordView,
   GovernedEntryRecordView,
   GovernInitCommandView,
   OpenProposalRecordView,
@@ -33,12 +34,17 @@ import {
   encodeCounters,
   encodeEntryRecord,
   encodeGovernInit,
+  encodeHome,
   encodeOpenProposal,
   encodeQuota,
   GOVERNANCE_KINDS,
   governanceCommandOf,
 } from "./governance_codec.ts";
-import { GOVERNANCE_APPLY_VERSION_MAX, GovernanceState } from "./governance_state.ts";
+import {
+  GOVERNANCE_APPLY_VERSION_MAX,
+  GovernanceState,
+  MIRROR_APPLY_VERSION,
+} from "./governance_state.ts";
 import { GovernedPlane } from "./governed_plane.ts";
 import { proposalRecord } from "./open_proposals.ts";
 
@@ -61,6 +67,7 @@ const SECTIONS: Readonly<Record<number, number>> = {
   4: GOVERNANCE_KINDS.counters,
   5: GOVERNANCE_KINDS.quota,
   6: GOVERNANCE_KINDS.auditRecord,
+  9: GOVERNANCE_KINDS.home,
 };
 
 /** Returns a state as chunks of an image. It must not change in between. */
@@ -90,6 +97,9 @@ export function writeGovernanceImage(
     { section: 5, segments: quotaSegments(from, state) },
     { section: 6, segments: auditSegments(from, audit.records) },
   );
+  if (plane !== undefined && state.applyVersion >= MIRROR_APPLY_VERSION) {
+    sections.push({ section: 9, segments: [encodeHome(from, homeRecord(state, plane))] });
+  }
   return writeSectionedImage(FORMAT, [state.timeMs, state.appliedIndex], sections);
 }
 
@@ -97,6 +107,13 @@ function* entrySegments(from: CommandHeader, { log }: GovernedPlane): Iterable<U
   for (let version = 1; version <= log.version; version++) {
     yield encodeEntryRecord(from, log.recordOf(version));
   }
+}
+
+function homeRecord(
+  { mirrorRefused: refused, mirrorRefusal: refusal }: GovernanceState,
+  { began, region }: GovernedPlane,
+) {
+  return { began, region, refused, refusal };
 }
 
 function* proposalSegments(
@@ -174,6 +191,15 @@ function loadCommand(
     case GOVERNANCE_KINDS.quota: {
       const { key, count } = command.bodyInto(new QuotaRecordView()).toPlain();
       return state.quotas.loadCount(key, count);
+    }
+    case GOVERNANCE_KINDS.home: {
+      const record = command.bodyInto(new GovernanceHomeRecordView()).toPlain();
+      const plane = planeOf(state);
+      plane.began = record.began;
+      plane.region = record.region;
+      state.mirrorRefused = record.refused;
+      state.mirrorRefusal = record.refusal;
+      return;
     }
     default:
       state.audit.load(command.bodyInto(new GovernanceAuditRecordView()).toPlain());

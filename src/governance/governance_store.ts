@@ -5,12 +5,17 @@
  * Nothing applies itself: a proposal with enough signatures is applied by request, and only if it is
  * still the next version of its descriptor. Every command is refused as a whole or done as a whole. A
  * refusal is recorded in the audit, unless the command was malformed or above a limit. While the registry
- * is frozen only its signers and its freeze change.
+ * is frozen only its signers, its freeze and its home change.
+ *
+ * A mirror has the log of another region, its home, whose entries it verifies as a client would. It takes no
+ * proposal but the one by which a quorum makes it the home.
  */
 import {
   AddSignaturesCommandView,
   ApplyProposalCommandView,
+  BeginMirrorCommandView,
   GovernInitCommandView,
+  MirrorEntriesCommandView,
   ProposeCommandView,
 } from "../../schemas/gen/governance.ts";
 import type { CommandView } from "../../schemas/gen/command.ts";
@@ -21,6 +26,8 @@ import {
   GOVERNED_CALLER_LENGTH_MAX,
   GOVERNED_MESSAGE_LENGTH_MAX,
   GROUP_TIME_MS_MAX,
+  MIRRORED_ENTRIES_MAX,
+  REGION_BYTES_MAX,
 } from "../base/limits.ts";
 import { COMMAND_KINDS, laterProgram, PARTITION_COMMAND_KIND_MAX } from "../record/command.ts";
 import { type SignatureVerdict, verifyAgreed } from "../signing/ed25519_verdict.ts";
@@ -28,7 +35,11 @@ import { readGenesis } from "./documents/genesis.ts";
 import { readPayload } from "./documents/payload.ts";
 import { GOVERNANCE_KINDS, governanceCommandOf, isGovernanceKind } from "./governance_codec.ts";
 import { loadGovernanceImage, writeGovernanceImage } from "./governance_image.ts";
-import { GOVERNANCE_APPLY_VERSION_MAX, GovernanceState } from "./governance_state.ts";
+import {
+  GOVERNANCE_APPLY_VERSION_MAX,
+  GovernanceState,
+  MIRROR_APPLY_VERSION,
+} from "./governance_state.ts";
 import { GovernedPlane, type ProposalOutcome } from "./governed_plane.ts";
 import type { OpenProposal } from "./open_proposals.ts";
 import { keyCountOf } from "./signer_set.ts";
@@ -159,10 +170,22 @@ export class GovernanceStore {
         return this.#addSignatures(command);
       case GOVERNANCE_KINDS.applyProposal:
         return this.#applyProposal(command);
+      case GOVERNANCE_KINDS.beginMirror:
+        this.#checkMirrors(kind);
+        return this.#beginMirror(command);
+      case GOVERNANCE_KINDS.mirrorEntries:
+        this.#checkMirrors(kind);
+        return this.#mirrorEntries(command);
     }
     if (isGovernanceKind(kind) || kind <= PARTITION_COMMAND_KIND_MAX) {
       return { code: "malformed", message: `A log must not hold commands of kind ${kind}` };
     }
+    throw laterProgram(`command kind ${kind} of the governed plane`);
+  }
+
+  /** Programs that do not know mirrors stop at their commands; so does this one before their version. */
+  #checkMirrors(kind: number): void {
+    if (this.#state.applyVersion >= MIRROR_APPLY_VERSION) return;
     throw laterProgram(`command kind ${kind} of the governed plane`);
   }
 
@@ -196,9 +219,10 @@ export class GovernanceStore {
 
   #propose(command: CommandView): GovernanceReply {
     return this.#audited("propose", command, (facts) => {
-      const { payload, signatures, caller } = command.bodyInto(new ProposeCommandView()).toPlain();
+      const body = command.bodyInto(new ProposeCommandView()).toPlain();
+      const { payload, signatures, caller, region } = body;
       this.#charge(caller, 1 + signatures.length, facts);
-      const plane = this.#governed();
+      const plane = this.#governed(region);
       const read = readPayload(payload, this.#state.applyVersion);
       facts.id = read.payload.id;
       facts.contentId = read.contentId;
@@ -226,9 +250,10 @@ export class GovernanceStore {
 
   #applyProposal(command: CommandView): GovernanceReply {
     return this.#audited("apply", command, (facts) => {
-      const { proposal, caller } = command.bodyInto(new ApplyProposalCommandView()).toPlain();
+      const body = command.bodyInto(new ApplyProposalCommandView()).toPlain();
+      const { proposal, caller, region } = body;
       this.#charge(caller, 1, facts);
-      const plane = this.#governed();
+      const plane = this.#governed(region);
       this.#name(proposal, facts);
       return this.#charged(facts, true, () => {
         const { outcome, closed } = plane.applyProposal(proposal, {
@@ -242,9 +267,75 @@ export class GovernanceStore {
     });
   }
 
+  #beginMirror(command: CommandView): GovernanceReply {
+    return this.#audited("mirror", command, (facts) => {
+      const body = command.bodyInto(new BeginMirrorCommandView()).toPlain();
+      const { genesis: bytes, home, region, caller } = body;
+      this.#charge(caller, 1, facts);
+      const genesis = readGenesis(bytes, this.#state.applyVersion);
+      if (home === "" || home === region || home.length > REGION_BYTES_MAX) {
+        throw new RegistryError("invalid_argument", "The home must be another region", {
+          field: "region",
+        });
+      }
+      const found = this.plane?.genesis.hash ?? genesis.hash;
+      if (found !== genesis.hash) {
+        throw new RegistryError("stale_version", `The registry has a genesis already: ${found}`);
+      }
+      if (this.plane === undefined) {
+        const plane = this.#state.plane = new GovernedPlane(genesis, this.#isSigned);
+        plane.began = home;
+        plane.region = region;
+        this.#onEntries();
+      }
+      return { version: this.version };
+    });
+  }
+
+  /** Takes entries up to the first that is refused: each stands by its own signatures. */
+  #mirrorEntries(command: CommandView): GovernanceReply {
+    const state = this.#state;
+    const { version } = this;
+    const { after, entries, region, caller } = command.bodyInto(new MirrorEntriesCommandView())
+      .toPlain();
+    try {
+      const plane = this.#governed(region);
+      if (entries.length > MIRRORED_ENTRIES_MAX) {
+        throw new RegistryError(
+          "malformed",
+          `There may be ${MIRRORED_ENTRIES_MAX} entries at once`,
+        );
+      }
+      if (after !== version) {
+        const message = `The entries must follow version ${version}: they follow ${after}`;
+        // Another leader has mirrored them.
+        return { code: "incarnation_mismatch", message };
+      }
+      for (const entry of entries) {
+        for (const open of plane.mirror(entry, state.applyVersion)) {
+          this.#recordEnd("outdate", open, command.unixS);
+        }
+      }
+      state.mirrorRefusal = "";
+      return { code: "ok", version: this.version };
+    } catch (error) {
+      const refusal = refusalOf(error);
+      state.mirrorRefused++;
+      // The home sends the same again until somebody acts.
+      if (state.mirrorRefusal !== refusal.message) {
+        const { unixS } = command;
+        state.audit.record({ action: "mirror", unixS, caller, ...refusal });
+      }
+      state.mirrorRefusal = refusal.message;
+      return refusal;
+    } finally {
+      if (this.version > version) this.#onEntries();
+    }
+  }
+
   /** Runs a command, and records its result unless it was malformed or above a limit. */
   #audited(
-    action: "init" | "propose" | "sign" | "apply",
+    action: "init" | "propose" | "sign" | "apply" | "mirror",
     { unixS }: CommandView,
     run: (facts: CommandFacts) => ProposalOutcome,
   ): GovernanceReply {
@@ -302,8 +393,14 @@ export class GovernanceStore {
     facts.contentId = read.contentId;
   }
 
-  #governed(): GovernedPlane {
-    if (this.plane !== undefined) return this.plane;
+  /** @param region the cluster's own one, as a command names it. */
+  #governed(region = ""): GovernedPlane {
+    const { plane, applyVersion } = this.#state;
+    if (plane !== undefined) {
+      const isNew = applyVersion >= MIRROR_APPLY_VERSION && plane.region === "";
+      if (isNew && region.length <= REGION_BYTES_MAX) plane.region = region;
+      return plane;
+    }
     throw new RegistryError(
       "permission_denied",
       "The registry must have signers before it takes proposals: it has no genesis",

@@ -6,6 +6,7 @@ import { bytesEqual } from "../base/bytes.ts";
 import { RegistryError } from "../base/errors.ts";
 import type { GovernedEntryRecord } from "../../schemas/gen/governance.ts";
 import type { Input } from "../../schemas/runtime.ts";
+import { MIRRORED_PROPOSAL_MAX } from "../base/limits.ts";
 import { contentHashOf, contentIdOfHash, formatSha256 } from "./documents/content_id.ts";
 import {
   type EntryApproval,
@@ -198,6 +199,34 @@ export class GovernedLog {
   }
 
   /**
+   * Appends an entry of another region's log, whose payload and signatures were verified.
+   *
+   * @throws RegistryError `stale_version` if it is not the next one: another number, another entry before
+   * it, other heads, or a proposal that became an entry already. Nothing is changed then.
+   */
+  appendMirrored(entry: GovernedEntry, leaf: Uint8Array, read: ReadPayload): AppliedEntry {
+    const version = this.version + 1;
+    const { id, idVersion, previous, heads, proposal } = entry;
+    const { payload } = read;
+    const isNext = entry.version === version && previous === this.#hashBefore(version);
+    const isOf = entry.contentId === read.contentId && entry.payloadSchema === read.schema &&
+      id === payload.id && entry.kind === payload.kind && idVersion === payload.version;
+    if (!isNext) throw diverged(version, "names another entry before it");
+    if (!isOf) throw diverged(version, "names another payload");
+    if (heads !== formatSha256(this.heads.rootAfter(id, version))) {
+      throw diverged(version, "names other heads");
+    }
+    if (this.#byProposal.has(proposal) || proposal > MIRRORED_PROPOSAL_MAX) {
+      throw diverged(version, `names proposal ${proposal}`);
+    }
+    this.heads.set(id, version);
+    return this.#take({ entry, leaf, payload: read.bytes, read }, {
+      ...entry,
+      leafHash: leafHash(leaf),
+    });
+  }
+
+  /**
    * Appends an entry of an image, or as a node sends it, whose signatures were verified before. Its
    * documents are not read; {@link checkLoaded} completes the check.
    *
@@ -298,6 +327,14 @@ function unspoiled<T>(read: () => T): T {
 }
 
 const HASH_BYTES = 32;
+
+/** Refuses an entry of another region's log. */
+function diverged(version: number, found: string): RegistryError {
+  return new RegistryError(
+    "stale_version",
+    `Entry ${version} of the home must follow entry ${version - 1} here: it ${found}`,
+  );
+}
 
 function wrongEntry(wanted: string): RegistryError {
   return new RegistryError("corrupt", `The governed log must have ${wanted}: it does not`);

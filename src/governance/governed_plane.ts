@@ -10,11 +10,21 @@ import { GOVERNED_LOG_BYTES_MAX, SIGNED_AT_LENGTH_MAX, SIGNERS_MAX } from "../ba
 import { type SignatureVerdict, verifyAgreed } from "../signing/ed25519_verdict.ts";
 import { NO_PREVIOUS, signingMessage } from "./documents/content_id.ts";
 import type { GovernanceGenesis } from "./documents/genesis.ts";
+import { readBroughtEntry } from "./documents/entry.ts";
 import { invalidDocument } from "./documents/json_members.ts";
-import { FREEZE_ID, publishedBody, type ReadPayload, SIGNERS_ID } from "./documents/payload.ts";
+import {
+  FREEZE_ID,
+  HOME_ID,
+  isOwnAction,
+  publishedBody,
+  type ReadPayload,
+  readPayload,
+  SIGNERS_ID,
+} from "./documents/payload.ts";
 import { regionIdOf } from "./documents/region_map.ts";
 import { type AppliedEntry, GovernedLog } from "./governed_log.ts";
 import { type OpenProposal, OpenProposals, type ProposalApproval } from "./open_proposals.ts";
+import { quorumFault } from "./entry_quorum.ts";
 import { missingApprovals } from "./quorum.ts";
 import { isSignerId, readSignerSet, SignerHistory, type SignerSet } from "./signer_set.ts";
 
@@ -44,6 +54,10 @@ export class GovernedPlane {
   readonly #proposedSets = new WeakMap<ReadPayload, SignerSet>();
 
   readonly #isSigned: SignatureVerdict;
+  /** The region that a mirror began with; empty if the plane began here. */
+  began = "";
+  /** The cluster's own region; empty: not known yet. */
+  region = "";
 
   /** @param isSigned gives the verdict of {@link verifyAgreed}, faster where a runtime can. */
   constructor(genesis: GovernanceGenesis, isSigned: SignatureVerdict = verifyAgreed) {
@@ -56,6 +70,20 @@ export class GovernedPlane {
   /** Whether only signers and freeze may change. */
   get isFrozen(): boolean {
     return this.log.headOf(FREEZE_ID)?.read.payload.body["frozen"] === true;
+  }
+
+  /**
+   * The region in which proposals are made: the one that the newest entry of `@home` names, or else the one
+   * that this mirror began with; empty if the plane began here.
+   */
+  get home(): string {
+    const named = this.log.headOf(HOME_ID)?.read.payload.body["region"] as string | undefined;
+    return named ?? this.began;
+  }
+
+  /** Whether proposals are made here. */
+  get isHome(): boolean {
+    return this.home === "" || this.home === this.region;
   }
 
   /**
@@ -75,6 +103,7 @@ export class GovernedPlane {
     if (open !== undefined) {
       return { outcome: this.addSignatures(open.number, signatures), closed: [] };
     }
+    this.#checkHere(read);
     this.#checkNext(read);
     const proposed = this.#proposedSet(read);
     const approvals = this.#verified(read, proposed, signatures);
@@ -97,6 +126,7 @@ export class GovernedPlane {
     const applied = this.log.ofProposal(number);
     if (applied !== undefined) return outcomeOf(applied);
     const { read } = this.#open(number);
+    this.#checkHere(read);
     const approvals = this.#verified(read, this.#proposedSet(read), signatures);
     return this.#stateOf(this.proposals.approve(number, approvals));
   }
@@ -115,10 +145,8 @@ export class GovernedPlane {
     if (applied !== undefined) return { outcome: outcomeOf(applied), closed: [] };
     const open = this.#open(number);
     const { read } = open;
-    const isOwn = read.payload.id === SIGNERS_ID || read.payload.id === FREEZE_ID;
-    if (this.isFrozen && !isOwn) {
-      throw new RegistryError("frozen", "The registry is frozen: nothing may be applied");
-    }
+    this.#checkHere(read);
+    this.#checkOpen(read);
     this.#checkNext(read);
     const proposed = this.#proposedSet(read);
     const missing = this.#missing(open, proposed);
@@ -126,10 +154,7 @@ export class GovernedPlane {
       const message = `Proposal ${number} must have the signatures of a quorum: ${missing} missing`;
       throw new RegistryError("no_quorum", message);
     }
-    if (this.log.byteCount > GOVERNED_LOG_BYTES_MAX) {
-      const message = `The log may have at most ${GOVERNED_LOG_BYTES_MAX} bytes`;
-      throw new RegistryError("overloaded", message, { retryAfterMs: 3_600_000 });
-    }
+    this.#checkRoom();
     const entry = this.log.append(read, {
       proposal: number,
       committedAt: unixS,
@@ -168,6 +193,64 @@ export class GovernedPlane {
     const proposed = this.#proposedSet(loaded.read);
     if (proposed !== undefined) this.signers.append(proposed);
     return loaded;
+  }
+
+  /**
+   * Takes the next entry of the home's log, as a client would: its place, its heads, its payload and a
+   * quorum of the signers in force are verified. Proposals that it outdates are closed.
+   *
+   * @throws RegistryError `stale_version`, `no_quorum`, `frozen`, `invalid_argument`, `overloaded`,
+   * `foreign_region`; nothing is changed then.
+   */
+  mirror(
+    { leaf, payload }: { readonly leaf: Uint8Array; readonly payload: Uint8Array },
+    applyVersion: number,
+  ): readonly OpenProposal[] {
+    const entry = readBroughtEntry(leaf, applyVersion);
+    const read = readPayload(payload, applyVersion);
+    // Signatures decide which region is the home, also when this one was it.
+    if (this.isHome && (read.action !== "home" || namedRegion(read) === this.region)) {
+      throw new RegistryError("stale_version", "This region is the home of the plane itself");
+    }
+    this.#checkOpen(read);
+    this.#checkNext(read);
+    this.#checkRoom();
+    const proposed = this.#proposedSet(read);
+    const { number } = this.signers.current;
+    const isSigned = this.#isSigned;
+    const fault = entry.signers === number
+      ? quorumFault({ entry, read, history: this.signers, proposed, isSigned })
+      : `Signer set ${number} must decide entry ${entry.version}: it names ${entry.signers}`;
+    if (fault !== undefined) throw new RegistryError("no_quorum", fault);
+    this.log.appendMirrored(entry, leaf, read);
+    if (proposed !== undefined) this.signers.append(proposed);
+    const closed = this.proposals.outdate(read.payload.id, read.payload.version);
+    const taken = this.proposals.of(entry.proposal);
+    if (taken !== undefined) this.proposals.close(taken.number);
+    this.proposals.loadNext(Math.max(this.proposals.next, entry.proposal + 1));
+    return taken === undefined ? closed : [...closed, taken];
+  }
+
+  /** Checks that a payload may be proposed here: at the home all, in a mirror the move to itself. */
+  #checkHere(read: ReadPayload): void {
+    if (this.isHome || read.action === "home" && namedRegion(read) === this.region) return;
+    throw new RegistryError(
+      "foreign_region",
+      `Proposals are made in region ${this.home}, the home of the governed plane: go there. If it is ` +
+        "lost, a quorum moves the home here: crs governance home",
+      { homeRegion: this.home },
+    );
+  }
+
+  #checkOpen({ action }: ReadPayload): void {
+    if (!this.isFrozen || isOwnAction(action)) return;
+    throw new RegistryError("frozen", "The registry is frozen: nothing may be applied");
+  }
+
+  #checkRoom(): void {
+    if (this.log.byteCount <= GOVERNED_LOG_BYTES_MAX) return;
+    const message = `The log may have at most ${GOVERNED_LOG_BYTES_MAX} bytes`;
+    throw new RegistryError("overloaded", message, { retryAfterMs: 3_600_000 });
   }
 
   #open(number: number): OpenProposal {
@@ -269,6 +352,11 @@ export class GovernedPlane {
   #stateOf(open: OpenProposal): ProposalOutcome {
     return { proposal: open.number, missing: this.missingOf(open) };
   }
+}
+
+/** Returns the region that a payload of `@home` names. */
+function namedRegion({ payload }: ReadPayload): string {
+  return payload.body["region"] as string;
 }
 
 function outcomeOf({ entry }: AppliedEntry): ProposalOutcome {

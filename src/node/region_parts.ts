@@ -26,7 +26,6 @@ import { RegionAdministration } from "../serving/regions/region_administration.t
 import { RegionAnswers } from "../serving/regions/region_answers.ts";
 import { RegionServers } from "../serving/regions/region_servers.ts";
 import type { MIRROR_OPERATIONS } from "../wire/operations/mirrors.ts";
-import type { REGION_OPERATIONS } from "../wire/operations/regions.ts";
 import type { RegionsSnapshot } from "./region_metrics.ts";
 import type { RegistryOptions } from "./registry_options.ts";
 
@@ -48,7 +47,7 @@ export interface RegionPartsOptions {
 export interface RegionParts {
   /** The handlers of the operations on regions, and between nodes on mirrors. */
   readonly handlers:
-    & Omit<Handlers<typeof REGION_OPERATIONS>, "regionFeed">
+    & ReturnType<typeof regionHandlers>
     & Handlers<typeof MIRROR_OPERATIONS>;
   readonly followers: Followers;
   readonly dropper: MirrorDropper;

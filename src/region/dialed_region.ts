@@ -8,6 +8,7 @@
  * Hello, and ends them. Only `status` also asks a region that is not bound, to learn what is to be
  * accepted.
  */
+import type { GovernedLogReply, GovernedLogRequest } from "../../schemas/gen/wire.ts";
 import { bytesEqual } from "../base/bytes.ts";
 import { type ClockReading, readClocks } from "../base/clock_reading.ts";
 import { RegistryError } from "../base/errors.ts";
@@ -143,6 +144,19 @@ export class DialedRegion implements RegionLink, FeedCounts {
     } finally {
       await probe?.close(closed());
     }
+  }
+
+  async governedLog(
+    clusterId: Uint8Array,
+    request: GovernedLogRequest,
+    timeoutMs: number,
+  ): Promise<GovernedLogReply> {
+    const verification = await this.#verify();
+    if (this.#isClosed) throw closed();
+    const router = this.#routerTo(clusterId, verification);
+    const reply = await ask(router, "regionGovernedLog", request, { timeoutMs });
+    this.heard();
+    return reply;
   }
 
   feed(request: FollowRequest): RegionFeed {

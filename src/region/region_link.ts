@@ -1,6 +1,6 @@
 /** The link to a peer region, as the pullers on a node use it. */
 import type { MirrorCursor } from "../../schemas/gen/record.ts";
-import type { RegionBan } from "../../schemas/gen/wire.ts";
+import type { GovernedLogReply, GovernedLogRequest, RegionBan } from "../../schemas/gen/wire.ts";
 import type { ClockReading } from "../base/clock_reading.ts";
 import type { Position } from "../base/position.ts";
 import type { HistoryPosition } from "../wire/watch_message.ts";
@@ -112,6 +112,16 @@ export interface RegionLink {
    * @throws RegistryError
    */
   status(timeoutMs: number, bansDigest?: Uint8Array): Promise<SourceStatus>;
+  /**
+   * Returns entries of the governed log of the accepted cluster.
+   *
+   * @throws RegistryError
+   */
+  governedLog(
+    clusterId: Uint8Array,
+    request: GovernedLogRequest,
+    timeoutMs: number,
+  ): Promise<GovernedLogReply>;
   /** Follows partitions of the region. */
   feed(request: FollowRequest): RegionFeed;
   readonly contact: LinkContact;

@@ -91,6 +91,7 @@ test("commands of any bytes are refused, and change nothing", () => {
     payload: HARNESS.next({ id: "x" }).bytes,
     signatures: [],
     caller: "x",
+    region: "",
   });
   fc.assert(
     fc.property(fc.nat(valid.length - 1), fc.nat(255), (at, byte) => {

@@ -88,6 +88,10 @@ export class FakeRegionLink implements RegionLink {
     return Promise.reject(new RegistryError("connection_lost", "The region is out of reach"));
   }
 
+  governedLog(): Promise<never> {
+    return Promise.reject(new RegistryError("connection_lost", "Its plane is out of reach"));
+  }
+
   feed(request: FollowRequest): RegionFeed {
     const feed = new FakeFeed(this, this.#source, request, this.#world, this.#random);
     this.#feeds.add(feed);

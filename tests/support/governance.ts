@@ -105,6 +105,8 @@ export class GovernanceHarness {
   readonly genesis: GovernanceGenesis;
   timeMs = 1_000;
   unixS = 1_800_000_000;
+  /** The own region, as commands name it. */
+  region = "";
 
   constructor({ signers = [A, B, C], threshold = 2 }: {
     readonly signers?: readonly TestSigner[];
@@ -152,7 +154,10 @@ export class GovernanceHarness {
 
   propose(read: ReadPayload, signers: readonly TestSigner[] = [], caller = "proposer") {
     const signatures = signers.map((one) => signatureOf(one, read));
-    return this.apply(encodePropose(this.header, { payload: read.bytes, signatures, caller }));
+    const { region } = this;
+    return this.apply(
+      encodePropose(this.header, { payload: read.bytes, signatures, caller, region }),
+    );
   }
 
   sign(proposal: number, signers: readonly TestSigner[], read?: ReadPayload) {
@@ -162,7 +167,7 @@ export class GovernanceHarness {
   }
 
   applied(proposal: number, caller = "applier"): GovernanceReply {
-    return this.apply(encodeApplyProposal(this.header, { proposal, caller }));
+    return this.apply(encodeApplyProposal(this.header, { proposal, caller, region: this.region }));
   }
 
   /** Proposes and applies a payload. @returns the code of the last step. */

@@ -87,9 +87,11 @@ test("log.json is what the governed plane makes of payloads.json", () => {
       readSignature(one)
     );
     const bytes = canonicalBytes(payload as JsonObject);
-    const proposed = apply(encodePropose(from, { payload: bytes, signatures, caller: "" }));
+    const proposed = apply(
+      encodePropose(from, { payload: bytes, signatures, caller: "", region: "" }),
+    );
     const proposal = proposed.code === "ok" ? proposed.proposal! : 0;
-    assert.is(apply(encodeApplyProposal(from, { proposal, caller: "" })).code, "ok");
+    assert.is(apply(encodeApplyProposal(from, { proposal, caller: "", region: "" })).code, "ok");
     const { log } = store.plane!;
     assert.equal(log.at(at + 1)!.leaf, canonicalBytes(entries[at]));
     assert.is(formatSha256(log.tree.root()), roots[at + 1]);
@@ -147,7 +149,7 @@ test("proposals.json has signatures that are accepted, and others that are not",
   const outcome = (given: unknown) => {
     try {
       const signature = readSignature(given);
-      const command = { payload: read.bytes, signatures: [signature], caller: "" };
+      const command = { payload: read.bytes, signatures: [signature], caller: "", region: "" };
       return apply(encodePropose(header, command)).code;
     } catch {
       return "invalid_argument";

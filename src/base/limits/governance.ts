@@ -47,6 +47,14 @@ export const GOVERNED_CALLER_LENGTH_MAX = 400;
 export const GOVERNED_MESSAGE_LENGTH_MAX = 300;
 /** Bytes of all entries of the log with their payloads; it is held in memory and never shortened. */
 export const GOVERNED_LOG_BYTES_MAX = 512 * 1024 * 1024;
+/** Highest number of a proposal in a mirrored entry: no signer signs it, and a new home counts on from it. */
+export const MIRRORED_PROPOSAL_MAX: number = 2 ** 48;
+/** Entries of a home in one command of its mirror: some 30 ms of signatures with three each. */
+export const MIRRORED_ENTRIES_MAX = 16;
+/** Pause before the leader of the plane looks again whether it mirrors a region, ms. */
+export const GOVERNED_MIRROR_LOOK_MS = 500;
+/** Longest pause after entries of the home were refused, ms: somebody has to act first. */
+export const GOVERNED_MIRROR_REFUSED_MS = 60_000;
 /** Services of a region in its map. */
 export const REGION_SERVICES_MAX = 4_096;
 /** Size of a bundle: a payload, and the history of the signers. */

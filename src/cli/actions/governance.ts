@@ -1,5 +1,6 @@
 /** Commands of signers, which need no node, and those that begin and show the governed plane. */
 import { resolve } from "node:path";
+import type { GovernanceStatusReply } from "../../../schemas/gen/wire.ts";
 import { PUBLIC_FILE_MODE, replaceFile } from "../../../identity/files/private_file.ts";
 import { signMessage } from "../../../identity/pki/ed25519.ts";
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
@@ -85,6 +86,14 @@ export interface GenesisFlags extends ServerOptions {
   readonly threshold: string;
 }
 
+/** Flags of `governance mirror`. */
+export interface MirrorFlags extends ServerOptions {
+  readonly genesis: string;
+}
+
+/** An age that the node does not know, ms. */
+const UNKNOWN_AGE_MS = 0xffff_ffff;
+
 /** Begins the governed plane. */
 export async function init(flags: GenesisFlags, shell: Shell): Promise<number> {
   const signers = flags.signer.map((text) => signerOf(text, "signer"));
@@ -103,10 +112,30 @@ export async function init(flags: GenesisFlags, shell: Shell): Promise<number> {
   return await showReply(reply, flags, shell.terminal);
 }
 
+/** Begins to mirror the governed plane of another region. */
+export async function mirror(
+  region: string,
+  flags: MirrorFlags,
+  shell: Shell,
+): Promise<number> {
+  const { genesis } = flags;
+  const { version } = await withClient(
+    shell,
+    flags,
+    ({ client }) => client.call("mirrorGovernance", { region, genesis }),
+  );
+  const reply: Reply = {
+    json: { home: region, genesis_hash: genesis, version },
+    text: () => `Mirroring the governed plane of ${region}: crs governance status shows how far\n`,
+  };
+  return await showReply(reply, flags, shell.terminal);
+}
+
 /** Shows the governed plane. */
 export async function status(flags: ServerOptions, shell: Shell): Promise<number> {
   const found = await withClient(shell, flags, ({ client }) => client.governed.status());
   const { genesis, version, threshold, signerSet, openProposals, isFrozen } = found;
+  const { home, contactAgeMs, refusal, checkpointKey } = found;
   const signers = found.signers.map(({ id, publicKey }) => ({
     signer_id: id,
     public_key: encodeBase64(publicKey),
@@ -120,6 +149,10 @@ export async function status(flags: ServerOptions, shell: Shell): Promise<number
       signer_set: signerSet,
       signers,
       open_proposals: openProposals,
+      home: home || null,
+      contact_age_ms: home === "" || contactAgeMs === UNKNOWN_AGE_MS ? null : contactAgeMs,
+      refusal: refusal || null,
+      checkpoint_key: checkpointKey.length === 0 ? null : encodeBase64(checkpointKey),
     },
     text: () =>
       genesis === "" ? "The registry is not governed: begin with crs governance init.\n" : facts([
@@ -128,10 +161,26 @@ export async function status(flags: ServerOptions, shell: Shell): Promise<number
         ["state", isFrozen ? "frozen: only signers and freeze may change" : "open"],
         ["threshold", `${threshold} of ${signers.length} signers`],
         ["open proposals", openProposals],
+        ["checkpoint key", checkpointKey.length === 0 ? "none" : encodeBase64(checkpointKey)],
+        ...mirrorFacts(found),
       ]) + "\n" +
         indented(table(["SIGNER", "PUBLIC KEY"], signers.map((one) => Object.values(one)))),
   };
   return await showReply(reply, flags, shell.terminal);
+}
+
+/** Returns the lines about the home of a mirror; none at the home. */
+function mirrorFacts(
+  { home, contactAgeMs, refusal, version }: GovernanceStatusReply,
+): [string, string][] {
+  if (home === "") return [];
+  const contact = contactAgeMs === UNKNOWN_AGE_MS
+    ? "not heard by this node"
+    : `heard ${Math.round(contactAgeMs / 1_000)} s ago`;
+  return [
+    ["home", `${home}, mirrored up to version ${version}, ${contact}`],
+    ...(refusal === "" ? [] : [["refused", refusal] as [string, string]]),
+  ];
 }
 
 /** Returns a signer as `keygen` prints it. @throws CliFailure that names the flag. */

@@ -8,6 +8,7 @@ import { type JsonObject, objectOf } from "../../governance/documents/json_membe
 import {
   canonicalPayload,
   FREEZE_ID,
+  HOME_ID,
   type PayloadAction,
   SIGNERS_ID,
   SUPERSESSION_REASONS,
@@ -22,7 +23,7 @@ import { facts } from "../table.ts";
 import { signerOf } from "./governance.ts";
 
 /** Flags of all of these commands. */
-interface OutFlags extends ServerOptions {
+export interface OutFlags extends ServerOptions {
   readonly out: string;
 }
 
@@ -91,6 +92,15 @@ export async function draftFreeze(
     flags,
     shell,
     () => ({ action: "freeze", id: FREEZE_ID, kind: "freeze", body }),
+  );
+}
+
+/** Writes the move of the home to a region. */
+export async function draftHome(region: string, flags: OutFlags, shell: Shell): Promise<number> {
+  return await draft(
+    flags,
+    shell,
+    () => ({ action: "home", id: HOME_ID, kind: "home", body: { region } }),
   );
 }
 

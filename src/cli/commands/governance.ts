@@ -1,6 +1,6 @@
 /** The command groups `crs governance …` and `crs descriptor …`: signers, and what they sign. */
 import type { Command } from "commander";
-import type { GenesisFlags, KeygenFlags, SignFlags } from "../actions/governance.ts";
+import type { GenesisFlags, KeygenFlags, MirrorFlags, SignFlags } from "../actions/governance.ts";
 import type {
   ApplyFlags,
   GetFlags,
@@ -9,7 +9,12 @@ import type {
   SignatureFlags,
   VerificationFlags,
 } from "../actions/descriptor.ts";
-import type { DraftFlags, FreezeFlags, SignersFlags } from "../actions/governance_drafts.ts";
+import type {
+  DraftFlags,
+  FreezeFlags,
+  OutFlags,
+  SignersFlags,
+} from "../actions/governance_drafts.ts";
 import type { RunAction, ServerOptions, Shell } from "../shell.ts";
 import { collect, newCommand, newGroup, newServerCommand } from "./options.ts";
 
@@ -53,6 +58,18 @@ export function governanceCommand(shell: Shell, run: RunAction): Command {
       ["governance status"],
     )
       .action((flags: ServerOptions) => act((actions) => actions.status(flags, shell))),
+    newServerCommand(
+      "mirror",
+      "Makes this region, which must be ungoverned, a mirror of a peer region's governed plane: it serves " +
+        "the same descriptors, and proposals are made there. After the home was moved, it makes the region " +
+        "that was the home follow the new one. Requires a controller.",
+      ["governance mirror eu-1 --genesis sha256:<hash>"],
+    )
+      .argument("<region>", "the home: a region that was added by crs region add")
+      .requiredOption("--genesis <hash>", "hash of the genesis that it must have")
+      .action((region: string, flags: MirrorFlags) =>
+        act((actions) => actions.mirror(region, flags, shell))
+      ),
     ...draftCommands(shell, run),
   ]);
 }
@@ -89,6 +106,17 @@ function draftCommands(shell: Shell, run: RunAction): Command[] {
       "freeze",
       "Writes a freeze to a file: signed by one signer and applied, it stops all other changes.",
     ),
+    newServerCommand(
+      "home",
+      "Writes the move of the governed plane's home to a file. It takes a quorum. Propose and apply it at " +
+        "the present home or, if that is lost, at the region that it names.",
+      ["governance home us-1 --out home.json"],
+    )
+      .argument("<region>", "the region in which proposals are to be made")
+      .requiredOption("--out <file>", "file of the payload")
+      .action((region: string, flags: OutFlags) =>
+        act((actions) => actions.draftHome(region, flags, shell))
+      ),
     freeze(false, "unfreeze", "Writes the end of a freeze to a file. It takes a quorum."),
   ];
 }

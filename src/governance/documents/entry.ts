@@ -7,12 +7,20 @@
  * C2SP tlog-tiles, whose entries have at most 65,535 bytes.
  */
 import { blake3 } from "@noble/hashes/blake3.js";
-import { toHex } from "../../base/bytes.ts";
+import { bytesEqual, toHex } from "../../base/bytes.ts";
 import { APPROVALS_MAX, GOVERNED_ID_LENGTH_MAX } from "../../base/limits.ts";
 import { canonicalJson, readCanonicalJson } from "../../signing/canonical_json.ts";
 import { isContentId, parseSha256 } from "./content_id.ts";
-import { arrayOf, exactMembers, integerOf, invalidDocument, textOf } from "./json_members.ts";
-import { newestSchema, readDocumentOf } from "./schema_gate.ts";
+import {
+  arrayOf,
+  exactMembers,
+  integerOf,
+  invalidDocument,
+  objectOf,
+  strictJsonIn,
+  textOf,
+} from "./json_members.ts";
+import { checkWritable, newestSchema, readDocumentOf } from "./schema_gate.ts";
 import { type PayloadSignature, readSignature, signatureJson } from "./signature.ts";
 
 /** A signature of an entry, with the signer set from which its key was taken. */
@@ -86,6 +94,19 @@ export function readEntry(bytes: Uint8Array): GovernedEntry {
   const read = readCanonicalJson(new TextDecoder().decode(bytes));
   if (typeof read === "string") throw invalidDocument("An entry must be canonical JSON: it is not");
   return entryOf(read.value);
+}
+
+/**
+ * Reads an entry that a command brings: in its canonical bytes, by a schema that the apply version writes.
+ *
+ * @throws RegistryError `invalid_argument`.
+ */
+export function readBroughtEntry(bytes: Uint8Array, applyVersion: number): GovernedEntry {
+  const value = objectOf(strictJsonIn(bytes, "An entry"), "An entry");
+  checkWritable(value["schema"], applyVersion);
+  const entry = entryOf(value);
+  if (bytesEqual(new TextEncoder().encode(canonicalJson(value)), bytes)) return entry;
+  throw invalidDocument("An entry must be canonical JSON: it is not");
 }
 
 /** Reads an entry as a JSON value. @throws RegistryError as {@link readEntry}. */

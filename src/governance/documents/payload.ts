@@ -5,11 +5,15 @@
  * Version and `prev_hash`, the content id of the version before, are part of what is signed, so a
  * signature counts for one version of one descriptor only. So is the action, which is the schema's name:
  * a deprecation cannot be made of a signed publication. Descriptors whose ids begin with `@` are the
- * registry's own: its signers and its freeze.
+ * registry's own: its signers, its freeze and its home.
  */
 import { bytesEqual } from "../../base/bytes.ts";
 import { RegistryError } from "../../base/errors.ts";
-import { GOVERNED_ID_LENGTH_MAX, GOVERNED_PAYLOAD_BYTES_MAX } from "../../base/limits.ts";
+import {
+  GOVERNED_ID_LENGTH_MAX,
+  GOVERNED_PAYLOAD_BYTES_MAX,
+  REGION_BYTES_MAX,
+} from "../../base/limits.ts";
 import { canonicalJson } from "../../signing/canonical_json.ts";
 import { contentIdOf, isContentId, NO_PREVIOUS } from "./content_id.ts";
 import {
@@ -32,6 +36,8 @@ export type DescriptorKind = typeof DESCRIPTOR_KINDS[number];
 /** The registry's own descriptors. */
 export const SIGNERS_ID = "@signers";
 export const FREEZE_ID = "@freeze";
+/** The region in which proposals are made. */
+export const HOME_ID = "@home";
 
 /** Reasons for which a version is superseded. */
 export const SUPERSESSION_REASONS = [
@@ -74,6 +80,7 @@ const ACTIONS: readonly string[] = [
   "supersession",
   "signers",
   "freeze",
+  "home",
 ] satisfies readonly PayloadAction[];
 
 /**
@@ -114,6 +121,11 @@ export function publishedBody({ action, payload }: Pick<ReadPayload, "action" | 
   return action === "supersession" ? objectOf(payload.body["body"], "body") : payload.body;
 }
 
+/** Reports whether a payload concerns the registry itself, and so may be applied while it is frozen. */
+export function isOwnAction(action: PayloadAction): boolean {
+  return action === "signers" || action === "freeze" || action === "home";
+}
+
 function payloadOf(document: JsonObject, action: PayloadAction): Payload {
   const object = exactMembers(document, "Payload", MEMBERS);
   const payload: Payload = {
@@ -134,7 +146,7 @@ function payloadOf(document: JsonObject, action: PayloadAction): Payload {
 }
 
 function checkBody({ id, kind, version, body }: Payload, action: PayloadAction): void {
-  if (action === "signers" || action === "freeze") {
+  if (isOwnAction(action)) {
     if (kind !== action || id !== `@${action}`) {
       throw invalidDocument(
         `A payload of ${action} must have kind ${action} and id @${action}`,
@@ -143,6 +155,7 @@ function checkBody({ id, kind, version, body }: Payload, action: PayloadAction):
     }
     // The signer set is checked against the one before it, where that is known.
     if (action === "freeze") checkFreeze(body);
+    if (action === "home") checkHome(body);
     return;
   }
   if (!ID.test(id)) throw invalidDocument(`id must match ${ID}: found ${JSON.stringify(id)}`, "id");
@@ -167,6 +180,12 @@ function checkFreeze(body: JsonObject): void {
   exactMembers(body, "body", ["frozen", "reason"]);
   textOf(body, "reason", 1_000);
   if (typeof body["frozen"] !== "boolean") throw invalidDocument("frozen must be true or false");
+}
+
+function checkHome(body: JsonObject): void {
+  exactMembers(body, "body", ["region"]);
+  if (textOf(body, "region", REGION_BYTES_MAX) !== "") return;
+  throw invalidDocument("region must name a region", "region");
 }
 
 function checkSupersession(body: JsonObject): void {

@@ -17,6 +17,7 @@ export type SchemaName =
   | "supersession"
   | "signers"
   | "freeze"
+  | "home"
   | "entry"
   | "bundle";
 
@@ -42,6 +43,7 @@ export const SCHEMAS: Readonly<Record<SchemaName, SchemaRow<JsonObject>>> = {
   supersession: FIRST,
   signers: FIRST,
   freeze: FIRST,
+  home: { ...FIRST, writtenSince: [2] },
   entry: FIRST,
   bundle: FIRST,
 };

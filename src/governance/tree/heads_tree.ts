@@ -54,6 +54,11 @@ export class HeadsTree {
     this.#root = inserted(this.#root, leafOf(keyOf(id), version), 0);
   }
 
+  /** Returns the root that {@link set} would give. */
+  rootAfter(id: string, version: number): Uint8Array {
+    return hashOf(inserted(this.#root, leafOf(keyOf(id), version), 0));
+  }
+
   /** Returns the proof of a descriptor's head. */
   prove(id: string): HeadProof {
     const key = keyOf(id);

@@ -12,7 +12,7 @@ import { BUNDLE_BYTES_MAX, GOVERNED_JSON_DEPTH_MAX } from "../../base/limits.ts"
 import { canonicalJson } from "../../signing/canonical_json.ts";
 import { verifyAgreed } from "../../signing/ed25519_verdict.ts";
 import { readStrictJson } from "../../signing/strict_json.ts";
-import { NO_PREVIOUS, parseSha256, signingMessage } from "../documents/content_id.ts";
+import { NO_PREVIOUS, parseSha256 } from "../documents/content_id.ts";
 import { entryOf, type GovernedEntry } from "../documents/entry.ts";
 import { readGenesis } from "../documents/genesis.ts";
 import {
@@ -29,7 +29,7 @@ import {
   SIGNERS_ID,
 } from "../documents/payload.ts";
 import { readDocumentOf } from "../documents/schema_gate.ts";
-import { type CountedApproval, missingApprovals } from "../quorum.ts";
+import { quorumFault } from "../entry_quorum.ts";
 import { readSignerSet, SignerHistory, type SignerSet } from "../signer_set.ts";
 import {
   type Checkpoint,
@@ -307,28 +307,9 @@ function checkQuorum(
   history: SignerHistory,
   proposed?: SignerSet,
 ): string[] {
-  const current = history.of(entry.signers);
-  if (current === undefined) {
-    throw new BundleRefused("signatures", `There is no signer set ${entry.signers}`);
-  }
-  const message = signingMessage(entry.contentId);
-  const approvals = entry.approvals.map(({ signerId, signature, set }): CountedApproval => {
-    const signers = set === proposed?.number ? proposed : history.of(set);
-    const key = set > entry.signers && signers !== proposed
-      ? undefined
-      : signers?.signers.get(signerId);
-    if (key !== undefined && verifyAgreed(decodeBase64(key)!, message, signature)) {
-      return { signerId, key, set };
-    }
-    throw new BundleRefused("signatures", `The signature of ${signerId} must be valid: it is not`);
-  });
-  const freezes = read.action === "freeze" && read.payload.body["frozen"] === true;
-  const missing = missingApprovals(approvals, { current, proposed, freezes });
-  if (missing === 0) return approvals.map(({ signerId }) => signerId);
-  throw new BundleRefused(
-    "signatures",
-    `Entry ${entry.version} must have the signatures of a quorum: ${missing} missing`,
-  );
+  const fault = quorumFault({ entry, read, history, proposed, isSigned: verifyAgreed });
+  if (fault !== undefined) throw new BundleRefused("signatures", fault);
+  return entry.approvals.map(({ signerId }) => signerId);
 }
 
 function consistencyOf(bundle: JsonObject): VerifiedBundle["consistency"] {

@@ -28,6 +28,7 @@ export const LOG_ACTIONS: Readonly<Record<AppliedEntry["read"]["action"], LogAct
   deprecation: LogAction.DEPRECATE,
   signers: LogAction.CHANGE_SIGNERS,
   freeze: LogAction.FREEZE,
+  home: LogAction.MOVE_HOME,
 };
 
 const decoder = new TextDecoder();

@@ -18,6 +18,7 @@ const TYPES: Readonly<Record<string, string>> = {
   deprecation: "Deprecated",
   signers: "ConfigUpdated",
   freeze: "ConfigUpdated",
+  home: "ConfigUpdated",
 };
 
 /** A proposal that this front took. */

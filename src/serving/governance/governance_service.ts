@@ -33,6 +33,10 @@ import { genesisOf } from "../../governance/documents/genesis.ts";
 import type { GovernanceReply, GovernanceStore } from "../../governance/governance_store.ts";
 import type { GovernedPlane } from "../../governance/governed_plane.ts";
 import { encodeGovernInit } from "../../governance/governance_codec.ts";
+import { readPayload } from "../../governance/documents/payload.ts";
+import { MIRROR_APPLY_VERSION } from "../../governance/governance_state.ts";
+import { encodeRaisePartitionVersion } from "../../record/command.ts";
+import { GOVERNED_MIRRORS_APPLY_VERSION } from "../../system/versions/features.ts";
 import { bundleOf } from "../../governance/verification/bundle.ts";
 import { canonicalJson } from "../../signing/canonical_json.ts";
 import type { CommandHeader } from "../../record/command.ts";
@@ -58,11 +62,17 @@ export interface GovernanceServiceParts {
   readonly waiters: EntryWaiters;
   readonly wall: WallClock;
   readonly monotonic: MonotonicClock;
+  /** The cluster's own region. */
+  readonly region: string;
+  /** Returns the apply version of group 0, which all members support. */
+  readonly clusterVersion: () => number;
+  /** Returns the time since a region answered, ms; undefined if this node does not know. */
+  readonly contactAgeMs: (region: string) => number | undefined;
 }
 
 /** Bytes of an entry's record beside its documents: hashes, names and numbers. */
 const ENTRY_BYTES_MORE = 400;
-const NO_GENESIS = new Uint8Array(0);
+const NO_BYTES = new Uint8Array(0);
 /** Age of an answer whose age is not known, ms. */
 const UNKNOWN_AGE_MS = 0xffff_ffff;
 
@@ -72,6 +82,36 @@ export class GovernanceService {
 
   constructor(parts: GovernanceServiceParts) {
     this.#parts = parts;
+  }
+
+  /** The cluster's own region. */
+  get region(): string {
+    return this.#parts.region;
+  }
+
+  /** Raises the plane's version if a payload needs it. @throws RegistryError `overloaded`. */
+  async prepareFor(payload: Uint8Array, deadlineMs: number): Promise<void> {
+    if (readPayload(payload).action !== "home") return;
+    await this.ensureVersion(MIRROR_APPLY_VERSION, deadlineMs);
+  }
+
+  /** Raises the plane's version to one that is needed. @throws RegistryError `overloaded`. */
+  async ensureVersion(version: number, deadlineMs: number): Promise<void> {
+    const { store } = this.#here();
+    if (store.applyVersion >= version) return;
+    if (this.#parts.clusterVersion() < GOVERNED_MIRRORS_APPLY_VERSION) {
+      throw new RegistryError(
+        "overloaded",
+        "All nodes must run a program that knows mirrors of the governed plane first",
+        { retryAfterMs: VERSION_RETRY_MS },
+      );
+    }
+    try {
+      await this.propose((header) => encodeRaisePartitionVersion(header, version), deadlineMs);
+    } catch (error) {
+      // Refused: another request has raised it.
+      if (store.applyVersion < version) throw error;
+    }
   }
 
   /**
@@ -126,12 +166,18 @@ export class GovernanceService {
       return { proposal, version, missing };
     }
     const { code, message, retryAfterMs } = outcome;
-    throw new RegistryError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
+    const homeRegion = this.#here().store.plane?.home ?? "";
+    throw new RegistryError(code, message, {
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(code === "foreign_region" ? { homeRegion } : {}),
+    });
   }
 
   /** Returns the state of the plane. @throws RegistryError those of a read. */
   async status(deadlineMs: number): Promise<Input<GovernanceStatusReply>> {
-    const { plane, version } = (await this.#current(deadlineMs)).store;
+    const { plane, version, state } = (await this.#current(deadlineMs)).store;
+    const home = plane === undefined || plane.isHome ? "" : plane.home;
+    const contactMs = this.#parts.contactAgeMs(home) ?? UNKNOWN_AGE_MS;
     const set = plane?.signers.current;
     return {
       version,
@@ -144,6 +190,10 @@ export class GovernanceService {
         set?.signers ?? [],
         ([id, key]) => ({ id, publicKey: decodeBase64(key)! }),
       ),
+      home,
+      contactAgeMs: Math.min(UNKNOWN_AGE_MS, Math.ceil(contactMs)),
+      refusal: state.mirrorRefusal,
+      checkpointKey: plane === undefined ? NO_BYTES : await this.#checkpointKey(),
     };
   }
 
@@ -191,7 +241,7 @@ export class GovernanceService {
     return {
       version: newestOf(store, id),
       ageBoundMs: ageMs < UNKNOWN_AGE_MS ? Math.ceil(ageMs) : UNKNOWN_AGE_MS,
-      genesis: knowsGenesis ? NO_GENESIS : plane?.genesis.bytes ?? NO_GENESIS,
+      genesis: knowsGenesis ? NO_BYTES : plane?.genesis.bytes ?? NO_BYTES,
       entries,
     };
   }
@@ -279,6 +329,15 @@ export class GovernanceService {
     const { audit } = (await this.#current(deadlineMs)).store.state;
     const records = audit.records.filter(({ number }) => number > after).slice(0, limit);
     return { count: audit.count, records };
+  }
+
+  /** Returns the newest key of checkpoints; empty if no node has one, or it cannot be asked. */
+  async #checkpointKey(): Promise<Uint8Array> {
+    try {
+      return await this.#parts.checkpoints.publicKey();
+    } catch {
+      return NO_BYTES;
+    }
   }
 
   #governed({ store }: PlaneHere): GovernedPlane {

@@ -12,10 +12,13 @@ export interface RegionServices {
   readonly servers: RegionServers;
 }
 
-/** Returns the handlers of the operations on peer regions, except the feed, which is a watch. */
+/** The operations that have handlers elsewhere: a watch, and a read of the governed plane. */
+type ElsewhereHandled = "regionFeed" | "regionGovernedLog";
+
+/** Returns the handlers of the other operations on peer regions. */
 export function regionHandlers(
   { regions, answers, servers }: RegionServices,
-): Omit<Handlers<typeof REGION_OPERATIONS>, "regionFeed"> {
+): Omit<Handlers<typeof REGION_OPERATIONS>, ElsewhereHandled> {
   return {
     addRegion: async (request, { peer, deadlineMs }) => {
       await regions.add(request, peer, deadlineMs);

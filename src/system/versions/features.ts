@@ -26,6 +26,9 @@ export const BACKUPS_APPLY_VERSION = 17;
 /** The apply version from which a successor that holds nothing takes over the place of the node it replaces. */
 export const INHERITED_PLACES_APPLY_VERSION = 18;
 
+/** The apply version from which a region can mirror the governed plane of another one. */
+export const GOVERNED_MIRRORS_APPLY_VERSION = 19;
+
 const NAMES: readonly string[] = [
   "members, replicas and placement",
   "records of region scope",
@@ -44,6 +47,7 @@ const NAMES: readonly string[] = [
   "permits to expire records, and stale records",
   "backups in the audit log",
   "standby nodes that take the place of others",
+  "mirrors of the governed plane",
 ];
 
 /** All features after the first apply version, by ascending apply version, without gaps. */

@@ -89,7 +89,10 @@ export class Governors {
       const body = { proposal, signatures: [signature], caller: "sim" };
       return this.#propose(leader, (from) => encodeAddSignatures(from, body));
     }
-    this.#propose(leader, (from) => encodeApplyProposal(from, { proposal, caller: "sim" }));
+    this.#propose(
+      leader,
+      (from) => encodeApplyProposal(from, { proposal, caller: "sim", region: "" }),
+    );
   }
 
   #proposeNext(leader: PlacedMachine): void {
@@ -103,7 +106,7 @@ export class Governors {
       body: { n: this.#entropy.uint32() },
     });
     const signatures = [signatureOf(A, read)];
-    const body = { payload: read.bytes, signatures, caller: "sim" };
+    const body = { payload: read.bytes, signatures, caller: "sim", region: "" };
     this.#propose(leader, (from) => encodePropose(from, body));
   }
 

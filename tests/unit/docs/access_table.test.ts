@@ -132,6 +132,7 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   askProgress: { any: "agpcn_krd_" },
   regionFeed: { any: "_______rd_" },
   regionStatus: { any: "_______rd_" },
+  regionGovernedLog: { any: "_______rd_" },
   addRegion: { any: "___c____d_" },
   setRegion: { any: "___c____d_" },
   removeRegion: { any: "___c____d_" },
@@ -149,6 +150,7 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   governedCheckpoint: { any: "agpcn_k_ds" },
   signCheckpoint: { any: "____n___d_" },
   readGovernanceAudit: { any: "___c____d_" },
+  mirrorGovernance: { any: "___c____d_" },
   openDelegation: { any: "_____f__d_" },
   closeDelegation: { any: "_____f__d_" },
 };

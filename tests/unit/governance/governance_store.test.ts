@@ -107,7 +107,12 @@ test("GovernanceStore counts no signature of one version for the next one", () =
   assert.is(harness.decide(first), "ok");
   const next = harness.next({ id: ID, body: first.payload.body });
   const signatures = [A, B].map((one) => signatureOf(one, first));
-  const replay = encodePropose(harness.header, { payload: next.bytes, signatures, caller: "x" });
+  const replay = encodePropose(harness.header, {
+    payload: next.bytes,
+    signatures,
+    caller: "x",
+    region: "",
+  });
   assert.is(harness.apply(replay).code, "bad_signature");
 });
 
@@ -288,6 +293,7 @@ test("GovernanceStore takes no proposals before its genesis, and has one genesis
     payload: harness.next({ id: ID }).bytes,
     signatures: [],
     caller: "x",
+    region: "",
   });
   assert.is(bare.apply({ index: 1, data: command }).code, "permission_denied");
   assert.is(bare.version, 0);
@@ -395,7 +401,7 @@ test("GovernanceStore refuses what is no payload of its apply version, alike on 
   const harness = new GovernanceHarness();
   const propose = (text: string) => {
     const payload = new TextEncoder().encode(text);
-    const command = { payload, signatures: [], caller: "x" };
+    const command = { payload, signatures: [], caller: "x", region: "" };
     return harness.apply(encodePropose(harness.header, command));
   };
   const read = new TextDecoder().decode(harness.next({ id: ID }).bytes);
@@ -449,6 +455,7 @@ test("GovernanceStore loads no image that was changed", () => {
     payload: next.bytes,
     signatures: [],
     caller: "x",
+    region: "",
   });
   const index = store.appliedIndex + 1;
   assert.throws(() => store.apply({ index, data: command }), /payload of one, version 1/);

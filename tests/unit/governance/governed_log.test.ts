@@ -22,7 +22,7 @@ function spoiled(text: string, by: string) {
   record.set(new TextEncoder().encode(by), at);
   const store = new GovernanceStore();
   store.loadImage(image);
-  const body = { payload: next.bytes, signatures: [], caller: "x" };
+  const body = { payload: next.bytes, signatures: [], caller: "x", region: "" };
   return { store, data: encodePropose(harness.header, body) };
 }
 

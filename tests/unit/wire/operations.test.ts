@@ -90,6 +90,7 @@ const LATER_NAMES = [
   "88 governedCheckpoint",
   "89 signCheckpoint",
   "90 readGovernanceAudit",
+  "91 mirrorGovernance",
   "95 mintCapability",
   "96 verifyCapability",
   "100 openDelegation",

@@ -100,6 +100,8 @@ const (
 	LogAction_LOG_ACTION_CHANGE_SIGNERS LogAction = 4
 	// It freezes the governed plane, or ends that.
 	LogAction_LOG_ACTION_FREEZE LogAction = 5
+	// It moves the home of the governed plane to another region.
+	LogAction_LOG_ACTION_MOVE_HOME LogAction = 6
 )
 
 // Enum value maps for LogAction.
@@ -111,6 +113,7 @@ var (
 		3: "LOG_ACTION_DEPRECATE",
 		4: "LOG_ACTION_CHANGE_SIGNERS",
 		5: "LOG_ACTION_FREEZE",
+		6: "LOG_ACTION_MOVE_HOME",
 	}
 	LogAction_value = map[string]int32{
 		"LOG_ACTION_UNSPECIFIED":    0,
@@ -119,6 +122,7 @@ var (
 		"LOG_ACTION_DEPRECATE":      3,
 		"LOG_ACTION_CHANGE_SIGNERS": 4,
 		"LOG_ACTION_FREEZE":         5,
+		"LOG_ACTION_MOVE_HOME":      6,
 	}
 )
 
@@ -2908,14 +2912,15 @@ const file_crs_v1_governed_proto_rawDesc = "" +
 	"\x1aDESCRIPTOR_STATE_PUBLISHED\x10\x01\x12\x1d\n" +
 	"\x19DESCRIPTOR_STATE_REPLACED\x10\x02\x12\x1f\n" +
 	"\x1bDESCRIPTOR_STATE_SUPERSEDED\x10\x03\x12\x1f\n" +
-	"\x1bDESCRIPTOR_STATE_DEPRECATED\x10\x04*\xa9\x01\n" +
+	"\x1bDESCRIPTOR_STATE_DEPRECATED\x10\x04*\xc3\x01\n" +
 	"\tLogAction\x12\x1a\n" +
 	"\x16LOG_ACTION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12LOG_ACTION_PUBLISH\x10\x01\x12\x18\n" +
 	"\x14LOG_ACTION_SUPERSEDE\x10\x02\x12\x18\n" +
 	"\x14LOG_ACTION_DEPRECATE\x10\x03\x12\x1d\n" +
 	"\x19LOG_ACTION_CHANGE_SIGNERS\x10\x04\x12\x15\n" +
-	"\x11LOG_ACTION_FREEZE\x10\x05Bx\n" +
+	"\x11LOG_ACTION_FREEZE\x10\x05\x12\x18\n" +
+	"\x14LOG_ACTION_MOVE_HOME\x10\x06Bx\n" +
 	"\n" +
 	"com.crs.v1B\rGovernedProtoP\x01Z\"registry.example/interop/gen/crsv1\xa2\x02\x03CXX\xaa\x02\x06Crs.V1\xca\x02\x06Crs\\V1\xe2\x02\x12Crs\\V1\\GPBMetadata\xea\x02\aCrs::V1b\x06proto3"
 
