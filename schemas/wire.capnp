@@ -1425,7 +1425,7 @@ struct GovernanceStatusReply {
   refusal @9 :Text;
   # In a mirror: why the newest entries of its home were refused; empty: they were taken.
   checkpointKey @10 :Data;
-  # The newest key of this region that signs checkpoints once the signers list it; empty: none.
+  # The newest key of the answering node that signs checkpoints once the signers list it; empty: none.
 }
 
 struct MirrorGovernanceRequest {

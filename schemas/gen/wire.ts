@@ -7687,7 +7687,7 @@ export interface GovernanceStatusReply {
   contactAgeMs: number;
   /** In a mirror: why the newest entries of its home were refused; empty: they were taken. */
   refusal: string;
-  /** The newest key of this region that signs checkpoints once the signers list it; empty: none. */
+  /** The newest key of the answering node that signs checkpoints once the signers list it; empty: none. */
   checkpointKey: Uint8Array;
 }
 

@@ -78,21 +78,24 @@ export class PlanePuller {
       return GOVERNED_MIRROR_LOOK_MS;
     }
     try {
-      await this.#pull(mirror);
+      const count = await this.#pull(mirror);
       this.#failures = 0;
-      return 0;
+      // A home that does not wait must not keep this node busy.
+      return count > 0 ? 0 : GOVERNED_FOLLOW_RETRY_MS_MIN;
     } catch (cause) {
       return this.#pauseAfter(toRegistryError(cause), mirror);
     }
   }
 
-  async #pull({ home, version: after }: LedMirror): Promise<void> {
+  /** @returns the number of entries that came. */
+  async #pull({ home, version: after }: LedMirror): Promise<number> {
     const { source, take, world } = this.#parts;
     const request = { after, waitMs: GOVERNED_FOLLOW_WAIT_MS, knowsGenesis: true, id: "" };
     const { entries } = await source.read(home, request, REQUEST_TIMEOUT_MS_DEFAULT);
-    if (this.#isStopped) return;
+    if (this.#isStopped) return 0;
     this.#contact = { home, ms: world.monotonic.nowMs() };
     if (entries.length > 0) await take(after, documentsOf(entries));
+    return entries.length;
   }
 
   #pauseAfter({ code, message }: RegistryError, { home }: LedMirror): number {

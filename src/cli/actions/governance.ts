@@ -161,7 +161,10 @@ export async function status(flags: ServerOptions, shell: Shell): Promise<number
         ["state", isFrozen ? "frozen: only signers and freeze may change" : "open"],
         ["threshold", `${threshold} of ${signers.length} signers`],
         ["open proposals", openProposals],
-        ["checkpoint key", checkpointKey.length === 0 ? "none" : encodeBase64(checkpointKey)],
+        [
+          "checkpoint key",
+          checkpointKey.length === 0 ? "none on this node" : encodeBase64(checkpointKey),
+        ],
         ...mirrorFacts(found),
       ]) + "\n" +
         indented(table(["SIGNER", "PUBLIC KEY"], signers.map((one) => Object.values(one)))),

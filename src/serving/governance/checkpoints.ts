@@ -44,6 +44,11 @@ export class Checkpoints {
     this.#clocks = clocks;
   }
 
+  /** Returns the newest public key of this node alone; empty if it has none. */
+  async ownKey(): Promise<Uint8Array> {
+    return (await this.keys.own()).at(-1)?.verifying.bytes ?? new Uint8Array(0);
+  }
+
   /**
    * Returns the newest public key that signs checkpoints, of this node or of another.
    *

@@ -193,7 +193,7 @@ export class GovernanceService {
       home,
       contactAgeMs: Math.min(UNKNOWN_AGE_MS, Math.ceil(contactMs)),
       refusal: state.mirrorRefusal,
-      checkpointKey: plane === undefined ? NO_BYTES : await this.#checkpointKey(),
+      checkpointKey: plane === undefined ? NO_BYTES : await this.#parts.checkpoints.ownKey(),
     };
   }
 
@@ -329,15 +329,6 @@ export class GovernanceService {
     const { audit } = (await this.#current(deadlineMs)).store.state;
     const records = audit.records.filter(({ number }) => number > after).slice(0, limit);
     return { count: audit.count, records };
-  }
-
-  /** Returns the newest key of checkpoints; empty if no node has one, or it cannot be asked. */
-  async #checkpointKey(): Promise<Uint8Array> {
-    try {
-      return await this.#parts.checkpoints.publicKey();
-    } catch {
-      return NO_BYTES;
-    }
   }
 
   #governed({ store }: PlaneHere): GovernedPlane {

@@ -204,6 +204,13 @@ test("a home with entries that the new one lacks has diverged, and keeps what it
   assert.ok(eu.plane.isHome);
 });
 
+test("a home takes no entries of a region that no quorum made the home", () => {
+  const home = pair(3).eu;
+  const longer = pair(4).eu;
+  assert.is(home.take(longer).code, "stale_version");
+  assert.is(home.store.version, 3);
+});
+
 test("a frozen plane can be moved", () => {
   const { eu, us } = pair();
   eu.decide(eu.nextFreeze(true), [A]);

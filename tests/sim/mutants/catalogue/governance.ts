@@ -3,6 +3,8 @@ import type { Mutant } from "../mutant.ts";
 
 const STORE_TEST = "tests/unit/governance/governance_store.test.ts";
 const VERIFIER_TEST = "tests/unit/client/governed/governed_verifier.test.ts";
+const MIRROR_TEST = "tests/unit/governance/mirror.test.ts";
+const LOG = "src/governance/governed_log.ts";
 const PLANE = "src/governance/governed_plane.ts";
 const QUORUM = "src/governance/quorum.ts";
 const VERIFY = "src/governance/verification/verify_bundle.ts";
@@ -133,6 +135,78 @@ export const GOVERNANCE_MUTANTS: readonly Mutant[] = [
       file: VERIFIER,
       anchor: "if (!extendsTree(checkpoint, last, consistency.proof)) {",
       replacement: "if (!extendsTree(checkpoint, checkpoint, [])) {",
+    }],
+  },
+  {
+    name: "mirrored_without_quorum",
+    breaks: "A mirror takes an entry only with a quorum of the signers in force",
+    test: MIRROR_TEST,
+    edits: [{
+      file: PLANE,
+      anchor: 'if (fault !== undefined) throw new RegistryError("no_quorum", fault);',
+      replacement: "",
+    }],
+  },
+  {
+    name: "mirrored_out_of_chain",
+    breaks: "A mirror takes the next entry of its home, and no other",
+    test: MIRROR_TEST,
+    edits: [{
+      file: LOG,
+      anchor: 'if (!isNext) throw diverged(version, "names another entry before it");',
+      replacement: "",
+    }],
+  },
+  {
+    name: "mirrored_with_other_heads",
+    breaks: "The heads that an entry names are those of the entries before it and its own",
+    test: MIRROR_TEST,
+    edits: [{
+      file: LOG,
+      anchor: "if (heads !== formatSha256(this.heads.rootAfter(id, version))) {",
+      replacement: "if (heads === undefined) {",
+    }],
+  },
+  {
+    name: "mirror_takes_proposals",
+    breaks: "Proposals are made at the home alone",
+    test: MIRROR_TEST,
+    edits: [{
+      file: PLANE,
+      anchor:
+        'if (this.isHome || read.action === "home" && namedRegion(read) === this.region) return;',
+      replacement: "if (read.bytes.length > 0) return;",
+    }],
+  },
+  {
+    name: "old_home_applies_open_proposals",
+    breaks: "After a quorum moved the home, the old one applies nothing",
+    test: MIRROR_TEST,
+    edits: [{
+      file: PLANE,
+      anchor: "    this.#checkHere(read);\n    this.#checkOpen(read);",
+      replacement: "    this.#checkOpen(read);",
+    }],
+  },
+  {
+    name: "home_moved_by_one",
+    breaks: "The home moves by a quorum",
+    test: MIRROR_TEST,
+    edits: [{
+      file: PLANE,
+      anchor: "    if (missing > 0) {\n      const message = `Proposal",
+      replacement:
+        '    if (missing > 0 && read.action !== "home") {\n      const message = `Proposal',
+    }],
+  },
+  {
+    name: "home_takes_any_entries",
+    breaks: "A home takes entries of another region only if they begin with the move to it",
+    test: MIRROR_TEST,
+    edits: [{
+      file: PLANE,
+      anchor: 'if (this.isHome && (read.action !== "home" || namedRegion(read) === this.region)) {',
+      replacement: "if (this.isHome && read.bytes.length === 0) {",
     }],
   },
 ];
