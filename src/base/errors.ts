@@ -150,7 +150,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorEntry>> = {
     31,
     "conflict",
     true,
-    "Send it to the region that the record belongs to: with the option home (crs: --home).",
+    "Send it to the region that it belongs to; for a record by the option home (crs: --home).",
   ),
   stale_version: entry(
     32,

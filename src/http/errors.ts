@@ -82,7 +82,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   incarnation_mismatch: "Read the record, then send its incarnation as If-Match.",
   wrong_cluster: "Send a token or cursor of this cluster, or none.",
   history_lost: "The cluster was restored: list again, or watch without Last-Event-ID.",
-  foreign_region: "Send it to the region that the record belongs to.",
+  foreign_region: "Send it to the region that it belongs to.",
   not_replica: "Try again after Retry-After.",
   canceled: "Send the request again.",
   unknown_delegation: "Send the request again.",

@@ -13,6 +13,7 @@ import type { EntryWaiters } from "../serving/governance/entry_waiters.ts";
 import { GovernanceService } from "../serving/governance/governance_service.ts";
 import { PlaneMirror } from "../serving/governance/plane_mirror.ts";
 import { type GovernanceHandlers, governanceHandlers } from "../serving/handlers/governance.ts";
+import type { PlaneSnapshot } from "./plane_metrics.ts";
 import type { RegistryOptions } from "./registry_options.ts";
 import type { RunningNode } from "./running_node.ts";
 
@@ -20,6 +21,8 @@ import type { RunningNode } from "./running_node.ts";
 export interface GovernanceParts {
   readonly handlers: GovernanceHandlers;
   readonly checkpoints: Checkpoints;
+  /** Returns the plane for the metrics; undefined if it is not here, or has not begun. */
+  readonly snapshot: () => PlaneSnapshot | undefined;
   /** Starts the work in the background. */
   start(): void;
   /** Stops it, and ends the requests that wait for entries. */
@@ -82,6 +85,14 @@ export function governanceParts(
     },
     handlers: governanceHandlers(service, mirror, checkpoints),
     checkpoints,
+    snapshot: () => {
+      const store = groups.plane?.store;
+      const plane = store?.plane;
+      if (store === undefined || plane === undefined) return undefined;
+      const home = plane.isHome ? "" : plane.home;
+      const contactAgeMs = puller.contactAgeMs(home);
+      return { version: store.version, home, contactAgeMs, refused: store.state.mirrorRefused };
+    },
     agreeOnSigners: (configured, signal) =>
       agreeOnSigners(service, configured, { monotonic, scheduler, signal }),
   };

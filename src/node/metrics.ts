@@ -21,6 +21,7 @@ import {
 import { clusterFamilies, type ClusterSnapshot } from "./cluster_metrics.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "./latency_histogram.ts";
 import { counter, type Family, gauge, histogram, type Sample, single } from "./metric_families.ts";
+import { planeFamilies, type PlaneSnapshot } from "./plane_metrics.ts";
 import { regionFamilies, type RegionsSnapshot } from "./region_metrics.ts";
 import { watchFamilies } from "./watch_metrics.ts";
 
@@ -96,6 +97,8 @@ export interface NodeSnapshot {
   readonly watches: WatchStatus | undefined;
   /** The regions that it follows; undefined while its groups are not open. */
   readonly regions: RegionsSnapshot | undefined;
+  /** The governed plane; undefined on a node that does not hold one. */
+  readonly governed: PlaneSnapshot | undefined;
   /** This node's part in its cluster; undefined while its groups are not open. */
   readonly cluster: ClusterSnapshot | undefined;
 }
@@ -199,6 +202,7 @@ export class NodeMetrics {
       ...clusterFamilies(() => snapshot().cluster),
       ...watchFamilies(() => snapshot().watches),
       ...regionFamilies(() => snapshot().regions),
+      ...planeFamilies(() => snapshot().governed),
       histogram(
         "crs_log_sync_seconds",
         "Duration of the write and sync of one batch of the log.",

@@ -235,6 +235,11 @@ export class Registry {
     return store.state.expiry.holdsAt(group.timeMs());
   }
 
+  /** Returns the governed plane for the metrics; undefined if it is not here. */
+  governedSnapshot(): ReturnType<GovernanceParts["snapshot"]> {
+    return this.#governance.snapshot();
+  }
+
   /** Starts the background work: expiry, extension, repair and compaction. */
   start(): void {
     this.leases.start();

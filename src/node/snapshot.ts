@@ -70,6 +70,7 @@ export function snapshotOf(
     handshakesRefused: registry?.refusals.handshakes ?? new Map(),
     watches: registry?.watches.status,
     regions: registry?.regions.snapshot(),
+    governed: registry?.governedSnapshot(),
     cluster: registry === undefined ? undefined : clusterSnapshot(registry, cluster),
   };
 }

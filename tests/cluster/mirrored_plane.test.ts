@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { freePorts } from "../../bench/cluster/ports.ts";
 import { codeBlocks, commandOf, fillPlaceholders } from "../support/markdown_blocks.ts";
 import { crsInProcess } from "../support/crs_in_process.ts";
-import { type CrsProcess, startCrs } from "../support/crs_process.ts";
+import { type CrsProcess, startCrs, type StartedNode } from "../support/crs_process.ts";
 import { until } from "../support/until.ts";
 
 const LINK_MS_MAX = 60_000;
@@ -22,12 +22,19 @@ interface Region {
 }
 
 const regions: Region[] = [];
+/** Where the registry of each region is served over HTTP. */
+const urls = new Map<string, string>();
 /** Values of the placeholders in docs/governance.md. */
 const values = new Map<string, string>();
 
 async function start(name: string, port: number): Promise<CrsProcess> {
   const flags = ["--region", name, "--port", String(port), "--partitions", "8"];
-  return (await startCrs(`${folder}/${name}`, { flags })).process;
+  const started = await startCrs(`${folder}/${name}`, {
+    flags: [...flags, "--http", "127.0.0.1:0"],
+  });
+  const { http } = started.node as StartedNode & { readonly http: { readonly port: number } };
+  urls.set(name, `http://127.0.0.1:${http.port}/v1/registry`);
+  return started.process;
 }
 
 async function kill({ process }: Region): Promise<void> {
@@ -162,6 +169,11 @@ test("a region mirrors the plane of another one, and its clients verify by the s
     [eu, us].map((region) => document(region, "descriptor log --id svc-storage@us-east-1")),
   );
   assert.equal(here, there);
+  await until("us-1 serves it over HTTP", async () => {
+    const reply = await fetch(`${urls.get("us-1")}/descriptors/svc-storage@us-east-1`);
+    const text = await reply.text();
+    return reply.status === 200 && JSON.parse(text).version === 2;
+  });
 });
 
 test("a mirror refuses proposals and names the home", async () => {

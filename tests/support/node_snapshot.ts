@@ -51,6 +51,7 @@ export const NODE_SNAPSHOT: NodeSnapshot = {
     counts: new Map([["us-1", { resyncs: 32, refused: 33, changes: 34, entries: 35 }]]),
     received: new Map([["us-1", 36]]),
   },
+  governed: { version: 17, home: "us-1", contactAgeMs: 2_500, refused: 37 },
   cluster: {
     held: 1_024,
     leading: 341,

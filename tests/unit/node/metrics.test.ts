@@ -171,6 +171,13 @@ test("NodeMetrics shows the regions that the node follows", async () => {
   assert.is(of("received_bytes_total"), 36);
 });
 
+test("NodeMetrics shows the governed plane, and the home that it follows", async () => {
+  const { value } = await scrape(metrics().metrics);
+  assert.is(value("crs_governed_version"), 17);
+  assert.is(value("crs_governed_home_contact_age_seconds", { region: "us-1" }), 2.5);
+  assert.is(value("crs_governed_mirror_refused_total"), 37);
+});
+
 test("NodeMetrics shows the node's part in its cluster, and each link by its node", async () => {
   const { value, samples } = await scrape(metrics().metrics);
   assert.is(value("crs_cluster_members"), 3);
