@@ -2,7 +2,7 @@
  * Shares a node's time between writes and everything else. A write takes ten times as long as a read, and
  * thousands of them may arrive together: those of a fleet that comes back.
  *
- * Writes are served at once for a limited time, the turn, which ends when the event loop has come around.
+ * Writes are served at once for a limited time, the turn (longer without reads), which ends when the event loop has come around.
  * Those beyond it wait in fair queues: one identity after the other, and of an identity one stream after
  * the other, gets a few of its requests served. While there are reads, there is a rest between two turns, in
  * which they are served, and what the writes have begun is done (list_turns.ts says why a rest is needed). A
@@ -11,7 +11,12 @@
  * Source: Shreedhar and Varghese, "Efficient fair queuing using deficit round robin" (1995), with requests
  * of one kind, so that no deficit is kept.
  */
-import { WRITE_REST_MS, WRITE_TURN_MS, WRITES_ALONE_MS } from "../base/limits.ts";
+import {
+  WRITE_REST_MS,
+  WRITE_TURN_ALONE_MS,
+  WRITE_TURN_MS,
+  WRITES_ALONE_MS,
+} from "../base/limits.ts";
 import type { MonotonicClock, Scheduler } from "../base/world.ts";
 import { isWriteOperation } from "../wire/operations/mod.ts";
 
@@ -90,7 +95,8 @@ export class FairWrites {
   #begin(): void {
     const { clock, scheduler } = this.#options;
     this.#state = "turn";
-    this.#untilMs = clock.nowMs() + WRITE_TURN_MS;
+    const nowMs = clock.nowMs();
+    this.#untilMs = nowMs + (this.#areAlone(nowMs) ? WRITE_TURN_ALONE_MS : WRITE_TURN_MS);
     scheduler.nextTurn(this.#end);
   }
 
@@ -98,10 +104,14 @@ export class FairWrites {
     const { clock, scheduler } = this.#options;
     this.#state = this.#lanes.size === 0 ? "idle" : "rest";
     if (this.#state === "idle") return;
-    if (clock.nowMs() - this.#readAtMs < WRITES_ALONE_MS) {
-      scheduler.after(WRITE_REST_MS, this.#turn);
-    } else scheduler.nextTurn(this.#turn);
+    if (this.#areAlone(clock.nowMs())) scheduler.nextTurn(this.#turn);
+    else scheduler.after(WRITE_REST_MS, this.#turn);
   };
+
+  /** Reports whether there are no reads that writes could delay. */
+  #areAlone(nowMs: number): boolean {
+    return nowMs - this.#readAtMs >= WRITES_ALONE_MS;
+  }
 
   readonly #turn = (): void => {
     const { clock } = this.#options;

@@ -38,11 +38,15 @@ export const IDENTITY_HELD_BYTES_MAX = 16 * 1024 * 1024;
 export const PEER_STALL_MS = 15_000;
 /** Interval of checking streams that hold data, ms. */
 export const STALL_LOOK_MS = 1_000;
-/** Time for which writes that arrive together are served before something else is, ms. */
+/**
+ * Time for which writes that arrive together are served before something else is, ms, while there are reads;
+ * and the rest between two such turns: as much is needed for what the writes have begun.
+ */
 export const WRITE_TURN_MS = 1;
-/** Rest between two such turns while there are reads: as much is needed for what the writes have begun, ms. */
 export const WRITE_REST_MS = 8;
-/** Time since the last read after which there are none, and no rest is needed, ms. */
+/** The same turn while there are none, ms: writes that are served together cost less. No rest follows it. */
+export const WRITE_TURN_ALONE_MS = 8;
+/** Time since the last read after which there are none, ms. */
 export const WRITES_ALONE_MS = 100;
 /** Requests of a stream that are served before those of another one, while both wait: under a millisecond. */
 export const WRITES_OF_STREAM = 8;

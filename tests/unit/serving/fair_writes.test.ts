@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
   WRITE_REST_MS,
+  WRITE_TURN_ALONE_MS,
   WRITE_TURN_MS,
   WRITES_ALONE_MS,
   WRITES_OF_STREAM,
@@ -47,6 +48,7 @@ class Scene {
 
 test("writes are served at once for the time of a turn, and again when the loop has come around", async () => {
   const scene = new Scene();
+  scene.read();
   assert.is(scene.atOnce(), WRITES_OF_TURN);
   assert.is(scene.atOnce(), 0);
   await scene.world.pass(0);
@@ -56,6 +58,7 @@ test("writes are served at once for the time of a turn, and again when the loop 
 
 test("owners take turns, and so do the streams of each, however many one of them has", async () => {
   const scene = new Scene();
+  scene.read();
   scene.atOnce();
   const [many, few] = [{}, {}];
   const all = [
@@ -91,7 +94,7 @@ test("writes without reads need no rest", async () => {
   const scene = new Scene();
   scene.read();
   await scene.world.pass(WRITES_ALONE_MS);
-  scene.atOnce();
+  assert.is(scene.atOnce(), WRITE_TURN_ALONE_MS / WRITE_MS, "the turn is longer");
   const beforeMs = scene.world.nowMs();
   await scene.world.wait(scene.queue({}, "a", { count: 100 }));
   assert.ok(scene.world.nowMs() - beforeMs < 100 * WRITE_MS + WRITE_REST_MS);
