@@ -18,6 +18,8 @@ import { StatusCalls } from "../../src/client/calls/node.ts";
 import { OwnCalls } from "../../src/client/calls/own.ts";
 import { RegisterCalls } from "../../src/client/calls/register.ts";
 import { ResolveCalls } from "../../src/client/calls/resolve.ts";
+import type { CallOptions } from "../../src/client/call_options.ts";
+import { Deadline } from "../../src/client/deadline.ts";
 import type { Invoker } from "../../src/client/invoker.ts";
 import { OwnershipSequence } from "../../src/client/ownership.ts";
 import { type OperationName, OPERATIONS } from "../../src/wire/operations/mod.ts";
@@ -104,6 +106,9 @@ function segmentOf(name: OperationName): Uint8Array {
 /** Answers every call with the stored segment. */
 class OneReply implements Invoker {
   segment: Uint8Array = new Uint8Array(8);
+  deadline(options: CallOptions): Deadline {
+    return new Deadline({ nowMs: () => 0 }, options, 1_000);
+  }
   invoke<T>(_name: OperationName, _body: unknown, decode: Decode<T>): Promise<T> {
     const { segment } = this;
     const view = new DataView(segment.buffer, segment.byteOffset, segment.byteLength);

@@ -97,8 +97,8 @@ export const GOVERNANCE_MUTANTS: readonly Mutant[] = [
     test: STORE_TEST,
     edits: [{
       file: PLANE,
-      anchor: "if (this.isFrozen && !isOwn) {",
-      replacement: "if (this.isFrozen && !isOwn && number < 0) {",
+      anchor: "if (!this.isFrozen || isOwnAction(action)) return;",
+      replacement: "if (!this.isFrozen || isOwnAction(action) || action !== undefined) return;",
     }],
   },
   {
