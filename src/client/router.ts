@@ -31,7 +31,7 @@ import { ClusterRoutes } from "./cluster_routes.ts";
 import type { ClusterRouting, Part } from "./cluster_routing.ts";
 import type { Connection } from "./connection.ts";
 import type { ClientDelegation } from "./delegation/delegation.ts";
-import { Deadline } from "./deadline.ts";
+import type { Deadline } from "./deadline.ts";
 import type { Invoker } from "./invoker.ts";
 import { MapRefresh } from "./map_refresh.ts";
 import { type NodeLink, NodeLinks, type NodeLinksOptions } from "./node_links.ts";
@@ -117,11 +117,11 @@ export class Router implements Invoker, CallQueueOwner {
     this.links.seed.link.start();
   }
 
-  /** Routing of calls of many partitions; undefined if the cluster has one node. */
   deadline(options: CallOptions): Deadline {
-    return new Deadline(this.#world.monotonic, options, this.#options.timeoutMs);
+    return this.#routes.deadline(options);
   }
 
+  /** Routing of calls of many partitions; undefined if the cluster has one node. */
   get cluster(): ClusterRouting | undefined {
     return this.#isCluster ? this.#routes : undefined;
   }

@@ -55,7 +55,8 @@ export class PlaneSource {
 
   /** Closes the link; the next read opens another one. */
   release(): void {
-    void this.#open?.link.close();
+    // It is not used any more, however it ends.
+    this.#open?.link.close().catch(() => {});
     this.#open = undefined;
   }
 

@@ -4,6 +4,7 @@ import type { GovernanceStatusReply } from "../../../schemas/gen/wire.ts";
 import { PUBLIC_FILE_MODE, replaceFile } from "../../../identity/files/private_file.ts";
 import { signMessage } from "../../../identity/pki/ed25519.ts";
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
+import { SOURCE_AGE_UNKNOWN } from "../../wire/record_source.ts";
 import { SIGNERS_MAX } from "../../base/limits.ts";
 import type { FirstSigner } from "../../client/mod.ts";
 import { readGenesis } from "../../governance/documents/genesis.ts";
@@ -91,9 +92,6 @@ export interface MirrorFlags extends ServerOptions {
   readonly genesis: string;
 }
 
-/** An age that the node does not know, ms. */
-const UNKNOWN_AGE_MS = 0xffff_ffff;
-
 /** Begins the governed plane. */
 export async function init(flags: GenesisFlags, shell: Shell): Promise<number> {
   const signers = flags.signer.map((text) => signerOf(text, "signer"));
@@ -150,7 +148,7 @@ export async function status(flags: ServerOptions, shell: Shell): Promise<number
       signers,
       open_proposals: openProposals,
       home: home || null,
-      contact_age_ms: home === "" || contactAgeMs === UNKNOWN_AGE_MS ? null : contactAgeMs,
+      contact_age_ms: home === "" || contactAgeMs === SOURCE_AGE_UNKNOWN ? null : contactAgeMs,
       refusal: refusal || null,
       checkpoint_key: checkpointKey.length === 0 ? null : encodeBase64(checkpointKey),
     },
@@ -177,7 +175,7 @@ function mirrorFacts(
   { home, contactAgeMs, refusal, version }: GovernanceStatusReply,
 ): [string, string][] {
   if (home === "") return [];
-  const contact = contactAgeMs === UNKNOWN_AGE_MS
+  const contact = contactAgeMs === SOURCE_AGE_UNKNOWN
     ? "not heard by this node"
     : `heard ${Math.round(contactAgeMs / 1_000)} s ago`;
   return [
