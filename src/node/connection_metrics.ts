@@ -1,7 +1,4 @@
-/**
- * The metrics of what waits for its turn: connections before they are sessions, and writes that arrive
- * together.
- */
+/** The metrics of what waits for its turn: connections before they are sessions, and writes. */
 import type { ListenerStats } from "../../transport/transport.ts";
 import type { WriteQueueCounts } from "../serving/fair_writes.ts";
 import { counter, type Family, gauge, single } from "./metric_families.ts";
@@ -44,17 +41,17 @@ export function connectionFamilies(counts: () => ConnectionCounts): readonly Fam
   ];
 }
 
-/** Returns the metrics of the turns of writes. */
-export function writeTurnFamilies(counts: () => WriteQueueCounts): readonly Family[] {
+/** Returns the metrics of the writes that wait. */
+export function writeQueueFamilies(counts: () => WriteQueueCounts): readonly Family[] {
   return [
     gauge(
       "crs_writes_waiting",
-      "Streams whose writes wait for their turn, because many arrived together.",
+      "Streams whose writes wait until others are done, because many arrived together.",
       () => single(counts().waiting),
     ),
     counter(
       "crs_writes_waited_total",
-      "Times that writes of a stream have waited for their turn.",
+      "Times that writes of a stream have waited for others.",
       () => single(counts().waited),
     ),
     counter(

@@ -16,7 +16,7 @@ import type { WriteQueueCounts } from "../serving/fair_writes.ts";
 import {
   type ConnectionCounts,
   connectionFamilies,
-  writeTurnFamilies,
+  writeQueueFamilies,
 } from "./connection_metrics.ts";
 import { clusterFamilies, type ClusterSnapshot } from "./cluster_metrics.ts";
 import { LATENCY_BOUNDS_MS, LatencyHistogram } from "./latency_histogram.ts";
@@ -91,8 +91,8 @@ export interface NodeSnapshot {
   /** The number of rebinds of a TCP port that had stopped accepting, since the start, by port. */
   readonly portsReopened: ReadonlyMap<string, number>;
   readonly connections: ConnectionCounts;
-  /** Writes that waited for their turn. */
-  readonly writeTurns: WriteQueueCounts;
+  /** Writes that wait, and have waited. */
+  readonly writeQueue: WriteQueueCounts;
   /** Its watches; undefined while its groups are not open. */
   readonly watches: WatchStatus | undefined;
   /** The regions that it follows; undefined while its groups are not open. */
@@ -407,7 +407,7 @@ function stateFamilies(snapshot: () => NodeSnapshot): readonly Family[] {
       () => [...snapshot().portsReopened].map(([port, value]) => ({ labels: { port }, value })),
     ),
     ...connectionFamilies(() => snapshot().connections),
-    ...writeTurnFamilies(() => snapshot().writeTurns),
+    ...writeQueueFamilies(() => snapshot().writeQueue),
     gauge("crs_streams", "Open streams.", () => single(snapshot().streams)),
   ];
 }

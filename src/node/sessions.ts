@@ -8,16 +8,18 @@ import type { Timer } from "../base/world.ts";
 import type { Listener, Session } from "../../transport/transport.ts";
 import { AnsweredRequests } from "../serving/answered_requests.ts";
 import { DelegationCounts } from "../serving/delegations.ts";
+import { FairWrites } from "../serving/fair_writes.ts";
 import { SessionBudget } from "../serving/session_budget.ts";
 import { StallWatch } from "../serving/stall_watch.ts";
-import { FairWrites } from "../serving/fair_writes.ts";
 import { OpenSession, type SessionServices } from "./open_session.ts";
 import { AnonymousSessions } from "./anonymous_sessions.ts";
 
 /** The dependencies of a node's sessions. */
-export interface SessionsOptions
-  extends
-    Omit<SessionServices, "budget" | "watch" | "answered" | "anonymous" | "delegations" | "turns"> {
+export interface SessionsOptions extends
+  Omit<
+    SessionServices,
+    "budget" | "watch" | "answered" | "anonymous" | "delegations" | "writes"
+  > {
   readonly listener: Listener;
   readonly logger: Logger;
   /** Default: the limits of a node. */
@@ -38,8 +40,8 @@ export class Sessions {
   readonly budget: SessionBudget;
   /** Counts of the delegations that fronts have opened on sessions. */
   readonly delegations = new DelegationCounts();
-  /** Turns of writes that arrive together. */
-  readonly turns: FairWrites;
+  /** The writes in progress, and those that wait. */
+  readonly writes: FairWrites;
   readonly #watch: StallWatch;
   #closing = false;
   #ringPush: Timer | undefined;
@@ -50,13 +52,12 @@ export class Sessions {
     const { clock, world: { scheduler, monotonic } } = options;
     this.anonymous = new AnonymousSessions(scheduler);
     this.#watch = new StallWatch({ scheduler, clock });
-    this.turns = new FairWrites({ scheduler, clock: monotonic });
-    const { budget, anonymous, delegations } = this;
+    this.writes = new FairWrites({ scheduler, clock: monotonic });
+    const { budget, anonymous, delegations, writes } = this;
     const answered = new AnsweredRequests();
-    const { turns } = this;
     this.#services = {
       ...options,
-      ...{ answered, budget, anonymous, delegations, turns, watch: this.#watch },
+      ...{ answered, budget, anonymous, delegations, writes, watch: this.#watch },
     };
   }
 

@@ -66,7 +66,7 @@ export function snapshotOf(
     serviceRestarts,
     portsReopened: tcpPorts.reopened,
     connections: listener?.stats ?? newListenerStats(),
-    writeTurns: sessions?.turns.counts ?? { waiting: 0, waited: 0, waitedMs: 0 },
+    writeQueue: sessions?.writes.counts ?? { waiting: 0, waited: 0, waitedMs: 0 },
     handshakesRefused: registry?.refusals.handshakes ?? new Map(),
     watches: registry?.watches.status,
     regions: registry?.regions.snapshot(),

@@ -1,29 +1,23 @@
 /**
- * Shares a node's time between writes and everything else. A write takes ten times as long as a read, and
- * thousands of them may arrive together: those of a fleet that comes back.
+ * Bounds the writes of a node that are in progress while it also serves reads, so that a fleet that comes
+ * back, with thousands of writes at once, does not delay the reads of others. A write costs ten times as much
+ * as a read, most of it after it was served: for the log, for applying it and for its reply.
  *
- * Writes are served at once for a limited time, the turn (longer without reads), which ends when the event loop has come around.
- * Those beyond it wait in fair queues: one identity after the other, and of an identity one stream after
- * the other, gets a few of its requests served. While there are reads, there is a rest between two turns, in
- * which they are served, and what the writes have begun is done (list_turns.ts says why a rest is needed). A
- * stream whose writes wait is not read, so what waits is bounded by what is read of it at once.
+ * Writes beyond the bound wait in fair queues: one identity after the other, and of an identity one stream
+ * after the other, gets a few of its requests served. They are served when others are answered, or after some
+ * milliseconds, so that writes which wait for a partition without a leader hold up no others. A stream whose
+ * writes wait is not read, so what waits is bounded by what is read of it at once.
  *
  * Source: Shreedhar and Varghese, "Efficient fair queuing using deficit round robin" (1995), with requests
  * of one kind, so that no deficit is kept.
  */
-import {
-  WRITE_REST_MS,
-  WRITE_TURN_ALONE_MS,
-  WRITE_TURN_MS,
-  WRITES_ALONE_MS,
-} from "../base/limits.ts";
+import { WRITE_HELD_MS, WRITES_ALONE_MS, WRITES_IN_PROGRESS_MAX } from "../base/limits.ts";
 import type { MonotonicClock, Scheduler } from "../base/world.ts";
 import { isWriteOperation } from "../wire/operations/mod.ts";
 
 /** The dependencies of {@link FairWrites}. */
 export interface FairWritesOptions {
   readonly scheduler: Scheduler;
-  /** A clock that is not held while a chunk is served. */
   readonly clock: MonotonicClock;
 }
 
@@ -37,15 +31,18 @@ export interface WriteQueueCounts {
   readonly waitedMs: number;
 }
 
-/** The turns of one node. */
+/** The writes of one node. */
 export class FairWrites {
   readonly #options: FairWritesOptions;
   /** By owner, in the order in which they take their turns; none is empty. */
   readonly #lanes = new Map<object, Waiting[]>();
-  #state: "idle" | "turn" | "rest" = "idle";
-  #untilMs = 0;
+  /** Writes in progress, of those that are not counted as held. */
+  #inProgress = 0;
   /** When a read arrived last, monotonic ms. */
   #readAtMs = -Infinity;
+  #isServing = false;
+  #isScheduled = false;
+  #isTimed = false;
   #counts = { waiting: 0, waited: 0, waitedMs: 0 };
 
   constructor(options: FairWritesOptions) {
@@ -57,7 +54,7 @@ export class FairWrites {
   }
 
   /**
-   * Reports whether a request may be served at once: reads always may.
+   * Reports whether a request may be served now, and counts it then. Reads always may.
    *
    * @param nowMs when it arrived, monotonic ms.
    */
@@ -66,15 +63,25 @@ export class FairWrites {
       this.#readAtMs = nowMs;
       return true;
     }
-    if (this.#state === "idle") this.#begin();
-    return this.#state === "turn" && this.#options.clock.nowMs() < this.#untilMs;
+    // What waits comes first.
+    if (!this.#isServing && this.#lanes.size > 0) return false;
+    if (!this.#hasRoom(nowMs)) return false;
+    this.#inProgress++;
+    return true;
+  }
+
+  /** Counts a request that was served as answered. */
+  answered(operationId: number): void {
+    if (this.#inProgress === 0 || !isWriteOperation(operationId)) return;
+    this.#inProgress--;
+    if (this.#lanes.size > 0) this.#serveSoon();
   }
 
   /**
    * Calls `serve` in turns, behind those of the same owner, until it returns false: nothing waits any more.
    *
    * @param owner whose requests they are: an identity, or a session without one.
-   * @param serve serves a few requests.
+   * @param serve serves a few requests, as far as they may be served.
    * @returns resolves after the last call, and rejects with what `serve` throws.
    */
   inTurns(owner: object, serve: () => boolean): Promise<void> {
@@ -82,7 +89,8 @@ export class FairWrites {
     this.#counts.waiting++;
     const sinceMs = this.#options.clock.nowMs();
     this.#queue(owner, { serve, resolve, reject, sinceMs, isServed: false });
-    if (this.#state === "idle") this.#begin();
+    if (this.#hasRoom(sinceMs)) this.#serveSoon();
+    else this.#serveLater();
     return promise;
   }
 
@@ -92,37 +100,43 @@ export class FairWrites {
     else this.#lanes.set(owner, [waiting]);
   }
 
-  #begin(): void {
-    const { clock, scheduler } = this.#options;
-    this.#state = "turn";
-    const nowMs = clock.nowMs();
-    this.#untilMs = nowMs + (this.#areAlone(nowMs) ? WRITE_TURN_ALONE_MS : WRITE_TURN_MS);
-    scheduler.nextTurn(this.#end);
+  #hasRoom(nowMs: number): boolean {
+    return this.#inProgress < WRITES_IN_PROGRESS_MAX ||
+      // There is no read that writes could delay.
+      nowMs - this.#readAtMs >= WRITES_ALONE_MS;
   }
 
-  readonly #end = (): void => {
-    const { clock, scheduler } = this.#options;
-    this.#state = this.#lanes.size === 0 ? "idle" : "rest";
-    if (this.#state === "idle") return;
-    if (this.#areAlone(clock.nowMs())) scheduler.nextTurn(this.#turn);
-    else scheduler.after(WRITE_REST_MS, this.#turn);
-  };
+  #serveSoon(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#options.scheduler.nextTurn(this.#turn);
+  }
 
-  /** Reports whether there are no reads that writes could delay. */
-  #areAlone(nowMs: number): boolean {
-    return nowMs - this.#readAtMs >= WRITES_ALONE_MS;
+  #serveLater(): void {
+    if (this.#isTimed) return;
+    this.#isTimed = true;
+    this.#options.scheduler.after(WRITE_HELD_MS, () => {
+      this.#isTimed = false;
+      // Those still in progress are held by something else than this node's time.
+      this.#inProgress = 0;
+      if (this.#lanes.size > 0) this.#serveSoon();
+    });
   }
 
   readonly #turn = (): void => {
-    const { clock } = this.#options;
-    this.#begin();
-    for (let nowMs = clock.nowMs(); nowMs < this.#untilMs; nowMs = clock.nowMs()) {
+    const nowMs = this.#options.clock.nowMs();
+    this.#isScheduled = false;
+    this.#isServing = true;
+    // At most as many streams as there may be writes, so that the loop comes around.
+    for (let left = WRITES_IN_PROGRESS_MAX; left > 0 && this.#hasRoom(nowMs); left--) {
       const [next] = this.#lanes;
-      if (next === undefined) return;
+      if (next === undefined) break;
       this.#serve(next, nowMs);
     }
-    // What arrives before the rest must not overtake what waits.
-    if (this.#lanes.size > 0) this.#state = "rest";
+    this.#isServing = false;
+    if (this.#lanes.size === 0) return;
+    if (this.#hasRoom(nowMs)) this.#serveSoon();
+    else this.#serveLater();
   };
 
   /** Serves some of the requests of a lane's oldest stream; both go to the end of their queues. */

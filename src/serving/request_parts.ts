@@ -1,13 +1,13 @@
-/** What the request streams of a node are given: parts that they share, and those of each. */
+/** The parts of request streams: those that all streams of a node share, and those of each. */
 import type { Stream } from "../../transport/transport.ts";
 import type { AnsweredRequests, RequestObserver } from "./answered_requests.ts";
 import type { Caller } from "./caller.ts";
+import type { FairWrites } from "./fair_writes.ts";
 import type { FirstStreamOwner } from "./first_stream.ts";
 import type { HeldClock } from "./held_clock.ts";
 import type { ReplyWriter } from "./reply_writer.ts";
 import type { SessionAccount } from "./session_budget.ts";
 import type { StallWatch } from "./stall_watch.ts";
-import type { FairWrites } from "./fair_writes.ts";
 
 /** The parts that all request streams of a node share. */
 export interface SharedRequestParts {
@@ -17,7 +17,7 @@ export interface SharedRequestParts {
   readonly answered: AnsweredRequests;
   readonly watch: StallWatch;
   /** Absent where writes never wait for others: on streams between nodes. */
-  readonly turns?: FairWrites;
+  readonly writes?: FairWrites;
 }
 
 /** The parts of one request stream. */

@@ -176,7 +176,8 @@ export class RequestStream implements Watched, WatchStream {
    */
   answered(operationId: number, code: "ok" | ErrorCode, arrivedMs: number): void {
     this.inFlight--;
-    const { answered, observer, clock } = this.#services;
+    const { answered, observer, clock, writes } = this.#services;
+    writes?.answered(operationId);
     if (this.#inChunk) return answered.add(operationId, code);
     observer.requestDone(operationId, code, clock.nowMs() - arrivedMs);
     this.push();
@@ -366,21 +367,21 @@ export class RequestStream implements Watched, WatchStream {
   /** Serves deferred requests once the peer has read, until replies reach the limit again. */
   async #serveDeferred(): Promise<void> {
     await this.#unblocked();
-    this.#serveSome(Infinity, false);
+    this.#serveSome(Infinity);
     if (this.#deferred === undefined || this.#mustDefer) return;
     const { owner = this.#account } = this.#account;
-    await this.#services.turns!.inTurns(owner, () => {
-      this.#serveSome(WRITES_OF_STREAM, true);
+    await this.#services.writes!.inTurns(owner, () => {
+      this.#serveSome(WRITES_OF_STREAM);
       return this.#deferred !== undefined && !this.#mustDefer;
     });
   }
 
-  /** Serves at most `max` deferred requests; writes only if `isTurn` or they may be served at once. */
-  #serveSome(max: number, isTurn: boolean): void {
+  /** Serves at most `max` deferred requests, as far as they may be served now. */
+  #serveSome(max: number): void {
     this.#serve(() =>
       this.#deferred?.serve(max, (bytes) =>
         !this.#mustDefer && !this.isOver &&
-        this.#serveNow(new DataView(bytes.buffer), bytes, 0, bytes.length, isTurn))
+        this.#serveNow(new DataView(bytes.buffer), bytes, 0, bytes.length))
     );
     if (this.#deferred?.isEmpty === true || this.isOver) this.#deferred = undefined;
   }
@@ -411,19 +412,13 @@ export class RequestStream implements Watched, WatchStream {
     }
     // Deferred frames are served first.
     const mustWait = this.#deferred !== undefined || this.#mustDefer;
-    if (!mustWait && this.#serveNow(view, bytes, start, end, false)) return;
+    if (!mustWait && this.#serveNow(view, bytes, start, end)) return;
     (this.#deferred ??= new DeferredFrames()).push(bytes.slice(start, end));
   };
 
   /** Returns false for a write that must wait for its turn. */
-  #serveNow(
-    view: DataView,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    isTurn: boolean,
-  ): boolean {
-    const { handler, turns } = this.#services;
+  #serveNow(view: DataView, bytes: Uint8Array, start: number, end: number): boolean {
+    const { handler, writes } = this.#services;
     const request = REQUEST;
     let requestId = 0;
     this.#requests++;
@@ -431,7 +426,7 @@ export class RequestStream implements Watched, WatchStream {
     try {
       request.wrap(view, bytes, start + 8, end);
       requestId = request.id;
-      if (!isTurn && turns?.mayServe(request.operation, this.arrivedMs) === false) {
+      if (writes?.mayServe(request.operation, this.arrivedMs) === false) {
         this.#requests--;
         this.inFlight--;
         return false;

@@ -31,7 +31,7 @@ export const NODE_SNAPSHOT: NodeSnapshot = {
   serviceRestarts: new Map([["front", 3]]),
   portsReopened: new Map([["tls", 1]]),
   connections: { refused: 6, waiting: 2, begun: 30, waitedMs: 1_500, overdue: 4 },
-  writeTurns: { waiting: 3, waited: 20, waitedMs: 500 },
+  writeQueue: { waiting: 3, waited: 20, waitedMs: 500 },
   handshakesRefused: new Map([["anonymous", 3]]),
   renewalsMisrouted: new Map([["not_leader", 40]]),
   watches: {

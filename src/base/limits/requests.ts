@@ -38,14 +38,10 @@ export const IDENTITY_HELD_BYTES_MAX = 16 * 1024 * 1024;
 export const PEER_STALL_MS = 15_000;
 /** Interval of checking streams that hold data, ms. */
 export const STALL_LOOK_MS = 1_000;
-/**
- * Time for which writes that arrive together are served before something else is, ms, while there are reads;
- * and the rest between two such turns: as much is needed for what the writes have begun.
- */
-export const WRITE_TURN_MS = 1;
-export const WRITE_REST_MS = 8;
-/** The same turn while there are none, ms: writes that are served together cost less. No rest follows it. */
-export const WRITE_TURN_ALONE_MS = 8;
+/** Writes of clients in progress on a node while there are reads: what they delay a read by is bounded. */
+export const WRITES_IN_PROGRESS_MAX = 256;
+/** Time after which writes in progress count no more while others wait, ms: something else holds them. */
+export const WRITE_HELD_MS = 8;
 /** Time since the last read after which there are none, ms. */
 export const WRITES_ALONE_MS = 100;
 /** Requests of a stream that are served before those of another one, while both wait: under a millisecond. */
