@@ -49,11 +49,7 @@ async function someTransfer(folder: string) {
 test("leaderships move, and a node is drained and removed, while a client sees no failed call", async () => {
   await ThreeNodes.run(async (cluster) => {
     const { nodes, process } = await cluster.start("--nodes", "4");
-    await until("each node leads something", async () => {
-      const { nodes: seen, partitions } = await shown(cluster.folder);
-      return seen.length === 4 && partitions.moving + partitions.withoutLeader === 0 &&
-        seen.every(({ replicas, leading }) => (replicas ?? 0) > 0 && (leading ?? 0) > 0);
-    }, 30_000);
+    await cluster.spread(4);
     await withClient(nodes, async (client) => {
       const callers = await Callers.start(client);
       const crs = async (...args: string[]) =>

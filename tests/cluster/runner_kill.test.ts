@@ -58,11 +58,8 @@ async function runner(client: OperationCaller): Promise<number> {
 test("a drain goes on after kill -9 of its runner at each step", async () => {
   await ThreeNodes.run(async (cluster) => {
     const { nodes } = await cluster.start("--nodes", String(NODES));
+    await cluster.spread(NODES);
     await withClient(nodes, async (client) => {
-      await until("replicas on all nodes", async () => {
-        const reply = await ifAnswered(client.call("clusterStatus", {}));
-        return reply?.members.length === NODES && reply.moving === 0 && reply.ring > 0;
-      }, STEP_MS_MAX);
       const callers = await Callers.start(client);
       const first = await runner(client);
       const drained = first === NODES ? 1 : NODES;

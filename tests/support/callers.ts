@@ -38,10 +38,12 @@ export class Callers {
     this.#running = Array.from({ length: CALLERS }, (_, caller) => this.#call(caller));
   }
 
-  /** Registers the agents, and begins to call. */
+  /** Registers the agents, as many at once as there are callers, and begins to call. */
   static async start(client: Client): Promise<Callers> {
-    const numbers = Array.from({ length: AGENTS }, (_, number) => number);
-    await Promise.all(numbers.map((number) => client.registerAgent(agent(number))));
+    let next = 0;
+    await Promise.all(Array.from({ length: CALLERS }, async () => {
+      while (next < AGENTS) await client.registerAgent(agent(next++));
+    }));
     return new Callers(client);
   }
 

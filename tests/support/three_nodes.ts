@@ -66,10 +66,16 @@ interface ClusterShown {
   }[];
 }
 
-function isWholeBy({ partitionCount, partitions, group0, nodes }: ClusterShown): boolean {
+/** Reports whether nothing moves, and every group has a leader and the replicas that it should have. */
+function isAtRest({ partitions, group0 }: ClusterShown): boolean {
   const { withoutLeader, underReplicated, moving } = partitions;
   return withoutLeader + underReplicated + moving === 0 && group0.leader !== 0 &&
-    group0.voters.length === 3 && nodes.length === 3 &&
+    group0.voters.length >= 3;
+}
+
+function isWholeBy(shown: ClusterShown): boolean {
+  const { partitionCount, nodes } = shown;
+  return isAtRest(shown) && nodes.length === 3 &&
     nodes.every(({ replicas }) => replicas === partitionCount);
 }
 
@@ -244,10 +250,14 @@ export class ThreeNodes {
     return await this.#shownAs("three replicas of each partition", isWholeBy);
   }
 
-  /** Waits until the cluster is whole and every node leads some partitions; returns as {@link whole}. */
-  async spread(): Promise<number> {
-    return await this.#shownAs("leaders on all nodes", (shown) => {
-      return isWholeBy(shown) && shown.nodes.every(({ leading }) => (leading ?? 0) > 0);
+  /**
+   * Waits until nothing moves and each of `nodes` nodes holds partitions and leads some of them. Returns
+   * the node that leads group 0.
+   */
+  async spread(nodes = 3): Promise<number> {
+    return await this.#shownAs(`leaders on ${nodes} nodes`, (shown) => {
+      return isAtRest(shown) && shown.nodes.length === nodes &&
+        shown.nodes.every(({ replicas, leading }) => (replicas ?? 0) > 0 && (leading ?? 0) > 0);
     });
   }
 
