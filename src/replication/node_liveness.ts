@@ -53,6 +53,8 @@ export class NodeLiveness {
   /** Number of groups here that have a member on each other node. */
   readonly #shared = new Map<NodeId, number>();
   readonly #membersOf = new Map<GroupId, ReadonlySet<NodeId>>();
+  /** The configurations that name a replica whose node is not known yet. */
+  readonly #unplaced = new Map<GroupId, Configuration>();
   /** Number of open sessions with each node. */
   readonly #connected = new Map<NodeId, number>();
   #answers: { readonly to: NodeId; readonly beat: Beat }[] = [];
@@ -126,17 +128,26 @@ export class NodeLiveness {
 
   /** Removes a group and ends its promises. */
   removeGroup(group: GroupId): void {
+    this.#unplaced.delete(group);
     this.#setMembers(group, new Set());
     this.#liveness.removeGroup(group);
   }
 
-  /** Sets a group's members. This node asks their nodes for support, and may support them. */
-  configured(group: GroupId, { voters, votersOutgoing, learners }: Configuration): void {
+  /**
+   * Sets a group's members. This node asks their nodes for support, and may support them. Members whose
+   * nodes are not known yet are looked up again by {@link tick} and with each session: a node that
+   * restarts opens its groups before group 0 tells it where replicas are.
+   */
+  configured(group: GroupId, configuration: Configuration): void {
+    const { directory, nodeId } = this.#options;
+    const { voters, votersOutgoing, learners } = configuration;
     const nodes = new Set<NodeId>();
+    this.#unplaced.delete(group);
     for (const members of [voters, votersOutgoing, learners]) {
       for (const member of members) {
-        const node = this.#options.directory.nodeOf(member);
-        if (node !== undefined && node !== this.#options.nodeId) nodes.add(node);
+        const node = directory.nodeOf(member);
+        if (node === undefined) this.#unplaced.set(group, configuration);
+        else if (node !== nodeId) nodes.add(node);
       }
     }
     this.#setMembers(group, nodes);
@@ -146,6 +157,7 @@ export class NodeLiveness {
   connected(node: NodeId): void {
     this.#connected.set(node, (this.#connected.get(node) ?? 0) + 1);
     this.#add(node);
+    this.#place();
   }
 
   /** Records the end of a session with `node`. After the last, only shared groups keep it a peer. */
@@ -186,8 +198,9 @@ export class NodeLiveness {
     return hasNews ? news : undefined;
   }
 
-  /** Checks the disk for stalls, and makes wanted numbers durable. */
+  /** Looks for the nodes of members, checks the disk for stalls, and makes wanted numbers durable. */
   tick(): void {
+    this.#place();
     if (this.#isBegun) {
       const { oldestPendingMs, poisoned } = this.#options.log.stats();
       this.#stall(poisoned || oldestPendingMs > STALL_MS);
@@ -202,6 +215,10 @@ export class NodeLiveness {
     this.#isStalled = isStalled;
     this.#liveness.stall(isStalled);
     this.#hasNews = true;
+  }
+
+  #place(): void {
+    for (const [group, configuration] of [...this.#unplaced]) this.configured(group, configuration);
   }
 
   #setMembers(group: GroupId, nodes: ReadonlySet<NodeId>): void {

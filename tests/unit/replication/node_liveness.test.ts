@@ -47,6 +47,8 @@ class Harness {
   readonly world: SteppedWorld;
   readonly log = new HeldLog();
   readonly liveness: NodeLiveness;
+  /** Replicas whose nodes are not known. */
+  readonly unplaced = new Set<number>();
 
   constructor(nodeState = FRESH, world = new SteppedWorld()) {
     this.world = world;
@@ -54,7 +56,9 @@ class Harness {
       nodeId: SELF,
       world: this.world,
       log: this.log as unknown as SharedLog,
-      directory: { nodeOf: (replica) => nodeId(replica) },
+      directory: {
+        nodeOf: (replica) => this.unplaced.has(replica) ? undefined : nodeId(replica),
+      },
       nodeState,
       areLeasesOn: true,
     });
@@ -235,6 +239,35 @@ test("beats: none are sent while the disk is stuck or poisoned, and each change 
   log.poisoned = true;
   liveness.tick();
   assert.equal(beats(), []);
+});
+
+test("members whose nodes become known later are shared by the next tick, or the next session", () => {
+  const harness = new Harness();
+  const { liveness } = bound(harness);
+  harness.unplaced.add(2).add(3);
+  harness.share(1, { ...EMPTY_CONFIGURATION, voters: [1, 2], learners: [3] });
+  liveness.tick();
+  assert.equal([...liveness.sharing], []);
+  harness.unplaced.delete(3);
+  liveness.tick();
+  assert.equal([...liveness.sharing], [THIRD]);
+  harness.unplaced.delete(2);
+  liveness.connected(THIRD);
+  assert.equal([...liveness.sharing].sort(), [OTHER, THIRD]);
+  liveness.removeGroup(groupId(1));
+  liveness.tick();
+  assert.equal([...liveness.sharing], []);
+});
+
+test("a removed group's members are not looked up again", () => {
+  const harness = new Harness();
+  const { liveness } = bound(harness);
+  harness.unplaced.add(2);
+  harness.share();
+  liveness.removeGroup(groupId(1));
+  harness.unplaced.clear();
+  liveness.tick();
+  assert.equal([...liveness.sharing], []);
 });
 
 test("a run after one that may have given support votes for none until that support has ended", async () => {

@@ -182,4 +182,14 @@ export const FRESHNESS_MUTANTS: readonly Mutant[] = [
       replacement: "series.advance(this.#clock.now());",
     }],
   },
+  {
+    name: "restarted_node_knows_no_members",
+    breaks: "A restarted node finds the nodes of its groups' members once group 0 names them",
+    test: "tests/unit/replication/node_liveness.test.ts",
+    edits: [{
+      file: "src/replication/node_liveness.ts",
+      anchor: "if (node === undefined) this.#unplaced.set(group, configuration);",
+      replacement: "if (node === undefined) this.#unplaced.delete(group);",
+    }],
+  },
 ];
