@@ -53,8 +53,8 @@ export class NodeLiveness {
   /** Number of groups here that have a member on each other node. */
   readonly #shared = new Map<NodeId, number>();
   readonly #membersOf = new Map<GroupId, ReadonlySet<NodeId>>();
-  /** The configurations that name a replica whose node is not known yet. */
-  readonly #unplaced = new Map<GroupId, Configuration>();
+  /** The configurations that name replicas whose nodes are not known yet, and the number of these. */
+  readonly #unplaced = new Map<GroupId, { configuration: Configuration; lacking: number }>();
   /** Number of open sessions with each node. */
   readonly #connected = new Map<NodeId, number>();
   #answers: { readonly to: NodeId; readonly beat: Beat }[] = [];
@@ -135,21 +135,24 @@ export class NodeLiveness {
 
   /**
    * Sets a group's members. This node asks their nodes for support, and may support them. Members whose
-   * nodes are not known yet are looked up again by {@link tick} and with each session: a node that
-   * restarts opens its groups before group 0 tells it where replicas are.
+   * nodes are not known yet are looked up again by {@link tick} and with each session, and wake the
+   * groups once they are found: a node that restarts opens its groups before group 0 tells it where
+   * replicas are, and a group may hear of a new member before group 0 does.
    */
   configured(group: GroupId, configuration: Configuration): void {
     const { directory, nodeId } = this.#options;
     const { voters, votersOutgoing, learners } = configuration;
     const nodes = new Set<NodeId>();
-    this.#unplaced.delete(group);
+    let lacking = 0;
     for (const members of [voters, votersOutgoing, learners]) {
       for (const member of members) {
         const node = directory.nodeOf(member);
-        if (node === undefined) this.#unplaced.set(group, configuration);
+        if (node === undefined) lacking++;
         else if (node !== nodeId) nodes.add(node);
       }
     }
+    if (lacking > 0) this.#unplaced.set(group, { configuration, lacking });
+    else this.#unplaced.delete(group);
     this.#setMembers(group, nodes);
   }
 
@@ -218,7 +221,10 @@ export class NodeLiveness {
   }
 
   #place(): void {
-    for (const [group, configuration] of [...this.#unplaced]) this.configured(group, configuration);
+    for (const [group, { configuration, lacking }] of [...this.#unplaced]) {
+      this.configured(group, configuration);
+      if ((this.#unplaced.get(group)?.lacking ?? 0) < lacking) this.#hasNews = true;
+    }
   }
 
   #setMembers(group: GroupId, nodes: ReadonlySet<NodeId>): void {

@@ -243,7 +243,7 @@ test("beats: none are sent while the disk is stuck or poisoned, and each change 
 
 test("members whose nodes become known later are shared by the next tick, or the next session", () => {
   const harness = new Harness();
-  const { liveness } = bound(harness);
+  const { liveness, log } = bound(harness);
   harness.unplaced.add(2).add(3);
   harness.share(1, { ...EMPTY_CONFIGURATION, voters: [1, 2], learners: [3] });
   liveness.tick();
@@ -251,9 +251,14 @@ test("members whose nodes become known later are shared by the next tick, or the
   harness.unplaced.delete(3);
   liveness.tick();
   assert.equal([...liveness.sharing], [THIRD]);
+  log.answer();
+  assert.ok(liveness.poll(), "groups wake");
+  liveness.tick();
+  assert.is(liveness.poll(), undefined);
   harness.unplaced.delete(2);
   liveness.connected(THIRD);
   assert.equal([...liveness.sharing].sort(), [OTHER, THIRD]);
+  assert.ok(liveness.poll(), "groups wake");
   liveness.removeGroup(groupId(1));
   liveness.tick();
   assert.equal([...liveness.sharing], []);

@@ -188,8 +188,8 @@ export const FRESHNESS_MUTANTS: readonly Mutant[] = [
     test: "tests/unit/replication/node_liveness.test.ts",
     edits: [{
       file: "src/replication/node_liveness.ts",
-      anchor: "if (node === undefined) this.#unplaced.set(group, configuration);",
-      replacement: "if (node === undefined) this.#unplaced.delete(group);",
+      anchor: "if (node === undefined) lacking++;",
+      replacement: "if (node === undefined) lacking = 0;",
     }],
   },
 ];

@@ -40,6 +40,16 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "member_found_late",
+    breaks: "A leader that learns late where a member is wakes its group to send to it",
+    test: "tests/unit/replication/node_liveness.test.ts",
+    edits: [{
+      file: "src/replication/node_liveness.ts",
+      anchor: "?? 0) < lacking) this.#hasNews = true;",
+      replacement: "?? 0) < 0) this.#hasNews = true;",
+    }],
+  },
+  {
     name: "joiner_given_up",
     breaks: "No replica that joins is given up if it would be missed: it may vote already",
     test: `${PLACEMENT}/plan.test.ts`,
