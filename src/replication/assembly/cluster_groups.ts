@@ -51,11 +51,7 @@ import {
 } from "./node_groups.ts";
 import { nodeOfReplica, nodesOf, type PlacedHere, placedHere } from "./placed_here.ts";
 import { checkEmpty, checkPartitionCount } from "./start_checks.ts";
-import { failedStartClosed, unlessStopped } from "./stopped_start.ts";
-
-/** The time limit for leading all groups at a start, ms: two syncs of a very slow disk. */
-const START_MS_MAX = 60_000;
-const ACTIVITY = "starting";
+import { ACTIVITY, failedStartClosed, unlessStopped, untilReadable } from "./stopped_start.ts";
 
 /** The machine of any group of a node. */
 export type ClusterMachine = PartitionMachine | SystemMachine | GovernanceMachine;
@@ -331,13 +327,10 @@ export class ClusterGroups {
    * nothing of it is here.
    */
   async #lead(): Promise<void> {
-    const { signal } = this.#options;
     this.#start();
     for (const { group, raft } of this.nodes.all) {
       const isWanted = group === SYSTEM_GROUP && this.system.store.genesis === undefined;
-      if (!raft.isSole && !isWanted) continue;
-      const led = await unlessStopped(raft.readBarrier(0, START_MS_MAX), signal, ACTIVITY);
-      if (led instanceof RegistryError) throw led;
+      if (raft.isSole || isWanted) await untilReadable(raft, this.#options);
     }
   }
 
