@@ -1,7 +1,11 @@
 /** The checkers of a cluster that grows: what must hold whatever breaks. */
 import type { Configuration } from "../../../src/raft/mod.ts";
 import type { ReplicaId } from "../../../src/base/ids.ts";
-import { isGoing, type PartitionPlacement } from "../../../src/system/placement/placement_state.ts";
+import {
+  isChanging,
+  isGoing,
+  type PartitionPlacement,
+} from "../../../src/system/placement/placement_state.ts";
 import type { ClusterGroups } from "../../../src/replication/assembly/cluster_groups.ts";
 import type { RaftGroup } from "../../../src/replication/group.ts";
 import { GOVERNED_PLACE, SYSTEM_GROUP } from "../../../src/base/ids.ts";
@@ -173,8 +177,8 @@ class Configurations implements PlacedChecker {
   readonly #latest = new Map<number, { index: number; configuration: Configuration }>();
   readonly #seen = new WeakMap<object, Configuration>();
   readonly #placements = new Map<number, PartitionPlacement>();
-  /** The placements before the newest ones. */
-  readonly #former = new Map<number, PartitionPlacement>();
+  /** By partition: the replicas that were to go by placements before the newest one, in this change. */
+  readonly #wereGoing = new Map<number, Set<number>>();
   /** By replica: the end of its log when it was last seen. */
   readonly #lastIndices = new Map<number, number>();
   readonly #rings = new WeakMap<object, number>();
@@ -201,7 +205,7 @@ class Configurations implements PlacedChecker {
       this.#latest.set(group, { index, configuration });
       if (latest === undefined) continue;
       // The members of group 0 are those of the cluster, and have no placement to compare with.
-      if (group === SYSTEM_GROUP) this.#goesOn(latest.configuration, configuration);
+      if (group === SYSTEM_GROUP) this.#goesOn(groups, latest.configuration, configuration);
       else {
         this.#follows(
           { group, index, leader: proposerOf(raft, latest.index) },
@@ -212,8 +216,14 @@ class Configurations implements PlacedChecker {
     }
   }
 
-  #goesOn(before: Configuration, { voters }: Configuration): void {
+  #goesOn({ system }: ClusterGroups, before: Configuration, { voters }: Configuration): void {
     if (before.voters.length === 1 || voters.length > 1 || voters[0] !== FOUNDER_REPLICA) return;
+    // Where all others depart, the founder votes alone again.
+    const { members, departures } = system.store.state;
+    const isLast = this.#cluster.machines.every(({ nodeId }) =>
+      nodeId === members.founder || departures.has(nodeId) || members.wasRemoved(nodeId)
+    );
+    if (isLast) return;
     throw new Finding(this.name, "Group 0 was founded again");
   }
 
@@ -285,16 +295,25 @@ class Configurations implements PlacedChecker {
       const { revision } = this.#placements.get(number) ?? { revision: 0 };
       // After a restart of all nodes no node may know the newest for a moment.
       if (placement.revision <= revision) continue;
-      const former = this.#placements.get(number);
-      if (former !== undefined) this.#former.set(number, former);
+      this.#noteGoing(number, placement);
       this.#placements.set(number, placement);
     }
   }
 
-  /** Reports whether a replica was to go by the placement before the newest one. */
+  /** Remembers who was to go by the placement before `next`, and by earlier ones that never ended. */
+  #noteGoing(number: number, next: PartitionPlacement): void {
+    const former = this.#placements.get(number);
+    if (former === undefined) return;
+    const going = isChanging(next)
+      ? this.#wereGoing.get(number) ?? new Set<number>()
+      : new Set<number>();
+    for (const { replica, role } of former.replicas) if (isGoing(role)) going.add(replica);
+    this.#wereGoing.set(number, going);
+  }
+
+  /** Reports whether a replica was to go by a placement before the newest one. */
   #wasGoing(group: number, replica: number): boolean {
-    const placed = this.#former.get(group - 1)?.replicas.find((one) => one.replica === replica);
-    return placed !== undefined && isGoing(placed.role);
+    return this.#wereGoing.get(group - 1)?.has(replica) ?? false;
   }
 
   /**
