@@ -19,6 +19,7 @@ struct RaftMessage {
   index @7 :UInt64;
   commit @8 :UInt64;
   rejectHint @9 :UInt64;
+  # On a vote request: the term of the entry at commit.
   transferee @10 :UInt64;
   readOrigin @11 :UInt64;
   readSequence @12 :UInt64;

@@ -35,6 +35,7 @@ export interface RaftMessage {
   logTerm: number;
   index: number;
   commit: number;
+  /** On a vote request: the term of the entry at commit. */
   rejectHint: number;
   transferee: number;
   readOrigin: number;

@@ -50,7 +50,8 @@ export function campaign(core: Core, kind: CampaignKind): void {
   else becomeCandidate(core);
   // A pre-vote asks about the next term without entering it.
   const term = isPre ? core.term + 1 : core.term;
-  const { lastIndex, lastTerm } = core.log;
+  const { lastIndex, lastTerm, committed } = core.log;
+  const commitTerm = core.log.term(committed) ?? 0;
   for (const id of allVoters(core.configuration)) {
     if (id === core.id) {
       core.sendForElection(newMessage(isPre ? "pre_vote_reply" : "vote_reply", id), term);
@@ -59,6 +60,8 @@ export function campaign(core: Core, kind: CampaignKind): void {
     const message = newMessage(isPre ? "pre_vote" : "vote", id);
     message.index = lastIndex;
     message.logTerm = lastTerm;
+    message.commit = committed;
+    message.rejectHint = commitTerm;
     message.transfer = kind === "transfer";
     core.sendForElection(message, term);
   }
@@ -107,8 +110,13 @@ export function askAgainAfter(core: Core, ticks: number): void {
   core.electionElapsed = Math.max(core.electionElapsed, core.electionTimeoutTicks - ticks);
 }
 
-/** Replies to a vote request of this term (or, for a pre-vote, of this or a later one). */
+/**
+ * Replies to a vote request of this term (or, for a pre-vote, of this or a later one). The request tells the
+ * candidate's commit index: a learner that the candidate knows as a voter may have the longer log, so that
+ * it alone can be elected, and not know that it votes.
+ */
 export function handleVoteRequest(core: Core, message: Message): void {
+  learnCommit(core, message.commit, message.rejectHint);
   const isPre = message.type === "pre_vote";
   const mayVote = core.vote === message.from ||
     (core.vote === NO_REPLICA && core.lead === NO_REPLICA) ||
@@ -145,11 +153,11 @@ function refuseVote(core: Core, reply: Message): void {
 }
 
 /**
- * Takes the commit index from a refusal if this log holds the same entry (§3.5, log matching). If a
- * configuration change gets committed by that, the campaign asked the wrong voters and ends.
+ * Takes over the commit index of another replica, if this log holds the same entry (§3.5, log matching). If
+ * a configuration change gets committed by that, a campaign asked the wrong voters and ends.
  */
-export function learnCommit(core: Core, { commit, logTerm, reject }: Message): void {
-  if (!reject || core.role === "leader" || !core.log.maybeCommit(commit, logTerm)) return;
+export function learnCommit(core: Core, commit: number, commitTerm: number): void {
+  if (core.role === "leader" || !core.log.maybeCommit(commit, commitTerm)) return;
   if (core.role !== "follower" && core.log.hasUnappliedConfChange()) {
     becomeFollower(core, core.term, NO_REPLICA);
   }

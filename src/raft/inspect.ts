@@ -84,6 +84,9 @@ function inspectFields(core: Core, message: Message): InspectRefusal | undefined
       return areProposals(message.entries) ? undefined : "malformed";
     case "append":
       return areEntries(message) ? undefined : "malformed";
+    case "vote":
+    case "pre_vote":
+      return message.commit <= message.index ? undefined : "malformed";
     case "append_reply":
       return isOfThisTerm(core, message) && core.role === "leader" && !message.reject &&
           message.index > core.log.lastIndex

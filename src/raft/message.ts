@@ -130,12 +130,15 @@ export interface Message {
    * reply, the last entry known to match.
    */
   index: number;
-  /** The sender's commit index; on a heartbeat, capped to what the recipient is known to hold. */
+  /**
+   * The sender's commit index; on a heartbeat, capped to what the recipient is known to hold. Its term is
+   * `rejectHint` on a vote request, and `logTerm` on a refused vote.
+   */
   commit: number;
   /** The vote to write; only on `storage_append`. */
   vote: number;
   reject: boolean;
-  /** The follower's guess of the index at which the logs match. */
+  /** The follower's guess of the index at which the logs match; on a vote request, the term of `commit`. */
   rejectHint: number;
   entries: readonly Entry[];
   snapshot: Snapshot | undefined;

@@ -38,7 +38,9 @@ export function step(core: Core, message: Message): StepOutcome {
     if (type === "pre_vote") postponePreVote(core, message.from);
     return "leader_alive";
   }
-  if (type === "vote_reply" || type === "pre_vote_reply") learnCommit(core, message);
+  if ((type === "vote_reply" || type === "pre_vote_reply") && message.reject) {
+    learnCommit(core, message.commit, message.logTerm);
+  }
   if (term > core.term) {
     // A pre-vote, and the reply that grants one, carry a term that no replica has entered.
     const isAhead = type === "pre_vote" || (type === "pre_vote_reply" && !message.reject);

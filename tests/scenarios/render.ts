@@ -205,14 +205,16 @@ export function renderMessage(message: Message, indent = ""): string {
   const { entries, logTerm, index, responses, snapshot, term, type } = message;
   // The model names the future leader as the sender.
   const from = type === "transfer_leader" ? message.transferee : message.from;
-  // Replies of the model carry no commit index; ours do, for groups that become idle, and for
-  // candidates that ask for an unneeded vote: there together with the term of the entry.
+  // Replies and vote requests of the model carry no commit index; ours do, for groups that become idle,
+  // for candidates that ask for an unneeded vote, and for learners that are voters without knowing it: on
+  // votes together with the term of the entry.
   const isVote = type === "vote_reply" || type === "pre_vote_reply";
-  const isReply = isVote || type === "append_reply" || type === "heartbeat_reply";
+  const isRequest = type === "vote" || type === "pre_vote";
+  const hasNoCommit = isVote || isRequest || type === "append_reply" || type === "heartbeat_reply";
   let text = `${indent}${renderTarget(from)}->${renderTarget(message.to)} ` +
     `${MESSAGE_NAMES[type]} Term:${term} Log:${isVote ? 0 : logTerm}/${index}`;
   if (message.reject) text += ` Rejected (Hint: ${message.rejectHint})`;
-  if (message.commit !== 0 && !isReply) text += ` Commit:${message.commit}`;
+  if (message.commit !== 0 && !hasNoCommit) text += ` Commit:${message.commit}`;
   if (message.vote !== 0) text += ` Vote:${message.vote}`;
   if (entries.length === 1) {
     text += ` Entries:[${renderEntry(entries[0]!)}]`;

@@ -9,6 +9,7 @@ import { configurationFault, EMPTY_CONFIGURATION } from "../../../src/raft/mod.t
 import { MemoryStorage, RaftNode } from "../../../src/raft/mod.ts";
 import type { MemberChangeKind, Message } from "../../../src/raft/mod.ts";
 import { EMPTY_DATA, newMessage } from "../../../src/raft/mod.ts";
+import { APPEND_THREAD, APPLY_THREAD } from "../../../src/raft/message.ts";
 import { RaftCluster } from "../../support/raft_cluster.ts";
 
 const change = (kind: MemberChangeKind, replica: number) => ({ kind, replica });
@@ -308,6 +309,61 @@ for (const preVote of [false, true]) {
     assert.equal(cluster.node(2).status().configuration.voters, [1, 3]);
   });
 }
+
+for (const preVote of [false, true]) {
+  const kind = preVote ? "pre-vote" : "vote";
+  test(`a learner with the longest log learns by a ${kind} request that it votes, and is elected`, () => {
+    const options = { preVote, asyncStorageWrites: true };
+    const cluster = new RaftCluster({ voters: [1], learners: [2], options });
+    cluster.elect(1);
+    const { committed } = cluster.node(1);
+    const [first, second] = [cluster.node(1), cluster.node(2)];
+    // The learner writes the change and the entry after it, before the leader has written the latter.
+    const changes = [change("add_voter", 2)];
+    first.proposeConfChange({ transition: "auto", changes, context: EMPTY_DATA });
+    cluster.work(1);
+    first.propose(new TextEncoder().encode("lost at the leader"));
+    cluster.work(1);
+    for (const message of cluster.queue) cluster.deliver(message);
+    cluster.work(2);
+    cluster.workStorage(2, APPEND_THREAD);
+    // The leader alone is the majority that commits the change.
+    cluster.workStorage(1, APPEND_THREAD);
+    cluster.work(1);
+    cluster.workStorage(1, APPLY_THREAD);
+    cluster.restart(1);
+    cluster.queue = [];
+    assert.equal(cluster.node(1).status().configuration.voters, [1, 2]);
+    assert.equal([cluster.node(1).lastIndex, second.lastIndex], [committed + 1, committed + 2]);
+    assert.equal(second.status().configuration.voters, [1]);
+    cluster.elect(1);
+    assert.is.not(cluster.role(1), "leader", "its log is behind that of the other voter");
+    assert.equal(second.status().configuration.voters, [1, 2]);
+    cluster.elect(2);
+    assert.is(cluster.role(2), "leader");
+    assert.is(cluster.log(1).at(-2), cluster.log(2).at(-2));
+  });
+}
+
+test("a vote request commits no entry of another term, and none beyond the candidate's log", () => {
+  const cluster = new RaftCluster();
+  cluster.elect(1);
+  cluster.isLost = ({ to, commit }) => to === 2 && commit > cluster.node(2).committed;
+  cluster.propose(1, "not known to be committed");
+  const { committed, lastIndex, term } = cluster.node(2);
+  assert.is(lastIndex, committed + 1);
+  const request = (rest: Partial<Message>): Message => {
+    return { ...newMessage("vote", 2), from: 3, term: term + 1, transfer: true, ...rest };
+  };
+  const log = { index: lastIndex, logTerm: term };
+  cluster.node(2).step(request({ ...log, commit: lastIndex, rejectHint: term + 1 }));
+  cluster.node(2).step(request({ ...log, commit: lastIndex, rejectHint: 0 }));
+  const beyond = request({ ...log, commit: lastIndex + 1, rejectHint: term });
+  assert.is(cluster.node(2).step(beyond), "malformed");
+  assert.is(cluster.node(2).committed, committed);
+  cluster.node(2).step(request({ ...log, commit: lastIndex, rejectHint: term }));
+  assert.is(cluster.node(2).committed, lastIndex);
+});
 
 test("a refused vote commits no entry of another term, and nothing at a leader", () => {
   const cluster = new RaftCluster();

@@ -165,4 +165,26 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
       replacement: "if (boundTicks === 0) return;",
     }],
   },
+  {
+    name: "vote_request_tells_no_commit",
+    breaks: "A learner that votes without knowing it learns so by the request for its vote",
+    test: "tests/unit/raft/membership.test.ts",
+    edits: [{
+      file: "src/raft/election.ts",
+      anchor: "learnCommit(core, message.commit, message.rejectHint);",
+      replacement: "",
+    }],
+  },
+  {
+    name: "commit_of_another_term_learned",
+    breaks:
+      "A commit index of another replica counts only with the term of the same entry (thesis §3.5)",
+    test: "tests/unit/raft/membership.test.ts",
+    edits: [{
+      file: "src/raft/log.ts",
+      anchor:
+        "if (index <= this.#committed || term === 0 || this.term(index) !== term) return false;",
+      replacement: "if (index <= this.#committed || this.term(index) === undefined) return false;",
+    }],
+  },
 ];
