@@ -31,6 +31,7 @@ enum AuditAction {
   holdExpiry @22;
   releaseStale @23;
   backup @24;
+  pauseMoves @25;
 }
 
 struct AuditEntry {

@@ -290,6 +290,13 @@ struct SteeredRegionRecord {
   region @2 :Text;
 }
 
+struct PauseMovesCommand {
+  # Whether replicas are to stay where they are, unless one is missing or its node departs.
+  arePaused @0 :Bool;
+  detail @1 :Text;
+  # Who asked for it.
+}
+
 struct ForgetLeadersCommand {
   # Ends all preferences: leaderships are spread evenly again.
   detail @0 :Text;

@@ -766,6 +766,8 @@ struct ClusterStatusReply {
   members @18 :List(MemberStatus);
   version @19 :Text;
   region @20 :Text;
+  areMovesPaused @21 :Bool;
+  # Whether replicas stay where they are, unless one is missing or its node departs.
 }
 
 struct MemberStatus {
@@ -1622,6 +1624,11 @@ struct RebalanceRequest {
   # Changes nothing, and says what would be done.
 }
 
+struct PauseMovesRequest {
+  # Lets replicas stay where they are, or move again.
+  arePaused @0 :Bool;
+}
+
 struct RebalanceReply {
   chosenLeaders @0 :UInt32;
   # Partitions whose leader an operator has chosen, which ends.
@@ -1629,6 +1636,8 @@ struct RebalanceReply {
   # Partitions whose placement is changing already.
   moves @2 :List(PlannedMove);
   # Of replicas, which the planner makes by itself.
+  arePaused @3 :Bool;
+  # Whether it begins only those of replicas that are missing, or whose nodes depart.
 }
 
 struct PlannedMove {

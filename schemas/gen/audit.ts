@@ -44,6 +44,7 @@ export const AUDIT_ACTIONS = {
   holdExpiry: 22,
   releaseStale: 23,
   backup: 24,
+  pauseMoves: 25,
 } as const;
 
 /** The names of AuditAction by number. */
@@ -73,6 +74,7 @@ export const AUDIT_ACTION_NAMES: readonly (AuditAction | undefined)[] = [
   "holdExpiry",
   "releaseStale",
   "backup",
+  "pauseMoves",
 ];
 
 export interface AuditEntry {

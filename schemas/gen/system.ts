@@ -1579,6 +1579,45 @@ export const steeredRegionRecordCodec = new StructCodec<SteeredRegionRecord, Ste
   newView: () => new SteeredRegionRecordView(),
 });
 
+/** Whether replicas are to stay where they are, unless one is missing or its node departs. */
+export interface PauseMovesCommand {
+  arePaused: boolean;
+  /** Who asked for it. */
+  detail: string;
+}
+
+/** A flyweight over {@link PauseMovesCommand}. */
+export class PauseMovesCommandView extends StructView<PauseMovesCommand> {
+  get arePaused(): boolean { return this.$bool(0, 1); }
+  set arePaused(value: boolean) { this.$setBool(0, 1, value); }
+  get detail(): string { return this.$text(0); }
+  get detailBytes(): Uint8Array { return this.$textBytes(0); }
+  get detailOffset(): number { return this.$textOffset(0); }
+  get detailLength(): number { return this.$textLength(0); }
+
+  override toPlain(): PauseMovesCommand {
+    this.$payPlain();
+    return {
+      arePaused: this.arePaused,
+      detail: this.detail,
+    };
+  }
+}
+
+function putPauseMovesCommand(out: FrameWriter, at: number, value: Input<PauseMovesCommand>): void {
+  if (value.arePaused) out.bytes[at + 0]! |= 1;
+  out.$text(at + 8, value.detail, "detail");
+}
+
+/** Encodes and decodes {@link PauseMovesCommand}. */
+export const pauseMovesCommandCodec = new StructCodec<PauseMovesCommand, PauseMovesCommandView>({
+  name: "PauseMovesCommand",
+  dataWords: 1,
+  pointerWords: 1,
+  put: putPauseMovesCommand,
+  newView: () => new PauseMovesCommandView(),
+});
+
 /** Ends all preferences: leaderships are spread evenly again. */
 export interface ForgetLeadersCommand {
   detail: string;

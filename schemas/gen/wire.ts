@@ -4288,6 +4288,8 @@ export interface ClusterStatusReply {
   members: MemberStatus[];
   version: string;
   region: string;
+  /** Whether replicas stay where they are, unless one is missing or its node departs. */
+  areMovesPaused: boolean;
 }
 
 /** A flyweight over {@link ClusterStatusReply}. */
@@ -4339,6 +4341,8 @@ export class ClusterStatusReplyView extends StructView<ClusterStatusReply> {
   get regionBytes(): Uint8Array { return this.$textBytes(6); }
   get regionOffset(): number { return this.$textOffset(6); }
   get regionLength(): number { return this.$textLength(6); }
+  get areMovesPaused(): boolean { return this.$bool(76, 1); }
+  set areMovesPaused(value: boolean) { this.$setBool(76, 1, value); }
 
   override toPlain(): ClusterStatusReply {
     this.$payPlain();
@@ -4363,6 +4367,7 @@ export class ClusterStatusReplyView extends StructView<ClusterStatusReply> {
       members: this.members.toPlain(),
       version: this.version,
       region: this.region,
+      areMovesPaused: this.areMovesPaused,
     };
   }
 }
@@ -4382,6 +4387,7 @@ function putClusterStatusReply(out: FrameWriter, at: number, value: Input<Cluste
   UINT32.write(view, at + 64, value.leaderlessCount, "leaderlessCount");
   UINT32.write(view, at + 68, value.underReplicatedCount, "underReplicatedCount");
   UINT32.write(view, at + 72, value.moving, "moving");
+  if (value.areMovesPaused) out.bytes[at + 76]! |= 1;
   out.$scalars(at + 80, value.systemVoters, UINT32, "systemVoters");
   out.$scalars(at + 88, value.systemLearners, UINT32, "systemLearners");
   out.$scalars(at + 96, value.leaderless, UINT32, "leaderless");
@@ -8888,6 +8894,37 @@ export const rebalanceRequestCodec = new StructCodec<RebalanceRequest, Rebalance
   newView: () => new RebalanceRequestView(),
 });
 
+/** Lets replicas stay where they are, or move again. */
+export interface PauseMovesRequest {
+  arePaused: boolean;
+}
+
+/** A flyweight over {@link PauseMovesRequest}. */
+export class PauseMovesRequestView extends StructView<PauseMovesRequest> {
+  get arePaused(): boolean { return this.$bool(0, 1); }
+  set arePaused(value: boolean) { this.$setBool(0, 1, value); }
+
+  override toPlain(): PauseMovesRequest {
+    this.$payPlain();
+    return {
+      arePaused: this.arePaused,
+    };
+  }
+}
+
+function putPauseMovesRequest(out: FrameWriter, at: number, value: Input<PauseMovesRequest>): void {
+  if (value.arePaused) out.bytes[at + 0]! |= 1;
+}
+
+/** Encodes and decodes {@link PauseMovesRequest}. */
+export const pauseMovesRequestCodec = new StructCodec<PauseMovesRequest, PauseMovesRequestView>({
+  name: "PauseMovesRequest",
+  dataWords: 1,
+  pointerWords: 0,
+  put: putPauseMovesRequest,
+  newView: () => new PauseMovesRequestView(),
+});
+
 export interface RebalanceReply {
   /** Partitions whose leader an operator has chosen, which ends. */
   chosenLeaders: number;
@@ -8895,6 +8932,8 @@ export interface RebalanceReply {
   changing: number;
   /** Of replicas, which the planner makes by itself. */
   moves: PlannedMove[];
+  /** Whether it begins only those of replicas that are missing, or whose nodes depart. */
+  arePaused: boolean;
 }
 
 /** A flyweight over {@link RebalanceReply}. */
@@ -8906,6 +8945,8 @@ export class RebalanceReplyView extends StructView<RebalanceReply> {
   get changing(): number { return this.$uint32(4); }
   set changing(value: number) { this.$setUint32(4, value); }
   get moves(): StructList<PlannedMove, PlannedMoveView> { return this.$list(0, this.#moves ??= new StructList(new PlannedMoveView())); }
+  get arePaused(): boolean { return this.$bool(8, 1); }
+  set arePaused(value: boolean) { this.$setBool(8, 1, value); }
 
   override toPlain(): RebalanceReply {
     this.$payPlain();
@@ -8913,6 +8954,7 @@ export class RebalanceReplyView extends StructView<RebalanceReply> {
       chosenLeaders: this.chosenLeaders,
       changing: this.changing,
       moves: this.moves.toPlain(),
+      arePaused: this.arePaused,
     };
   }
 }
@@ -8921,13 +8963,14 @@ function putRebalanceReply(out: FrameWriter, at: number, value: Input<RebalanceR
   const view = out.view;
   UINT32.write(view, at + 0, value.chosenLeaders, "chosenLeaders");
   UINT32.write(view, at + 4, value.changing, "changing");
-  out.$structs<PlannedMove>(at + 8, value.moves, plannedMoveCodec.layout, "moves");
+  if (value.arePaused) out.bytes[at + 8]! |= 1;
+  out.$structs<PlannedMove>(at + 16, value.moves, plannedMoveCodec.layout, "moves");
 }
 
 /** Encodes and decodes {@link RebalanceReply}. */
 export const rebalanceReplyCodec = new StructCodec<RebalanceReply, RebalanceReplyView>({
   name: "RebalanceReply",
-  dataWords: 1,
+  dataWords: 2,
   pointerWords: 1,
   put: putRebalanceReply,
   newView: () => new RebalanceReplyView(),

@@ -5,7 +5,7 @@
  *
  * Kept: the cluster's id and hash key, identities, bans, trust bundle, token keys' public parts, audit,
  * peer regions, the removed nodes' numbers. Ended: all other members, whose numbers and replica ids are
- * never used again and whose identities are banned, departures, and choices of leaders.
+ * never used again and whose identities are banned, departures, choices of leaders, and a pause of moves.
  */
 import { BAN_KINDS } from "../../schemas/gen/wire.ts";
 import { parseSpiffeId } from "../../identity/pki/spiffe.ts";
@@ -35,6 +35,7 @@ import { encodeEndDeparture } from "../system/departures/departure_codec.ts";
 import { encodeBan } from "../system/identity_codec.ts";
 import { encodeForgetLeaders, LEADERS_APPLY_VERSION } from "../system/leaders/leader_codec.ts";
 import { encodeAdmitMember } from "../system/members/member_state.ts";
+import { encodePauseMoves } from "../system/moves/move_codec.ts";
 import { encodePutPlacement } from "../system/placement/placement_state.ts";
 import { encodeAssignReplicas, encodeRetireReplicas } from "../system/replicas/replica_state.ts";
 import type { SystemStore } from "../system/system_store.ts";
@@ -92,6 +93,9 @@ class SystemRebuild {
     }
     if (state.versions.applyVersion >= LEADERS_APPLY_VERSION) {
       this.#log((from) => encodeForgetLeaders(from, { detail }));
+    }
+    if (state.moves.arePaused) {
+      this.#log((from) => encodePauseMoves(from, { arePaused: false, detail }));
     }
     const nodeId = this.#becomeSoleMember();
     this.#takeReplicas(nodeId);

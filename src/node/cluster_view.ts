@@ -132,6 +132,7 @@ export class ClusterView {
       underReplicatedCount: sums.underReplicated.length,
       underReplicated: sums.underReplicated.slice(0, PARTITIONS_NAMED_MAX),
       moving: state.placement.changing.size,
+      areMovesPaused: state.moves.arePaused,
       members: this.#members(sums.lags),
     };
   }

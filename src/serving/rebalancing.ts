@@ -3,6 +3,7 @@
  * by themselves (src/replication/placement): what is asked for here is how, and how much is left.
  */
 import type {
+  PauseMovesRequest,
   PlannedMove,
   RebalanceReply,
   RebalanceRequest,
@@ -14,6 +15,8 @@ import {
   encodePreferLeader,
   LEADERS_APPLY_VERSION,
 } from "../system/leaders/leader_codec.ts";
+import { encodePauseMoves } from "../system/moves/move_codec.ts";
+import { PAUSED_MOVES_APPLY_VERSION } from "../system/versions/features.ts";
 import { checkVersion, type IdentityGroup, invalid } from "./identities/identity_group.ts";
 
 /** The dependencies of {@link Rebalancing}. */
@@ -72,10 +75,9 @@ export class Rebalancing {
     { subject: detail, lineage }: AuthenticatedPeer,
     deadlineMs: number,
   ): Promise<RebalanceReply> {
-    const { group, moves } = this.#parts;
+    const { group } = this.#parts;
     await this.#current();
-    const { leaders, placement } = group.store.state;
-    const chosenLeaders = leaders.count;
+    const chosenLeaders = group.store.state.leaders.count;
     if (!isDryRun && chosenLeaders > 0) {
       await group.proposeAtLeader(
         (from) => encodeForgetLeaders(from, { detail }),
@@ -83,7 +85,37 @@ export class Rebalancing {
         deadlineMs,
       );
     }
-    return { chosenLeaders, changing: placement.changing.size, moves: [...moves()] };
+    return this.#reply(chosenLeaders);
+  }
+
+  /**
+   * Pauses the moves that spread replicas over nodes, or lets them go on, and tells those that are pending.
+   * What is being copied ends; replicas that are missing, or whose nodes depart, move nevertheless.
+   *
+   * @throws RegistryError `overloaded` while a node runs a program that knows no pauses; `not_leader`.
+   */
+  async pauseMoves(
+    { arePaused }: PauseMovesRequest,
+    { subject: detail, lineage }: AuthenticatedPeer,
+    deadlineMs: number,
+  ): Promise<RebalanceReply> {
+    const { group } = this.#parts;
+    await this.#current();
+    checkVersion(group, PAUSED_MOVES_APPLY_VERSION, "pauses of moves");
+    const body = { arePaused, detail };
+    await group.proposeAtLeader((from) => encodePauseMoves(from, body), lineage, deadlineMs);
+    return this.#reply(group.store.state.leaders.count);
+  }
+
+  #reply(chosenLeaders: number): RebalanceReply {
+    const { group: { store: { state } }, moves } = this.#parts;
+    const { arePaused } = state.moves;
+    return {
+      chosenLeaders,
+      changing: state.placement.changing.size,
+      moves: [...moves()],
+      arePaused,
+    };
   }
 
   /** Waits until this node, which must lead group 0, is current, and its members know chosen leaders. */

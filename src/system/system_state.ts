@@ -6,6 +6,7 @@ import { AuditState } from "./identities/audit_state.ts";
 import { IdentityState } from "./identity_state.ts";
 import { LeaderState } from "./leaders/leader_state.ts";
 import { MemberState } from "./members/member_state.ts";
+import { MoveState } from "./moves/move_state.ts";
 import { PlacementState } from "./placement/placement_state.ts";
 import { RegionState } from "./regions/region_state.ts";
 import { ReplicaState } from "./replicas/replica_state.ts";
@@ -33,6 +34,7 @@ export class SystemState {
   readonly departures = new DepartureState(this);
   readonly leaders = new LeaderState(this);
   readonly expiry = new ExpiryState(this);
+  readonly moves = new MoveState(this);
 
   /** The parts, in the order of their sections. Later ones may depend on earlier ones. */
   readonly parts: readonly SubMachine[] = [
@@ -47,5 +49,6 @@ export class SystemState {
     this.departures,
     this.leaders,
     this.expiry,
+    this.moves,
   ];
 }

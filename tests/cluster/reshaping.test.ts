@@ -13,7 +13,7 @@ import { until } from "../support/until.ts";
 
 const PARTITIONS = 32;
 interface Shown {
-  readonly partitions: { readonly moving: number; readonly withoutLeader: number };
+  readonly partitions: { readonly areMovesPaused: boolean };
   readonly group0: { readonly voters: readonly number[] };
   readonly nodes: readonly {
     readonly nodeId: number;
@@ -83,6 +83,23 @@ test("leaderships move, and a node is drained and removed, while a client sees n
       const node = after.nodes.find(({ nodeId }) => nodeId === 2)!;
       assert.equal([node.replicas, node.leading, node.departure], [0, 0, "drained"]);
       assert.not(after.group0.voters.includes(2));
+
+      // While moves are paused, a node that stays after all gets nothing back.
+      const rebalanced = async (...flags: string[]) =>
+        JSON.parse((await crs("cluster", "rebalance", ...flags)).stdout);
+      const paused = await rebalanced("--pause");
+      assert.equal([paused.arePaused, paused.moves], [true, []]);
+      assert.ok((await shown(cluster.folder)).partitions.areMovesPaused);
+      assert.is((await crs("cluster", "drain", "node-2", "--undo")).code, 0);
+      const dryPaused = await rebalanced("--dry-run");
+      assert.equal([dryPaused.arePaused, dryPaused.moves], [true, []]);
+      const replicasOf2 = async () =>
+        (await shown(cluster.folder)).nodes.find(({ nodeId }) => nodeId === 2)!.replicas!;
+      assert.is(await replicasOf2(), 0);
+      const resumed = await rebalanced("--resume");
+      assert.not(resumed.arePaused);
+      assert.ok(resumed.moves.length > 0);
+      assert.ok(await replicasOf2() > 0, "the command waits until replicas have moved");
 
       const removed = await crs("cluster", "remove", "node-2");
       assert.is(removed.code, 0, removed.stderr + removed.stdout);

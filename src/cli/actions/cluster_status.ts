@@ -118,6 +118,7 @@ function statusJson(
       underReplicated,
       underReplicatedNamed,
       moving: newest.moving,
+      areMovesPaused: newest.areMovesPaused,
     },
     group0: {
       leader: newest.systemLeader,
@@ -220,6 +221,7 @@ function partitionsText(
   }
   if (newest.moving > 0) parts.push(`${newest.moving} moving`);
   if (parts.length === 1) parts.push("all led and fully replicated");
+  if (newest.areMovesPaused) parts.push("moves are paused");
   return parts.join(", ");
 }
 

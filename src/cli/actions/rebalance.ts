@@ -23,21 +23,38 @@ const LOOK_MS = 300;
 /** Flags of `rebalance`, as typed. */
 export interface RebalanceFlags extends ServerOptions {
   readonly dryRun?: boolean;
+  readonly pause?: boolean;
+  readonly resume?: boolean;
 }
 
 type Clock = Pick<World, "monotonic" | "scheduler">;
 
-/** Shows what would move, or lets it move and waits until it has. */
+/** Shows what would move, or lets it move or stay and waits until it does. */
 export async function rebalance(
   flags: RebalanceFlags,
   shell: Shell,
   clock: Clock = processWorld(),
 ): Promise<number> {
+  const given = [flags.dryRun, flags.pause, flags.resume].filter((flag) => flag === true);
+  if (given.length > 1) {
+    throw usageFailure(
+      "Only one of --dry-run, --pause and --resume may be given",
+      "--dry-run alone shows what would move, also while moves are paused.",
+      "pause",
+    );
+  }
   const isDryRun = flags.dryRun === true;
+  const isPause = flags.pause === true || flags.resume === true;
   return await withClient(shell, flags, async ({ client }) => {
     const status = await client.call("clusterStatus", {});
-    const plan = await client.call("rebalance", { isDryRun });
-    const reply = { json: planJson(plan, isDryRun), text: () => planText(plan, status, isDryRun) };
+    const plan = isPause
+      ? await client.call("pauseMoves", { arePaused: flags.pause === true })
+      : await client.call("rebalance", { isDryRun });
+    const leaders = isPause ? "" : leadersText(plan, isDryRun);
+    const reply = {
+      json: planJson(plan, isDryRun),
+      text: () => leaders + planText(plan, status, isDryRun),
+    };
     const code = await showReply(reply, flags, shell.terminal);
     if (isDryRun || plan.moves.length === 0) return code;
     await withProgress(shell.terminal, "Moving replicas", () => untilMoved(client, clock));
@@ -50,31 +67,48 @@ async function untilMoved(client: Connected["client"], clock: Clock): Promise<vo
   for (;;) {
     const { moves } = await client.call("rebalance", { isDryRun: true });
     if (moves.length === 0) return;
-    await pause(clock);
+    await passed(clock);
   }
 }
 
-function planJson({ chosenLeaders, moves }: RebalanceReply, isDryRun: boolean): unknown {
+function planJson(
+  { chosenLeaders, moves, arePaused }: RebalanceReply,
+  isDryRun: boolean,
+): unknown {
   return {
     isDryRun,
+    arePaused,
     chosenLeaders,
     bytes: moves.reduce((sum, { bytes, joining }) => sum + bytes * joining.length, 0),
     moves,
   };
 }
 
+function leadersText({ chosenLeaders }: RebalanceReply, isDryRun: boolean): string {
+  if (chosenLeaders === 0) return "No leader was chosen by hand: leaderships are spread evenly.\n";
+  return `${
+    chosenLeaders === 1 ? "1 leader was" : `${chosenLeaders} leaders were`
+  } chosen by hand: ` +
+    (isDryRun
+      ? "that would end, and leaderships be spread evenly.\n"
+      : "that has ended, and leaderships are spread evenly again.\n");
+}
+
+/** Said while moves are paused. */
+const PAUSED =
+  "Moves are paused: only replicas move that are missing, or whose node departs. To let them " +
+  "go on: crs cluster rebalance --resume\n";
+
 function planText(
-  { chosenLeaders, moves }: RebalanceReply,
+  { moves, arePaused }: RebalanceReply,
   { members }: ClusterStatusReply,
   isDryRun: boolean,
 ): string {
-  const leaders = chosenLeaders === 0
-    ? "No leader was chosen by hand: leaderships are spread evenly.\n"
-    : `${chosenLeaders === 1 ? "1 leader was" : `${chosenLeaders} leaders were`} chosen by hand: ` +
-      (isDryRun
-        ? "that would end, and leaderships be spread evenly.\n"
-        : "that has ended, and leaderships are spread evenly again.\n");
-  if (moves.length === 0) return `${leaders}No replica moves: each is where it is wished.\n`;
+  const paused = arePaused ? PAUSED : "";
+  if (moves.length === 0) {
+    return paused +
+      (arePaused ? "No replica moves.\n" : "No replica moves: each is where it is wished.\n");
+  }
   const departing = new Set(
     members.filter(({ departure }) => DEPARTURE_GOAL_NAMES[departure] !== undefined)
       .map(({ nodeId }) => nodeId),
@@ -92,9 +126,8 @@ function planText(
     return [partitions, from!, to!, `about ${formatBytes(bytes)}`, reason!];
   });
   const list = table(["partitions", "from node", "to node", "to copy", "because"], rows);
-  return `${leaders}${isDryRun ? "These replicas move by themselves" : "These replicas move"}:\n\n${
-    indented(list)
-  }\n`;
+  const said = isDryRun ? "These replicas move by themselves" : "These replicas move";
+  return `${paused}${said}:\n\n${indented(list)}\n`;
 }
 
 function listOf(nodes: readonly number[]): string {
@@ -167,7 +200,7 @@ async function untilLed(
     if (nodes.some(({ member, answer }) => member.nodeId === nodeId && answer?.role === "leader")) {
       return;
     }
-    await pause(clock);
+    await passed(clock);
   }
   throw new RegistryError(
     "deadline_exceeded",
@@ -176,6 +209,6 @@ async function untilLed(
   );
 }
 
-function pause({ scheduler }: Clock): Promise<void> {
+function passed({ scheduler }: Clock): Promise<void> {
   return new Promise((resolve) => void scheduler.after(LOOK_MS, resolve));
 }

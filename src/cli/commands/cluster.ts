@@ -120,9 +120,15 @@ function rebalanceCommand(shell: Shell, run: RunAction): Command {
     "rebalance",
     "Spreads leaderships evenly again where they were moved by hand, and shows which replicas move, why, " +
       "and how much they copy, until they have. Replicas move by themselves when nodes come or depart.",
-    ["cluster rebalance --dry-run", "cluster rebalance"],
+    ["cluster rebalance --dry-run", "cluster rebalance", "cluster rebalance --pause"],
   )
     .option("--dry-run", "changes nothing, and shows what would move")
+    .option(
+      "--pause",
+      "lets replicas stay where they are, until --resume: what is being copied ends, and then only replicas " +
+        "move that are missing, or whose node departs",
+    )
+    .option("--resume", "ends a pause, and goes on until the replicas have moved")
     .action(async (flags: RebalanceFlags) => {
       await run(async () => {
         const { rebalance } = await import("../actions/rebalance.ts");

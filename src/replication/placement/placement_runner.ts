@@ -306,7 +306,7 @@ export class PlacementRunner {
     const { store } = this.#options.groups.system;
     const waiting = this.#departures.waiting();
     const seen = `${store.ringNumber}: ${nodes.map(({ nodeId }) => nodeId).join()}: ` +
-      [...waiting].join();
+      `${[...waiting].join()}: ${this.#state.moves.arePaused}`;
     if (seen === this.#settled) return;
     const moves = planMoves({
       ...{ state: this.#state, nodes, waiting },

@@ -7,6 +7,9 @@
  * `leaving`; the partition's leader then reconfigures its group (reconfigurer.ts), and the placement is
  * confirmed. A partition whose change is in progress is left alone, so that two plans never overlap; unless
  * a node that is to join it may hold nothing any more: such a change could not end, so it gets another step.
+ *
+ * While moves are paused, only partitions move that lack a replica, or have one on a node that departs or was
+ * removed; what is in progress ends.
  */
 import type { PlacedRole } from "../../../schemas/gen/system.ts";
 import { GOVERNED_PLACE, type PartitionId, partitionId } from "../../base/ids.ts";
@@ -71,6 +74,7 @@ export function planMoves(options: PlanOptions): PlannedMove[] {
       continue;
     }
     const to = wished[number] ?? wishedSystemVoters(nodes, new Set(held.map(({ node }) => node)));
+    if (state.moves.arePaused && isWhole(held, to.length, mayHold)) continue;
     const move = moveTo(state, to, placement, held);
     const { joining, leaving, returning, withdrawn } = move;
     if ([joining, leaving, returning, withdrawn].every(({ length }) => length === 0)) continue;
@@ -99,6 +103,15 @@ interface Held {
 
 function heldOf(state: SystemState, { replicas }: PartitionPlacement): Held[] {
   return replicas.map(({ replica, role }) => ({ node: nodeOfReplica(state, replica) ?? 0, role }));
+}
+
+/** Reports whether as many replicas as are wished stay, all of them on nodes that may hold them. */
+function isWhole(
+  held: readonly Held[],
+  wished: number,
+  mayHold: ReadonlySet<number>,
+): boolean {
+  return held.length >= wished && held.every(({ node }) => mayHold.has(node));
 }
 
 /**

@@ -127,6 +127,8 @@ export function nodeHandlers(
       return {};
     },
     rebalance: (request, { peer, deadlineMs }) => rebalancing.rebalance(request, peer, deadlineMs),
+    pauseMoves: (request, { peer, deadlineMs }) =>
+      rebalancing.pauseMoves(request, peer, deadlineMs),
     readImage: (request, { peer, deadlineMs }) => images.read(request, peer, deadlineMs),
   };
 }

@@ -17,7 +17,7 @@ import { DEPARTURES_APPLY_VERSION } from "../departures/departure_codec.ts";
 import { LEADERS_APPLY_VERSION } from "../leaders/leader_codec.ts";
 import { CAPABILITIES_APPLY_VERSION, encodeAuditPage } from "../identity_codec.ts";
 import type { SubMachine } from "../sub_machine.ts";
-import { BACKUPS_APPLY_VERSION } from "../versions/features.ts";
+import { BACKUPS_APPLY_VERSION, PAUSED_MOVES_APPLY_VERSION } from "../versions/features.ts";
 import { malformed } from "./refusals.ts";
 
 /** The apply versions from which on replicas know actions that were added later. */
@@ -28,6 +28,7 @@ const SINCE_APPLY_VERSION: Partial<Record<AuditAction, number>> = {
   preferLeader: LEADERS_APPLY_VERSION,
   rebalance: LEADERS_APPLY_VERSION,
   backup: BACKUPS_APPLY_VERSION,
+  pauseMoves: PAUSED_MOVES_APPLY_VERSION,
 };
 
 /** The audit log of group 0. */

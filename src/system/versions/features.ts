@@ -29,6 +29,9 @@ export const INHERITED_PLACES_APPLY_VERSION = 18;
 /** The apply version from which a region can mirror the governed plane of another one. */
 export const GOVERNED_MIRRORS_APPLY_VERSION = 19;
 
+/** The apply version from which moves of replicas can be paused. */
+export const PAUSED_MOVES_APPLY_VERSION = 20;
+
 const NAMES: readonly string[] = [
   "members, replicas and placement",
   "records of region scope",
@@ -48,6 +51,7 @@ const NAMES: readonly string[] = [
   "backups in the audit log",
   "standby nodes that take the place of others",
   "mirrors of the governed plane",
+  "pauses of moves",
 ];
 
 /** All features after the first apply version, by ascending apply version, without gaps. */

@@ -20,6 +20,7 @@ import { AGE_CHECKERS } from "./age_checkers.ts";
 import { DepartedNodes } from "./departed_nodes.ts";
 import { EXPIRY_CHECKERS } from "./expiry_checkers.ts";
 import { GOVERNED_CHECKERS } from "./governed.ts";
+import { PausedMoves } from "./paused_moves.ts";
 import { RestoredBackups } from "./restored.ts";
 import { RecordRights } from "./rights_checker.ts";
 import { RELAY_CHECKERS } from "./relay_checkers.ts";
@@ -426,6 +427,7 @@ export const PLACED_CHECKERS: readonly ((cluster: PlacedCluster) => PlacedChecke
   (cluster) => new OneLease(cluster),
   (cluster) => new NoStorm(cluster),
   (cluster) => new DepartedNodes(cluster),
+  (cluster) => new PausedMoves(cluster),
   ...SDK_CHECKERS,
   ...RELAY_CHECKERS,
   ...MAPS_CHECKERS,

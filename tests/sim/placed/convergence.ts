@@ -43,7 +43,8 @@ export function unsettled(cluster: PlacedCluster, wishes: WishedPlacement): stri
   if (down !== undefined) return `machine ${down.address} does not serve`;
   const leader = cluster.systemLeader()?.groups;
   if (leader === undefined) return "group 0 has no leader";
-  const { members, placement } = leader.system.store.state;
+  const { members, placement, moves } = leader.system.store.state;
+  if (moves.arePaused) return "moves are paused";
   if (members.count !== machines.length) return `there are ${members.count} members`;
   const applied = leader.system.group.status().appliedIndex;
   const behind = machines.find(({ groups }) =>

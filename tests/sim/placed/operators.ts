@@ -1,6 +1,6 @@
 /**
- * Operators of a cluster that let nodes depart and stay, whatever happens meanwhile: at machines that believe
- * to lead group 0, which may be several, and with orders that are late or come twice.
+ * Operators of a cluster that let nodes depart and stay, and pause moves, whatever happens meanwhile: at
+ * machines that believe to lead group 0, which may be several, and with orders that are late or come twice.
  */
 import { DEPARTURE_GOALS } from "../../../schemas/gen/wire.ts";
 import { SeededEntropy } from "../../../src/base/prng.ts";
@@ -11,6 +11,8 @@ import {
   encodePutDeparture,
   encodeRemoveDeparted,
 } from "../../../src/system/departures/departure_codec.ts";
+import { encodePauseMoves } from "../../../src/system/moves/move_codec.ts";
+import { PAUSED_MOVES_APPLY_VERSION } from "../../../src/system/versions/features.ts";
 import type { SystemReply } from "../../../src/system/system_store.ts";
 import { Finding } from "../history.ts";
 import type { Trace } from "../trace.ts";
@@ -22,6 +24,8 @@ import type { PlacedPlan } from "./plan.ts";
 const STAYING_MIN = 3;
 const PROPOSAL_MS = 1_000;
 const BY = "an operator";
+/** Time between looks whether moves go on again, at the end, ms. */
+const RESUME_MS = 500;
 
 /** A departure that is over, or has another goal by now. */
 interface Past {
@@ -43,20 +47,55 @@ export class Operators {
   readonly #cluster: OperatorsHost;
   readonly #entropy: SeededEntropy;
   readonly #past: Past[] = [];
+  /** Draws the pauses, apart, as seeds were known before there were any. */
+  readonly #pauses: SeededEntropy;
   #isOver = false;
 
   constructor(cluster: OperatorsHost) {
     this.#cluster = cluster;
     this.#entropy = new SeededEntropy(cluster.plan.seed ^ 0x09e7a);
+    this.#pauses = new SeededEntropy(cluster.plan.seed ^ 0x9a05e);
   }
 
   start(): void {
     this.#later();
+    this.#pauseLater();
   }
 
-  /** Gives no more orders; what was begun goes on. */
+  /** Lets moves go on, and gives no more orders; what was begun goes on. */
   stop(): void {
     this.#isOver = true;
+    if (this.#cluster.plan.pausesMs !== undefined) this.#resume();
+  }
+
+  #pauseLater(): void {
+    const { plan: { pausesMs }, world } = this.#cluster;
+    if (this.#isOver || pausesMs === undefined) return;
+    world.after(1 + this.#pauses.unit() * 2 * pausesMs, () => {
+      if (this.#isOver) return;
+      this.#pause(this.#pauses.unit() < 0.6);
+      this.#pauseLater();
+    });
+  }
+
+  /** Ends the pause at whichever machine leads, until it has ended there. */
+  #resume(): void {
+    if (this.#leader()?.groups?.system.store.state.moves.arePaused) this.#pause(false);
+    this.#cluster.world.after(RESUME_MS, () => this.#resume());
+  }
+
+  #pause(arePaused: boolean): void {
+    const leader = this.#leader();
+    const { versions } = leader?.groups?.system.store.state ?? {};
+    if (leader === undefined || versions!.applyVersion < PAUSED_MOVES_APPLY_VERSION) return;
+    const what = arePaused ? "pauses moves as node" : "resumes moves as node";
+    const encode = (from: CommandHeader) => encodePauseMoves(from, { arePaused, detail: BY });
+    this.#propose(leader, what, leader.nodeId, encode);
+  }
+
+  /** The first machine that believes to lead group 0. */
+  #leader(): PlacedMachine | undefined {
+    return this.#cluster.machines.find(({ groups }) => groups?.system.group.isLeading);
   }
 
   #later(): void {

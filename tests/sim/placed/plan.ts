@@ -108,6 +108,8 @@ export interface PlacedPlan {
   readonly owners: readonly OwnerPlan[];
   /** Mean time between two orders of operators that nodes depart or stay, ms; undefined: there are none. */
   readonly reshapesMs: number | undefined;
+  /** Mean time between two orders of operators about pauses of moves, ms; undefined: there are none. */
+  readonly pausesMs: number | undefined;
   /** Whether the expiry guard keeps records as soon as two owners are silent at once. */
   readonly isGuardTight: boolean;
   /** Number of agents that fall silent at once. */
@@ -201,6 +203,7 @@ export function placedPlanOf(seed: number): PlacedPlan {
     // Drawn apart, as seeds were known before there were watches.
     areWatched: new SeededEntropy(seed ^ 0x3a7c4).unit() < 0.5,
     reshapesMs: reshapesMsOf(new SeededEntropy(seed ^ 0x0dd5a)),
+    pausesMs: pausesMsOf(new SeededEntropy(seed ^ 0x0f05e)),
     relays: relaysOf(new SeededEntropy(seed ^ 0x7e1a4)),
     // Not drawn, as seeds were known before these programs were.
     mapsPrograms: MAPS_PROGRAMS[seed % MAPS_PROGRAMS.length]!,
@@ -223,6 +226,11 @@ export function placedPlanOf(seed: number): PlacedPlan {
 /** Draws how often operators let nodes depart; drawn apart, as seeds were known before they could. */
 function reshapesMsOf(draw: SeededEntropy): number | undefined {
   return draw.unit() < 0.4 ? 500 + 3_000 * draw.unit() : undefined;
+}
+
+/** Draws how often operators pause moves, or let them go on, apart like these. */
+function pausesMsOf(draw: SeededEntropy): number | undefined {
+  return draw.unit() < 0.25 ? 500 + 2_000 * draw.unit() : undefined;
 }
 
 /** Draws the number of relays, apart like these. */

@@ -104,6 +104,7 @@ const OPERATION_CELLS: Readonly<Record<string, Expected>> = {
   listDepartures: { any: "agpcnfk_d_" },
   transferLeader: { any: "___c____d_" },
   rebalance: { any: "___c____d_" },
+  pauseMoves: { any: "___c____d_" },
   upgradeStatus: { any: "agpcnfk_d_" },
   readImage: { any: "___c____d_" },
   steerExpiry: { any: "___c____d_" },

@@ -67,6 +67,7 @@ const LATER_NAMES = [
   "54 rebalance",
   "55 upgradeStatus",
   "56 readImage",
+  "57 pauseMoves",
   "58 drawPermits",
   "59 expiryStatus",
   "60 watch",

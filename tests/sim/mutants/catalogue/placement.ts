@@ -50,6 +50,37 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     }],
   },
   {
+    name: "pause_ignored",
+    breaks:
+      "While moves are paused, no partition moves that has all its replicas on nodes that stay",
+    showsPlaced: ({ pausesMs }) => pausesMs !== undefined,
+    edits: [{
+      file: PLAN,
+      anchor: "if (state.moves.arePaused && isWhole(",
+      replacement: "if (nodes.length < 0 && isWhole(",
+    }],
+  },
+  {
+    name: "pause_holds_departures",
+    breaks: "A pause of moves keeps no replica on a node that departs",
+    test: `${PLACEMENT}/plan.test.ts`,
+    edits: [{
+      file: PLAN,
+      anchor: "return held.length >= wished && held.every(({ node }) => mayHold.has(node));",
+      replacement: "return held.length >= wished && mayHold.size > 0;",
+    }],
+  },
+  {
+    name: "pause_holds_repairs",
+    breaks: "A pause of moves keeps no partition from getting the replicas that it lacks",
+    test: `${PLACEMENT}/plan.test.ts`,
+    edits: [{
+      file: PLAN,
+      anchor: "return held.length >= wished && held.every(({ node }) => mayHold.has(node));",
+      replacement: "return wished > 0 && held.every(({ node }) => mayHold.has(node));",
+    }],
+  },
+  {
     name: "joiner_given_up",
     breaks: "No replica that joins is given up if it would be missed: it may vote already",
     test: `${PLACEMENT}/plan.test.ts`,

@@ -66,6 +66,7 @@ function reply(nodeId: number, leading: number): ClusterStatusReply {
     underReplicatedCount: 0,
     underReplicated: [],
     moving: 0,
+    areMovesPaused: false,
     members: NODES.map(member),
     version: "0.1.0",
     region: "global",

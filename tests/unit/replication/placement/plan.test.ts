@@ -12,8 +12,11 @@ import { placedHere } from "../../../../src/replication/assembly/placed_here.ts"
 import { nodeId, partitionId } from "../../../../src/base/ids.ts";
 import { encodeRemoveMember } from "../../../../src/record/command.ts";
 import type { PlacementNode } from "../../../../src/ring/placement.ts";
+import { encodePauseMoves } from "../../../../src/system/moves/move_codec.ts";
 import { encodePutPlacement } from "../../../../src/system/placement/placement_state.ts";
 import { encodeAssignReplicas } from "../../../../src/system/replicas/replica_state.ts";
+import { PAUSED_MOVES_APPLY_VERSION } from "../../../../src/system/versions/features.ts";
+import { encodeRaiseApplyVersion } from "../../../../src/system/versions/version_state.ts";
 import { HEADER, SystemHarness } from "../../../support/system_harness.ts";
 
 const PARTITIONS = 16;
@@ -138,6 +141,29 @@ test("planMoves lets no replica leave that would be missed", () => {
   const moves = planMoves(plan);
   assert.is(moves.length, PARTITIONS, "only two are left");
   assert.ok(moves.every(({ joining, leaving }) => joining.length === 0 && leaving.join() === "3"));
+});
+
+test("planMoves moves what is missing or departs while moves are paused, and nothing else", () => {
+  const harness = new SystemHarness();
+  const version = PAUSED_MOVES_APPLY_VERSION;
+  for (const node of [1, 2, 3, 4]) harness.admit(node, 0, version);
+  assert.is(harness.apply(encodeRaiseApplyVersion(HEADER, version)), "ok");
+  const pause = (arePaused: boolean) =>
+    assert.is(harness.apply(encodePauseMoves(HEADER, { arePaused, detail: "" })), "ok");
+  begin(harness, nodesOf([1, 2]));
+  pause(true);
+  end(harness);
+  const moves = (...nodes: number[]) =>
+    planMoves({ state: harness.state, nodes: nodesOf(nodes), movesMax: PARTITIONS });
+  assert.is(moves(1, 2, 3).length, PARTITIONS, "each lacks a replica");
+  begin(harness, nodesOf([1, 2, 3]));
+  end(harness);
+  assert.equal(moves(1, 2, 3, 4), [], "nothing moves for balance");
+  const departing = moves(1, 2, 4);
+  assert.is(departing.length, PARTITIONS);
+  for (const { joining, leaving } of departing) assert.equal([joining, leaving], [[4], [3]]);
+  pause(false);
+  assert.ok(moves(1, 2, 3, 4).length > 0);
 });
 
 test("planMoves gives up a replica that may not join, and those that were to leave for it stay", () => {
