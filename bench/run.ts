@@ -11,7 +11,7 @@ import { benchAuthority } from "./authority.ts";
 import { benchBackup } from "./backup.ts";
 import { benchClusterFollowers, benchClusterFollowersMost } from "./cluster/followers.ts";
 import { benchClusterFailover } from "./cluster/failover.ts";
-import { benchClusterIdle } from "./cluster/idle.ts";
+import { benchClusterIdle, benchClusterIdleMost } from "./cluster/idle.ts";
 import { benchClusterLoad } from "./cluster/load.ts";
 import { benchClusterWatches } from "./cluster/watches.ts";
 import { benchGrpc } from "./grpc.ts";
@@ -43,6 +43,7 @@ const BENCHES: Readonly<Record<string, (file: ResultFile) => Promise<void>>> = {
   handshake: benchHandshake,
   cluster_load: benchClusterLoad,
   cluster_idle: benchClusterIdle,
+  cluster_idle_most: benchClusterIdleMost,
   cluster_failover: benchClusterFailover,
   followers: benchClusterFollowers,
   followers_most: benchClusterFollowersMost,

@@ -1,18 +1,19 @@
 /**
- * Measures a cluster without load: the time from the start of the command to ready, and what three
- * nodes with 1,024 partitions cost while nobody calls them. The traffic is that of the loopback
- * interface, packets' headers included, so nothing else may use it meanwhile.
+ * Measures a cluster without load: the time from the start of the command to ready, and what three nodes
+ * cost while nobody calls them: with 1,024 partitions, and with the most, all of them up or one killed. The
+ * traffic is that of the loopback interface, packets' headers included, so nothing else may use it meanwhile.
  */
 import type { ResultFile } from "../harness.ts";
 import { ClusterServers } from "./servers.ts";
 
 const PARTITIONS = 1_024;
+const PARTITIONS_MOST = 8_192;
 const STARTS = 3;
 /** Time after the last change before the measurement, and its duration, ms. */
 const SETTLED_MS = 10_000;
 const MEASURED_MS = 30_000;
-/** Pairs of nodes. */
-const PAIRS = 3;
+/** Time after a node was killed in which the others take over what it led, ms. */
+const TAKEN_OVER_MS = 30_000;
 
 /** Measures starts and idle nodes. */
 export async function benchClusterIdle(file: ResultFile): Promise<void> {
@@ -36,7 +37,27 @@ export async function benchClusterIdle(file: ResultFile): Promise<void> {
   });
 }
 
-async function benchIdle(file: ResultFile, cluster: ClusterServers): Promise<void> {
+/** Measures idle nodes with 8,192 partitions: first all three, then two, as the third is killed. */
+export async function benchClusterIdleMost(file: ResultFile): Promise<void> {
+  const cluster = await ClusterServers.start(PARTITIONS_MOST);
+  try {
+    const client = await cluster.connect();
+    await cluster.leaders(client);
+    await client.close();
+    await benchIdle(file, cluster, PARTITIONS_MOST);
+    cluster.kill();
+    await pause(TAKEN_OVER_MS);
+    await benchIdle(file, cluster, PARTITIONS_MOST);
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function benchIdle(
+  file: ResultFile,
+  cluster: ClusterServers,
+  partitions = PARTITIONS,
+): Promise<void> {
   await pause(SETTLED_MS);
   const before = cluster.cpuMs();
   const bytesBefore = loopbackBytes();
@@ -47,10 +68,11 @@ async function benchIdle(file: ResultFile, cluster: ClusterServers): Promise<voi
   const cpuPercent = cluster.cpuMs().map((ms, at) => (ms - before[at]!) / tookMs * 100);
   file.write({
     bench: "cluster idle",
-    partitions: PARTITIONS,
+    partitions,
+    nodesUp: before.length,
     cpuPercentMax: rounded(Math.max(...cpuPercent)),
     cpuPercent: cpuPercent.map(rounded),
-    kilobytesPerSecondAndPair: rounded(bytes / tookMs / PAIRS),
+    kilobytesPerSecondAndPair: rounded(bytes / tookMs / (before.length * (before.length - 1) / 2)),
   });
 }
 

@@ -43,9 +43,9 @@ export interface ServingNode {
   readonly ops: { readonly host: string; readonly port: number };
 }
 
-/** A running cluster of three nodes, each with a replica of every partition. */
+/** A running cluster of three nodes, each with a replica of every partition; of two once one was killed. */
 export class ClusterServers {
-  readonly nodes: readonly ServingNode[];
+  nodes: readonly ServingNode[];
   /** Time from the start of the command until all nodes are ready, ms. */
   readonly readyMs: number;
   /** Time until every partition is on all nodes, ms. */
@@ -137,6 +137,13 @@ export class ClusterServers {
   /** Returns the CPU time that each node has used since its start, ms. */
   cpuMs(): number[] {
     return this.nodes.map(({ processId }) => cpuMs(processId));
+  }
+
+  /** Kills the last node, which is none of the cluster's nodes here from then on. */
+  kill(): void {
+    const killed = defined(this.nodes.at(-1), "There is a node");
+    this.nodes = this.nodes.slice(0, -1);
+    Deno.kill(killed.processId, "SIGKILL");
   }
 
   async stop(): Promise<void> {
