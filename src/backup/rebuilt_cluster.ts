@@ -54,6 +54,7 @@ export function rebuildCluster(
   const claims = rebuildPartitions(partitions.map((machine) => machine.store), {
     hashKey,
     generation,
+    feedOf: (home) => store.state.regions.of(home)?.feed,
   });
   const machines = new Map<GroupId, AnyMachine>([[SYSTEM_GROUP, system]]);
   partitions.forEach((machine, number) =>

@@ -2,7 +2,8 @@
  * Partitions of a cluster that is restored or recovered. Their states are of different moments, so what
  * two of them agree on, the domains of agents, is made whole; every lease is extended, because nobody
  * could renew; and the cursors and fences of other regions' feeds are dropped, because mirrors may be older
- * than cursors, and group 0 older than fences.
+ * than cursors, and group 0 older than fences and feeds. Mirrors of a region that group 0 does not know are
+ * removed, as those of a removed region are.
  *
  * Domains change by commands, as in a running cluster. Two fields of records are set in place: the claim,
  * because a registration would take a sequence number from the record's owner, and the end of the cover,
@@ -19,6 +20,7 @@ import {
   type CommandHeader,
   encodeClaim,
   encodeConfirm,
+  encodeMirrorDrop,
   encodeRelease,
   encodeRemove,
   encodeTick,
@@ -51,6 +53,8 @@ export interface LostDomain {
 export interface RebuiltPartitionsOptions {
   readonly hashKey: Uint8Array;
   readonly generation: number;
+  /** Returns the generation of a peer region's feed in group 0; undefined if it is no peer there. */
+  feedOf(home: string): number | undefined;
 }
 
 /** An agent that names a domain. */
@@ -89,7 +93,8 @@ class PartitionsRebuild {
     for (const [domain, holder] of holders) this.#claim(domain, holder);
     for (const store of this.#stores) {
       this.#extendLeases(store);
-      store.mirrors.forgetPullers();
+      store.mirrors.forgetPullers((home) => this.#options.feedOf(home) ?? 0);
+      this.#dropMirrors(store);
     }
     return {
       kept: this.#kept,
@@ -204,6 +209,18 @@ class PartitionsRebuild {
     agent.claimIndex = index;
     agent.revisionGeneration = this.#options.generation;
     agent.revisionIndex = store.appliedIndex;
+  }
+
+  // Mirrors.
+
+  /** Removes the mirrors of regions that group 0 does not know, of which no fence is left. */
+  #dropMirrors(store: PartitionStore): void {
+    for (const home of store.mirrors.homes) {
+      if (this.#options.feedOf(home) !== undefined) continue;
+      while (store.mirrors.source(home) !== undefined) {
+        applied(this.#apply(store, (from) => encodeMirrorDrop(from, { home, fence: 0 })));
+      }
+    }
   }
 
   // Leases.

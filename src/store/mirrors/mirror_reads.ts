@@ -5,7 +5,7 @@
  */
 import type { MirrorAliasView, MirrorView } from "../../../schemas/gen/record.ts";
 import { UUID_BYTES } from "../../base/uuid.ts";
-import { KIND_MIRROR } from "../../record/key.ts";
+import { KIND_MIRROR, KIND_MIRROR_ALIAS } from "../../record/key.ts";
 import type { OwnedView } from "../../record/kind_row.ts";
 import type { PartitionState } from "../partition_state.ts";
 import type { StoredSpan } from "../reply.ts";
@@ -38,9 +38,31 @@ export class MirrorReads {
    * images of several moments. A cursor may cover changes that the mirrors of another partition lack. A
    * fence may be one that group 0 has lost and assigns again: the batches of its new puller would count as
    * repeated. Former pullers stay refused, as their fences must be logged before their batches.
+   *
+   * Group 0 may have lost the generation of a feed, too, and would assign its number again, or a lower one.
+   * Mirrors of such a feed come to be of feed 0, which is before all: they are served, and the next
+   * complete listing judges each of them.
+   *
+   * @param feedOf returns the feed of a region as group 0 has it.
    */
-  forgetPullers(): void {
-    this.#state().mirrors.sources.forgetPullers();
+  forgetPullers(feedOf: (home: string) => number): void {
+    const { mirrors, table } = this.#state();
+    mirrors.sources.forgetPullers();
+    for (const source of mirrors.sources.all) {
+      const feed = feedOf(source.home);
+      if (source.feed > feed) source.begin(feed);
+    }
+    for (let slot = 0; slot < table.count; slot++) {
+      const kind = table.kindOf(slot);
+      if (kind !== KIND_MIRROR && kind !== KIND_MIRROR_ALIAS) continue;
+      const view = kind === KIND_MIRROR ? mirrors.view(slot) : mirrors.aliasView(slot);
+      if (view.feed > feedOf(view.home)) view.feed = 0;
+    }
+  }
+
+  /** The regions that have mirrors here, or had. */
+  get homes(): string[] {
+    return this.#state().mirrors.sources.all.map(({ home }) => home);
   }
 
   /** Whether no region has mirrors here, so that a search for one can be left out. */

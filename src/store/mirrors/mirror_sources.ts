@@ -151,7 +151,7 @@ export class MirrorSourceState {
     return undefined;
   }
 
-  /** Begins a feed of a later generation, which starts from the beginning. */
+  /** Begins a feed of another generation, which starts from the beginning. */
   begin(feed: number): void {
     this.feed = feed;
     this.cursors.clear();

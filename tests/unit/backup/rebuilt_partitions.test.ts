@@ -5,14 +5,26 @@ import { rebuildPartitions } from "../../../src/backup/rebuilt_partitions.ts";
 import { formatUuid } from "../../../src/base/uuid.ts";
 import { KIND_AGENT } from "../../../src/record/key.ts";
 import { BackedUpPartitions } from "../../support/backed_up_cluster.ts";
-import { agentPut, MirrorHarness } from "../../support/mirrors.ts";
+import {
+  agentPut,
+  agentRemoval,
+  agentSweep,
+  aliasItem,
+  MirrorHarness,
+} from "../../support/mirrors.ts";
 import { idOf } from "../../support/store.ts";
 
 const GENERATION = 2;
 
 function rebuilt(partitions: BackedUpPartitions) {
   const { stores, hashKey } = partitions;
-  return rebuildPartitions(stores, { hashKey, generation: GENERATION });
+  return rebuildPartitions(stores, { hashKey, generation: GENERATION, feedOf: () => undefined });
+}
+
+/** Rebuilds a partition with mirrors, with the feed of their region as group 0 has it. */
+function rebuiltMirrors({ store }: MirrorHarness, feed: number | undefined): void {
+  const hashKey = new Uint8Array(16);
+  rebuildPartitions([store], { hashKey, generation: GENERATION, feedOf: () => feed });
 }
 
 test("rebuildPartitions: what is whole stays as it is", () => {
@@ -114,7 +126,7 @@ test("rebuildPartitions: mirrors stay, and how far their region was followed is 
   const cursors = [{ partition: 3, generation: 1, index: 7, ordinal: 0 }];
   harness.batch({ puts: [agentPut(5)], cursors });
   assert.is(harness.store.mirrors.source("us")?.cursors.size, 1);
-  rebuildPartitions([harness.store], { hashKey: new Uint8Array(16), generation: GENERATION });
+  rebuiltMirrors(harness, 1);
   assert.is(harness.store.mirrors.source("us")?.cursors.size, 0);
   assert.is(harness.mirrorCount, 1);
   // A puller of before is refused, as its fence is not logged any more.
@@ -125,12 +137,71 @@ test("rebuildPartitions: a fence that is assigned again has batches from the fir
   const harness = new MirrorHarness();
   harness.fence(1);
   harness.batch({ puts: [agentPut(5)] });
-  rebuildPartitions([harness.store], { hashKey: new Uint8Array(16), generation: GENERATION });
+  rebuiltMirrors(harness, 1);
   harness.fence(1);
   const again = harness.batch({ number: 1, puts: [agentPut(6, { number: 2 })] });
   assert.is(again.code, "ok");
   assert.not(again.duplicate);
   assert.is(harness.mirrorCount, 2);
+});
+
+/** A partition that is ahead of group 0: a mirror, an alias and a tombstone are of feed 7. */
+function aheadOfGroup0(): MirrorHarness {
+  const harness = new MirrorHarness();
+  harness.fence(1);
+  harness.batch({ feed: 3, puts: [agentPut(50, { number: 1 })] });
+  const aliases = [aliasItem("a2.example", 2, { claim: 60, revision: 60 })];
+  const puts = [agentPut(60, { number: 2 }), agentPut(60, { number: 3 })];
+  harness.batch({ feed: 7, puts, aliases });
+  harness.batch({ feed: 7, removals: [agentRemoval(3, 61)] });
+  return harness;
+}
+
+for (const feed of [5, 7]) {
+  test(`rebuildPartitions: a feed that group 0 lost gives way to feed ${feed}`, () => {
+    const harness = aheadOfGroup0();
+    rebuiltMirrors(harness, 3);
+    assert.is(harness.store.mirrors.source("us")?.feed, 3);
+    assert.equal(harness.mirrors(1).map((mirror) => mirror.feed), [3]);
+    assert.equal(harness.mirrors(2).map((mirror) => mirror.feed), [0]);
+    harness.fence(1);
+    // Of another cluster: its revisions begin anew.
+    const puts = [agentPut(5, { number: 2, port: 9 }), agentPut(5, { number: 3 })];
+    const aliases = [aliasItem("a2.example", 4, { claim: 5, revision: 5 })];
+    assert.is(harness.batch({ feed, puts, aliases }).code, "ok");
+    assert.equal(harness.mirrors(2).map((mirror) => [mirror.feed, mirror.port]), [[feed, 9]]);
+    assert.is(harness.mirrors(3).length, 1);
+    assert.equal(harness.aliases("a2.example"), [["us", 4]]);
+  });
+}
+
+test("rebuildPartitions: a complete listing sweeps mirrors of a feed that group 0 lost", () => {
+  const harness = aheadOfGroup0();
+  rebuiltMirrors(harness, 3);
+  harness.fence(1);
+  harness.batch({ feed: 5, sweeps: [agentSweep(2, { seen: 60, listed: 1, feed: 0 })] });
+  assert.is(harness.mirrors(2).length, 0);
+});
+
+test("rebuildPartitions: a feed that group 0 has keeps the order of its changes", () => {
+  const harness = aheadOfGroup0();
+  rebuiltMirrors(harness, 7);
+  assert.equal(harness.mirrors(2).map((mirror) => mirror.feed), [7]);
+  harness.fence(1);
+  harness.batch({
+    feed: 7,
+    puts: [agentPut(5, { number: 2, port: 9 }), agentPut(60, { number: 3 })],
+  });
+  assert.not.equal(harness.mirrors(2)[0]?.port, 9);
+  assert.is(harness.mirrors(3).length, 0);
+});
+
+test("rebuildPartitions: mirrors of a region that group 0 does not know are removed", () => {
+  const harness = aheadOfGroup0();
+  rebuiltMirrors(harness, undefined);
+  assert.is(harness.mirrorCount + harness.mirrorAliasCount, 0);
+  assert.is(harness.store.mirrors.source("us"), undefined);
+  assert.is(harness.fence(1).code, "ok");
 });
 
 test.run();

@@ -87,7 +87,27 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
     test: "tests/unit/backup/rebuilt_partitions.test.ts",
     edits: [{
       file: PARTITIONS,
-      anchor: "      store.mirrors.forgetPullers();",
+      anchor: "      store.mirrors.forgetPullers((home) => this.#options.feedOf(home) ?? 0);",
+      replacement: "",
+    }],
+  },
+  {
+    name: "lost_feed_kept",
+    breaks: "After a recovery no feed of a region is refused for one that group 0 has lost",
+    test: "tests/unit/backup/rebuilt_partitions.test.ts",
+    edits: [{
+      file: "src/store/mirrors/mirror_reads.ts",
+      anchor: "      if (source.feed > feed) source.begin(feed);",
+      replacement: "      void feed;",
+    }],
+  },
+  {
+    name: "mirrors_of_lost_feed_kept",
+    breaks: "After a recovery no mirror is compared with one of a feed that group 0 has lost",
+    test: "tests/unit/backup/rebuilt_partitions.test.ts",
+    edits: [{
+      file: "src/store/mirrors/mirror_reads.ts",
+      anchor: "      if (view.feed > feedOf(view.home)) view.feed = 0;",
       replacement: "",
     }],
   },
