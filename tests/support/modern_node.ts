@@ -2,17 +2,20 @@
 import type { Requirement } from "./requirement.ts";
 
 const VERSION_MIN = [22, 18] as const;
-/** The package that `npx` fetches if the installed Node is older. */
-const PACKAGE = "node@24";
+/**
+ * The package that `npx` fetches if the installed Node is older: the program itself. The package `node` has it
+ * brought by a script at its installation, which npm 12 does not run.
+ */
+const PACKAGE = `node-${Deno.build.os}-${Deno.build.arch === "aarch64" ? "arm64" : "x64"}@24`;
 const ADVICE = `a Node of ${
   VERSION_MIN.join(".")
-} or newer is missing; npx -y ${PACKAGE} brings it`;
+} or newer is missing; npx -y -p ${PACKAGE} node brings it`;
 
 /**
  * Returns the requirement of such a Node: the installed one if it is new enough, otherwise npm's.
  */
 export async function modernNode(): Promise<Requirement<string>> {
-  const found = await pathOf("node", []) ?? await pathOf("npx", ["-y", PACKAGE]);
+  const found = await pathOf("node", []) ?? await pathOf("npx", ["-y", "-p", PACKAGE, "node"]);
   return { found, advice: ADVICE };
 }
 
