@@ -58,8 +58,6 @@ export const RECONFIGURATIONS_AT_ONCE = 256;
 export const VERSION_RETRY_MS = 500;
 /** The interval at which leaderships are spread, ms. */
 export const LEADER_BALANCE_MS = 500;
-/** The same after a look that saw no change, ms: with thousands of partitions a look costs milliseconds. */
-export const LEADER_BALANCE_STILL_MS = 5_000;
 /** The time without an arrival or a loss of a node after which leaderships are spread, ms. */
 export const LEADER_BALANCE_CALM_MS = 2_000;
 /** The time for which a log takes no writes before its node hands its leaderships over, ms. */

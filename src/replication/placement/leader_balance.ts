@@ -18,7 +18,6 @@ import { type NodeId, partitionId } from "../../base/ids.ts";
 import {
   DEPARTURE_TRANSFERS_AT_ONCE,
   LEADER_BALANCE_CALM_MS,
-  LEADER_BALANCE_STILL_MS,
   LEADER_BALANCE_TOLERANCE,
   LEADER_TRANSFERS_AT_ONCE,
   LEADER_UNWRITABLE_MS,
@@ -57,9 +56,6 @@ export class LeaderBalance {
   #spreadRing = -1;
   #spreadChosen: ReadonlyMap<number, number> | undefined;
   readonly #seen: SeenLeaders;
-  /** Until when no look is needed, as the last one saw no change, and group 0's position then; monotonic ms. */
-  #stillUntilMs = 0;
-  #stillAtIndex = 0;
   /** The node that is to lead each partition, by what was seen last; undefined if all may stay. */
   #wished: readonly number[] | undefined;
 
@@ -72,7 +68,6 @@ export class LeaderBalance {
   /** Records that a session with a node began or ended. */
   disturbed(): void {
     this.#calmSinceMs = this.#options.monotonic.nowMs();
-    this.#stillUntilMs = 0;
   }
 
   /**
@@ -111,20 +106,8 @@ export class LeaderBalance {
       return;
     }
     if (nowMs - this.#calmSinceMs < LEADER_BALANCE_CALM_MS) return;
-    const { appliedIndex } = groups.system.store;
-    if (nowMs < this.#stillUntilMs && appliedIndex === this.#stillAtIndex) return;
-    this.#stillAtIndex = appliedIndex;
-    const isStill = !this.#seen.look();
-    if (!isStill) this.#wished = this.#wishedOf(this.#seen.placements, this.#seen.leaders);
-    const areSpread = this.#spreadOwn();
-    this.#stillUntilMs = isStill && areSpread ? nowMs + LEADER_BALANCE_STILL_MS : 0;
-  }
-
-  /** Hands over what others are to lead, a few at a time; returns whether there was nothing of it. */
-  #spreadOwn(): boolean {
-    const { groups, self } = this.#options;
-    const { placements } = this.#seen;
-    let areSpread = true;
+    const { placements, leaders } = this.#seen;
+    if (this.#seen.look()) this.#wished = this.#wishedOf(placements, leaders);
     let transfers = 0;
     for (let number = 0; number < placements.length; number++) {
       const id = partitionId(number);
@@ -137,12 +120,9 @@ export class LeaderBalance {
         : partition.group.isLeaseSpent
         ? placements[id]!.filter((node) => node !== self)
         : [];
-      if (heirs.length === 0) continue;
-      areSpread = false;
-      if (this.#transfer(partition, heirs)) transfers++;
-      if (transfers === LEADER_TRANSFERS_AT_ONCE) break;
+      if (heirs.length > 0 && this.#transfer(partition, heirs)) transfers++;
+      if (transfers === LEADER_TRANSFERS_AT_ONCE) return;
     }
-    return areSpread;
   }
 
   /** Hands over what this node leads, to whoever is fit; at most `max` groups. */

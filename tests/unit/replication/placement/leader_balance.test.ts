@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RegistryError } from "../../../../src/base/errors.ts";
 import { partitionId } from "../../../../src/base/ids.ts";
-import { LEADER_BALANCE_CALM_MS, LEADER_BALANCE_STILL_MS } from "../../../../src/base/limits.ts";
+import { LEADER_BALANCE_CALM_MS } from "../../../../src/base/limits.ts";
 import type { CommandHeader } from "../../../../src/record/command.ts";
 import {
   encodeForgetLeaders,
@@ -99,36 +99,6 @@ test("LeaderBalance gives a partition the leader that was chosen for it, and the
       () => Math.max(...cluster.leads()) <= Math.ceil(8 / nodes) + 1,
     );
   }
-});
-
-test("LeaderBalance looks seldom while nothing changes, and at once when something does", async () => {
-  const cluster = new PlacedNodes();
-  await cluster.found();
-  for (const id of [2, 3]) await cluster.join(id);
-  await cluster.until("even leaders", () => cluster.leads().every((count) => count >= 2));
-  await cluster.world.pass(5 * LEADER_BALANCE_CALM_MS);
-  const { groups, work } = cluster.node(1);
-  work.stop();
-  let asked = 0;
-  const partition = groups.partition.bind(groups);
-  groups.partition = (id) => {
-    asked++;
-    return partition(id);
-  };
-  const looks = () => {
-    asked = 0;
-    work.balance.run();
-    return asked > 0;
-  };
-  looks();
-  assert.not(looks());
-  await cluster.world.pass(LEADER_BALANCE_STILL_MS);
-  assert.ok(looks(), "after a while");
-  assert.not(looks());
-  work.balance.disturbed();
-  assert.not(looks(), "not before things are calm");
-  await cluster.world.pass(LEADER_BALANCE_CALM_MS);
-  assert.ok(looks(), "a node came or went");
 });
 
 test("LeaderBalance moves nothing shortly after a node has come", async () => {
