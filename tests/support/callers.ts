@@ -11,7 +11,7 @@ import { QuicDialer } from "../../transport/quic_dialer.ts";
 import { idOf } from "./store.ts";
 import type { ClusterNode } from "./three_nodes.ts";
 
-/** The deadline of a call. */
+/** The deadline of a call, ms. */
 const CALL_MS = 3_000;
 const AGENTS = 200;
 /** Callers that call one after the other, each. */
@@ -81,10 +81,11 @@ export class Callers {
   }
 }
 
-/** Calls `use` with a client of the nodes, whose calls have a deadline of three seconds. */
+/** Calls `use` with a client of the nodes, whose calls have a deadline: three seconds, unless said. */
 export async function withClient(
   nodes: readonly ClusterNode[],
   use: (client: Client & OperationCaller) => Promise<void>,
+  timeoutMs = CALL_MS,
 ): Promise<void> {
   const world = processWorld();
   const dialer = new QuicDialer({ scheduler: world.scheduler, onError: () => {} });
@@ -93,7 +94,7 @@ export async function withClient(
     dialer,
     trust: { kind: "pins", sha256: nodes.map(({ pin }) => parsePin(pin)) },
     world,
-    options: { timeoutMs: CALL_MS },
+    options: { timeoutMs },
   });
   try {
     await use(client);
